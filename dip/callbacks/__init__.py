@@ -1,0 +1,1 @@
+"""What watches a run without taking part in it: recorder, stopping, checkpoints, signals, progress."""

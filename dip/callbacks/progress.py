@@ -1,0 +1,56 @@
+"""The progress bar: steps done of all, time left, and the last record's numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from tqdm.auto import tqdm
+
+from dip.callbacks.recorder import Recorder
+from dip.module import DeepImagePrior
+
+
+class Progress(Callback):
+    """A tqdm bar, in terminals and notebooks, that shows numbers already on the host and never asks the device.
+
+    Args:
+        steps: of the whole run.
+        recorder: whose last row is shown.
+        title: in front of the bar.
+    """
+
+    def __init__(self, steps: int, recorder: Recorder, title: str) -> None:
+        self.steps, self.recorder, self.title = steps, recorder, title
+        self._bar: tqdm[Any] | None = None
+
+    def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
+        """Opens the bar where the run stands."""
+        self._bar = tqdm(
+            total=self.steps, initial=module.step, desc=self.title, unit="step", dynamic_ncols=True, mininterval=0.5
+        )
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Moves the bar; at a record, shows its numbers."""
+        assert self._bar is not None
+        self._bar.update()
+        rows = self.recorder.rows
+        if rows and rows[-1]["step"] == module.step:
+            shown = {"loss": rows[-1]["loss"], "PSNR": rows[-1]["psnr_ema"], "watched": rows[-1]["watched"]}
+            self._bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items() if v is not None}, refresh=False)
+
+    def on_train_end(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
+        """Closes the bar."""
+        self.close()
+
+    def on_exception(self, trainer: Trainer, module: DeepImagePrior, exception: BaseException) -> None:  # type: ignore[override]
+        """Closes the bar."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the bar, if it is open."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

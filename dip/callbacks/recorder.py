@@ -1,0 +1,151 @@
+"""Writes down what a run does: the loss of every step, a row of metrics at each record, pictures over steps."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor
+
+from dip import images, metrics
+from dip.callbacks.schedule import Schedule
+from dip.callbacks.stopping import Stopping
+from dip.errors import DipError, DivergedError
+from dip.module import DeepImagePrior
+
+COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched")
+
+Row = dict[str, float | int | None]
+
+log = logging.getLogger("dip")
+
+
+class Recorder(Callback):
+    """Keeps a run's history in memory, in its checkpoints, and in `metrics.csv`, `losses.npy` and `images/`.
+
+    Args:
+        folder: the run folder.
+        schedule: when a record or a picture is due.
+        reference: (1, C, H, W) on the run's device, or None: the score columns stay empty.
+        stopping: the stopping rule's callback, whose watched value stands in the last column.
+    """
+
+    def __init__(self, folder: Path, schedule: Schedule, reference: Tensor | None, stopping: Stopping) -> None:
+        self.folder, self.schedule, self.reference, self.stopping = folder, schedule, reference, stopping
+        self.rows: list[Row] = []
+        self.losses = torch.zeros(schedule.steps)
+        self.before = 0.0  # seconds computed in earlier processes
+        self.paces: list[float] = []  # seconds per step, one figure per stretch between records
+        self._done = 0  # steps whose loss is in `losses`
+        self._checked = 0  # steps whose loss is known to be finite
+        self._disk_warned = False
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of fitting so far, those before an interruption included."""
+        return self.before + time.perf_counter() - self._began
+
+    def best(self) -> tuple[float | None, int | None]:
+        """The highest recorded PSNR of the average and its step: what an oracle would have kept."""
+        scored = [(row["psnr_ema"], row["step"]) for row in self.rows if row["psnr_ema"] is not None]
+        if not scored:
+            return None, None
+        psnr, step = max(scored, key=lambda pair: (pair[0], -pair[1]))  # type: ignore[operator]
+        return psnr, step  # type: ignore[return-value]
+
+    def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
+        """Starts the clock; after a resume, `metrics.csv` goes back to what the checkpoint knows."""
+        self.losses = self.losses.to(module.device)
+        self._began = self._stretch = time.perf_counter()
+        self._stretch_step = module.step
+        (self.folder / "images").mkdir(exist_ok=True)
+        self._guard(self._rewrite)
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stores the loss on the device; reads it, and all else, when a record is due."""
+        step = module.step
+        self.losses[step - 1] = module.loss
+        self._done = step
+        if self.schedule.records(step):
+            self._record(trainer, module, step)
+        if self.schedule.snapshots(step):
+            self._snapshot(trainer, module.output, step)
+
+    def _record(self, trainer: Trainer, module: DeepImagePrior, step: int) -> None:
+        assert module.average is not None
+        fresh = self.losses[self._checked : step]
+        values = [fresh[-1], fresh.isfinite().all().to(fresh.dtype)]
+        if self.reference is not None:
+            values += [
+                metrics.psnr(module.output, self.reference),
+                metrics.psnr(module.average, self.reference),
+                metrics.ssim(module.average, self.reference),
+            ]
+        loss, finite, *scores = torch.stack([value.float() for value in values]).tolist()  # the one wait
+        if not finite:
+            first = self._checked + 1 + int((~fresh.isfinite()).int().argmax())
+            raise DivergedError(f"the loss is not finite at step {first}; lower lr, for example lr=0.001")
+        self._checked = step
+        row: Row = dict.fromkeys(COLUMNS)
+        row.update(zip(COLUMNS[2:5], scores, strict=False))
+        row.update(step=step, loss=loss, seconds=round(self.seconds, 3), watched=self.stopping.watched)
+        self.rows.append(row)
+        self._guard(lambda: self._append(row))
+        if trainer.logger is not None:
+            known = {name: value for name, value in row.items() if value is not None and name != "step"}
+            self._guard(lambda: trainer.logger.log_metrics(known, step=step))  # type: ignore[union-attr]
+        now = time.perf_counter()
+        if step > self._stretch_step:
+            self.paces.append((now - self._stretch) / (step - self._stretch_step))
+        self._stretch, self._stretch_step = now, step
+
+    def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
+        self._guard(lambda: images.save(self.folder / "images" / f"step-{step:06d}.png", output))
+        board = getattr(trainer.logger, "experiment", None)
+        if hasattr(board, "add_image"):
+            self._guard(lambda: board.add_image("output", output[0].clamp(0, 1), step))  # type: ignore[union-attr]
+
+    def _guard(self, write: Any) -> None:
+        """A full disk costs the notes, not the run: warned of once. Checkpoints are another matter."""
+        try:
+            write()
+        except (OSError, DipError) as error:
+            if not self._disk_warned:
+                log.warning("cannot write metrics or pictures in %s (%s); the run goes on", self.folder, error)
+            self._disk_warned = True
+
+    def _append(self, row: Row) -> None:
+        with open(self.folder / "metrics.csv", "a", newline="") as file:
+            csv.DictWriter(file, COLUMNS).writerow(row)
+
+    def _rewrite(self) -> None:
+        with open(self.folder / "metrics.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def save_losses(self, step: int) -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]:
+        """Writes the losses of steps 1 to `step` to `losses.npy` and returns them."""
+        losses = self.losses[:step].cpu().numpy()
+        self._guard(lambda: numpy.save(self.folder / "losses.npy", losses))
+        return losses
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history so far."""
+        return {"rows": self.rows, "losses": self.losses[: self._done].clone(), "checked": self._checked,
+                "seconds": self.seconds, "paces": self.paces}  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the history up again."""
+        self.rows, self.before, self.paces = state_dict["rows"], state_dict["seconds"], state_dict["paces"]
+        self._done = len(state_dict["losses"])
+        self.losses[: self._done] = state_dict["losses"]
+        self._checked = state_dict["checked"]

@@ -1,0 +1,162 @@
+"""What a terminal shows: the help text, made from the options' own words, and errors in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import logging
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from dip.config import GROUPS, Config, Z
+from dip.errors import DipError
+
+EXAMPLES = """\
+Examples
+  python train.py experiment=quick                               a restored image in minutes on a laptop
+  python train.py image=photo.png target=noisy target.sigma=0.1  add noise to a photo, take it off again
+  python train.py image=photo.jpg target=degraded                a photo that is already noisy
+  python train.py target=shuffled 'skips=[3,4]'                  the report's experiment
+  python train.py -m target=clean,noisy 'skips=[],[3,4]'         every combination, one run each
+  python train.py -cd sweeps -cn figure3                         a canned sweep
+"""
+
+# Asked before `errors_in_one_line` sets it for Hydra.
+_FULL_ERRORS = os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def overrides() -> list[str]:
+    """What was typed behind `train.py`."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Shows a user's error as one line and exits with status 1; our own errors keep their traceback.
+
+    Set HYDRA_FULL_ERROR=1 to see every traceback.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    _show_log()
+    # Hydra prints several lines of its own for each error unless it is told to raise it.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    except (DipError, HydraException, OmegaConfBaseException) as error:
+        if _FULL_ERRORS:
+            raise
+        print(f"error: {explain(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _show_log() -> None:
+    """Sends what the program says to the terminal, once, as plain lines."""
+    log = logging.getLogger("dip")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
+        log.setLevel(logging.INFO)
+        log.propagate = False
+
+
+def explain(error: BaseException) -> str:
+    """An error of ours, of Hydra or of OmegaConf as one line that names the option and what is legal."""
+    chain: list[BaseException] = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    for link in chain:
+        if isinstance(link, DipError):
+            return str(link)
+    for link in reversed(chain):
+        key = getattr(link, "full_key", None)
+        if key and (field := _field(key)) is not None:
+            given = re.search(r"override (\S+)", str(error))
+            what = given.group(1) if given else key
+            return f"{what}: must be {field.metadata['legal']}, for example {key}={field.metadata['example']}"
+    return _explain_hydra(str(error))
+
+
+def _explain_hydra(text: str) -> str:
+    """Hydra's texts that a user meets most often, in one line; any other joined to one."""
+    if found := re.search(r"Could not find '([\w/]+)/([^'\s]+)'", text):
+        group, choice = found.groups()
+        if group in GROUPS:
+            names = sorted(GROUPS[group])
+            example = (difflib.get_close_matches(choice, names, 1) or names)[0]
+            return f"{group}={choice}: must be one of {', '.join(names)}, for example {group}={example}"
+    if found := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text):
+        key = found.group(1)
+        close = difflib.get_close_matches(key, _names(), 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return f"{key}: no such option{hint} (python train.py --help lists them all, for example size=256)"
+    if found := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
+        key, value = found.groups()
+        return f"{key}={value}: one list is written {key}=[{value}]; to run each value in turn, add -m"
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "full_key" not in line]
+    return " ".join(line for line in lines if not line.startswith("object_type"))
+
+
+def _classes() -> list[tuple[str, type[Any]]]:
+    """(prefix, dataclass) of everything that has options."""
+    nested = [(f"{group}.", cls) for group, classes in GROUPS.items() for cls in dict.fromkeys(classes.values())]
+    return [("", Config), ("z.", Z), *nested]
+
+
+def _names() -> list[str]:
+    return [f"{prefix}{f.name}" for prefix, cls in _classes() for f in dataclasses.fields(cls)] + list(GROUPS)
+
+
+def _field(key: str) -> dataclasses.Field[Any] | None:
+    for prefix, cls in _classes():
+        for field in dataclasses.fields(cls):
+            if prefix + field.name == key.split("[")[0] and field.metadata:
+                return field
+    return None
+
+
+def help_text() -> str:
+    """The text of `python train.py --help`: each option with its meaning, unit, legal values and default."""
+    parts = ["Deep Image Prior: fits one network to one image, and restores it by stopping in time.", "", EXAMPLES]
+    parts.append("Options (name=value)")
+    parts += [line for field in dataclasses.fields(Config) if field.metadata for line in _option_lines("", field)]
+    parts += [line for field in dataclasses.fields(Z) for line in _option_lines("z.", field)]
+    for group, classes in GROUPS.items():
+        parts += ["", f"{group}=..."]
+        for name, cls in classes.items():
+            summary = (cls.__doc__ or "").strip().split("\n")[0] if group != "precision" else ""
+            parts.append(_wrapped(f"  {name}", summary))
+            fields = [f for f in dataclasses.fields(cls) if f.metadata and f.name != "name"]
+            if group != "precision" or name == "fp64":  # its options are the same for every format
+                parts += [line for field in fields for line in _option_lines(f"{group}.", field, "    ")]
+    parts += ["", "experiment=...", "  files in conf/experiment/: a name for several options at once", ""]
+    parts.append("Also: --cfg job prints the options as composed, -m runs every combination, --hydra-help says more.")
+    return "\n".join(parts)
+
+
+def _option_lines(prefix: str, field: dataclasses.Field[Any], indent: str = "  ") -> list[str]:
+    default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+    shown = "null" if default is None else f"{default:.4g}" if isinstance(default, float) else str(default)
+    shown = {"True": "true", "False": "false"}.get(shown, shown).replace(" ", "")
+    text = f"{field.metadata['help']}; {field.metadata['legal']}"
+    return [_wrapped(f"{indent}{prefix}{field.name}={shown}", text)]
+
+
+def _wrapped(left: str, text: str, column: int = 34, width: int = 110) -> str:
+    lines = textwrap.wrap(text, width - column) or [""]
+    first = f"{left:<{column}}{lines[0]}" if len(left) < column else f"{left}\n{' ' * column}{lines[0]}"
+    return "\n".join([first, *(" " * column + line for line in lines[1:])]).rstrip()
+
+
+def register_help() -> None:
+    """Gives Hydra the resolver `dip_help`, with which `conf/config.yaml` fills in `--help`."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("dip_help", lambda: help_text().replace("$", "$$"), replace=True)

@@ -1,0 +1,217 @@
+"""The options of a run, typed and checked: what a command line, a sweep file or a Python call turns into.
+
+Hydra composes a configuration from `conf/`; `read` turns it, once, into a `Config`, and from there on there is only
+plain typed Python. This is the only file that knows OmegaConf. Nothing here imports torch, so `--help` is instant.
+
+Each group option (a target, a network, ...) is a dataclass registered under its name: a typo lists the choices, a
+wrong value names the option, and no configuration can name code to run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any
+
+from dip.errors import OptionError
+from dip.loggers import LOGGERS, Logger, TensorBoard
+from dip.nets import NETS, Hourglass, Net
+from dip.options import check_choice, check_flag, check_integer, check_number, option, reject
+from dip.stopping import STOPS, Never, Stop
+from dip.targets import TARGETS, Noisy, Target
+
+PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16", "fp64")
+
+
+@dataclasses.dataclass
+class Precision:
+    """The number format of the network's arithmetic. Loss, average and optimiser stay in float32 (fp64: float64)."""
+
+    name: str = option("auto", "number format", f"one of {', '.join(PRECISIONS)}", "bf16")
+    compile: bool = option(False, "compile the network with torch.compile (CUDA)", "true or false", "true")
+
+    def __post_init__(self) -> None:
+        check_choice(self, "name", PRECISIONS, prefix="precision.")
+        check_flag(self, "compile", prefix="precision.")
+
+
+@dataclasses.dataclass
+class Z:
+    """The network's fixed random input."""
+
+    channels: int = option(32, "feature maps of z", "an integer >= 1", "32")
+    distribution: str = option(
+        "gaussian",
+        "how z is drawn: gaussian N(0, scale^2), uniform U(0, scale) (the original paper), "
+        "or meshgrid (2 channels of coordinates in [0, scale], for large holes)",
+        "one of gaussian, uniform, meshgrid",
+        "uniform",
+    )
+    scale: float = option(0.1, "standard deviation (gaussian) or largest value (uniform, meshgrid)", "a number > 0", "0.1")
+
+    def __post_init__(self) -> None:
+        check_integer(self, "channels", low=1, prefix="z.")
+        check_choice(self, "distribution", ("gaussian", "uniform", "meshgrid"), prefix="z.")
+        check_number(self, "scale", low=0, open_low=True, prefix="z.")
+        if self.distribution == "meshgrid" and self.channels != 2:
+            raise OptionError("z.channels", self.channels, "2 with z.distribution=meshgrid", "z.channels=2")
+
+
+@dataclasses.dataclass
+class Config:
+    """Every option of one run. The defaults are the report's best model on a 512 x 512 photograph."""
+
+    image: str = option(
+        "astronaut", "the image: a file, or the name of a scikit-image sample", "a path or a sample's name", "photo.png"
+    )
+    reference: str | None = option(
+        None, "a file with the known answer to score against; it never touches the fit", "a path or null", "clean.png"
+    )
+    size: Any = option(
+        None,
+        "pixels: null keeps the image's size, N crops the middle square and resizes it to N x N, [H,W] resizes",
+        "null, an integer >= 1 or two of them",
+        "256",
+    )
+    target: Target = dataclasses.field(default_factory=Noisy)
+    net: Net = dataclasses.field(default_factory=Hourglass)
+    skips: list[int] = option(
+        [3, 4],
+        "levels that carry a skip connection, from 1 (finest, full resolution) to net.depth (coarsest)",
+        "a list of different levels from 1 to net.depth, or []",
+        "[3,4]",
+    )
+    precision: Precision = dataclasses.field(default_factory=Precision)
+    steps: int = option(10_000, "optimisation steps (the report says epochs)", "an integer >= 1", "3000")
+    lr: float = option(0.01, "learning rate of Adam", "a number > 0", "0.01")
+    perturbation: float = option(
+        1 / 30, "standard deviation of the noise added to z, fresh at each step", "a number >= 0", "0.03"
+    )
+    z: Z = dataclasses.field(default_factory=Z)
+    ema: float = option(
+        0.99, "decay of the moving average of the output, which is the restored image", "a number in [0, 1)", "0.99"
+    )
+    stop: Stop = dataclasses.field(default_factory=Never)
+    seed: int = option(0, "seed of the weights, z, the noise of the target and the perturbation", "an integer >= 0", "1")
+    device: str = option(
+        "auto", "where it runs; auto takes a GPU if there is one", "auto, cpu, cuda, cuda:N or mps", "cuda:1"
+    )
+    out: str = option("outputs", "the folder that run folders go to", "a path", "outputs/skips")
+    logger: Logger = dataclasses.field(default_factory=TensorBoard)
+    record_every: int = option(50, "steps between two rows of metrics.csv", "an integer >= 1", "100")
+    snapshot_every: int | None = option(
+        None, "steps between two snapshots; null takes 1, 2, 5, 10, 20, 50, ...", "null or an integer >= 1", "500"
+    )
+    checkpoint_every: float = option(
+        60.0, "seconds between two checkpoints; longer where writing one is slow", "a number >= 0", "30"
+    )
+    keep_checkpoint: bool = option(False, "keep the last checkpoint of a finished run", "true or false", "true")
+    overwrite: bool = option(False, "start anew where a run of the same options exists", "true or false", "true")
+
+    def __post_init__(self) -> None:
+        for name, kind in (("target", Target), ("net", Net), ("stop", Stop), ("logger", Logger)):
+            assert isinstance(getattr(self, name), kind), f"{name} must be a {kind.__name__}"
+        for name in ("image", "out", "device"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise reject(self, name)
+        if self.reference is not None and not self.reference:
+            raise reject(self, "reference")
+        for name in ("steps", "record_every"):
+            check_integer(self, name, low=1)
+        check_integer(self, "snapshot_every", low=1, none=True)
+        check_integer(self, "seed", low=0, high=2**63 - 1)
+        check_number(self, "lr", low=0, open_low=True)
+        check_number(self, "perturbation", low=0)
+        check_number(self, "checkpoint_every", low=0)
+        check_number(self, "ema", low=0, high=1, open_high=True)
+        for name in ("keep_checkpoint", "overwrite"):
+            check_flag(self, name)
+        self._check_size()
+        self._check_skips()
+
+    def _check_size(self) -> None:
+        sides = self.size if isinstance(self.size, (list, tuple)) else [] if self.size is None else [self.size]
+        legal = all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides)
+        if not legal or (isinstance(self.size, (list, tuple)) and len(sides) != 2):
+            raise reject(self, "size")
+
+    def _check_skips(self) -> None:
+        levels = self.skips
+        legal = isinstance(levels, (list, tuple)) and all(
+            isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= self.net.depth for level in levels
+        )
+        if not legal or len(set(levels)) != len(levels):
+            raise OptionError(
+                "skips", levels, f"a list of different levels from 1 to {self.net.depth} (net.depth), or []", "skips=[3,4]"
+            )
+        # Order has no meaning; one spelling gives one run folder.
+        self.skips = sorted(levels)
+
+
+# Options that say where and how often something is written, not what is computed: they share a run folder.
+WITHOUT_EFFECT = frozenset(
+    ("out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint", "overwrite")
+)
+
+GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(
+    {
+        "target": TARGETS,
+        "net": NETS,
+        "stop": STOPS,
+        "logger": LOGGERS,
+        "precision": {name: Precision for name in PRECISIONS},
+    }
+)
+
+
+def register() -> None:
+    """Makes the dataclasses known to Hydra: `config_schema`, and `schema/<group>/<name>` for each group option.
+
+    They lie outside the groups themselves so that a listing of `target` shows the files of `conf/target/` only.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    store.store(name="config_schema", node=Config)
+    for group, classes in GROUPS.items():
+        for name, node in classes.items():
+            store.store(group=f"schema/{group}", name=name, node=node)
+
+
+def read(composed: Any) -> Config:
+    """The `Config` of what Hydra composed (a DictConfig).
+
+    Raises:
+        OptionError: an option's value is illegal; the message names it.
+    """
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config), "the composed configuration must start from config_schema"
+    return config
+
+
+def plain(config: Any) -> Any:
+    """`config` as nested dicts, lists, numbers and strings, as it stands in `result.json`."""
+    return dataclasses.asdict(config)
+
+
+def defaults() -> dict[str, Any]:
+    """The plain form of a configuration in which nothing was said."""
+    return dataclasses.asdict(Config())
+
+
+def identity(config: Config, image_digest: str, reference_digest: str | None) -> dict[str, Any]:
+    """What makes this run this run: every option that changes its result, images by content, not by name."""
+    options = {name: value for name, value in plain(config).items() if name not in WITHOUT_EFFECT}
+    return {**options, "image": image_digest, "reference": reference_digest}
+
+
+def readable(config: Config) -> str:
+    """The readable half of a run folder's name, such as `noisy-skips3.4-size128-seed0`."""
+    levels = ".".join(map(str, config.skips)) or "none"
+    sides = config.size if isinstance(config.size, (list, tuple)) else [config.size]
+    size = "" if config.size is None else "-size" + "x".join(map(str, sides))
+    precision = "" if config.precision.name == "auto" else f"-{config.precision.name}"
+    return f"{config.target.name}-skips{levels}{size}{precision}-steps{config.steps}-seed{config.seed}"

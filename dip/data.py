@@ -1,0 +1,57 @@
+"""The whole data set: one fixed pair (z, y), on the device once, repeated without end."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from dip.config import Z
+from dip.seeds import generator
+
+
+class FixedPair(LightningDataModule):
+    """Yields the same (z, y) at every step, in one endless epoch.
+
+    No DataLoader, no workers, no copy per step: an epoch of one batch costs Lightning several times the step of a
+    small network.
+
+    Args:
+        z: the network's input, (1, C_z, H', W').
+        y: the observation, (1, C, h, w) in [0, 1].
+        device: where both are kept.
+    """
+
+    def __init__(self, z: Tensor, y: Tensor, device: torch.device | str = "cpu") -> None:
+        super().__init__()
+        self.pair = (z.to(device, memory_format=torch.channels_last), y.to(device))
+
+    def train_dataloader(self) -> Iterable[tuple[Tensor, Tensor]]:
+        """An endless iterable of the pair."""
+        return _Endless(self.pair)
+
+
+class _Endless:
+    """`itertools.repeat` that can be iterated anew, as a loader must."""
+
+    def __init__(self, pair: tuple[Tensor, Tensor]) -> None:
+        self.pair = pair
+
+    def __iter__(self) -> itertools.repeat[tuple[Tensor, Tensor]]:
+        return itertools.repeat(self.pair)
+
+
+def draw(z: Z, size: tuple[int, int], seed: int) -> Tensor:
+    """The fixed input (1, z.channels, *size) float32: gaussian, uniform, or coordinates.
+
+    `meshgrid` is the original paper's input for large holes: channel 0 holds x, channel 1 holds y, from 0 to scale.
+    """
+    height, width = size
+    if z.distribution == "meshgrid":
+        y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+        return z.scale * torch.stack([x, y])[None]  # (1, 2, H, W)
+    fill = torch.randn if z.distribution == "gaussian" else torch.rand
+    return z.scale * fill(1, z.channels, height, width, generator=generator(seed, "z"))  # (1, C, H, W)

@@ -1,0 +1,142 @@
+"""One run, from its options to its folder: load, build, fit, save.
+
+`run` is torch-free until it is certain that there is something to compute, so that asking for a finished run again
+takes half a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dip import config as options
+from dip import runs
+from dip.config import Config
+from dip.errors import DipError, ImageError, RunError
+
+if TYPE_CHECKING:
+    from dip.fit import Fit
+
+log = logging.getLogger("dip")
+
+
+def run(config: Config, overrides: Sequence[str] = (), progress: bool = True) -> dict[str, Any]:
+    """Runs the experiment that `config` describes, or finishes one that was interrupted.
+
+    Args:
+        config: the options.
+        overrides: how they were asked for on the command line, kept in the run folder.
+        progress: show a progress bar.
+
+    Returns:
+        The content of the run's `result.json`, with its `folder`. `status` is "finished", "stopped" (by the stopping
+        rule) or "interrupted" (by a signal, whose number is `signal`).
+
+    Raises:
+        DipError: an option, an image or the run folder does not allow it. Where the fit itself fails, `result.json`
+            says so too.
+    """
+    identity = options.identity(config, _digest(config.image, "image"), _digest(config.reference, "reference"))
+    folder = Path(config.out) / runs.name(options.readable(config), identity)
+    done = runs.read_result(folder)
+    if done is not None and runs.finished(folder) and not config.overwrite:
+        log.info("%s: %s already, %s", folder, done["status"], _summary(done))
+        return {**done, "folder": str(folder)}
+    from dip.fit import Fit  # torch from here on
+
+    # Everything that a user can have got wrong is found here, before there is a folder.
+    fit = Fit(config, folder, runs.fingerprint({**identity, "steps": None}))
+    with runs.Lock(folder):
+        if config.overwrite:
+            _clear(folder)
+        with _logged_to(folder):
+            _describe(folder, config, overrides)
+            result = _attempt(fit, progress)
+    return {**result, "folder": str(folder)}
+
+
+def _attempt(fit: Fit, progress: bool) -> dict[str, Any]:
+    try:
+        result = fit.run(progress)
+    except DipError as error:
+        runs.write_json(fit.folder / "result.json", fit.failure(str(error)))
+        raise
+    except Exception as error:
+        log.exception("%s: failed", fit.folder)
+        runs.write_json(fit.folder / "result.json", fit.failure(f"{type(error).__name__}: {error}"))
+        raise
+    runs.write_json(fit.folder / "result.json", result)
+    if result["status"] == "interrupted":
+        log.warning("%s: interrupted at step %d; the same command continues it", fit.folder, result["steps"])
+    else:
+        log.info("%s: %s, %s", fit.folder, result["status"], _summary(result))
+        log.info("restored image: %s", fit.folder / "images" / "restored.png")
+        log.info("figures:        %s", fit.folder / "figures")
+    return result
+
+
+def _clear(folder: Path) -> None:
+    """Empties the run folder, which this process holds the lock of."""
+    for path in folder.iterdir():
+        if path.name == ".lock":
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _digest(source: str | None, option: str) -> str | None:
+    """What stands for an image in a run's identity: the content of a file, the name of a sample."""
+    if source is None:
+        return None
+    if not Path(source).is_file():
+        return f"sample {source}"  # or nothing at all, which loading it will say
+    try:
+        return runs.digest(Path(source))
+    except OSError as error:
+        raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
+
+
+def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:
+    """Writes `.hydra/`: the composed options and what was typed."""
+    import yaml
+
+    try:
+        (folder / ".hydra").mkdir(exist_ok=True)
+        runs.write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(options.plain(config), sort_keys=False))
+        runs.write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)))
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER") from None
+    log.info("%s", shlex.join(["python", Path(sys.argv[0]).name, *overrides]))
+
+
+@contextlib.contextmanager
+def _logged_to(folder: Path) -> Iterator[None]:
+    """Copies what is logged and warned meanwhile to `run.log`."""
+    try:
+        handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER") from None
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        handler.close()
+
+
+def _summary(result: dict[str, Any]) -> str:
+    """The one line at the end of a run."""
+    score = "no reference" if result["psnr"] is None else f"PSNR {result['psnr']:.2f} dB"
+    return f"{score}, step {result['restored_step']} of {result['steps']}, {result['seconds']:.0f} s"

@@ -1,0 +1,20 @@
+"""The figures of one run, and of many runs side by side, for screen and print.
+
+Everything here takes arrays and paths of images and knows nothing of run folders. Curves are saved as PNG and SVG,
+strips of photographs as PNG (the two that go into a paper as SVG too). Every function returns the paths it wrote,
+and replaces a figure whole or not at all.
+"""
+
+from dip.figures.lines import Line, loss_curve, losses_overlay, psnr_curve, psnr_overlay
+from dip.figures.strips import snapshot_strip, steps_strip, targets_panel
+
+__all__ = [
+    "Line",
+    "loss_curve",
+    "losses_overlay",
+    "psnr_curve",
+    "psnr_overlay",
+    "snapshot_strip",
+    "steps_strip",
+    "targets_panel",
+]

@@ -1,0 +1,234 @@
+"""The computing part of a run: from options and pictures to a fitted network and its restored image."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import platform
+import shutil
+import statistics
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from dip import config as options
+from dip import data, figures, hardware, images, metrics, runs
+from dip.callbacks.checkpoints import Checkpoints
+from dip.callbacks.progress import Progress
+from dip.callbacks.recorder import Recorder
+from dip.callbacks.schedule import Schedule
+from dip.callbacks.signals import Signals
+from dip.callbacks.stopping import Stopping
+from dip.checkpoints import DipCheckpointIO, newest
+from dip.config import Config
+from dip.errors import ImageError, RunError
+from dip.module import DeepImagePrior
+from dip.seeds import derive
+
+log = logging.getLogger("dip")
+
+PACKAGES = ("deep-image-prior", "torch", "lightning", "hydra-core", "numpy", "pillow", "scikit-image")
+
+
+class Fit:
+    """Everything that one run needs, checked and in memory; nothing is written before `run`.
+
+    Args:
+        config: the options.
+        folder: the run folder.
+        identity: of the trajectory, which a checkpoint must share to be continued.
+
+    Raises:
+        DipError: a picture cannot be read, the reference does not fit, the device or the precision is not to be had.
+    """
+
+    def __init__(self, config: Config, folder: Path, identity: str) -> None:
+        self.config, self.folder, self.identity = config, folder, identity
+        self.device = hardware.pick_device(config.device)
+        self.arithmetic = hardware.pick_precision(config.precision.name, self.device)
+        size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
+        self.picture = images.prepare(images.load(config.image), size)
+        self.observation = config.target.observe(self.picture.pixels, config.seed)
+        self.reference = self._reference(size)
+        self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
+
+    def _reference(self, size: Any) -> Tensor | None:
+        """The known answer: the file that the user names, or what the target knows."""
+        if self.config.reference is None:
+            return self.observation.reference
+        scale = self.picture.scale
+        known = images.prepare(images.load(self.config.reference, "reference", scale), size).pixels
+        want = (self.picture.pixels.shape[1], *self.observation.size)
+        if known.shape[1:] != want:
+            got = " x ".join(map(str, known.shape[1:]))
+            raise ImageError(
+                f"reference={self.config.reference}: has {got} (channels x height x width), the image has "
+                f"{' x '.join(map(str, want))}; give the clean version of the same picture, for example reference=clean.png"
+            )
+        return known
+
+    def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
+        """The module and its data, a function of the options and the seed alone."""
+        config, seen = self.config, self.observation
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(config.seed, "weights"))
+            net = config.net.build(config.z.channels, self.picture.pixels.shape[1], config.skips)
+        z = data.draw(config.z, config.net.padded(*seen.size), config.seed)
+        self.rule = config.stop.start(seen.y.to(self.device), config.seed)
+        module = DeepImagePrior(
+            net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation, ema=config.ema,
+            seed=config.seed, weights=None if self.rule is None else self.rule.loss_mask,
+        )  # fmt: skip
+        return module, data.FixedPair(z, seen.y, self.device)
+
+    def run(self, progress: bool) -> dict[str, Any]:
+        """Fits, or goes on fitting, and saves; returns the content of `result.json`."""
+        with hardware.prepared(self.arithmetic), _quiet_lightning(), self._enough_memory():
+            hardware.reset_peak_memory(self.device)
+            module, pair = self.build()
+            checkpoint = newest(self.folder / "checkpoints", self.identity)
+            if checkpoint is not None:
+                log.info("continuing from %s", checkpoint.name)
+            self.module = module
+            self.signals, self.stopping = Signals(), Stopping(self.rule, self.schedule)
+            reference = None if self.reference is None else self.reference.to(self.device)
+            self.recorder = Recorder(self.folder, self.schedule, reference, self.stopping)
+            keeper = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)
+            watchers = [self.stopping, self.recorder, keeper, self.signals]
+            if progress:
+                watchers.append(Progress(self.config.steps, self.recorder, self.config.target.name))
+            logger = self.config.logger.build(self.folder, options.plain(self.config))
+            trainer = Trainer(
+                accelerator=self.device.type, devices=1 if self.device.index is None else [self.device.index],
+                precision=self.arithmetic.plugin, max_steps=self.config.steps, max_epochs=-1,
+                callbacks=watchers, plugins=[DipCheckpointIO(self.identity)], logger=logger or False,
+                default_root_dir=self.folder, num_sanity_val_steps=0, limit_val_batches=0,
+                enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
+            )  # fmt: skip
+            images.save(self._image_path("target"), self.observation.y)
+            if self.reference is not None:
+                images.save(self._image_path("reference"), self.reference)
+            trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
+            interrupted = self.signals.ends is not None and module.step < self.config.steps and not self.stopping.fired
+            if interrupted:
+                return self._result("interrupted", signal=self.signals.ends)
+            return self._finish(trainer, keeper)
+
+    def _image_path(self, name: str) -> Path:
+        (self.folder / "images").mkdir(exist_ok=True)
+        return self.folder / "images" / f"{name}.png"
+
+    def _finish(self, trainer: Trainer, keeper: Checkpoints) -> dict[str, Any]:
+        """Saves the images, the figures and the final metrics of a run that has come to its end."""
+        restored, step = self.stopping.restored(self.module)
+        images.save(self._image_path("output"), self.module.output.cpu())
+        images.save(self._image_path("restored"), restored.cpu(), like=self.picture)
+        scores: dict[str, Any] = {"restored_step": step}
+        if self.reference is not None:
+            known = self.reference.to(restored)
+            scores |= {"psnr": metrics.psnr(restored, known).item(), "ssim": metrics.ssim(restored, known).item()}
+        result = self._result("stopped" if self.stopping.fired else "finished", **scores)
+        self._draw(result)
+        if trainer.logger is not None:
+            final = {f"final/{name}": result[name] for name in ("loss", "psnr", "ssim") if result[name] is not None}
+            self.config.logger.finish(trainer.logger, runs.flat(options.plain(self.config)), final)
+        if self.config.keep_checkpoint:
+            keeper.save(trainer, self.module.step)
+        else:
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        return result
+
+    def _draw(self, result: dict[str, Any]) -> None:
+        folder, rows = self.folder / "figures", self.recorder.rows
+        folder.mkdir(exist_ok=True)
+        columns = {name: [float("nan") if row[name] is None else row[name] for row in rows] for name in rows[0]}
+        events = [(result["steps"], "stopped")] if result["status"] == "stopped" else []
+        figures.loss_curve(folder / "loss.png", self.recorder.save_losses(self.module.step), events)
+        figures.psnr_curve(
+            folder / "psnr.png", columns["step"], columns["psnr"], columns["psnr_ema"],
+            result["oracle_step"], result["restored_step"], columns["watched"],
+        )  # fmt: skip
+        taken = [(int(path.stem[5:]), path) for path in sorted((self.folder / "images").glob("step-*.png"))]
+        known = self._image_path("reference") if self.reference is not None else None
+        figures.snapshot_strip(
+            folder / "snapshots.png", taken, self._image_path("target"), known, self._image_path("restored")
+        )
+
+    def _result(self, status: str, **more: Any) -> dict[str, Any]:
+        best, best_step = self.recorder.best()
+        rows, paces = self.recorder.rows, self.recorder.paces
+        return {
+            **self.failure(None),
+            "status": status,
+            "steps": self.module.step,
+            "loss": rows[-1]["loss"] if rows else None,
+            "oracle_psnr": best,
+            "oracle_step": best_step,
+            "seconds": round(self.recorder.seconds, 3),
+            "step_seconds": statistics.median(paces) if paces else None,
+            "peak_memory_bytes": hardware.peak_memory(self.device),
+            "parameters": sum(p.numel() for p in self.module.net.parameters()),
+            **more,
+        }
+
+    def failure(self, error: str | None) -> dict[str, Any]:
+        """The content of `result.json` for a run that failed with `error`."""
+        unknown = ("steps", "loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds",
+                   "step_seconds", "peak_memory_bytes", "parameters")  # fmt: skip
+        return {
+            "status": "failed",
+            "name": self.folder.name,
+            "config": options.plain(self.config),
+            "error": None if error is None else " ".join(error.split()),
+            **dict.fromkeys(unknown),
+            "device": hardware.describe(self.device),
+            "precision": self.arithmetic.describe(),
+            "versions": _versions(),
+        }
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        """Turns an allocator's error into one that names the size and what to lower."""
+        try:
+            yield
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+            if not known and "allocate memory" not in str(error):
+                raise
+            height, width = self.observation.size
+            raise RunError(
+                f"out of memory on {self.device} at {height} x {width}: lower size, net.channels or net.skip_channels, "
+                "or set net.checkpoint_activations=true, for example size=512 net.channels=64"
+            ) from error
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keeps Lightning's tips and its advice about loaders, which do not concern one fixed pair, off the terminal."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*not resumable.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from a checkout
+            continue
+    return versions

@@ -1,0 +1,133 @@
+"""What this machine is asked for: the device, the number format, and memory that is not given back at every step."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import dataclasses
+import platform
+import resource
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from dip.errors import OptionError
+
+PLUGINS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed", "fp64": "64-true"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arithmetic:
+    """The number format that really runs."""
+
+    name: str
+    """fp32, tf32, bf16, fp16 or fp64: what `precision=auto` became."""
+
+    @property
+    def plugin(self) -> Any:
+        """The value of Lightning's `Trainer(precision=...)`."""
+        return PLUGINS[self.name]
+
+    def describe(self) -> dict[str, Any]:
+        """For `result.json`: the format and the flags under which it ran."""
+        return {
+            "name": self.name,
+            "lightning": self.plugin,
+            "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+            "matmul_precision": torch.get_float32_matmul_precision(),
+        }
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device named by option `device`.
+
+    Raises:
+        OptionError: it is not a device, or this machine has none such. There is no silent fall-back to the CPU.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise OptionError("device", wanted, "auto, cpu, cuda, cuda:N or mps", "device=cpu") from None
+    available = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    count = available.get(device.type, 0)
+    if (device.index or 0) >= count:
+        here = [kind for kind, n in available.items() if n]
+        raise OptionError("device", wanted, f"one that this machine has ({', '.join(here)}, auto)", "device=cpu")
+    return device
+
+
+def pick_precision(wanted: str, device: torch.device) -> Arithmetic:
+    """The number format for option `precision`; `auto` is bf16 where `device` computes in it natively, else fp32.
+
+    Raises:
+        OptionError: fp16 on a CPU, which has no arithmetic for it, or tf32 away from CUDA.
+    """
+    if wanted == "auto":
+        return Arithmetic("bf16" if _native_bf16(device) else "fp32")
+    if wanted == "fp16" and device.type == "cpu":
+        raise OptionError("precision", wanted, "bf16 or fp32 on a CPU (16-bit float needs a GPU)", "precision=bf16")
+    if wanted == "tf32" and device.type != "cuda":
+        raise OptionError("precision", wanted, "fp32 or bf16 here (TF32 is a format of NVIDIA GPUs)", "precision=fp32")
+    if wanted == "fp64" and device.type == "mps":
+        raise OptionError("precision", wanted, "fp32 or bf16 on mps", "precision=fp32")
+    return Arithmetic(wanted)
+
+
+def _native_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() and bool(
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
+
+
+@contextlib.contextmanager
+def prepared(arithmetic: Arithmetic) -> Iterator[None]:
+    """Sets the process up for one run and puts it back as it was: TF32 only where it was asked for."""
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    allow = arithmetic.name == "tf32"
+    # cuDNN's flag, True by default, governs convolutions; the matmul setting does not.
+    torch.backends.cudnn.allow_tf32 = allow
+    torch.set_float32_matmul_precision("high" if allow else "highest")
+    keep_memory()
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, precision, torch.backends.cudnn.benchmark = before
+        torch.set_float32_matmul_precision(precision)
+
+
+def keep_memory() -> bool:
+    """Tells glibc to keep freed memory; True where that worked.
+
+    By default every activation of a few MB is mapped anew from the system and returned, page fault by page fault,
+    at every step, which costs about a quarter of a step's time on a CPU.
+    """
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX in <malloc.h>
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(mmap_max, 0)) and bool(libc.mallopt(trim_threshold, 2**31 - 1))
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Starts a new measurement of `peak_memory` where the device can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """The largest memory in bytes: of the device's allocations on CUDA, of the whole process elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, with the number of threads on a CPU: exactness holds for the same number only."""
+    if device.type == "cuda":
+        return f"{device.type} ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"

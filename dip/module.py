@@ -1,0 +1,114 @@
+"""Deep Image Prior as a LightningModule: perturb, forward, observe, loss, optimiser.
+
+Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior" (arXiv 1711.10925): theta* = argmin || A f(z + noise) - y ||^2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dip.operators import Identity, Operator
+from dip.seeds import Perturbation
+
+
+class DeepImagePrior(LightningModule):
+    """One network fitted to one image.
+
+    After each step `output`, `observed` (A of it), `average` and `loss` hold that step's results as device tensors; nothing in a step reads
+    their values, so the device is never waited for.
+
+    Args:
+        net: (1, C_z, H', W') -> (1, C, H', W') with values in [0, 1], where H' >= H and W' >= W.
+        size: (H, W) of the image; what the network makes beyond it is cropped.
+        operator: A, from an image (1, C, H, W) to the space of the observation.
+        lr: learning rate of Adam.
+        perturbation: standard deviation of the noise on z, fresh at each step.
+        ema: decay of the moving average of the output (0.99 in the original's denoising).
+        seed: of the perturbation.
+        weights: of the pixels' squared errors in the loss, (1, 1, h, w) with mean 1; None counts all alike.
+    """
+
+    average: Tensor | None
+    """The exponential moving average of the output, (1, C, H, W) float32: the restored image."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        size: tuple[int, int],
+        operator: Operator | None = None,
+        *,
+        lr: float = 0.01,
+        perturbation: float = 1 / 30,
+        ema: float = 0.99,
+        seed: int = 0,
+        weights: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False  # costs about 1 ms a step, several steps of a tiny network
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.operator = operator or Identity()
+        self.size = size
+        self.lr, self.ema = lr, ema
+        self.perturb = Perturbation(perturbation, seed)
+        self.register_buffer("weights", weights, persistent=False)
+        self.step = 0
+        self.average = None
+        self.output: Tensor
+        self.observed: Tensor
+        self.loss: Tensor
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The image that the network makes of `z`: (1, C_z, H', W') -> (1, C, H, W) float32 or float64."""
+        height, width = self.size
+        image: Tensor = self.net(z)[..., :height, :width]  # (1, C, H, W)
+        return image if image.dtype == torch.float64 else image.float()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int = 0) -> None:
+        """One step of Adam on || A f(z + noise) - y ||^2, averaged over the entries of y."""
+        z, y = batch
+        self.step += 1
+        image = self(self.perturb(z, self.step))
+        observed = self.operator(image)
+        loss = self.misfit(observed, y)
+        optimizer = self.optimizers()
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        self.manual_backward(loss)
+        optimizer.step()  # type: ignore[union-attr]
+        self.output, self.observed, self.loss = image.detach(), observed.detach(), loss.detach()
+        self._follow(self.output)
+
+    def misfit(self, observed: Tensor, y: Tensor) -> Tensor:
+        """Mean squared error, each pixel's counted as `weights` says."""
+        if self.weights is None:
+            return functional.mse_loss(observed, y)
+        return (self.weights * (observed - y).square()).mean()
+
+    @torch.no_grad()
+    def _follow(self, output: Tensor) -> None:
+        """Moves `average` towards `output`; its decay rises to `ema`, so that the first outputs are soon forgotten."""
+        if self.average is None:
+            self.average = output.clone()
+        else:
+            decay = min(self.ema, self.step / (self.step + 9))
+            self.average.lerp_(output, 1 - decay)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam on every weight of the network; z stays fixed."""
+        # One kernel for all parameters. On a CPU too; not where parameters lie on a device without the kernel.
+        fused = next(self.net.parameters()).device.type in ("cpu", "cuda")
+        return torch.optim.Adam(self.net.parameters(), lr=self.lr, fused=fused)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what is not a weight."""
+        checkpoint["dip"] = {"step": self.step, "average": self.average}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes it back."""
+        state = checkpoint["dip"]
+        self.step = state["step"]
+        self.average = None if state["average"] is None else state["average"].to(self.device)

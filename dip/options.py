@@ -1,0 +1,83 @@
+"""What an option is: a dataclass field that carries its own meaning, legal values and example.
+
+`option` makes the field, the `check_*` functions judge a value. Help texts, error messages and the dataclasses
+themselves all come from these fields, so a number or a sentence about an option stands in one place only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection
+from typing import Any
+
+from dip.errors import OptionError
+
+
+def option(default: Any, help: str, legal: str, example: str) -> Any:
+    """A dataclass field that documents itself.
+
+    Args:
+        default: the value when nothing is said; lists are copied for every instance.
+        help: what the option does, with its unit.
+        legal: the values it can take, to stand behind "must be".
+        example: a value, as typed behind `name=`.
+    """
+    metadata = {"help": help, "legal": legal, "example": example}
+    if isinstance(default, list) or dataclasses.is_dataclass(default):
+        return dataclasses.field(default_factory=lambda: _copied(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _copied(default: Any) -> Any:
+    return list(default) if isinstance(default, list) else dataclasses.replace(default)
+
+
+def reject(owner: object, name: str, prefix: str = "") -> OptionError:
+    """The error for the present value of field `name` of dataclass `owner`, in the field's own words."""
+    field = next(f for f in dataclasses.fields(owner) if f.name == name)  # type: ignore[arg-type]
+    full = f"{prefix}{name}"
+    return OptionError(full, getattr(owner, name), field.metadata["legal"], f"{full}={field.metadata['example']}")
+
+
+def check_number(
+    owner: object,
+    name: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+    open_high: bool = False,
+    none: bool = False,
+    prefix: str = "",
+) -> None:
+    """Raises `OptionError` unless field `name` is a finite number in [low, high] (bounds excluded where open)."""
+    value = getattr(owner, name)
+    if value is None and none:
+        return
+    fine = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not fine or value < low or value > high or (open_low and value == low) or (open_high and value == high):
+        raise reject(owner, name, prefix)
+
+
+def check_integer(
+    owner: object, name: str, *, low: float = -math.inf, high: float = math.inf, none: bool = False, prefix: str = ""
+) -> None:
+    """Raises `OptionError` unless field `name` is an integer in [low, high] (or None where `none`)."""
+    value = getattr(owner, name)
+    if value is None and none:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise reject(owner, name, prefix)
+
+
+def check_choice(owner: object, name: str, choices: Collection[str], *, prefix: str = "") -> None:
+    """Raises `OptionError` unless field `name` is one of `choices`."""
+    if getattr(owner, name) not in choices:
+        raise reject(owner, name, prefix)
+
+
+def check_flag(owner: object, name: str, *, prefix: str = "") -> None:
+    """Raises `OptionError` unless field `name` is true or false."""
+    if not isinstance(getattr(owner, name), bool):
+        raise reject(owner, name, prefix)

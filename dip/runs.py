@@ -1,0 +1,225 @@
+"""Run folders: their names, their locks, and reading many runs back.
+
+Imports no torch, so that a notebook or a report over hundreds of runs starts at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import json
+import logging
+import math
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dip.errors import RunError
+from dip.files import digest as digest
+from dip.files import read_json, remove_temporaries
+from dip.files import write_json as write_json
+from dip.files import write_text as write_text
+
+try:
+    import fcntl
+except ImportError:  # a system without flock: runs work, unguarded, and say so
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger("dip")
+
+STATUSES = ("finished", "stopped", "failed", "interrupted")
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """SHA-256 (64 hex digits) of plain values (dicts, lists, strings, numbers, booleans, None), keys sorted.
+
+    Floats enter by their shortest exact text, so 1/30 is the same on every machine; 1 and 1.0 differ, so a
+    float option must already hold a float. Raises ValueError for NaN and infinities, TypeError for anything
+    that is not plain.
+    """
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return digest(text.encode("ascii"))
+
+
+def name(readable: str, identity: Mapping[str, Any]) -> str:
+    """The name of a run folder, `<readable>-<8 hex>`; the hex part is the start of `fingerprint(identity)`.
+
+    `identity` holds every option that changes the result. `readable` is for people only: what is no ASCII
+    letter, digit, '.', '-', '_' or '+' becomes '-', and at most 80 characters are kept.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", readable)[:80].strip("-.")
+    return f"{plain or 'run'}-{fingerprint(identity)[:8]}"
+
+
+class Lock:
+    """Holds a run folder, made if absent, for one process at a time::
+
+        with Lock(folder):
+            ...
+
+    The kernel frees the lock when its process ends, however it ends. What a killed process left behind (its
+    lock, its temporary files) is taken over with a warning. Raises `RunError` when another process holds the
+    folder, naming its pid, host and start, or when the folder cannot be made.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / ".lock"
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Lock:
+        assert self._descriptor is None, "a Lock is entered once"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._descriptor = self._acquire()
+        except OSError as error:
+            hint = "give another folder, for example out=outputs"
+            raise RunError(f"{self.folder}: cannot hold a run ({error.strerror}); {hint}") from error
+        stale = os.pread(self._descriptor, 4096, 0)
+        if stale:
+            log.warning("%s: taking over from %s, which was killed", self.folder, _holder(stale))
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        mine = {"pid": os.getpid(), "host": socket.gethostname(), "started": now}
+        with contextlib.suppress(
+            OSError
+        ):  # on a full disk the lock holds too, it only cannot say whose it is
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(mine).encode(), 0)
+        remove_temporaries(self.folder)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._descriptor is not None, "a Lock is left once"
+        # Removed while still held: whoever opened the file before sees in `_acquire` that it is gone.
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+        os.close(self._descriptor)
+        self._descriptor = None
+
+    def _acquire(self) -> int:
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                if not _flock(descriptor):
+                    holder = _holder(os.pread(descriptor, 4096, 0))
+                    raise RunError(f"{self.folder}: {holder} is at work here; wait for it or stop it first")
+                # The holder may have removed the file between our opening and locking it: no lock then.
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(descriptor), os.stat(self.path)):
+                        return descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+
+def _flock(descriptor: int) -> bool:
+    """Whether `descriptor` is ours now. True, with a warning, where the file system knows no locks."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    log.warning("no file locks here: a second process in this run folder would not be noticed")
+    return True
+
+
+def _holder(content: bytes) -> str:
+    try:
+        found = json.loads(content)
+        return f"process {found['pid']} on {found['host']} (started {found['started']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def read_result(folder: str | Path) -> dict[str, Any] | None:
+    """The content of `result.json` of a run; None when it is missing, cut or not a result."""
+    found = read_json(Path(folder) / "result.json")
+    valid = found is not None and found.get("status") in STATUSES and isinstance(found.get("config"), dict)
+    return found if valid else None
+
+
+def finished(folder: str | Path) -> bool:
+    """Whether the run in `folder` came to its end, by its number of steps or by its stopping rule."""
+    result = read_result(folder)
+    return result is not None and result["status"] in ("finished", "stopped")
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested `values` on one level, keys joined by dots; lists become tuples, which can be grouped by."""
+    row: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            row.update(flat(value, f"{prefix}{key}."))
+        else:
+            row[f"{prefix}{key}"] = _tuples(value)
+    return row
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
+
+
+def read(root: str | Path) -> list[dict[str, Any]]:
+    """The runs in `root` and below, sorted by folder, one flat row each: `pandas.DataFrame(read("outputs"))`.
+
+    A row holds `folder`, every option as `config.<option>` and every result; nested keys are joined by dots.
+    A run without a valid result is left out with a warning. Symbolic links are not followed.
+    Raises `RunError` when `root` is no folder.
+    """
+    if not Path(root).is_dir():
+        raise RunError(f"{root}: is not a folder; give a folder of runs, for example outputs")
+    rows = []
+    for place, folders, files in os.walk(root):
+        folders.sort()
+        if "result.json" not in files and ".lock" not in files and "metrics.csv" not in files:
+            continue
+        result = None if (Path(place) / "result.json").is_symlink() else read_result(place)
+        if result is None:
+            log.warning("%s: unfinished", place)
+        else:
+            rows.append({"folder": place, **flat(result)})
+    return rows
+
+
+def history(folder: str | Path) -> dict[str, list[float]]:
+    """The columns of a run's `metrics.csv`, NaN where a cell is empty; {} before the first record.
+
+    A last line without its line break is still being written and is left out. Raises `RunError` naming the
+    line when anything else is not a number.
+    """
+    path = Path(folder) / "metrics.csv"
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: cannot be read ({error})") from error
+    lines = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+    header, rows = (lines[0], lines[1:]) if lines else ([], [])
+    columns: dict[str, list[float]] = {column: [] for column in header}
+    for number, row in enumerate(rows, start=2):
+        try:
+            for column, cell in zip(header, row, strict=True):
+                columns[column].append(float(cell) if cell else math.nan)
+        except ValueError as error:
+            raise RunError(f"{path}: line {number} is damaged: {','.join(row)[:80]}") from error
+    return columns
+
+
+def differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The `config.*` keys, sorted, that are not the same in all `runs` (rows of `read`) or absent in some."""
+    keys = sorted({key for run in runs for key in run if key.startswith("config.")})
+    absent = object()
+    return [key for key in keys if any(run.get(key, absent) != runs[0].get(key, absent) for run in runs)]

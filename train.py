@@ -1,0 +1,28 @@
+"""Fits one network to one image: `python train.py --help` lists what can be said."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from dip import cli, config
+
+config.register()
+cli.register_help()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(composed: DictConfig) -> None:
+    """One run, from the composed options to its folder."""
+    with cli.errors_in_one_line():
+        options = config.read(composed)
+        from dip import experiment  # only now: a launcher and --help need none of it
+
+        result = experiment.run(options, cli.overrides())
+    if result["status"] == "interrupted":
+        sys.exit(128 + result["signal"])
+
+
+if __name__ == "__main__":
+    with cli.errors_in_one_line():
+        main()
