@@ -31,17 +31,13 @@ MAX_PIXELS_PER_BYTE = 10_000
 HARMLESS_PIXELS = 2**24
 """Pictures up to this size may be as empty as they like."""
 
+for _name in ("PIL", "tifffile"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # a broken file is refused in one line, not commented
+
 _TIFF_MAGIC = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _DIRECT = {"L", "LA", "RGB", "RGBA"}
-_CONVERTED = {
-    "1": "L",
-    "La": "LA",
-    "PA": "RGBA",
-    "RGBa": "RGBA",
-    "RGBX": "RGB",
-    "CMYK": "RGB",
-    "YCbCr": "RGB",
-}
+_CONVERTED = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
+_CONVERTED |= dict.fromkeys(("RGBX", "CMYK", "YCbCr"), "RGB")
 _LOW_BITS = {"L;2": 85, "L;4": 17}
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -72,7 +68,10 @@ def read(path: Path) -> Stored:
         _check_status(status)
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about odd metadata; what matters is checked here
-            return _decode(file, status.st_size)
+            stored = _decode(file, status.st_size)
+        if stored.values.ndim != 3 or stored.values.size == 0:
+            raise Unreadable("the picture has no pixels")
+        return stored
     except Unreadable:
         raise
     except FileNotFoundError:
@@ -216,7 +215,6 @@ def _deep_tiff(file: BinaryIO, file_bytes: int) -> Stored | None:
     """A TIFF with more than one channel that is deeper than 8 bits, or spectral; None leaves it to Pillow."""
     import tifffile
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # broken files are refused, not commented
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages.first

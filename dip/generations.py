@@ -1,8 +1,8 @@
 """Numbered files that can be trusted after a crash, a full disk or a flipped bit. Imports no torch.
 
-`step-000000123.ckpt` counts only together with its manifest `step-000000123.json`: length, SHA-256, whose it is
-and what the writer adds. The manifest is in place just before the file gets its name, so a crash never leaves a
-file without one: what has none is damaged.
+`step-000000123.ckpt` counts only together with its manifest `step-000000123.json`: length, SHA-256, whose it
+is and what the writer adds. The manifest is in place just before the file gets its name, so a crash never
+leaves a file without one: what has none is damaged.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def store(path: Path, data: bytes | memoryview, identity: str, facts: Mapping[st
     """Writes `data` to `path` with a manifest that holds `facts` too, then deletes what is no longer needed.
 
     The newest `keep` intact files up to this step stay. Later steps go: going back to an earlier step makes
-    them another future. Once a valid file exists, one does at every instant. Raises as `files.replacing` does;
-    older files are untouched then.
+    them another future. Once a valid file exists, one does at every instant. Raises as `files.replacing`
+    does; older files are untouched then.
     """
     assert keep >= 1
     remove_temporaries(path.parent)

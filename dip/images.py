@@ -157,7 +157,7 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
             `like` came from, or not a regular file; it cannot be written; a value is NaN or infinite.
     """
     path = Path(path)
-    assert pixels.ndim == 4 and pixels.shape[0] == 1, "pixels are (1, C, H, W)"
+    assert tuple(pixels.shape[:-3]) == (1,), "pixels are (1, C, H, W)"
     pixels = pixels.detach().to("cpu", torch.float32)
     like = Picture(pixels) if like is None else like
     channels = pixels.shape[1]
@@ -215,9 +215,9 @@ def from_array(array: Any, option: str = "image") -> Picture:
     uint8 is divided by 255, uint16 by 65535, bool is 0 and 1, floats must lie in [0, 1]. Raises ImageError.
     """
     if isinstance(array, Tensor):
-        array = array.detach().cpu()
-        array = (array.float() if array.is_floating_point() else array).numpy()
+        array = (array.float() if array.is_floating_point() else array).detach().cpu().numpy()
     values = np.asarray(array)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def wrong(got: str, legal: str) -> ImageError:
         return ImageError(
@@ -227,7 +227,7 @@ def from_array(array: Any, option: str = "image") -> Picture:
     shape = "(H, W) or (H, W, C), channels last"
     if values.ndim not in (2, 3) or values.size == 0:
         raise wrong(f"an array of shape {values.shape}", f"one of shape {shape}, not empty")
-    if values.ndim == 3 and values.shape[0] <= 4 < values.shape[2]:
+    if values.ndim == 3 and values.shape[0] in (1, 3, 4) and min(values.shape[1:]) > 4:
         raise wrong(f"shape {values.shape}, which looks like (C, H, W)", shape)
     flat = values.ndim == 2
     values = values[..., None] if flat else values
@@ -239,12 +239,12 @@ def from_array(array: Any, option: str = "image") -> Picture:
         values = values.astype(np.float32)
     elif values.dtype not in (np.uint8, np.uint16):
         raise wrong(f"an array of {values.dtype}", "uint8, uint16, bool or floats in [0, 1]")
-    pixels, mode, scale = _unit(values.astype(values.dtype.newbyteorder("=")))
+    pixels, mode, scale = _unit(values)
     return Picture(pixels, mode=mode, scale=scale, flat=flat)
 
 
 def to_array(pixels: Tensor, like: Picture | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
     """(1, C, H, W) pixels to an (H, W, C) float32 array; (H, W) if `like` was made from an (H, W) array."""
-    assert pixels.ndim == 4 and pixels.shape[0] == 1, "pixels are (1, C, H, W)"
+    assert tuple(pixels.shape[:-3]) == (1,), "pixels are (1, C, H, W)"
     array = pixels.detach().to("cpu", torch.float32)[0].permute(1, 2, 0).contiguous().numpy()  # (H, W, C)
     return array[..., 0] if like is not None and like.flat and array.shape[2] == 1 else array

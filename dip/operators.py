@@ -54,7 +54,7 @@ class Mask(Operator):
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__()
-        assert mask.ndim == 4 and mask.shape[:2] == (1, 1), f"a mask is (1, 1, H, W), not {tuple(mask.shape)}"
+        assert mask.shape == (1, 1, *mask.shape[-2:]), f"a mask is (1, 1, H, W), not {tuple(mask.shape)}"
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class Downsample(Operator):
     no multiple of the factor keep every pixel: the scale is then H / (H // factor), a little more than the
     factor.
 
-    Each axis is one small dense matrix. That costs h / taps times the arithmetic of a banded product, yet
+    Each axis is one small dense matrix. That costs H / taps times the arithmetic of a banded product, yet
     stays below 1 % of a network's step up to 1024 x 1024, is exact at any size, and its gradient is a matrix
     product too: no scatter, so the same bits on every run.
 
@@ -90,13 +90,9 @@ class Downsample(Operator):
 
     def __init__(self, factor: int, size: tuple[int, int], kernel: str = "lanczos3") -> None:
         super().__init__()
-        height, width = size
-        self.register_buffer(
-            "rows", _shrink_matrix(height, factor, KERNELS[kernel]), persistent=False
-        )  # (h, H)
-        self.register_buffer(
-            "columns", _shrink_matrix(width, factor, KERNELS[kernel]), persistent=False
-        )  # (w, W)
+        (height, width), lobes = size, KERNELS[kernel]
+        self.register_buffer("rows", _shrink_matrix(height, factor, lobes), persistent=False)  # (h, H)
+        self.register_buffer("columns", _shrink_matrix(width, factor, lobes), persistent=False)  # (w, W)
 
     def forward(self, x: Tensor) -> Tensor:
         with _no_autocast(x):
@@ -121,9 +117,8 @@ class Blur(Operator):
 
     def __init__(self, kernel: Tensor) -> None:
         super().__init__()
-        assert kernel.ndim == 2 and all(side % 2 for side in kernel.shape), (
-            f"odd sides, not {tuple(kernel.shape)}"
-        )
+        height, width = kernel.shape
+        assert height * width % 2, f"a kernel's centre is a pixel: odd sides, not {height} x {width}"
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,7 +139,7 @@ class Blur(Operator):
         return self.kernel.shape[0] // 2, self.kernel.shape[1] // 2
 
     def _filter(self, x: Tensor, conjugate: bool) -> Tensor:
-        """The circular convolution of `x` with the kernel or its mirror image, on a grid at least as large."""
+        """The circular convolution of `x` with the kernel or its mirror image, on a grid no smaller."""
         grid = [_fast_length(side) for side in x.shape[-2:]]
         spectrum = torch.fft.rfft2(self.kernel, s=grid)
         spectrum = spectrum.conj() if conjugate else spectrum

@@ -24,5 +24,6 @@ SAMPLES = {name: f"{name}.png" for name in _PNG.split(" ")} | {
 def sample_path(name: str) -> Path:
     """The file of a sample. Finds the folder without the second that importing scikit-image takes."""
     found = importlib.util.find_spec("skimage")
-    assert found is not None and found.submodule_search_locations, "scikit-image is a dependency"
+    assert found is not None, "scikit-image is a dependency"
+    assert found.submodule_search_locations is not None, "it is a package"
     return Path(found.submodule_search_locations[0]) / "data" / SAMPLES[name]

@@ -209,10 +209,10 @@ def _draw_psnr(
         axes.plot(at, raw, color=COLORS[5], lw=1.0, label="output")
     if averaged is not None:
         axes.plot(at, averaged, color=COLORS[0], lw=1.7, label="averaged output")
-    curves = [curve for curve in (raw, averaged) if curve is not None]
-    if best_step is None or best_step not in at:
+    curve = averaged if averaged is not None else raw
+    if curve is None or best_step is None or best_step not in at:
         return
-    best = max(float(np.nan_to_num(curve[at == best_step], nan=-np.inf).max()) for curve in curves)
+    best = float(curve[at == best_step][0])
     text = f"best, {best:.2f} dB at step {best_step:,}"
     axes.plot([best_step], [best], "o", color=COLORS[1], ms=6, mec="white", mew=1, zorder=5, label=text)
 
@@ -224,7 +224,7 @@ def _mark_events(axes: Axes, events: Sequence[tuple[int, str]]) -> None:
         height = 0.98 - 0.08 * (number % 3)
         axes.annotate(
             text, (step, height), xycoords=("data", "axes fraction"), xytext=(-4, 0), textcoords="offset points",
-            ha="right", va="top", fontsize=8, color=MUTED,
+            ha="right", va="top", fontsize=8, color=MUTED, bbox={"fc": "white", "ec": "none", "pad": 0.5},
         )  # fmt: skip
 
 

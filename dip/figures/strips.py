@@ -150,7 +150,8 @@ def _draw(path: str | os.PathLike[str], cells: Sequence[_Cell], formats: Sequenc
     tall = min(max(shape[0] / shape[1], 0.4), 2.0)
     detailed = any(max(cell.picture.shape[:2]) > _LARGE for cell in cells)
     per_cell = 2 if detailed else 1
-    height = rows * _CELL * (tall * per_cell + 0.28)
+    lines = 2 if any(cell.note for cell in cells) else 1
+    height = rows * (_CELL * tall * per_cell + 0.02 + 0.16 * lines)
     with sheet(path, (columns * _CELL, height), formats) as figure:
         figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.02)  # type: ignore[union-attr]
         grid = figure.subplots(rows * per_cell, columns, squeeze=False)
@@ -178,6 +179,10 @@ def _detail(picture: NDArray[np.float64]) -> tuple[int, int, int]:
 
 
 def _show(axes: Axes, picture: NDArray[np.float64]) -> None:
-    """Pixels as squares when magnified; averaged when there are more of them than the cell can show."""
-    shrink = max(1, max(picture.shape[:2]) // (2 * _LARGE))
-    axes.imshow(picture[::shrink, ::shrink] if shrink > 1 else picture, interpolation="antialiased")
+    """Pixels as squares when magnified; averaged in blocks when there are many more than the cell can show."""
+    height, width = picture.shape[:2]
+    block = max(1, max(height, width) // (2 * _LARGE))  # what two pixels per printed dot leave to see
+    rows, columns = height - height % block, width - width % block
+    blocks = picture[:rows, :columns].reshape(rows // block, block, columns // block, block, 3)
+    shown = np.round(255 * blocks.mean(axis=(1, 3))).astype(np.uint8)
+    axes.imshow(shown, extent=(-0.5, columns - 0.5, rows - 0.5, -0.5), interpolation="antialiased")

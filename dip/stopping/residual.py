@@ -1,17 +1,15 @@
 """Rules that compare the average with the target: at pixels that the fit never saw, or with the noise level.
 
-Both watch the average of what the outputs look like when observed, not one observed output: the average is what will
-be kept, and it is free of the scatter that the perturbed input causes.
+Both watch the average of what the outputs look like when observed, not one observed output: the average is
+what will be kept, and it is free of the scatter that the perturbed input causes.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from dip.stopping.noise import noise_level, unclipped
+from dip.stopping.noise import clipped_variance, local_mean, noise_level, unclipped
 from dip.stopping.rule import Rule, sample
 
 DECAY = 0.99  # of the average of the observed outputs: the restored image's usual one
@@ -28,25 +26,26 @@ class _AverageError(Rule):
         self.truth = target.detach().take(self.positions).float()  # (n,)
         self.mean: Tensor | None = None  # (n,)
 
-    def watch(self, observed: Tensor, image: Tensor, fine: Tensor) -> Tensor | None:
-        seen = observed.take(self.positions).float()  # (n,)
+    def watch(self, observed: Tensor, image: Tensor, fine: Tensor) -> Tensor:
+        output = observed.take(self.positions).float()  # (n,)
         if self.mean is None:
-            self.mean = seen.nan_to_num()
+            self.mean = output.nan_to_num()
         # The plain mean of all outputs as long as there are few, so that the first one does not linger.
         weight = max(1 - DECAY, 1 / (self.seen + 1))
-        self.mean = torch.where(fine, self.mean.lerp(seen, weight), self.mean)
+        self.mean = torch.where(fine, self.mean.lerp(output, weight), self.mean)
         return (self.mean - self.truth).square().mean()
 
 
 class HeldOutError(_AverageError):
-    """Leaves a `fraction` of the target's known pixels (all their channels) out of the loss, and watches the error there.
+    """Leaves a `fraction` of the target's known pixels out of the loss, and watches the error there.
 
-    For noise of mean 0 that is independent between pixels this error is the restored image's own squared error plus
-    the noise variance, on average: its minimum is the best image's. The price is the pixels that the fit misses.
+    A pixel is left out with all its channels. For noise of mean 0 that is independent between pixels this
+    error is, on average, the restored image's own squared error plus the noise variance: both have their
+    minimum at the same step. The price is the pixels that the fit misses.
     """
 
     def __init__(
-        self, target: Tensor, fraction: float, patience: int, seed: int, known: Tensor | None
+        self, target: Tensor, fraction: float, patience: int, seed: int, known: Tensor | None = None
     ) -> None:
         _, channels, height, width = target.shape
         pixels = torch.arange(height * width) if known is None else known.cpu().flatten().nonzero().flatten()
@@ -61,21 +60,23 @@ class HeldOutError(_AverageError):
 
 
 class NoiseReached(_AverageError):
-    """Stops at the first step at which the average is as far from the target as the noise, and keeps that average.
+    """Stops as soon as the average is as close to the target as the noise is, and keeps that average.
 
-    Only pixels away from 0 and 1 are compared: where the noise was clipped it is weaker than `sigma`.
-    Stops on the target's noise, whatever it is: without noise it never stops.
+    The discrepancy principle (Morozov, 1966). Noise that was clipped to [0, 1] is weaker than `sigma`, so
+    only pixels away from 0 and 1 are compared, and the level is what clipping leaves of the variance there.
     """
 
-    def __init__(self, target: Tensor, sigma: float | None, seed: int, known: Tensor | None) -> None:
+    def __init__(self, target: Tensor, sigma: float | None, seed: int, known: Tensor | None = None) -> None:
         self.sigma = noise_level(target, known) if sigma is None else sigma
-        usable = unclipped(target, self.sigma, known).flatten().nonzero().flatten().cpu()  # positions
+        around = local_mean(target)
+        usable = unclipped(around, self.sigma, known).flatten().nonzero().flatten().cpu()  # positions
         super().__init__(1, target, usable[sample(len(usable), seed)])
+        self.level = float(clipped_variance(around.take(self.positions), self.sigma).mean())
 
-    def improves(self, step: int, value: Tensor) -> Tensor:
+    def improves(self, step: int, score: Tensor) -> Tensor:
         # Every average is better than the one before, until the level is reached: then the choice is made.
         assert self.best is not None
-        return (self.best > self.sigma**2) & ~value.isnan()
+        return self.best > self.level
 
     def over(self, best: float, best_step: int) -> bool:
-        return math.isfinite(best) and best <= self.sigma**2
+        return best <= self.level

@@ -1,6 +1,6 @@
 """What every stopping rule does: watch one number per step, and keep the image that belongs to its minimum.
 
-Nothing here reads a value from the device in `update`: decisions are tensors, and become Python values only in `read`.
+Nothing in `update` reads a value from the device: decisions are tensors, and become Python values in `read`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-# Values of an output that a rule looks at. With 16,384 of them the mean over a 512 x 512 RGB image is known to about
-# one per cent, and since they are the same ones at every step, their minimum lies where the image's does.
+# Values of an output that a rule looks at. With 16,384 of them the mean over an image is known to about one
+# per cent, and since they are the same ones at every step, their minimum lies where the whole image's does.
 SAMPLES = 16_384
 
 
 class Reading(NamedTuple):
     """A rule's state as plain numbers.
 
-    `watched` is the newest value (NaN if there is none yet), `best` the chosen one (infinite if there is none), at
-    step `best_step`; `stop` says that the fit should end now.
+    `watched` is the newest value (NaN if there is none yet), `best` the chosen one (infinite if there is
+    none), at step `best_step`; `stop` says that the fit should end now.
     """
 
     watched: float
@@ -31,10 +31,16 @@ class Reading(NamedTuple):
 
 
 class Rule(ABC):
-    """Watches a run and keeps the restored image; ends the run `patience` steps after the watched value's minimum.
+    """Watches a run, keeps the restored image, and ends the run `patience` steps after the value's minimum.
 
     Once `patience` is over, the choice is final: it does not matter how much later somebody calls `read`.
-    Until there is a first value the newest average is kept. A step whose loss is not finite changes nothing.
+    Until there is a first value that counts, the newest average is kept. A step whose loss is not finite
+    changes nothing.
+
+    Args:
+        patience: in steps.
+        lag: how much further the average looks back than the watched value, in steps. What is kept is the
+            average of `lag` steps after the minimum, which is centred on it.
 
     Attributes:
         loss_mask: (1, 1, h, w) weights with mean 1 for the squared errors that enter the loss, or None.
@@ -46,8 +52,9 @@ class Rule(ABC):
 
     _SAVED: ClassVar[tuple[str, ...]] = ("watched", "best", "best_step", "candidate")
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int, lag: int = 0) -> None:
         self.patience = patience
+        self.lag = min(lag, patience - 1)  # a longer one would go on after the choice is final
         self.seen = 0  # outputs so far
         self.last_step = 0
         self.watched: Tensor | None = None  # () float32
@@ -58,14 +65,15 @@ class Rule(ABC):
 
     @abstractmethod
     def watch(self, observed: Tensor, image: Tensor, fine: Tensor) -> Tensor | None:
-        """The value to minimise after one more output, a () tensor, or None while it is too early.
+        """The watched value after one more output, a () tensor, or None while it is too early.
 
-        Where the () boolean tensor `fine` is false the output is broken, and must not enter the rule's memory.
+        Where the () boolean tensor `fine` is false the output is broken, and must not enter what is
+        remembered.
         """
 
     @torch.no_grad()
     def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
-        """Takes in the output of one step. To be called after every step; never waits for the device.
+        """Takes in the output of one step, after every step. Waits for the device at its first call only.
 
         Args:
             step: the step's number, from 1.
@@ -85,24 +93,32 @@ class Rule(ABC):
             self.watched = torch.full((), math.nan, device=image.device)
             self.best = torch.full((), math.inf, device=image.device)
             self.best_step = torch.full((), step, dtype=torch.int64, device=image.device)
-        assert self.best is not None and self.best_step is not None
+        assert self.best is not None
+        assert self.best_step is not None
         if value is None:
             improved = fine
         else:
-            improved = self.improves(step, value) & fine
+            score = self.score(value)
+            improved = self.improves(step, score) & fine
             self.watched = value
-            self.best = torch.where(improved, value, self.best)
-        torch.where(improved, average, self.candidate, out=self.candidate)
+            self.best = torch.where(improved, score, self.best)
         self.best_step.masked_fill_(improved, step)
+        kept = fine & (self.best_step >= step - self.lag)
+        torch.where(kept, average, self.candidate, out=self.candidate)
 
-    def improves(self, step: int, value: Tensor) -> Tensor:
-        """Whether `value` is better than the best one so far, as a () boolean tensor. NaN never is."""
-        assert self.best is not None and self.best_step is not None
-        return (value < self.best) & (self.best_step > step - self.patience)
+    def score(self, value: Tensor) -> Tensor:
+        """What is compared with the best so far: `value`, or infinity where it does not count yet."""
+        return value
+
+    def improves(self, step: int, score: Tensor) -> Tensor:
+        """Whether `score` is better than the best one so far, as a () boolean tensor."""
+        assert self.best is not None
+        assert self.best_step is not None
+        return ((score < self.best) & (self.best_step > step - self.patience)) | self.best.isinf()
 
     def over(self, best: float, best_step: int) -> bool:
         """Whether the fit should end, given the chosen value and its step."""
-        return self.last_step - best_step >= self.patience
+        return math.isfinite(best) and self.last_step - best_step >= self.patience
 
     def read(self) -> Reading:
         """The present state as numbers. Waits for the device: for records only."""
@@ -114,10 +130,10 @@ class Rule(ABC):
     @property
     def step(self) -> int:
         """The step that `image` belongs to; 0 before the first. Waits for the device."""
-        return self.read().best_step
+        return min(self.read().best_step + self.lag, self.last_step)
 
     def image(self) -> Tensor:
-        """The restored image: the average at the chosen step, (1, C, H, W). A copy."""
+        """The restored image: the average of the outputs at `step`, (1, C, H, W). A copy."""
         assert self.candidate is not None, "no output has been watched yet"
         return self.candidate.clone()
 

@@ -1,0 +1,166 @@
+"""The networks: each is a dataclass of its options that builds the module.
+
+Importing this package does not import torch, so that options can be listed and checked at once; `build` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dip.errors import OptionError
+from dip.options import check_choice, check_flag, check_integer, option, reject
+
+if TYPE_CHECKING:
+    from torch import nn
+
+UPSAMPLINGS = ("bilinear", "nearest")
+PADDINGS = ("reflection", "zeros")
+ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
+
+
+@dataclass
+class Net:
+    """An encoder-decoder from the input z to an image, and what it asks of its input.
+
+    Levels count from 1, the finest (the resolution of the image), to `depth`, the coarsest.
+    """
+
+    name: str = "net"
+    depth: int = option(
+        5, "how many times the resolution is halved on the way down", "an integer from 1 to 10", "5"
+    )
+
+    def __post_init__(self) -> None:
+        check_integer(self, "depth", low=1, high=10, prefix="net.")
+
+    def build(self, in_channels: int, out_channels: int, skips: Sequence[int]) -> nn.Module:
+        """The freshly initialised module, (1, in_channels, H, W) -> (1, out_channels, H, W) in [0, 1].
+
+        Weights come from torch's global generator; (H, W) must be a size that `padded` returns.
+
+        Raises:
+            OptionError: `skips` names a level that the network does not have, or names one twice.
+        """
+        raise NotImplementedError
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """The smallest size, in pixels, not below (height, width) that z can have."""
+        raise NotImplementedError
+
+    def check_skips(self, skips: Sequence[int]) -> None:
+        """Raises `OptionError` unless `skips` is a set of levels of this network."""
+        legal = f"a list of different levels from 1 (finest) to net.depth={self.depth} (coarsest)"
+        example = f"skips=[{max(self.depth - 1, 1)}]"
+        if isinstance(skips, str) or not isinstance(skips, Sequence):
+            raise OptionError("skips", skips, legal, example)
+        known = all(_is_integer(level) and 1 <= level <= self.depth for level in skips)
+        if not known or len(set(skips)) < len(skips):
+            raise OptionError("skips", list(skips), legal, example)
+
+
+@dataclass
+class Hourglass(Net):
+    """The encoder-decoder with skip connections of Ulyanov et al., Deep Image Prior (arXiv 1711.10925), figure 21."""
+
+    name: str = "hourglass"
+    channels: Any = option(
+        128,
+        "feature maps of each level, down and up: one number for all, or one per level from the finest",
+        "an integer >= 1 or a list of net.depth such integers",
+        "[16,32,64,128,128]",
+    )
+    skip_channels: Any = option(
+        4,
+        "feature maps of each skip connection: one number for all, or one per level from the finest (those of levels "
+        "that are not in `skips` have no effect)",
+        "an integer >= 1 or a list of net.depth such integers",
+        "4",
+    )
+    kernel_down: int = option(
+        3, "side of the convolutions on the way down, in pixels", "an odd integer from 1 to 15", "3"
+    )
+    kernel_up: int = option(
+        3, "side of the convolutions on the way up, in pixels", "an odd integer from 1 to 15", "3"
+    )
+    kernel_skip: int = option(
+        1, "side of the convolutions in the skip connections, in pixels", "an odd integer from 1 to 15", "1"
+    )
+    upsampling: str = option(
+        "bilinear", "how the resolution is doubled on the way up", " or ".join(UPSAMPLINGS), "bilinear"
+    )
+    padding: str = option(
+        "reflection", "what convolutions see beyond the border", " or ".join(PADDINGS), "reflection"
+    )
+    activation: str = option(
+        "leaky_relu",
+        "what follows each normalisation; leaky_relu has slope 0.2 below zero",
+        f"one of {', '.join(ACTIVATIONS)}",
+        "leaky_relu",
+    )
+    use_1x1: bool = option(
+        True, "follow each convolution on the way up by one of a single pixel", "true or false", "true"
+    )
+    checkpoint_activations: bool = option(
+        False,
+        "keep only what enters each level and compute the rest again on the way back: less memory, about a third more "
+        "time, the same result",
+        "true or false",
+        "true",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("channels", "skip_channels"):
+            value = getattr(self, name)
+            per_level = value if isinstance(value, (list, tuple)) else [value] * self.depth
+            if len(per_level) != self.depth or not all(_is_integer(n) and n >= 1 for n in per_level):
+                raise reject(self, name, "net.")
+        for name in ("kernel_down", "kernel_up", "kernel_skip"):
+            check_integer(self, name, low=1, high=15, prefix="net.")
+            if getattr(self, name) % 2 == 0:
+                raise reject(self, name, "net.")
+        check_choice(self, "upsampling", UPSAMPLINGS, prefix="net.")
+        check_choice(self, "padding", PADDINGS, prefix="net.")
+        check_choice(self, "activation", ACTIVATIONS, prefix="net.")
+        check_flag(self, "use_1x1", prefix="net.")
+        check_flag(self, "checkpoint_activations", prefix="net.")
+
+    def build(self, in_channels: int, out_channels: int, skips: Sequence[int]) -> nn.Module:
+        """See `Net.build`. At 128 x 5 channels and all five skips of 4 it has 2,215,251 parameters; the paper's
+        2,217,831 also count the biases of convolutions that a normalisation follows, which have no effect."""
+        import torch
+
+        from dip.nets.hourglass import HourglassModule
+
+        self.check_skips(skips)
+        module = HourglassModule(self, in_channels, out_channels, skips)
+        return module.to(memory_format=torch.channels_last)
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Multiples of 2**depth, and enough pixels at each level for its convolutions to reflect them."""
+        step = 2**self.depth
+        # A reflection by p pixels needs p + 1 of them. Kernels up and in skips work one level finer than the
+        # coarsest at least, kernels down at the coarsest itself. Two pixels are the least a normalisation can use.
+        down, finer = self.kernel_down // 2 + 1, (max(self.kernel_up, self.kernel_skip) // 2 + 2) // 2
+        coarsest = max(2, down, finer)
+        return tuple(step * max(coarsest, -(-side // step)) for side in (height, width))  # type: ignore[return-value]
+
+    def channels_per_level(self) -> list[int]:
+        """Feature maps of each level, from the finest."""
+        return (
+            list(self.channels) if isinstance(self.channels, (list, tuple)) else [self.channels] * self.depth
+        )
+
+    def skip_channels_per_level(self) -> list[int]:
+        """Feature maps of each level's skip connection, from the finest, whether it has one or not."""
+        value = self.skip_channels
+        return list(value) if isinstance(value, (list, tuple)) else [value] * self.depth
+
+
+NETS: dict[str, type[Net]] = {"hourglass": Hourglass}
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,153 @@
+"""Convolving an upsampled tensor at the resolution it had before: the same result for a quarter of the arithmetic.
+
+Let n be `a` doubled by repetition, n[2i] = n[2i + 1] = a[i]. In one dimension its convolution with (w0, w1, w2) is
+
+    S[2i]     = (w0 a[i - 1] + w2 a[i]) + w1 a[i]
+    S[2i + 1] = (w0 a[i] + w2 a[i + 1]) + w1 a[i]
+
+so the outer taps together and the middle tap alone each need one convolution of `a`, and additions make S of the two.
+In two dimensions there are four convolutions of `a`: by the centre, by the two taps beside it, by the two above and
+below it, and by the four corners. Their nine products per pixel of `a` give four pixels of S, which would take
+thirty-six. (Multirate filtering knows this as the noble identity.)
+
+Bilinear doubling is n blurred by (1, 2, 1) / 4 in each dimension, and the blur commutes with the convolution. Borders
+fit too: the bilinear result reflected by one pixel is n reflected by two, then blurred; and these two pixels are
+a[1], a[0], which is how `a` goes on when it is mirrored about its edge.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dip.nets.layers import empty_like, mirror
+
+# Bilinear doubling D in one dimension has D^T D / 2 = the symmetric filter below, with mirrored borders.
+_GRAM = (3 / 16, 5 / 8, 3 / 16)
+BLUR = (1 / 4, 1 / 2, 1 / 4)
+
+
+def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
+    """`a` upsampled x 2 (bilinear, else nearest), reflected by one pixel and convolved with `weight`.
+
+    Args:
+        a: (N, C_in, H, W), at least 2 x 2 pixels.
+        weight: (C_out, C_in, 3, 3).
+
+    Returns:
+        (N, C_out, 2H, 2W).
+    """
+    margin = 1 if bilinear else 0  # how many pixels the blur needs around the result; p = 1 + margin below
+    a = mirror(a, 1 + margin, about_edge=True)  # (N, C_in, H + 2p, W + 2p)
+    middle, outer = slice(1, 2), slice(0, 3, 2)
+    beside_centre = _interleave(
+        F.conv2d(a, weight[:, :, middle, middle]), F.conv2d(a, weight[:, :, middle, outer]), 3, margin
+    )  # (N, C_out, H + 2p, 2W + 2p - 2)
+    above_and_below = _interleave(
+        F.conv2d(a, weight[:, :, outer, middle]), F.conv2d(a, weight[:, :, outer, outer]), 3, margin
+    )  # (N, C_out, H + 2p - 1, 2W + 2p - 2)
+    doubled = _interleave(beside_centre, above_and_below, 2, margin)  # (N, C_out, 2H + 2p - 2, 2W + 2p - 2)
+    return filter_channels(doubled, BLUR) if bilinear else doubled
+
+
+def upsampled_variance(a: Tensor, bilinear: bool) -> Tensor:
+    """The variance (biased, over all pixels) that each channel of `a` has once it is upsampled x 2: (C,).
+
+    It is float32 for 16-bit `a`. Upsampling by D keeps the mean, so with c = a - mean it is the mean of c (D^T D c),
+    where D^T D is a 3 x 3 filter of `a` as it is.
+    """
+    variance: Tensor = _UpsampledVariance.apply(a, bilinear)  # type: ignore[no-untyped-call]
+    return variance
+
+
+def filter_channels(x: Tensor, taps: tuple[float, float, float]) -> Tensor:
+    """Every channel filtered by `taps` in both dimensions, without padding: (N, C, H - 2, W - 2)."""
+    channels = x.shape[1]
+    return F.conv2d(x, _kernel(taps, x.dtype, x.device).expand(channels, 1, 3, 3), groups=channels)
+
+
+@functools.cache  # made once: a tensor made from numbers waits for the device
+def _kernel(taps: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        line = torch.tensor(taps, dtype=dtype, device=device)
+        return torch.outer(line, line)
+
+
+def _interleave(middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:
+    doubled: Tensor = _Interleave.apply(middle, outer, dim, margin)  # type: ignore[no-untyped-call]
+    return doubled
+
+
+class _Interleave(torch.autograd.Function):
+    """S of the module's text in one dimension, from what the middle tap and the outer taps gave.
+
+    For n pixels of `a` mirrored by p = 1 + margin: middle (n + 2p), outer (n + 2p - 1) -> 2n + 2 margin values. With
+    a margin, the first and the last belong to the pixels just outside, whose neighbours are a[1], a[0] | a[0].
+    """
+
+    @staticmethod
+    def forward(ctx: Any, middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:
+        n = middle.shape[dim] - 2 - 2 * margin
+        assert n >= 1
+        ctx.dim, ctx.n, ctx.margin = dim, n, margin
+        height, width = (2 * (n + margin) if d == dim else middle.shape[d] for d in (2, 3))
+        out = empty_like(middle, height, width)
+        inside = middle.narrow(dim, 1 + margin, n)
+        even, odd = _even_and_odd(out, dim, margin)
+        torch.add(inside, outer.narrow(dim, margin, n), out=even)
+        torch.add(inside, outer.narrow(dim, margin + 1, n), out=odd)
+        if margin:
+            torch.add(middle.narrow(dim, 1, 1), outer.narrow(dim, 0, 1), out=out.narrow(dim, 0, 1))
+            torch.add(middle.narrow(dim, n + 2, 1), outer.narrow(dim, n + 2, 1), out=out.narrow(dim, 2 * n + 1, 1))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        dim, n, margin = ctx.dim, ctx.n, ctx.margin
+        even, odd = _even_and_odd(grad, dim, margin)
+        sizes = [[n + 2 * (1 + margin) - k if d == dim else grad.shape[d] for d in (2, 3)] for k in (0, 1)]
+        middle, outer = (empty_like(grad, *size) for size in sizes)
+        torch.add(even, odd, out=middle.narrow(dim, 1 + margin, n))
+        torch.add(even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1), out=outer.narrow(dim, 1 + margin, n - 1))
+        outer.select(dim, margin).copy_(even.select(dim, 0))
+        outer.select(dim, n + margin).copy_(odd.select(dim, n - 1))
+        for end in (0, -1):
+            if margin:
+                for part, index in ((middle, (1, -2)[end]), (outer, end)):
+                    part.select(dim, index).copy_(grad.select(dim, end))
+            middle.select(dim, end).zero_()
+        return middle, outer, None, None
+
+
+def _even_and_odd(x: Tensor, dim: int, margin: int) -> tuple[Tensor, Tensor]:
+    """The alternating pixels of `x` along `dim`, without the margin."""
+    inside = x.narrow(dim, int(margin), x.shape[dim] - 2 * margin)
+    pairs = inside.unflatten(dim, (-1, 2))
+    return pairs.select(dim + 1, 0), pairs.select(dim + 1, 1)
+
+
+class _UpsampledVariance(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, bilinear: bool) -> Tensor:
+        precise = torch.promote_types(a.dtype, torch.float32)
+        mean = a.mean((2, 3), keepdim=True, dtype=precise).mean(0, keepdim=True)  # (1, C, 1, 1)
+        # Rounding the mean to the type of `a` leaves a small mean in c, which the last line takes away.
+        rounded = mean.to(a.dtype)
+        centred = a - rounded
+        gram = filter_channels(mirror(centred, 1, about_edge=True), _GRAM) if bilinear else centred
+        ctx.save_for_backward(gram)
+        square = (centred * gram).mean((0, 2, 3), dtype=precise)  # (C,)
+        return square - (mean - rounded).flatten().square()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (gram,) = ctx.saved_tensors
+        slope = (2 / (gram.numel() // gram.shape[1]) * grad).to(gram.dtype)
+        return gram * slope.view(1, -1, 1, 1), None

@@ -1,0 +1,103 @@
+"""Held-out pixels and the discrepancy principle, where the answer is known in closed form."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sequences import ALL, FINE, SHAPE, begin, feed, outputs
+
+from dip.stopping import Discrepancy, HeldOut
+from dip.stopping.rule import Rule
+
+
+def test_held_out_error_is_that_of_the_average_at_the_pixels_without_weight() -> None:
+    target = torch.rand(SHAPE, generator=torch.Generator().manual_seed(3))
+    rule, images = begin(HeldOut(fraction=0.1), target), outputs(150)
+    feed(rule, images)
+    assert rule.loss_mask is not None
+    held = (rule.loss_mask == 0).expand(SHAPE).numpy()
+    average = images[0].double().numpy()
+    for count, image in enumerate(images, 1):
+        average = average + max(0.01, 1 / count) * (image.double().numpy() - average)
+    expected = ((average - target.double().numpy())[held] ** 2).mean()
+    assert rule.read().watched == pytest.approx(expected, rel=1e-4)
+
+
+def test_loss_mask_leaves_out_the_fraction_and_keeps_the_scale() -> None:
+    rule = begin(HeldOut(fraction=0.1), torch.rand(1, 3, 20, 30))
+    assert rule.loss_mask is not None
+    assert rule.loss_mask.shape == (1, 1, 20, 30)
+    assert int((rule.loss_mask == 0).sum()) == 60
+    assert float(rule.loss_mask.mean()) == pytest.approx(1)
+    other = begin(HeldOut(fraction=0.1), torch.rand(1, 3, 20, 30), seed=1)
+    assert not torch.equal(rule.loss_mask, other.loss_mask)  # type: ignore[arg-type]
+
+
+def test_pixels_that_were_never_observed_are_not_held_out() -> None:
+    known = torch.zeros(1, 1, 24, 20)
+    known[..., :10] = 1
+    rule = HeldOut(fraction=0.2).start(torch.rand(SHAPE), 0, known)
+    assert isinstance(rule, Rule)
+    assert rule.loss_mask is not None
+    assert int((rule.loss_mask[..., :10] == 0).sum()) == 48
+    assert bool((rule.loss_mask[..., 10:] > 0).all())
+
+
+def test_only_held_out_asks_for_a_mask() -> None:
+    assert [begin(options).loss_mask is None for options in ALL] == [True, True, False, True]
+
+
+def test_held_out_finds_the_step_of_least_error() -> None:
+    """x_t = clean + a_t structure + b_t noise: the fit's error is a^2 + b^2.
+
+    The noise that the fit takes in is not the target's own: the network never saw the held-out pixels.
+    """
+    draw = torch.Generator().manual_seed(0)
+    shape, sigma = (1, 3, 96, 96), 0.1
+    clean = 0.3 + 0.4 * torch.rand(shape, generator=draw)
+    structure, taken = torch.randn(shape, generator=draw), torch.randn(shape, generator=draw)
+    target = clean + sigma * torch.randn(shape, generator=draw)
+    decay, growth = [0.3 * 0.99**t for t in range(1500)], [1e-4 * t for t in range(1500)]
+    rule = begin(HeldOut(fraction=0.3, patience=300), target)
+    average_decay = average_growth = 0.0
+    errors = []
+    for t, (a, b) in enumerate(zip(decay, growth, strict=True)):
+        weight = max(0.01, 1 / (t + 1))
+        average_decay += weight * (a - average_decay)
+        average_growth += weight * (b - average_growth)
+        errors.append(average_decay**2 + average_growth**2)
+        image = clean + a * structure + b * taken
+        rule.update(t + 1, image, image, image[..., :1, :1], FINE)
+    best = int(np.argmin(errors)) + 1
+    assert 200 < best < 1200
+    reading = rule.read()
+    assert reading.stop
+    assert errors[reading.best_step - 1] < 1.1 * errors[best - 1]
+
+
+def test_discrepancy_stops_where_the_error_is_the_noise() -> None:
+    """x_t = clean + b_t noise + a: mean (x_t - y)^2 = (1 - b_t)^2 sigma^2 + a^2 is sigma^2 at a known b."""
+    draw = torch.Generator().manual_seed(0)
+    shape, sigma = (1, 3, 64, 64), 0.05
+    clean = torch.full(shape, 0.5)
+    noise = sigma * torch.randn(shape, generator=draw)
+    rule = begin(Discrepancy(sigma=sigma), clean + noise)
+    a = 0.03
+    crossing = 1 - math.sqrt(1 - (a / sigma) ** 2)  # 0.2
+    fitted = [t / 2000 for t in range(1, 1001)]
+    averages, level = [], 0.0
+    for t, b in enumerate(fitted):
+        level += max(0.01, 1 / (t + 1)) * (b - level)
+        averages.append(level)
+        image = clean + b * noise + a
+        rule.update(t + 1, image, image, torch.full(SHAPE, float(t + 1)), FINE)
+        if t == 200:
+            assert not rule.read().stop
+    expected = next(t for t, b in enumerate(averages, 1) if b >= crossing)
+    reading = rule.read()
+    assert reading.stop
+    assert abs(reading.best_step - expected) <= 40
+    assert torch.equal(rule.image(), torch.full(SHAPE, float(reading.best_step)))

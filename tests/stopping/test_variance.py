@@ -1,0 +1,107 @@
+"""WMV and EMV against direct computations, and against sequences whose best step is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sequences import FINE, SHAPE, begin, feed, outputs
+
+from dip.stopping import EMV, WMV
+from dip.stopping.variance import WindowedVariance
+
+
+@pytest.mark.parametrize("window", [2, 3, 10])
+def test_windowed_variance_is_the_variance_of_the_last_outputs(window: int) -> None:
+    rule, images = begin(WMV(window=window)), outputs(60)
+    for step, image in enumerate(images, 1):
+        rule.update(step, image, image, image, FINE)
+        watched = rule.read().watched
+        if step < window:
+            assert math.isnan(watched)
+        else:
+            last = np.stack([x.double().numpy() for x in images[step - window : step]])
+            assert watched == pytest.approx(last.var(axis=0).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("window", [2, 3, 10])
+def test_drift_is_judged_by_the_means_of_the_two_halves(window: int) -> None:
+    """The share of the variance that lies between the older and the newer half, against its limit."""
+    rule, images, shares = begin(WMV(window=window)), outputs(60), []
+    assert isinstance(rule, WindowedVariance)
+    rule.drift_limit = 0.3
+    for step, image in enumerate(images, 1):
+        rule.update(step, image, image, image, FINE)
+        if step >= window:
+            last = np.stack([x.double().numpy() for x in images[step - window : step]])
+            older, newer = last[: (window + 1) // 2], last[(window + 1) // 2 :]
+            middle = last.mean(axis=0)
+            between = sum(len(half) * (half.mean(axis=0) - middle) ** 2 for half in (older, newer)) / window
+            shares.append(between.mean() / last.var(axis=0).mean())
+            assert rule.settled is not None
+            assert bool(rule.settled) == (shares[-1] <= 0.3)
+            assert rule.recent is not None
+            assert rule.centre is not None
+            recent = (rule.centre + rule.recent / len(newer)).view(SHAPE)
+            assert torch.allclose(recent, torch.from_numpy(newer.mean(axis=0)).float(), atol=1e-6)
+    assert window == 2 or min(shares) < 0.3 < max(shares)
+
+
+def test_windowed_variance_does_not_lose_digits() -> None:
+    """A scatter of 1e-4 around 1, after an explosion: plain float32 sums of squares would be all rounding."""
+    draw = torch.Generator().manual_seed(0)
+    images = [1 + 1e-4 * torch.randn(SHAPE, generator=draw) for _ in range(330)]
+    images[100] = images[100] + 0.5
+    rule = begin(WMV(window=30))
+    feed(rule, images)
+    last = np.stack([x.double().numpy() for x in images[-30:]])
+    assert rule.read().watched == pytest.approx(last.var(axis=0).mean(), rel=1e-3)
+
+
+def test_exponential_variance_is_the_recursion() -> None:
+    rule, images, alpha = begin(EMV(alpha=0.2, start_step=4)), outputs(40), 0.2
+    mean, variance = images[0].double().numpy(), 0.0
+    for step, image in enumerate(images, 1):
+        rule.update(step, image, image, image, FINE)
+        x = image.double().numpy()
+        d = x - mean
+        mean = mean + alpha * d
+        variance = (1 - alpha) * (variance + alpha * float((d**2).mean()))
+        if step < 4:
+            assert math.isnan(rule.read().watched)
+        else:
+            assert rule.read().watched == pytest.approx(variance, rel=1e-5)
+
+
+def test_variance_rules_find_the_calmest_output() -> None:
+    """Scatter falls and rises linearly around t = 400: a window centred there has the least variance."""
+    draw = torch.Generator().manual_seed(0)
+    clean = torch.rand(SHAPE, generator=draw)
+    images = [
+        clean + (0.01 + 0.0005 * abs(t - 400)) * torch.randn(SHAPE, generator=draw) for t in range(1, 1001)
+    ]
+    windowed, exponential = begin(WMV(window=100, patience=300)), begin(EMV(alpha=0.1, patience=300))
+    feed(windowed, images)
+    feed(exponential, images)
+    assert windowed.read().stop
+    assert abs(windowed.read().best_step - 450) <= 5
+    # The recursion's weights 0.9^k have a mean age of 9 steps.
+    assert exponential.read().stop
+    assert 400 <= exponential.read().best_step <= 415
+
+
+def test_windowed_variance_passes_over_the_flat_start() -> None:
+    """Outputs that begin flat and drift have the smallest variance, and are the worst images of all."""
+    draw = torch.Generator().manual_seed(0)
+    clean = torch.rand(SHAPE, generator=draw)
+    images = []
+    for t in range(600):
+        scatter = 0.02 * (1 - math.exp(-((t / 30) ** 2))) * (1 + abs(t - 350) / 350)
+        images.append(0.5 + (clean - 0.5) * t / (t + 100) + scatter * torch.randn(SHAPE, generator=draw))
+    variances = [torch.stack(images[t - 20 : t]).var(0, correction=0).mean() for t in range(20, 601)]
+    assert int(torch.stack(variances).argmin()) < 10
+    rule = begin(WMV(window=20, patience=400))
+    feed(rule, images)
+    assert abs(rule.read().best_step - 360) < 40

@@ -1,0 +1,119 @@
+"""Metrics against scikit-image and against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from skimage.color import rgb2ycbcr
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor
+
+from dip.metrics import psnr, psnr_hole, psnr_y, ssim
+
+
+def pair(height: int = 120, width: int = 97, channels: int = 3) -> tuple[Tensor, Tensor]:
+    """A real photo and the same with noise, (1, channels, height, width) in float64."""
+    pixels = skimage.data.coffee()[100 : 100 + height, 200 : 200 + width, :channels] / 255
+    clean = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    noise = torch.randn(clean.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return clean, (clean + 0.1 * noise).clamp(0, 1)
+
+
+def pixels(image: Tensor) -> np.ndarray:
+    return image[0].permute(1, 2, 0).numpy()
+
+
+def test_psnr_is_scikit_images() -> None:
+    clean, noisy = pair()
+    expected = peak_signal_noise_ratio(pixels(clean), pixels(noisy), data_range=1)
+    assert psnr(noisy, clean).item() == pytest.approx(expected, abs=1e-9)
+    assert psnr(noisy.float(), clean.float()).item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_psnr_of_a_constant_error() -> None:
+    image = torch.full((1, 3, 4, 4), 0.5)
+    assert psnr(image, image + 0.1).item() == pytest.approx(20, abs=1e-4)
+    assert psnr(image, image).item() == math.inf
+
+
+def test_psnr_y_is_scikit_images_luma_within_the_frame() -> None:
+    clean, noisy = pair()
+    luma = [rgb2ycbcr(pixels(image))[4:-4, 4:-4, 0] for image in (clean, noisy)]
+    expected = peak_signal_noise_ratio(*luma, data_range=255)
+    assert psnr_y(noisy, clean, border=4).item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_psnr_y_of_gray_is_psnr_and_other_channels_are_refused() -> None:
+    clean, noisy = pair(channels=1)
+    assert torch.equal(psnr_y(noisy, clean, border=0), psnr(noisy, clean))
+    with pytest.raises(ValueError, match="1 or 3 channels, not 2"):
+        psnr_y(noisy.expand(1, 2, -1, -1), clean.expand(1, 2, -1, -1), border=0)
+
+
+@pytest.mark.parametrize("border", [3, 4, 50])
+def test_psnr_y_of_nothing_is_not_a_number(border: int) -> None:
+    image = torch.rand(1, 3, 6, 40)
+    assert psnr_y(image, image / 2, border).isnan()
+
+
+def test_psnr_hole_counts_missing_pixels_alone() -> None:
+    clean, noisy = pair()
+    mask = (torch.rand(1, 1, *clean.shape[-2:], generator=torch.Generator().manual_seed(1)) > 0.3).double()
+    hole = mask[0, 0].numpy() == 0
+    expected = peak_signal_noise_ratio(pixels(clean)[hole], pixels(noisy)[hole], data_range=1)
+    patched = torch.where(mask == 1, clean * 0, noisy)  # any nonsense at known pixels
+    assert psnr_hole(patched, clean, mask).item() == pytest.approx(expected, abs=1e-9)
+    assert psnr_hole(clean, clean, torch.ones_like(mask)).isnan()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ssim_is_scikit_images(channels: int) -> None:
+    clean, noisy = pair(channels=channels)
+    expected = structural_similarity(
+        pixels(clean),
+        pixels(noisy),
+        data_range=1,
+        channel_axis=-1,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    assert ssim(noisy, clean).item() == pytest.approx(expected, abs=1e-9)
+    assert ssim(noisy.float(), clean.float()).item() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(("side", "radius"), [(10, 4), (7, 3), (4, 1), (3, 1)])
+def test_ssim_of_a_small_image_has_the_largest_odd_window_that_fits(side: int, radius: int) -> None:
+    clean, noisy = pair(side, 60)
+    expected = structural_similarity(
+        pixels(clean),
+        pixels(noisy),
+        data_range=1,
+        channel_axis=-1,
+        gaussian_weights=True,
+        sigma=0.3 * radius,
+        truncate=3.5,
+        win_size=2 * radius + 1,
+        use_sample_covariance=False,
+    )
+    assert ssim(noisy, clean).item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_ssim_of_single_pixels_compares_luminance() -> None:
+    x, y = torch.tensor(0.2).expand(1, 1, 1, 5), torch.tensor(0.8).expand(1, 1, 1, 5)
+    expected = (2 * 0.2 * 0.8 + 1e-4) / (0.2**2 + 0.8**2 + 1e-4)
+    assert ssim(x, y).item() == pytest.approx(expected, abs=1e-6)
+    assert ssim(x, x).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim, lambda x, y: psnr_y(x, y, 4)])
+def test_half_precision_is_widened_first(metric) -> None:
+    clean, noisy = (image.bfloat16() for image in pair())
+    value = metric(noisy, clean)
+    assert value.shape == ()
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(metric(noisy.double(), clean.double()).item(), rel=1e-4)
