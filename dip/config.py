@@ -14,7 +14,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from dip.errors import OptionError
+from dip.errors import DipError, OptionError
 from dip.loggers import LOGGERS, Logger, TensorBoard
 from dip.nets import NETS, Hourglass, Net
 from dip.options import check_choice, check_flag, check_integer, check_number, option, reject
@@ -129,6 +129,8 @@ class Config:
             check_flag(self, name)
         self._check_size()
         self._check_skips()
+        # One spelling gives one run folder: 1 and 1.0 would not.
+        self.lr, self.perturbation, self.ema = float(self.lr), float(self.perturbation), float(self.ema)
 
     def _check_size(self) -> None:
         sides = self.size if isinstance(self.size, (list, tuple)) else [] if self.size is None else [self.size]
@@ -172,8 +174,11 @@ def register() -> None:
     """
     from hydra.core.config_store import ConfigStore
 
+    # A group's node must start as its base class: OmegaConf replaces an object by a subclass's only.
+    schema = Config()
+    schema.target, schema.net, schema.stop, schema.logger = Target(), Net(), Stop(), Logger()
     store = ConfigStore.instance()
-    store.store(name="config_schema", node=Config)
+    store.store(name="config_schema", node=schema)
     for group, classes in GROUPS.items():
         for name, node in classes.items():
             store.store(group=f"schema/{group}", name=name, node=node)
@@ -184,12 +189,24 @@ def read(composed: Any) -> Config:
 
     Raises:
         OptionError: an option's value is illegal; the message names it.
+        DipError: there is an option that nobody knows, such as one added with `+`.
     """
     from omegaconf import OmegaConf
 
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "the composed configuration must start from config_schema"
+    _refuse_unknown(config)
     return config
+
+
+def _refuse_unknown(node: Any, prefix: str = "") -> None:
+    """`+key=value` gets past Hydra, and OmegaConf makes attributes of it; here it ends."""
+    names = {field.name for field in dataclasses.fields(node)}
+    for name, value in vars(node).items():
+        if name not in names:
+            raise DipError(f"{prefix}{name}: no such option (python train.py --help lists them all, for example size=256)")
+        if dataclasses.is_dataclass(value):
+            _refuse_unknown(value, f"{prefix}{name}.")
 
 
 def plain(config: Any) -> Any:

@@ -92,7 +92,8 @@ class Fit:
         with hardware.prepared(self.arithmetic), _quiet_lightning(), self._enough_memory():
             hardware.reset_peak_memory(self.device)
             module, pair = self.build()
-            checkpoint = newest(self.folder / "checkpoints", self.identity)
+            described = runs.flat(options.plain(self.config))
+            checkpoint = newest(self.folder / "checkpoints", self.identity, options=described)
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint.name)
             self.module = module
@@ -107,7 +108,7 @@ class Fit:
             trainer = Trainer(
                 accelerator=self.device.type, devices=1 if self.device.index is None else [self.device.index],
                 precision=self.arithmetic.plugin, max_steps=self.config.steps, max_epochs=-1,
-                callbacks=watchers, plugins=[DipCheckpointIO(self.identity)], logger=logger or False,
+                callbacks=watchers, plugins=[DipCheckpointIO(self.identity, options=described)], logger=logger or False,
                 default_root_dir=self.folder, num_sanity_val_steps=0, limit_val_batches=0,
                 enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
             )  # fmt: skip
@@ -218,6 +219,7 @@ def _quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*not resumable.*")
+            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
             yield
     finally:
         for logger, level in zip(loggers, before, strict=True):

@@ -43,8 +43,7 @@ class Stopping(Callback):
         assert module.average is not None
         if self.rule is None:
             return module.average, module.step
-        reading = self.rule.read()
-        return self.rule.image(), reading.best_step
+        return self.rule.image(), self.rule.step
 
     def state_dict(self) -> dict[str, Any]:
         """The rule's state."""

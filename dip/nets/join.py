@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets.layers import Convolution, Normalization, mirror
+from dip.nets.layers import EPS, Convolution, Normalization, mirror
 from dip.nets.upsampled import BLUR, convolve_upsampled, filter_channels, upsampled_variance
 
 
 def make_join(skip: int, below: int, channels: int, kernel: int, padding: str, upsampling: str) -> nn.Module:
-    """A module from below (1, below, H, W) and skipped (1, skip, 2H, 2W), or None for skip = 0, to (1, channels, 2H, 2W)."""
+    """The module that joins below, (1, below, H, W), and skipped, (1, skip, 2H, 2W) or None, to (1, channels, 2H, 2W)."""
     if kernel == 3 and padding == "reflection":
         return FoldedJoin(skip, below, channels, upsampling)
     return PlainJoin(skip, below, channels, kernel, padding, upsampling)
@@ -45,8 +45,6 @@ class FoldedJoin(nn.Module):
     concatenation is the sum of one over each part, and that of the upsampled part is done before upsampling.
     """
 
-    EPS = 1e-5
-
     def __init__(self, skip: int, below: int, channels: int, upsampling: str) -> None:
         super().__init__()
         self.bilinear = upsampling == "bilinear"
@@ -57,10 +55,10 @@ class FoldedJoin(nn.Module):
         variance = upsampled_variance(below, self.bilinear)  # (below,)
         if skipped is not None:
             variance = torch.cat([upsampled_variance(skipped, bilinear=False), variance])  # (skip + below,)
-        scale = self.gamma * torch.rsqrt(variance + self.EPS)
+        scale = self.gamma * torch.rsqrt(variance + EPS)
         weight = self.weight * scale.view(1, -1, 1, 1)  # (channels, skip + below, 3, 3)
         if skipped is None:
             return convolve_upsampled(below, weight, self.bilinear)
         skip_weight, weight = weight.split([skipped.shape[1], below.shape[1]], dim=1)
         x = convolve_upsampled(below, weight, self.bilinear)
-        return x + F.conv2d(mirror(skipped, 1), skip_weight)
+        return x.add_(F.conv2d(mirror(skipped, 1), skip_weight))

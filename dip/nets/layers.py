@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 LEAKY_SLOPE = 0.2
+EPS = 1e-5  # added to a variance before its root is taken
 
 
 class Convolution(nn.Conv2d):
@@ -38,7 +39,7 @@ class Normalization(nn.BatchNorm2d):
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=1e-5, track_running_stats=False)
+        super().__init__(channels, eps=EPS, track_running_stats=False)
 
 
 class NormalizedActivation(Normalization):
@@ -80,7 +81,7 @@ class _Mirror(torch.autograd.Function):
         lines += [(-1 - outside, -1 - inside) for outside, inside in lines]
         ctx.lines, ctx.pixels = lines, pixels
         inner = slice(pixels, -pixels)
-        out = empty_like(x, x.shape[2] + 2 * pixels, x.shape[3] + 2 * pixels)
+        out = new_empty(x, x.shape[2] + 2 * pixels, x.shape[3] + 2 * pixels)
         out[:, :, inner, inner] = x
         for outside, inside in lines:
             out[:, :, inner, outside] = out[:, :, inner, inside]
@@ -100,7 +101,7 @@ class _Mirror(torch.autograd.Function):
         return out[:, :, inner], None, None
 
 
-def empty_like(x: Tensor, height: int, width: int) -> Tensor:
+def new_empty(x: Tensor, height: int, width: int) -> Tensor:
     """Memory of the format, type and device of `x` for (N, C, height, width)."""
     last = x.is_contiguous(memory_format=torch.channels_last)
     memory_format = torch.channels_last if last else torch.contiguous_format

@@ -25,10 +25,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dip.nets.layers import empty_like, mirror
+from dip.nets.layers import new_empty, mirror
 
 # Bilinear doubling D in one dimension has D^T D / 2 = the symmetric filter below, with mirrored borders.
 _GRAM = (3 / 16, 5 / 8, 3 / 16)
+_MIDDLE, _OUTER = slice(1, 2), slice(0, 3, 2)
+_PARTS = tuple((..., rows, columns) for rows in (_MIDDLE, _OUTER) for columns in (_MIDDLE, _OUTER))
 BLUR = (1 / 4, 1 / 2, 1 / 4)
 
 
@@ -44,14 +46,10 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     """
     margin = 1 if bilinear else 0  # how many pixels the blur needs around the result; p = 1 + margin below
     a = mirror(a, 1 + margin, about_edge=True)  # (N, C_in, H + 2p, W + 2p)
-    middle, outer = slice(1, 2), slice(0, 3, 2)
-    beside_centre = _interleave(
-        F.conv2d(a, weight[:, :, middle, middle]), F.conv2d(a, weight[:, :, middle, outer]), 3, margin
-    )  # (N, C_out, H + 2p, 2W + 2p - 2)
-    above_and_below = _interleave(
-        F.conv2d(a, weight[:, :, outer, middle]), F.conv2d(a, weight[:, :, outer, outer]), 3, margin
-    )  # (N, C_out, H + 2p - 1, 2W + 2p - 2)
-    doubled = _interleave(beside_centre, above_and_below, 2, margin)  # (N, C_out, 2H + 2p - 2, 2W + 2p - 2)
+    centre, beside, above, corners = _Taps.apply(weight, a.dtype)  # type: ignore[no-untyped-call]
+    row = _interleave(F.conv2d(a, centre), F.conv2d(a, beside), 3, margin)  # (N, C_out, H + 2p, 2W + 2 margin)
+    rows = _interleave(F.conv2d(a, above), F.conv2d(a, corners), 3, margin)  # (N, C_out, H + 2p - 1, 2W + 2 margin)
+    doubled = _interleave(row, rows, 2, margin)  # (N, C_out, 2H + 2 margin, 2W + 2 margin)
     return filter_channels(doubled, BLUR) if bilinear else doubled
 
 
@@ -83,6 +81,27 @@ def _interleave(middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:
     return doubled
 
 
+class _Taps(torch.autograd.Function):
+    """A 3 x 3 kernel as its centre, the two taps beside it, the two above and below it, and the four corners.
+
+    Slicing does the same, but its way back fills a whole kernel with zeros for each part.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        ctx.shape, ctx.dtype = weight.shape, weight.dtype
+        weight = weight.to(dtype, memory_format=torch.channels_last)
+        return tuple(weight[part].contiguous(memory_format=torch.channels_last) for part in _PARTS)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        grad = grads[0].new_empty(ctx.shape, dtype=ctx.dtype).contiguous(memory_format=torch.channels_last)
+        for part, part_grad in zip(_PARTS, grads, strict=True):
+            grad[part] = part_grad
+        return grad, None
+
+
 class _Interleave(torch.autograd.Function):
     """S of the module's text in one dimension, from what the middle tap and the outer taps gave.
 
@@ -96,7 +115,7 @@ class _Interleave(torch.autograd.Function):
         assert n >= 1
         ctx.dim, ctx.n, ctx.margin = dim, n, margin
         height, width = (2 * (n + margin) if d == dim else middle.shape[d] for d in (2, 3))
-        out = empty_like(middle, height, width)
+        out = new_empty(middle, height, width)
         inside = middle.narrow(dim, 1 + margin, n)
         even, odd = _even_and_odd(out, dim, margin)
         torch.add(inside, outer.narrow(dim, margin, n), out=even)
@@ -112,7 +131,7 @@ class _Interleave(torch.autograd.Function):
         dim, n, margin = ctx.dim, ctx.n, ctx.margin
         even, odd = _even_and_odd(grad, dim, margin)
         sizes = [[n + 2 * (1 + margin) - k if d == dim else grad.shape[d] for d in (2, 3)] for k in (0, 1)]
-        middle, outer = (empty_like(grad, *size) for size in sizes)
+        middle, outer = (new_empty(grad, *size) for size in sizes)
         torch.add(even, odd, out=middle.narrow(dim, 1 + margin, n))
         torch.add(even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1), out=outer.narrow(dim, 1 + margin, n - 1))
         outer.select(dim, margin).copy_(even.select(dim, 0))
@@ -136,7 +155,7 @@ class _UpsampledVariance(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, bilinear: bool) -> Tensor:
         precise = torch.promote_types(a.dtype, torch.float32)
-        mean = a.mean((2, 3), keepdim=True, dtype=precise).mean(0, keepdim=True)  # (1, C, 1, 1)
+        mean = a.mean((0, 2, 3), keepdim=True, dtype=precise)  # (1, C, 1, 1)
         # Rounding the mean to the type of `a` leaves a small mean in c, which the last line takes away.
         rounded = mean.to(a.dtype)
         centred = a - rounded

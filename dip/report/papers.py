@@ -1,0 +1,104 @@
+"""The report's figures, drawn from run folders: targets, reconstruction over steps, loss and PSNR against step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dip import figures
+from dip.report.collect import Run, shown
+
+TARGETS = ("clean", "noisy", "noise", "shuffled")
+
+log = logging.getLogger("dip")
+
+
+def draw(found: Sequence[Run], folder: Path) -> list[Path]:
+    """Draws into `folder` the figures that `found` has the runs for, as PNG and SVG; returns their paths."""
+    legend = _legend(found)
+    curves = [(run, *losses(run)) for run in found]
+    fits = [figures.Line(_label(run, legend), loss, steps) for run, steps, loss in curves if np.size(loss)]
+    scored = [
+        figures.Line(_label(run, legend), values, steps, run.result.get("oracle_step"))
+        for run in found
+        for steps, values in [run.psnr()]
+        if len(steps)
+    ]
+    drawings: Sequence[Callable[[], list[Path]]] = (
+        lambda: _targets(found, folder),
+        lambda: _steps(found, folder),
+        lambda: figures.losses_overlay(folder / "figure3-loss", fits, legend=legend) if fits else [],
+        lambda: figures.psnr_overlay(folder / "psnr", scored, legend=legend) if scored else [],
+    )
+    paths = []
+    for drawing in drawings:
+        try:
+            paths += drawing()
+        except (OSError, ValueError, SyntaxError) as error:  # a picture or a folder that is being written or damaged
+            log.warning("%s: a figure is left out (%s)", folder, error)
+    return paths
+
+
+def losses(run: Run) -> tuple[ArrayLike | None, ArrayLike]:
+    """Steps (None for 1, 2, 3, ...) and losses: of every step if known, else of the records."""
+    if len(run.losses):
+        return None, run.losses
+    return run.history.get("step", []), run.history.get("loss", [])
+
+
+def _legend(found: Sequence[Run]) -> str | None:
+    """The option that all labels are about, to head the legend; None when there is more than one, or none."""
+    names = {name for run in found for name in run.options}
+    return names.pop() if len(names) == 1 else None
+
+
+def _label(run: Run, legend: str | None) -> str:
+    return shown(run.options[legend]) if legend in run.options else run.label or "all runs"
+
+
+def _target(run: Run) -> str | None:
+    target = run.config.get("target")
+    return target.get("name") if isinstance(target, dict) else None
+
+
+def _targets(found: Sequence[Run], folder: Path) -> list[Path]:
+    """Figure 1, where there are at least two of the report's targets, made from the same image and seed."""
+    best: dict[str, Path] = {}
+    for first in found:
+        panel = {}
+        for name in TARGETS:
+            alike = [run for run in found if _target(run) == name and _source(run) == _source(first)]
+            picture = next((run.picture("target") for run in alike if run.picture("target")), None)
+            if picture is not None:
+                panel[name] = picture
+        if len(panel) > len(best):
+            best = panel
+        if len(best) == len(TARGETS):
+            break
+    return figures.targets_panel(folder / "figure1-targets", best) if len(best) > 1 else []
+
+
+def _source(run: Run) -> tuple[str, ...]:
+    return tuple(str(run.config.get(name)) for name in ("image", "size", "seed"))
+
+
+def _steps(found: Sequence[Run], folder: Path) -> list[Path]:
+    """Figure 2, from the first run of the noisy target that has snapshots, else from the first run that has any."""
+    able = [run for run in found if run.config and any((run.path / "images").glob("step-*.png"))]
+    able.sort(key=lambda run: (_target(run) != "noisy", not run.done))
+    if not able:
+        return []
+    run = able[0]
+    snapshots = [(int(path.stem[5:]), path) for path in sorted((run.path / "images").glob("step-*.png"))]
+    known = zip(run.history.get("step", []), run.history.get("psnr", []), strict=False)
+    return figures.steps_strip(
+        folder / "figure2-steps",
+        snapshots,
+        run.picture("target"),
+        run.picture("reference"),
+        {int(step): psnr for step, psnr in known if np.isfinite(psnr)},
+    )

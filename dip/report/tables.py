@@ -1,0 +1,142 @@
+"""The page's two tables as plain rows of cells: a template only has to print them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dip.report.collect import Run, shown
+from dip.report.statistics import Group, Spread
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. `first` is the direction in which the first click sorts it."""
+
+    title: str
+    hint: str = ""
+    number: bool = True
+    first: str = "ascending"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows, and what it is sorted by (None: unknown, always last)."""
+
+    text: str
+    key: float | str | None = None
+    kind: str = ""
+    dots: tuple[float, ...] = ()
+    """Places in [0, 1] of the single values, for a small drawing."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of the same length."""
+
+    columns: list[Column]
+    rows: list[list[Cell]]
+
+
+def run_table(found: Sequence[Run]) -> Table:
+    """One row per run: what sets it apart, how it ended, and those results that any run has."""
+    names = _options(found)
+    columns = [Column(name, number=False) for name in names]
+    rows = [[_option(run.options.get(name), name in run.options) for name in names] for run in found]
+    if not names or any(not run.config for run in found):
+        columns.insert(0, Column("run", number=False))
+        for run, row in zip(found, rows, strict=True):
+            name = run.folder.name or run.path.resolve().name
+            row.insert(0, Cell(name, name))
+    for column, cells in _results(found):
+        if column.title == "status" or any(cell.key is not None for cell in cells):
+            columns.append(column)
+            for row, cell in zip(rows, cells, strict=True):
+                row.append(cell)
+    return Table(columns, rows)
+
+
+def _results(found: Sequence[Run]) -> list[tuple[Column, list[Cell]]]:
+    def of(name: str, digits: str, factor: float = 1) -> list[Cell]:
+        return [_number(run.result.get(name), digits, factor) for run in found]
+
+    return [
+        (Column("seed"), [_number(run.seed, "d") for run in found]),
+        (Column("status", number=False), [Cell(run.status, run.status, "status") for run in found]),
+        (Column("steps"), [_number(run.steps, ",d") for run in found]),
+        (Column("loss", "mean squared error at the last step"), of("loss", ".3g")),
+        (Column("PSNR", "dB, of the restored image", first="descending"), of("psnr", ".2f")),
+        (Column("SSIM", "of the restored image", first="descending"), of("ssim", ".3f")),
+        (Column("best PSNR", "dB, the best recorded, known with hindsight", first="descending"), of("oracle_psnr", ".2f")),
+        (Column("best at", "step of the best PSNR"), of("oracle_step", ",d")),
+        (Column("kept", "step of the restored image"), of("restored_step", ",d")),
+        (Column("time", "minutes:seconds"), [_time(run.result.get("seconds")) for run in found]),
+        (Column("ms/step", "median"), of("step_seconds", ".3g", 1000)),
+    ]
+
+
+def group_table(groups: Sequence[Group]) -> Table:
+    """One row per experiment: mean and standard deviation of the results over its finished runs."""
+    names = _options([run for group in groups for run in group.runs])
+    columns = [Column(name, number=False) for name in names] + [Column("n", "finished runs")]
+    rows = [[_option(group.options.get(name), name in group.options) for name in names] for group in groups]
+    for group, row in zip(groups, rows, strict=True):
+        done, asked = len(group.done), len(group.runs)
+        row.append(Cell(str(done) if done == asked else f"{done} of {asked}", done))
+    scores = [group.spread("psnr") for group in groups]
+    if any(scores):
+        columns.append(Column("each run", "PSNR of every run, its mean as a bar", first="descending"))
+        for score, place, row in zip(scores, _places(scores), rows, strict=True):
+            row.append(Cell("", score.mean if score else None, "dots", place))
+    for name, title, hint, digits, factor, first in (
+        ("psnr", "PSNR", "dB, of the restored image", ".2f", 1, "descending"),
+        ("ssim", "SSIM", "of the restored image", ".3f", 1, "descending"),
+        ("oracle_psnr", "best PSNR", "dB, known with hindsight", ".2f", 1, "descending"),
+        ("oracle_step", "best at", "step of the best PSNR", ",.0f", 1, "ascending"),
+        ("loss", "loss", "mean squared error at the last step", ".3g", 1, "ascending"),
+        ("step_seconds", "ms/step", "median", ".3g", 1000, "ascending"),
+    ):
+        spreads = [group.spread(name) for group in groups]
+        if any(spreads):
+            columns.append(Column(title, hint, first=first))
+            for value, row in zip(spreads, rows, strict=True):
+                row.append(_spread(value, digits, factor))
+    return Table(columns, rows)
+
+
+def _options(found: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in found for name in run.options))
+
+
+def _option(value: Any, known: bool) -> Cell:
+    if not known:
+        return Cell("")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return Cell(shown(value), value if number else shown(value))
+
+
+def _number(value: float | None, digits: str, factor: float = 1) -> Cell:
+    return Cell("") if value is None else Cell(format(value * factor, digits), value)
+
+
+def _time(seconds: float | None) -> Cell:
+    if seconds is None:
+        return Cell("")
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return Cell(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}", seconds)
+
+
+def _spread(value: Spread | None, digits: str, factor: float) -> Cell:
+    if value is None:
+        return Cell("")
+    spread = "" if value.std is None else f" ± {format(value.std * factor, '.2g' if 'g' in digits else digits)}"
+    return Cell(format(value.mean * factor, digits) + spread, value.mean)
+
+
+def _places(scores: Sequence[Spread | None]) -> list[tuple[float, ...]]:
+    """Where mean and values stand between the lowest and the highest value of all; () where there are none."""
+    values = [value for score in scores if score for value in score.values]
+    low, width = min(values), max(max(values) - min(values), 1e-9)
+    return [tuple((v - low) / width for v in (score.mean, *score.values)) if score else () for score in scores]

@@ -1,0 +1,62 @@
+"""What several tests need: tiny options, a terminal's view of `train.py`, and one thread."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from dip import config
+
+ROOT = Path(__file__).parent.parent
+
+# A problem of a few milliseconds per step. What a test is about stands in the test itself.
+TINY = ("size=32", "net.depth=3", "net.channels=8", "skips=[2]", "logger=csv", "precision=fp32")
+
+Train = Callable[..., subprocess.CompletedProcess[str]]
+Fit = Callable[..., tuple[Path, dict[str, Any]]]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment with one thread: exactness is promised for one number of threads."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Train:
+    """`train("steps=20")` runs `python train.py` on a tiny problem, with its runs in `tmp_path / "outputs"`."""
+
+    def run(*arguments: str, tiny: bool = True) -> subprocess.CompletedProcess[str]:
+        given = [*(TINY if tiny else ()), f"out={tmp_path / 'outputs'}", *arguments]
+        return subprocess.run(
+            [sys.executable, str(ROOT / "train.py"), *given],
+            capture_output=True, text=True, timeout=120, env=environment(), cwd=tmp_path,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def fit(tmp_path: Path) -> Fit:
+    """`fit("steps=20")` does the same in this process, seconds faster: (run folder, result)."""
+    from dip import experiment
+
+    def run(*arguments: str, tiny: bool = True) -> tuple[Path, dict[str, Any]]:
+        given = [*(TINY if tiny else ()), f"out={tmp_path / 'outputs'}", *arguments]
+        result = experiment.run(composed(*given), given, progress=False)
+        return Path(result["folder"]), result
+
+    return run
+
+
+def composed(*overrides: str, name: str = "config", folder: Path = ROOT / "conf") -> config.Config:
+    """The options that `train.py` would run with."""
+    config.register()
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        return config.read(compose(name, list(overrides)))
