@@ -113,8 +113,7 @@ class Hourglass(Net):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("channels", "skip_channels"):
-            value = getattr(self, name)
-            per_level = value if isinstance(value, (list, tuple)) else [value] * self.depth
+            per_level = _per_level(getattr(self, name), self.depth)
             if len(per_level) != self.depth or not all(_is_integer(n) and n >= 1 for n in per_level):
                 raise reject(self, name, "net.")
         for name in ("kernel_down", "kernel_up", "kernel_skip"):
@@ -149,18 +148,15 @@ class Hourglass(Net):
         # coarsest at least, kernels down at the coarsest itself. Two pixels are the least a normalisation can use.
         down, finer = self.kernel_down // 2 + 1, (max(self.kernel_up, self.kernel_skip) // 2 + 2) // 2
         coarsest = max(2, down, finer)
-        return tuple(step * max(coarsest, -(-side // step)) for side in (height, width))  # type: ignore[return-value]
+        return step * max(coarsest, -(-height // step)), step * max(coarsest, -(-width // step))
 
     def channels_per_level(self) -> list[int]:
         """Feature maps of each level, from the finest."""
-        return (
-            list(self.channels) if isinstance(self.channels, (list, tuple)) else [self.channels] * self.depth
-        )
+        return _per_level(self.channels, self.depth)
 
     def skip_channels_per_level(self) -> list[int]:
         """Feature maps of each level's skip connection, from the finest, whether it has one or not."""
-        value = self.skip_channels
-        return list(value) if isinstance(value, (list, tuple)) else [value] * self.depth
+        return _per_level(self.skip_channels, self.depth)
 
 
 NETS: dict[str, type[Net]] = {"hourglass": Hourglass}
@@ -168,3 +164,7 @@ NETS: dict[str, type[Net]] = {"hourglass": Hourglass}
 
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _per_level(value: Any, depth: int) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value] * depth

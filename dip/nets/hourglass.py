@@ -73,7 +73,9 @@ class EncoderLevel(nn.Module):
 class DecoderLevel(nn.Module):
     """From what comes up, (1, C_below, H / 2, W / 2), and what went in on the way down, (1, C_in, H, W): (1, C, H, W)."""
 
-    def __init__(self, net: Hourglass, in_channels: int, skip_channels: int, below: int, channels: int) -> None:
+    def __init__(
+        self, net: Hourglass, in_channels: int, skip_channels: int, below: int, channels: int
+    ) -> None:
         super().__init__()
         self.skip: nn.Module | None = None
         if skip_channels:
@@ -86,7 +88,8 @@ class DecoderLevel(nn.Module):
         self.mix: nn.Module | None = None
         if net.use_1x1:
             self.mix = nn.Sequential(
-                Convolution(channels, channels, 1, net.padding), NormalizedActivation(channels, net.activation)
+                Convolution(channels, channels, 1, net.padding),
+                NormalizedActivation(channels, net.activation),
             )
 
     def forward(self, below: Tensor, beside: Tensor) -> Tensor:

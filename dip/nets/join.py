@@ -20,7 +20,9 @@ def make_join(skip: int, below: int, channels: int, kernel: int, padding: str, u
 class PlainJoin(nn.Module):
     """The join step by step, for any kernel and padding."""
 
-    def __init__(self, skip: int, below: int, channels: int, kernel: int, padding: str, upsampling: str) -> None:
+    def __init__(
+        self, skip: int, below: int, channels: int, kernel: int, padding: str, upsampling: str
+    ) -> None:
         super().__init__()
         self.upsampling = upsampling
         self.norm = Normalization(skip + below)

@@ -23,7 +23,9 @@ class Convolution(nn.Conv2d):
     It has no bias: a normalisation follows, which takes any constant away again.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, padding: str, stride: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, padding: str, stride: int = 1
+    ) -> None:
         reflected = kernel // 2 if padding == "reflection" else 0
         super().__init__(in_channels, out_channels, kernel, stride, kernel // 2 - reflected, bias=False)
         self.reflected = reflected

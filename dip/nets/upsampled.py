@@ -25,13 +25,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dip.nets.layers import new_empty, mirror
+from dip.nets.layers import mirror, new_empty
 
-# Bilinear doubling D in one dimension has D^T D / 2 = the symmetric filter below, with mirrored borders.
-_GRAM = (3 / 16, 5 / 8, 3 / 16)
 _MIDDLE, _OUTER = slice(1, 2), slice(0, 3, 2)
 _PARTS = tuple((..., rows, columns) for rows in (_MIDDLE, _OUTER) for columns in (_MIDDLE, _OUTER))
+_ENDS = ((0, 1), (-1, -2))  # the first and the last line, each with its inner neighbour
 BLUR = (1 / 4, 1 / 2, 1 / 4)
+_GRAM = (
+    3 / 16,
+    5 / 8,
+    3 / 16,
+)  # D^T D / 2 of bilinear doubling D in one dimension, borders mirrored about the edge
 
 
 def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
@@ -47,8 +51,12 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     margin = 1 if bilinear else 0  # how many pixels the blur needs around the result; p = 1 + margin below
     a = mirror(a, 1 + margin, about_edge=True)  # (N, C_in, H + 2p, W + 2p)
     centre, beside, above, corners = _Taps.apply(weight, a.dtype)  # type: ignore[no-untyped-call]
-    row = _interleave(F.conv2d(a, centre), F.conv2d(a, beside), 3, margin)  # (N, C_out, H + 2p, 2W + 2 margin)
-    rows = _interleave(F.conv2d(a, above), F.conv2d(a, corners), 3, margin)  # (N, C_out, H + 2p - 1, 2W + 2 margin)
+    row = _interleave(
+        F.conv2d(a, centre), F.conv2d(a, beside), 3, margin
+    )  # (N, C_out, H + 2p, 2W + 2 margin)
+    rows = _interleave(
+        F.conv2d(a, above), F.conv2d(a, corners), 3, margin
+    )  # (N, C_out, H + 2p - 1, 2W + 2 margin)
     doubled = _interleave(row, rows, 2, margin)  # (N, C_out, 2H + 2 margin, 2W + 2 margin)
     return filter_channels(doubled, BLUR) if bilinear else doubled
 
@@ -56,8 +64,8 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
 def upsampled_variance(a: Tensor, bilinear: bool) -> Tensor:
     """The variance (biased, over all pixels) that each channel of `a` has once it is upsampled x 2: (C,).
 
-    It is float32 for 16-bit `a`. Upsampling by D keeps the mean, so with c = a - mean it is the mean of c (D^T D c),
-    where D^T D is a 3 x 3 filter of `a` as it is.
+    It is float32 for 16-bit `a`. Upsampling D keeps the mean, so with c = a - mean the variance is the mean of c times
+    (D^T D / 4) c, and D^T D / 4 is a 3 x 3 filter at the resolution of `a`.
     """
     variance: Tensor = _UpsampledVariance.apply(a, bilinear)  # type: ignore[no-untyped-call]
     return variance
@@ -120,9 +128,8 @@ class _Interleave(torch.autograd.Function):
         even, odd = _even_and_odd(out, dim, margin)
         torch.add(inside, outer.narrow(dim, margin, n), out=even)
         torch.add(inside, outer.narrow(dim, margin + 1, n), out=odd)
-        if margin:
-            torch.add(middle.narrow(dim, 1, 1), outer.narrow(dim, 0, 1), out=out.narrow(dim, 0, 1))
-            torch.add(middle.narrow(dim, n + 2, 1), outer.narrow(dim, n + 2, 1), out=out.narrow(dim, 2 * n + 1, 1))
+        for end, inner in _ENDS if margin else ():
+            torch.add(middle.select(dim, inner), outer.select(dim, end), out=out.select(dim, end))
         return out
 
     @staticmethod
@@ -133,20 +140,22 @@ class _Interleave(torch.autograd.Function):
         sizes = [[n + 2 * (1 + margin) - k if d == dim else grad.shape[d] for d in (2, 3)] for k in (0, 1)]
         middle, outer = (new_empty(grad, *size) for size in sizes)
         torch.add(even, odd, out=middle.narrow(dim, 1 + margin, n))
-        torch.add(even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1), out=outer.narrow(dim, 1 + margin, n - 1))
+        torch.add(
+            even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1), out=outer.narrow(dim, 1 + margin, n - 1)
+        )
         outer.select(dim, margin).copy_(even.select(dim, 0))
         outer.select(dim, n + margin).copy_(odd.select(dim, n - 1))
-        for end in (0, -1):
-            if margin:
-                for part, index in ((middle, (1, -2)[end]), (outer, end)):
-                    part.select(dim, index).copy_(grad.select(dim, end))
+        for end, inner in _ENDS:
             middle.select(dim, end).zero_()
+            if margin:
+                middle.select(dim, inner).copy_(grad.select(dim, end))
+                outer.select(dim, end).copy_(grad.select(dim, end))
         return middle, outer, None, None
 
 
 def _even_and_odd(x: Tensor, dim: int, margin: int) -> tuple[Tensor, Tensor]:
     """The alternating pixels of `x` along `dim`, without the margin."""
-    inside = x.narrow(dim, int(margin), x.shape[dim] - 2 * margin)
+    inside = x.narrow(dim, margin, x.shape[dim] - 2 * margin)
     pairs = inside.unflatten(dim, (-1, 2))
     return pairs.select(dim + 1, 0), pairs.select(dim + 1, 1)
 

@@ -1,0 +1,74 @@
+"""What a fit came to: the restored picture on disk, its scores by named protocol, classical answers beside it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from dip import images
+from dip.images import Picture
+from dip.targets import Observation, Target
+
+PROTOCOLS = {
+    "psnr": "dB over all pixels and channels, peak 1, not rounded to 8 bit",
+    "ssim": "Gaussian window of sigma 1.5 in 11 x 11, K = (0.01, 0.03), inside the image only, mean over channels",
+    "psnr_y": "dB of Y (BT.601, 16 to 235, peak 255), without a frame of 4 pixels",
+    "psnr_hole": "dB over the missing pixels alone, all channels, peak 1",
+}
+"""The scores of `Target.scores`, as `result.json` explains them."""
+
+BASELINE_PIXELS = 2**20
+"""Pixels up to which baselines are computed: they take about 10 s there, on one core."""
+
+log = logging.getLogger("dip")
+
+
+def preview(pixels: Tensor) -> Tensor:
+    """(1, C, H, W) as a gray or RGB picture: of other than 1 or 3 channels the first, middle and last."""
+    channels = pixels.shape[1]
+    return pixels if channels in (1, 3) else pixels[:, [0, channels // 2, channels - 1]]
+
+
+def save(path: Path, pixels: Tensor, like: Picture | None = None) -> None:
+    """Writes (1, C, H, W) in [0, 1] as PNG for looking at; with `like`, also a TIFF of what a PNG cannot hold.
+
+    That is floating point numbers and more channels than three: `restored.tif` beside `restored.png`.
+    """
+    spectral = pixels.shape[1] not in (1, 3)
+    path.parent.mkdir(exist_ok=True)
+    images.save(path, preview(pixels), None if spectral else like)
+    if like is not None and (spectral or like.mode == "float32"):
+        images.save(path.with_suffix(".tif"), pixels, like)
+
+
+def save_array(path: Path, pixels: Tensor) -> None:
+    """Writes (1, C, H, W) as a NumPy file (H, W, C) float32, to the last bit."""
+    np.save(path, images.to_array(pixels))
+
+
+def scores(target: Target, restored: Tensor, observation: Observation) -> dict[str, Any]:
+    """The scores of `restored`, and under "protocol" what each means. {} without a reference."""
+    found = target.scores(restored, observation)
+    return {**found, "protocol": {name: PROTOCOLS[name] for name in found}} if found else {}
+
+
+def baselines(target: Target, observation: Observation, folder: Path) -> dict[str, dict[str, float]]:
+    """Classical answers: each as `baseline-<name>.png` in `folder`, and its scores by name.
+
+    They stand beside the run and never spoil it: what goes wrong here is a warning.
+    """
+    height, width = observation.size
+    if height * width > BASELINE_PIXELS:
+        return {}
+    try:
+        answers = target.baselines(observation)
+        for name, answer in answers.items():
+            save(folder / f"baseline-{name}.png", answer)
+        return {name: target.scores(answer, observation) for name, answer in answers.items()}
+    except Exception as error:  # of whatever kind scikit-image raises on odd images
+        log.warning("no baselines (%s: %s)", type(error).__name__, " ".join(str(error).split()))
+        return {}

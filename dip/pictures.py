@@ -1,0 +1,103 @@
+"""The pictures that one run is made from: files, samples, or arrays that a Python program hands over.
+
+Imports no torch until one is loaded, so that asking for a finished run again stays quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dip.config import Config
+from dip.errors import ImageError
+from dip.files import digest
+from dip.samples import SAMPLES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dip.images import Picture
+    from dip.targets import Observation
+
+
+class Pictures:
+    """The pictures that `config` names, by option: `image`, `reference`, `target.mask`, ...
+
+    Args:
+        config: the options.
+        given: pictures in memory, by the option that they stand for; what the option says is then only a name.
+    """
+
+    def __init__(self, config: Config, given: Mapping[str, Picture] | None = None) -> None:
+        named = {"image": config.image, "reference": config.reference}
+        named |= {f"target.{option}": path for option, path in config.target.files().items()}
+        self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
+        self.given = dict(given or {})
+        assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
+
+    def digest(self, option: str) -> str:
+        """What stands for a picture in a run's identity: the content of a file or an array, the name of a sample.
+
+        Raises:
+            ImageError: the file cannot be read.
+        """
+        source = self.sources[option]
+        if option in self.given:
+            return _content(self.given[option])
+        if source in SAMPLES or not Path(source).is_file():
+            return f"sample {source}"  # or nothing at all, which loading it will say
+        try:
+            return digest(Path(source))
+        except OSError as error:
+            raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
+
+    def load(self, option: str, size: Any = None, scale: tuple[float, float] | None = None) -> Picture:
+        """The picture behind `option` at `size` (see `dip.images.prepare`). Raises ImageError or OptionError."""
+        from dip import images
+
+        picture = self.given.get(option)
+        if picture is None:
+            picture = images.load(self.sources[option], option, scale)
+        return images.prepare(picture, size)
+
+
+def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
+    """The image that `config` names and what its target observes of it, with the reference that the user gave.
+
+    Raises:
+        DipError: a picture cannot be read, or one does not fit the other.
+    """
+    target = config.target
+    size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
+    image = pictures.load("image", size)
+    beside_size = size if target.resized else None
+    beside = {option: pictures.load(f"target.{option}", beside_size).pixels for option in target.files()}
+    seen = target.observe(image.pixels, config.seed, beside)
+    if config.reference is not None:
+        seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))
+    return image, seen
+
+
+def _reference(size: Any, made: tuple[int, int], image: Picture, pictures: Pictures) -> Tensor:
+    """The known answer that the user gave, (1, C, *made)."""
+    # An image that is made larger than the one given has a larger answer, cut and resized alike.
+    wanted = None if size is None else made[0] if isinstance(size, int) else made
+    known = pictures.load("reference", wanted, image.scale).pixels
+    want = (image.pixels.shape[1], *made)
+    if known.shape[1:] != want:
+        got = " x ".join(map(str, known.shape[1:]))
+        raise ImageError(
+            f"reference={pictures.sources['reference']}: has {got} (channels x height x width), the restored image has "
+            f"{' x '.join(map(str, want))}; give the clean version of the same picture, for example reference=clean.png"
+        )
+    return known
+
+
+def _content(picture: Picture) -> str:
+    """SHA-256 of what is computed with and of what the result is stored like."""
+    planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
+    described = (tuple(picture.pixels.shape), len(planes), picture.mode, picture.scale, picture.flat)
+    content = [repr(described).encode(), picture.icc_profile or b""]
+    return digest(b"".join([*content, *(plane.contiguous().numpy().tobytes() for plane in planes)]))

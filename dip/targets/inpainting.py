@@ -1,0 +1,100 @@
+"""Inpainting: pixels of the image are missing, and the network fills them in (the original paper, inpainting)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dip.errors import OptionError
+from dip.options import check_choice, check_flag, check_number, option, reject
+from dip.targets.target import NO_PICTURES, Observation, Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclasses.dataclass
+class Inpaint(Target):
+    """Pixels are missing and filled in: those of a mask file, random ones, or a drawn text or hole."""
+
+    name: str = "inpaint"
+    mask: str | None = option(
+        None,
+        "a picture of the image's size, white = keep, black = missing, or `black`: the image's black pixels are missing; "
+        "what the image holds there is not looked at, and `reference` alone scores",
+        "a path, black or null",
+        "mask.png",
+    )
+    missing: float | None = option(
+        None, "share of the pixels that is taken away at random; the image scores", "a number in (0, 1) or null", "0.5"
+    )
+    draw: str = option(
+        "text", "what is drawn over the image where neither mask nor missing is given", "text or hole", "hole"
+    )
+    hole: float = option(0.1, "share of the pixels in the drawn hole", "a number in (0, 1)", "0.1")
+    keep: bool = option(
+        False, "put the known pixels, as they were observed, into the restored image", "true or false", "true"
+    )
+
+    def __post_init__(self) -> None:
+        check_number(self, "missing", low=0, high=1, open_low=True, open_high=True, none=True, prefix="target.")
+        check_choice(self, "draw", ("text", "hole"), prefix="target.")
+        check_number(self, "hole", low=0, high=1, open_low=True, open_high=True, prefix="target.")
+        check_flag(self, "keep", prefix="target.")
+        if self.mask is not None and not self.mask:
+            raise reject(self, "mask", "target.")
+        if self.mask is not None and self.missing is not None:
+            raise OptionError("target.missing", self.missing, "null where target.mask is given", "target.missing=null")
+
+    def files(self) -> dict[str, str]:
+        """The mask, where it is a file."""
+        return {} if self.mask in (None, "black") else {"mask": str(self.mask)}
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = mask * image; the reference is the image where the mask was made here."""
+        from dip.operators import Mask
+
+        mask = self.known_pixels(image, seed, pictures)
+        size = (image.shape[-2], image.shape[-1])
+        reference = image if self.mask is None else None
+        return Observation(mask * image, Mask(mask), reference, size, known=mask)
+
+    def known_pixels(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor]) -> Tensor:
+        """The mask (1, 1, H, W): 1 = known, 0 = missing."""
+        from dip import masks
+        from dip.seeds import derive
+
+        size = (image.shape[-2], image.shape[-1])
+        if self.mask is not None:
+            drawn = pictures["mask"] if "mask" in pictures else (image.amax(1, keepdim=True) > 0).float()
+            return masks.from_image(drawn, size)
+        if self.missing is not None:
+            return masks.random_pixels(size, self.missing, derive(seed, "target"))
+        if self.draw == "hole":
+            return masks.holes(size, self.hole, seed=derive(seed, "target"))
+        return masks.text(size)
+
+    def finish(self, restored: Tensor, observation: Observation) -> Tensor:
+        """With `keep`, what was observed takes its place again."""
+        if not self.keep or observation.known is None:
+            return restored
+        known = observation.known.to(restored)
+        return known * observation.y.to(restored) + (1 - known) * restored
+
+    def scores(self, restored: Tensor, observation: Observation) -> dict[str, float]:
+        """Adds `psnr_hole`, over the missing pixels alone."""
+        from dip import metrics
+
+        scores = super().scores(restored, observation)
+        if observation.reference is not None and observation.known is not None:
+            reference, known = observation.reference.to(restored), observation.known.to(restored)
+            scores["psnr_hole"] = metrics.psnr_hole(restored, reference, known).item()
+        return scores
+
+    def baselines(self, observation: Observation) -> dict[str, Tensor]:
+        """Biharmonic inpainting."""
+        from dip import baselines
+
+        assert observation.known is not None
+        return baselines.inpaint(observation.y, observation.known)

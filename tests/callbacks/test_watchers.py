@@ -1,0 +1,77 @@
+"""What watches a run: no value of the device is read between records, and disks may fill."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from dip import fit as fit_module
+from dip import images
+from dip.callbacks import recorder
+from tests.conftest import Fit
+
+
+class Reads:
+    """Counts, by step, every call that waits for a device: `item`, `tolist`, `cpu`, `numpy`, truth."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at: list[int] = []
+        self.step = 0
+        for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
+            monkeypatch.setattr(torch.Tensor, name, self._counted(getattr(torch.Tensor, name)))
+        start = fit_module.DeepImagePrior.training_step
+
+        def training_step(module, *args):  # the step's own reads count too
+            self.step = module.step + 1
+            start(module, *args)
+
+        monkeypatch.setattr(fit_module.DeepImagePrior, "training_step", training_step)
+
+    def _counted(self, method):
+        def call(tensor, *args, **kwargs):
+            self.at.append(self.step)
+            return method(tensor, *args, **kwargs)
+
+        return call
+
+
+@pytest.mark.parametrize("stop", ["never", "heldout"])
+def test_nothing_reads_the_device_between_records(fit: Fit, monkeypatch: pytest.MonkeyPatch, stop: str):
+    reads = Reads(monkeypatch)
+    # Adam with `capturable=False` reads its own step counter, which lies on the host.
+    options = ("steps=40", "record_every=20", "snapshot_every=20", "checkpoint_every=1000", f"stop={stop}")
+    fit(*options)
+    during = {step for step in reads.at if 1 < step < 40}
+    assert during <= {20}, during
+    assert {1, 20} <= set(reads.at)
+
+
+def test_a_full_disk_costs_the_notes_not_the_run(fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(recorder.Recorder, "_append", full)
+    with caplog.at_level(logging.WARNING, logger="dip"):
+        folder, result = fit("steps=20", "record_every=5")
+    assert result["status"] == "finished"
+    assert len([line for line in caplog.messages if "No space left" in line]) == 1
+    assert (folder / "images" / "restored.png").exists()
+
+
+def test_out_of_memory_says_what_to_lower(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def starve(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+
+    monkeypatch.setattr(fit_module.DeepImagePrior, "training_step", starve)
+    with pytest.raises(fit_module.RunError, match="out of memory .* at 32 x 32: lower size, net.channels"):
+        fit("steps=3")
+
+
+def test_snapshots_show_the_output_of_their_step(fit: Fit):
+    folder, _ = fit("steps=5", "snapshot_every=5")
+    last = images.load(folder / "images" / "step-000005.png").pixels
+    assert torch.equal(last, images.load(folder / "images" / "output.png").pixels)

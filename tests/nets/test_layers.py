@@ -1,0 +1,51 @@
+"""Mirroring against the framework's padding, its gradient against differences."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dip.nets.layers import mirror
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+def image(height: int, width: int, memory_format: torch.memory_format) -> Tensor:
+    x = torch.arange(2.0 * 3 * height * width, dtype=torch.float64).sin().view(2, 3, height, width)
+    return x.contiguous(memory_format=memory_format)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize(("height", "width", "pixels"), [(2, 2, 1), (5, 3, 2), (4, 7, 3), (3, 6, 0)])
+def test_through_pixels_is_reflection(
+    height: int, width: int, pixels: int, memory_format: torch.memory_format
+) -> None:
+    x = image(height, width, memory_format)
+    out = mirror(x, pixels)
+    assert torch.equal(out, F.pad(x, [pixels] * 4, mode="reflect"))
+    assert out.is_contiguous(memory_format=memory_format)
+
+
+def test_about_the_edge_repeats_the_border() -> None:
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(1, 1, 2, 2)
+    expected = torch.tensor([[4.0, 3, 3, 4], [2, 1, 1, 2], [2, 1, 1, 2], [4, 3, 3, 4]])
+    lines = [1, 0, 0, 1, 1, 0]
+    assert torch.equal(mirror(x, 2, about_edge=True)[0, 0], x[0, 0][lines][:, lines])
+    assert torch.equal(mirror(x, 1, about_edge=True), F.pad(x, [1] * 4, mode="replicate"))
+    assert torch.equal(mirror(x, 2, about_edge=True)[0, 0, :4, :4], expected)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("about_edge", [False, True])
+def test_gradient(about_edge: bool, memory_format: torch.memory_format) -> None:
+    x = image(3, 4, memory_format).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: mirror(x, 2, about_edge), x)
+
+
+def test_one_pixel_mirrors_about_its_edges_only() -> None:
+    x = torch.ones(1, 1, 1, 1, dtype=torch.float64, requires_grad=True)
+    assert torch.equal(mirror(x, 1, about_edge=True), torch.ones(1, 1, 3, 3, dtype=torch.float64))
+    with pytest.raises(AssertionError, match="too few pixels"):
+        mirror(x, 1)

@@ -1,0 +1,73 @@
+"""The options of networks: what they accept, what they say otherwise, which sizes they ask for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+from dip.errors import OptionError
+from dip.nets import NETS, Hourglass
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"depth": 0}, "net.depth=0: must be an integer from 1 to 10"),
+        ({"depth": True}, "net.depth=True"),
+        ({"channels": 0}, "net.channels=0: must be an integer >= 1 or a list of net.depth such integers"),
+        ({"channels": [8, 8]}, r"net.channels=\[8, 8\]"),
+        ({"channels": "128"}, "net.channels=128"),
+        ({"skip_channels": [4, 4, 4, 4, 0]}, "net.skip_channels"),
+        ({"kernel_down": 4}, "net.kernel_down=4: must be an odd integer from 1 to 15"),
+        ({"kernel_up": 17}, "net.kernel_up=17"),
+        ({"kernel_skip": -1}, "net.kernel_skip=-1"),
+        ({"upsampling": "cubic"}, "net.upsampling=cubic: must be bilinear or nearest"),
+        ({"padding": "mirror"}, "net.padding=mirror: must be reflection or zeros"),
+        ({"activation": "tanh"}, "net.activation=tanh: must be one of leaky_relu, relu, elu, swish"),
+        ({"use_1x1": "yes"}, "net.use_1x1=yes: must be true or false"),
+        ({"checkpoint_activations": 1}, "net.checkpoint_activations=1"),
+    ],
+)
+def test_illegal_options_are_named(options: dict[str, object], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        Hourglass(**options)
+
+
+@pytest.mark.parametrize("skips", [[0], [6], [1, 1], [True], [1.0], "12", 3])
+def test_illegal_skips_are_named(skips: object) -> None:
+    with pytest.raises(OptionError, match=r"skips=.*levels from 1 \(finest\) to net.depth=5"):
+        Hourglass().build(3, 3, skips)
+
+
+def test_structured_config_keeps_numbers_and_lists() -> None:
+    node = OmegaConf.structured(Hourglass)
+    assert OmegaConf.to_object(node) == Hourglass()
+    merged = OmegaConf.merge(node, {"depth": 3, "channels": [1, 2, 3], "skip_channels": 7})
+    assert OmegaConf.to_object(merged) == Hourglass(depth=3, channels=[1, 2, 3], skip_channels=7)
+
+
+def test_names_match_their_classes() -> None:
+    assert {name: net().name for name, net in NETS.items()} == {name: name for name in NETS}
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "padded"),
+    [
+        ({}, (512, 512), (512, 512)),
+        ({}, (513, 1), (544, 64)),
+        ({"depth": 3}, (17, 24), (24, 24)),
+        ({"depth": 1}, (3, 4), (4, 4)),
+        ({"depth": 2, "kernel_down": 7}, (1, 20), (16, 20)),
+        ({"depth": 2, "kernel_up": 9}, (1, 20), (12, 20)),
+    ],
+)
+def test_padded(options: dict[str, object], size: tuple[int, int], padded: tuple[int, int]) -> None:
+    assert Hourglass(**options).padded(*size) == padded
+
+
+def test_options_do_not_import_torch() -> None:
+    code = "import sys, dip.nets; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,70 @@
+"""Convolution before upsampling against convolution after it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dip.nets.join import PlainJoin
+from dip.nets.upsampled import convolve_upsampled, upsampled_variance
+
+SIZES = [(2, 2), (3, 2), (5, 7), (8, 4)]
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+def image(height: int, width: int, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
+    torch.manual_seed(height * width)
+    return torch.randn(1, 3, height, width, dtype=torch.float64).contiguous(memory_format=memory_format)
+
+
+def upsampled(a: Tensor, bilinear: bool) -> Tensor:
+    if bilinear:
+        return F.interpolate(a, scale_factor=2, mode="bilinear", align_corners=False)
+    return F.interpolate(a, scale_factor=2, mode="nearest")
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("bilinear", [True, False])
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_convolution(height: int, width: int, bilinear: bool, memory_format: torch.memory_format) -> None:
+    a, weight = image(height, width, memory_format), torch.randn(2, 3, 3, 3, dtype=torch.float64)
+    expected = F.conv2d(F.pad(upsampled(a, bilinear), [1] * 4, mode="reflect"), weight)
+    torch.testing.assert_close(convolve_upsampled(a, weight, bilinear), expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+@pytest.mark.parametrize("bilinear", [True, False])
+def test_gradient_of_the_convolution(bilinear: bool, memory_format: torch.memory_format) -> None:
+    a = image(3, 2, memory_format).requires_grad_()
+    weight = torch.randn(2, 3, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, w: convolve_upsampled(a, w, bilinear), (a, weight))
+
+
+@pytest.mark.parametrize("bilinear", [True, False])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4), *SIZES])
+def test_variance(height: int, width: int, bilinear: bool) -> None:
+    a = (image(height, width) + 5).requires_grad_()
+    expected = upsampled(a, bilinear).var((0, 2, 3), unbiased=False)
+    torch.testing.assert_close(upsampled_variance(a, bilinear), expected, rtol=0, atol=1e-13)
+    assert torch.autograd.gradcheck(lambda a: upsampled_variance(a, bilinear), a)
+
+
+def test_variance_of_bfloat16_is_float32_and_survives_a_large_mean() -> None:
+    a = (image(32, 32) / 8 + 3).bfloat16()
+    variance = upsampled_variance(a, bilinear=True)
+    assert variance.dtype == torch.float32
+    expected = upsampled(a.double(), bilinear=True).var((0, 2, 3), unbiased=False)
+    torch.testing.assert_close(variance.double(), expected, rtol=0.01, atol=0)
+
+
+@pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
+def test_upsampling_of_the_plain_join(upsampling: str) -> None:
+    """With a one-pixel identity kernel what is left of the join is upsampling and normalisation."""
+    a = image(5, 4)
+    join = PlainJoin(0, 3, 3, 1, "reflection", upsampling).double()
+    with torch.no_grad():
+        join.convolution.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+    expected = F.batch_norm(upsampled(a, upsampling == "bilinear"), None, None, training=True)
+    torch.testing.assert_close(join(a, None), expected, rtol=0, atol=1e-12)

@@ -1,0 +1,147 @@
+"""Options: composed by Hydra, checked by dataclasses, hashed into a folder's name."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dip import cli, config, runs
+from dip.config import WITHOUT_EFFECT, Config, Precision, Z
+from dip.errors import DipError, OptionError
+from dip.nets import Hourglass
+from dip.targets import Degraded, Noisy, Shuffled
+from tests.conftest import ROOT, Train, composed, environment
+
+
+def test_without_a_word_it_is_the_reports_best_model():
+    assert composed() == Config()
+    assert config.plain(composed()) == config.defaults()
+
+
+def test_the_reports_command():
+    found = composed("target=shuffled", "skips=[3,4]")
+    assert found.target == Shuffled()
+    assert found.skips == [3, 4]
+
+
+def test_groups_become_their_own_classes():
+    found = composed("target=noisy", "target.sigma=0.2", "net.channels=[8,16]", "net.depth=2", "skips=[]", "precision=fp64")
+    assert found.target == Noisy(sigma=0.2)
+    assert found.net == Hourglass(depth=2, channels=[8, 16])
+    assert found.precision == Precision(name="fp64")
+    assert composed("target=degraded").target == Degraded()
+
+
+def test_order_of_skips_has_no_meaning():
+    assert composed("skips=[4,3]") == composed("skips=[3,4]")
+
+
+# What a user can get wrong, and what the one line must hold.
+WRONG = [
+    ("steps=0", "steps=0: must be an integer >= 1, for example steps=3000"),
+    ("steps=abc", "steps=abc: must be an integer >= 1"),
+    ("target.sigma=-1", "target.sigma=-1.0: must be a number >= 0, for example target.sigma=0.1"),
+    ("skips=[9]", "from 1 to 5 (net.depth), or [], for example skips=[3,4]"),
+    ("skips=[0]", "skips=[0]: must be"),
+    ("skips=[3,3]", "skips=[3, 3]: must be a list of different levels"),
+    ("skips=abc", "skips=abc: must be a list"),
+    ("size=0", "size=0: must be null, an integer >= 1 or two of them, for example size=256"),
+    ("size=[1,2,3]", "size=[1, 2, 3]: must be"),
+    ("size=2.5", "size=2.5: must be"),
+    ("seed=-1", "seed=-1: must be an integer >= 0"),
+    ("lr=nan", "lr=nan: must be a number > 0"),
+    ("lr=0", "lr=0.0: must be a number > 0"),
+    ("ema=1", "ema=1.0: must be a number in [0, 1)"),
+    ("perturbation=-0.1", "perturbation=-0.1: must be a number >= 0"),
+    ("z.channels=0", "z.channels=0: must be an integer >= 1"),
+    ("z.distribution=cauchy", "one of gaussian, uniform, meshgrid"),
+    ("z.distribution=meshgrid", "z.channels=32: must be 2 with z.distribution=meshgrid"),
+    ("net.depth=x", "net.depth=x: must be an integer"),
+    ("net.channels=[1,2]", "net.channels=[1, 2]: must be"),
+    ("target=blurry", "target=blurry: must be one of clean, "),
+    ("precision=fp8", "precision=fp8: must be one of auto, bf16, fp16, fp32, fp64, tf32"),
+    ("stop=soon", "stop=soon: must be one of "),
+    ("targt=noisy", "targt: no such option; did you mean target?"),
+    ("target.sgma=1", "target.sgma: no such option; did you mean target.sigma?"),
+    ("skips=3,4", "skips=3,4: one list is written skips=[3,4]; to run each value in turn, add -m"),
+    ("_target_=os.system", "_target_: no such option"),
+    ("+target._target_=os.system", "target._target_: no such option"),
+    ("+anything=1", "anything: no such option"),
+    ("overwrite=maybe", "overwrite=maybe: must be true or false"),
+    ("out=", "out=: must be a path"),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), WRONG, ids=[override for override, _ in WRONG])
+def test_a_wrong_option_is_one_line_that_names_it(override: str, message: str):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - Hydra's kinds and ours; what counts is the line
+        composed(override)
+    line = cli.explain(caught.value)
+    assert message in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("override", ["steps=0", "targt=noisy", "device=cuda:99", "precision=fp16", "image=nowhere.png"])
+def test_an_error_in_the_terminal(train: Train, tmp_path: Path, override: str):
+    done = train("device=cpu", override)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"error: {override.split('=')[0]}.*\n", done.stderr), done.stderr
+    assert done.stdout == ""
+    assert not list((tmp_path / "outputs").glob("*"))
+
+
+def test_help_names_every_option():
+    command = [sys.executable, str(ROOT / "train.py"), "--help"]
+    text = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True).stdout
+    for prefix, cls in cli._classes():
+        for field in cls.__dataclass_fields__.values():
+            if field.metadata and field.name != "name":
+                assert f"{prefix}{field.name}" in text
+    for group, classes in config.GROUPS.items():
+        assert f"{group}=..." in text
+        assert all(re.search(rf"^  {name}\b", text, re.MULTILINE) for name in classes)
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_help_and_composition_import_no_torch():
+    code = "import sys, train; from tests.conftest import composed; composed(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False).returncode == 0
+
+
+def test_every_option_says_what_it_is():
+    for _, cls in cli._classes():
+        for field in cls.__dataclass_fields__.values():
+            if field.metadata:
+                assert all(field.metadata[key] for key in ("help", "legal", "example"))
+
+
+def test_what_changes_the_result_changes_the_folder_and_nothing_else_does():
+    def name(*overrides: str) -> str:
+        found = composed(*overrides)
+        return runs.name(config.readable(found), config.identity(found, "image", None))
+
+    base = name()
+    for same in ("out=elsewhere", "device=cpu", "logger=csv", "snapshot_every=7", "overwrite=true", "skips=[4,3]", "lr=1e-2"):
+        assert name(same) == base
+    changes = ("seed=1", "steps=9", "lr=0.02", "target=clean", "target.sigma=0.2", "net.channels=64", "z.scale=0.2",
+               "stop=wmv", "precision=fp32", "size=64", "ema=0.9", "perturbation=0.1", "skips=[]", "record_every=7")  # fmt: skip
+    assert len({base, *map(name, changes)}) == 1 + len(changes)
+    found = composed()
+    others = [config.identity(found, *pair) for pair in (("a", None), ("b", None), ("a", "c"))]
+    assert len({runs.fingerprint(identity) for identity in others}) == 3
+
+
+def test_options_without_effect_are_options():
+    assert set(Config.__dataclass_fields__) >= WITHOUT_EFFECT
+
+
+def test_python_takes_the_same_checks():
+    with pytest.raises(OptionError, match="skips="):
+        Config(skips=[6])
+    with pytest.raises(OptionError, match="z.scale=0"):
+        Z(scale=0)
+    assert issubclass(OptionError, DipError)

@@ -1,0 +1,47 @@
+"""Device, precision and flags: what is asked for is what runs, or an error says what can be had."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dip import hardware
+from dip.errors import OptionError
+from dip.hardware import Arithmetic, pick_device, pick_precision
+
+CPU = torch.device("cpu")
+
+
+def test_auto_takes_what_is_there():
+    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert pick_precision("auto", CPU).name in ("bf16", "fp32")
+
+
+@pytest.mark.parametrize("wanted", ["cuda:99", "toaster", "mps:3", "meta"])
+def test_a_device_that_is_not_here_is_an_error_not_a_cpu(wanted: str):
+    with pytest.raises(OptionError, match=f"device={wanted}: must be .* for example device=cpu"):
+        pick_device(wanted)
+
+
+@pytest.mark.parametrize(("wanted", "reason"), [("fp16", "16-bit float needs a GPU"), ("tf32", "NVIDIA")])
+def test_formats_that_a_cpu_lacks_are_refused(wanted: str, reason: str):
+    with pytest.raises(OptionError, match=reason):
+        pick_precision(wanted, CPU)
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)])
+def test_tf32_only_where_asked_for_and_put_back_after(name: str, allowed: bool):
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    with hardware.prepared(Arithmetic(name)):
+        assert torch.backends.cudnn.allow_tf32 is allowed
+        assert torch.get_float32_matmul_precision() == ("high" if allowed else "highest")
+        described = Arithmetic(name).describe()
+        assert described["cudnn_allow_tf32"] is allowed
+    assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == before
+
+
+def test_peak_memory_grows_with_an_allocation():
+    before = hardware.peak_memory(CPU)
+    block = torch.ones(40_000_000)  # 160 MB, written to
+    assert hardware.peak_memory(CPU) >= before
+    assert hardware.peak_memory(CPU) > 4 * block.numel()
