@@ -142,7 +142,7 @@ def help_text() -> str:
 
 
 def _option_lines(prefix: str, field: dataclasses.Field[Any], indent: str = "  ") -> list[str]:
-    default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+    default = field.default_factory() if callable(field.default_factory) else field.default
     shown = "null" if default is None else f"{default:.4g}" if isinstance(default, float) else str(default)
     shown = {"True": "true", "False": "false"}.get(shown, shown).replace(" ", "")
     text = f"{field.metadata['help']}; {field.metadata['legal']}"

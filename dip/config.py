@@ -48,7 +48,9 @@ class Z:
         "one of gaussian, uniform, meshgrid",
         "uniform",
     )
-    scale: float = option(0.1, "standard deviation (gaussian) or largest value (uniform, meshgrid)", "a number > 0", "0.1")
+    scale: float = option(
+        0.1, "standard deviation (gaussian) or largest value (uniform, meshgrid)", "a number > 0", "0.1"
+    )
 
     def __post_init__(self) -> None:
         check_integer(self, "channels", low=1, prefix="z.")
@@ -63,10 +65,16 @@ class Config:
     """Every option of one run. The defaults are the report's best model on a 512 x 512 photograph."""
 
     image: str = option(
-        "astronaut", "the image: a file, or the name of a scikit-image sample", "a path or a sample's name", "photo.png"
+        "astronaut",
+        "the image: a file, or the name of a scikit-image sample",
+        "a path or a sample's name",
+        "photo.png",
     )
     reference: str | None = option(
-        None, "a file with the known answer to score against; it never touches the fit", "a path or null", "clean.png"
+        None,
+        "a file with the known answer to score against; it never touches the fit",
+        "a path or null",
+        "clean.png",
     )
     size: Any = option(
         None,
@@ -90,10 +98,15 @@ class Config:
     )
     z: Z = dataclasses.field(default_factory=Z)
     ema: float = option(
-        0.99, "decay of the moving average of the output, which is the restored image", "a number in [0, 1)", "0.99"
+        0.99,
+        "decay of the moving average of the output, which is the restored image",
+        "a number in [0, 1)",
+        "0.99",
     )
     stop: Stop = dataclasses.field(default_factory=Never)
-    seed: int = option(0, "seed of the weights, z, the noise of the target and the perturbation", "an integer >= 0", "1")
+    seed: int = option(
+        0, "seed of the weights, z, the noise of the target and the perturbation", "an integer >= 0", "1"
+    )
     device: str = option(
         "auto", "where it runs; auto takes a GPU if there is one", "auto, cpu, cuda, cuda:N or mps", "cuda:1"
     )
@@ -101,13 +114,20 @@ class Config:
     logger: Logger = dataclasses.field(default_factory=TensorBoard)
     record_every: int = option(50, "steps between two rows of metrics.csv", "an integer >= 1", "100")
     snapshot_every: int | None = option(
-        None, "steps between two snapshots; null takes 1, 2, 5, 10, 20, 50, ...", "null or an integer >= 1", "500"
+        None,
+        "steps between two snapshots; null takes 1, 2, 5, 10, 20, 50, ...",
+        "null or an integer >= 1",
+        "500",
     )
     checkpoint_every: float = option(
         60.0, "seconds between two checkpoints; longer where writing one is slow", "a number >= 0", "30"
     )
-    keep_checkpoint: bool = option(False, "keep the last checkpoint of a finished run", "true or false", "true")
-    overwrite: bool = option(False, "start anew where a run of the same options exists", "true or false", "true")
+    keep_checkpoint: bool = option(
+        False, "keep the last checkpoint of a finished run", "true or false", "true"
+    )
+    overwrite: bool = option(
+        False, "start anew where a run of the same options exists", "true or false", "true"
+    )
 
     def __post_init__(self) -> None:
         for name, kind in (("target", Target), ("net", Net), ("stop", Stop), ("logger", Logger)):
@@ -133,7 +153,9 @@ class Config:
         self.lr, self.perturbation, self.ema = float(self.lr), float(self.perturbation), float(self.ema)
 
     def _check_size(self) -> None:
-        sides = self.size if isinstance(self.size, (list, tuple)) else [] if self.size is None else [self.size]
+        sides = (
+            self.size if isinstance(self.size, (list, tuple)) else [] if self.size is None else [self.size]
+        )
         legal = all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides)
         if not legal or (isinstance(self.size, (list, tuple)) and len(sides) != 2):
             raise reject(self, "size")
@@ -141,11 +163,15 @@ class Config:
     def _check_skips(self) -> None:
         levels = self.skips
         legal = isinstance(levels, (list, tuple)) and all(
-            isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= self.net.depth for level in levels
+            isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= self.net.depth
+            for level in levels
         )
         if not legal or len(set(levels)) != len(levels):
             raise OptionError(
-                "skips", levels, f"a list of different levels from 1 to {self.net.depth} (net.depth), or []", "skips=[3,4]"
+                "skips",
+                levels,
+                f"a list of different levels from 1 to {self.net.depth} (net.depth), or []",
+                "skips=[3,4]",
             )
         # Order has no meaning; one spelling gives one run folder.
         self.skips = sorted(levels)
@@ -204,7 +230,9 @@ def _refuse_unknown(node: Any, prefix: str = "") -> None:
     names = {field.name for field in dataclasses.fields(node)}
     for name, value in vars(node).items():
         if name not in names:
-            raise DipError(f"{prefix}{name}: no such option (python train.py --help lists them all, for example size=256)")
+            raise DipError(
+                f"{prefix}{name}: no such option (python train.py --help lists them all, for example size=256)"
+            )
         if dataclasses.is_dataclass(value):
             _refuse_unknown(value, f"{prefix}{name}.")
 
@@ -219,7 +247,7 @@ def defaults() -> dict[str, Any]:
     return dataclasses.asdict(Config())
 
 
-def identity(config: Config, image_digest: str, reference_digest: str | None) -> dict[str, Any]:
+def identity(config: Config, image_digest: str | None, reference_digest: str | None) -> dict[str, Any]:
     """What makes this run this run: every option that changes its result, images by content, not by name."""
     options = {name: value for name, value in plain(config).items() if name not in WITHOUT_EFFECT}
     return {**options, "image": image_digest, "reference": reference_digest}

@@ -37,7 +37,9 @@ def envelope(values: ArrayLike, steps: ArrayLike | None = None, buckets: int = 4
         buckets: how many points a plot can resolve.
     """
     value = np.asarray(values, dtype=np.float64).reshape(-1)
-    step = np.arange(1, len(value) + 1.0) if steps is None else np.asarray(steps, dtype=np.float64).reshape(-1)
+    step = (
+        np.arange(1, len(value) + 1.0) if steps is None else np.asarray(steps, dtype=np.float64).reshape(-1)
+    )
     assert value.shape == step.shape, (value.shape, step.shape)
     known = np.isfinite(value) & (step >= 1)
     value, step = value[known], step[known]

@@ -24,9 +24,13 @@ def jpeg(image: Tensor, quality: int) -> Tensor:
     """
     channels, height, width = image.shape[1:]
     if channels not in (1, 3):
-        raise ImageError(f"target.quality: JPEG holds gray or RGB, the image has {channels} channels; take target=degraded")
+        raise ImageError(
+            f"target.quality: JPEG holds gray or RGB, the image has {channels} channels; take target=degraded"
+        )
     if max(height, width) > 65535:
-        raise ImageError(f"target.quality: JPEG holds 65535 pixels a side, the image is {height} x {width}; set size=2048")
+        raise ImageError(
+            f"target.quality: JPEG holds 65535 pixels a side, the image is {height} x {width}; set size=2048"
+        )
     values = (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()  # (H, W, C)
     buffer = io.BytesIO()
     Image.fromarray(values[..., 0] if channels == 1 else values).save(buffer, "JPEG", quality=quality)

@@ -55,3 +55,12 @@ def draw(z: Z, size: tuple[int, int], seed: int) -> Tensor:
         return z.scale * torch.stack([x, y])[None]  # (1, 2, H, W)
     fill = torch.randn if z.distribution == "gaussian" else torch.rand
     return z.scale * fill(1, z.channels, height, width, generator=generator(seed, "z"))  # (1, C, H, W)
+
+
+def extend(z: Tensor, size: tuple[int, int]) -> Tensor:
+    """An own input (1, C, H, W) continued by its mirror image, below and to the right, to `size`, as often as needed."""
+    for dim, wanted in zip((2, 3), size, strict=True):
+        length = z.shape[dim]
+        there_and_back = torch.cat([torch.arange(length), torch.arange(length).flip(0)])
+        z = z.index_select(dim, there_and_back[torch.arange(wanted) % (2 * length)])
+    return z

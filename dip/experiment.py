@@ -42,8 +42,7 @@ def run(config: Config, overrides: Sequence[str] = (), progress: bool = True) ->
         DipError: an option, an image or the run folder does not allow it. Where the fit itself fails, `result.json`
             says so too.
     """
-    identity = options.identity(config, _digest(config.image, "image"), _digest(config.reference, "reference"))
-    folder = Path(config.out) / runs.name(options.readable(config), identity)
+    identity, folder = place(config)
     done = runs.read_result(folder)
     if done is not None and runs.finished(folder) and not config.overwrite:
         log.info("%s: %s already, %s", folder, done["status"], _summary(done))
@@ -59,6 +58,16 @@ def run(config: Config, overrides: Sequence[str] = (), progress: bool = True) ->
             _describe(folder, config, overrides)
             result = _attempt(fit, progress)
     return {**result, "folder": str(folder)}
+
+
+def place(config: Config) -> tuple[dict[str, Any], Path]:
+    """What makes the run of `config` this run (see `dip.config.identity`), and its folder, made or not.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    identity = options.identity(config, _digest(config.image, "image"), _digest(config.reference, "reference"))
+    return identity, Path(config.out) / runs.name(options.readable(config), identity)
 
 
 def _attempt(fit: Fit, progress: bool) -> dict[str, Any]:
@@ -84,7 +93,7 @@ def _attempt(fit: Fit, progress: bool) -> dict[str, Any]:
 def _clear(folder: Path) -> None:
     """Empties the run folder, which this process holds the lock of."""
     for path in folder.iterdir():
-        if path.name == ".lock":
+        if path.name in (".lock", runs.CONSOLE):  # in a sweep, this process writes to the latter
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -110,10 +119,14 @@ def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:
 
     try:
         (folder / ".hydra").mkdir(exist_ok=True)
-        runs.write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(options.plain(config), sort_keys=False))
+        runs.write_text(
+            folder / ".hydra" / "config.yaml", yaml.safe_dump(options.plain(config), sort_keys=False)
+        )
         runs.write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)))
     except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER") from None
+        raise RunError(
+            f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER"
+        ) from None
     log.info("%s", shlex.join(["python", Path(sys.argv[0]).name, *overrides]))
 
 
@@ -123,7 +136,9 @@ def _logged_to(folder: Path) -> Iterator[None]:
     try:
         handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
     except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER") from None
+        raise RunError(
+            f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER"
+        ) from None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = log.level
     log.setLevel(logging.INFO)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import math
 import platform
 import shutil
 import statistics
@@ -18,7 +19,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from dip import config as options
-from dip import data, figures, hardware, images, metrics, runs
+from dip import data, figures, hardware, outcome, runs
 from dip.callbacks.checkpoints import Checkpoints
 from dip.callbacks.progress import Progress
 from dip.callbacks.recorder import Recorder
@@ -27,8 +28,9 @@ from dip.callbacks.signals import Signals
 from dip.callbacks.stopping import Stopping
 from dip.checkpoints import DipCheckpointIO, newest
 from dip.config import Config
-from dip.errors import ImageError, RunError
+from dip.errors import RunError
 from dip.module import DeepImagePrior
+from dip.pictures import Pictures, observe
 from dip.seeds import derive
 
 log = logging.getLogger("dip")
@@ -43,52 +45,42 @@ class Fit:
         config: the options.
         folder: the run folder.
         identity: of the trajectory, which a checkpoint must share to be continued.
+        pictures: where some are not files; default those that `config` names.
 
     Raises:
         DipError: a picture cannot be read, the reference does not fit, the device or the precision is not to be had.
     """
 
-    def __init__(self, config: Config, folder: Path, identity: str) -> None:
+    def __init__(self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None) -> None:
         self.config, self.folder, self.identity = config, folder, identity
         self.device = hardware.pick_device(config.device)
         self.arithmetic = hardware.pick_precision(config.precision.name, self.device)
-        size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
-        self.picture = images.prepare(images.load(config.image), size)
-        self.observation = config.target.observe(self.picture.pixels, config.seed)
-        self.reference = self._reference(size)
+        self.picture, self.observation = observe(config, pictures or Pictures(config))
+        self.reference = self.observation.reference
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
-
-    def _reference(self, size: Any) -> Tensor | None:
-        """The known answer: the file that the user names, or what the target knows."""
-        if self.config.reference is None:
-            return self.observation.reference
-        scale = self.picture.scale
-        known = images.prepare(images.load(self.config.reference, "reference", scale), size).pixels
-        want = (self.picture.pixels.shape[1], *self.observation.size)
-        if known.shape[1:] != want:
-            got = " x ".join(map(str, known.shape[1:]))
-            raise ImageError(
-                f"reference={self.config.reference}: has {got} (channels x height x width), the image has "
-                f"{' x '.join(map(str, want))}; give the clean version of the same picture, for example reference=clean.png"
-            )
-        return known
+        self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once the fit has come to its end
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
         config, seen = self.config, self.observation
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(config.seed, "weights"))
-            net = config.net.build(config.z.channels, self.picture.pixels.shape[1], config.skips)
-        z = data.draw(config.z, config.net.padded(*seen.size), config.seed)
-        self.rule = config.stop.start(seen.y.to(self.device), config.seed)
+            inputs = config.z.channels if seen.z is None else seen.z.shape[1]
+            net = config.net.build(inputs, self.picture.pixels.shape[1], config.skips)
+        size = config.net.padded(*seen.size)
+        z = data.draw(config.z, size, config.seed) if seen.z is None else data.extend(seen.z, size)
+        self.rule = config.stop.start(seen.y.to(self.device), config.seed, seen.known)
         module = DeepImagePrior(
             net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation, ema=config.ema,
             seed=config.seed, weights=None if self.rule is None else self.rule.loss_mask,
         )  # fmt: skip
         return module, data.FixedPair(z, seen.y, self.device)
 
-    def run(self, progress: bool) -> dict[str, Any]:
-        """Fits, or goes on fitting, and saves; returns the content of `result.json`."""
+    def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
+        """Fits, or goes on fitting, and saves; returns the content of `result.json`.
+
+        Without `pictures`, neither images nor figures nor baselines are made: `restored` is all that is wanted.
+        """
         with hardware.prepared(self.arithmetic), _quiet_lightning(), self._enough_memory():
             hardware.reset_peak_memory(self.device)
             module, pair = self.build()
@@ -112,32 +104,38 @@ class Fit:
                 default_root_dir=self.folder, num_sanity_val_steps=0, limit_val_batches=0,
                 enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
             )  # fmt: skip
-            images.save(self._image_path("target"), self.observation.y)
-            if self.reference is not None:
-                images.save(self._image_path("reference"), self.reference)
+            if pictures:
+                outcome.save(self._image_path("target"), self.observation.y)
+                if self.reference is not None:
+                    outcome.save(self._image_path("reference"), self.reference)
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
-            interrupted = self.signals.ends is not None and module.step < self.config.steps and not self.stopping.fired
+            interrupted = (
+                self.signals.ends is not None and module.step < self.config.steps and not self.stopping.fired
+            )
             if interrupted:
                 return self._result("interrupted", signal=self.signals.ends)
-            return self._finish(trainer, keeper)
+            return self._finish(trainer, keeper, pictures)
 
     def _image_path(self, name: str) -> Path:
-        (self.folder / "images").mkdir(exist_ok=True)
         return self.folder / "images" / f"{name}.png"
 
-    def _finish(self, trainer: Trainer, keeper: Checkpoints) -> dict[str, Any]:
+    def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Saves the images, the figures and the final metrics of a run that has come to its end."""
-        restored, step = self.stopping.restored(self.module)
-        images.save(self._image_path("output"), self.module.output.cpu())
-        images.save(self._image_path("restored"), restored.cpu(), like=self.picture)
-        scores: dict[str, Any] = {"restored_step": step}
-        if self.reference is not None:
-            known = self.reference.to(restored)
-            scores |= {"psnr": metrics.psnr(restored, known).item(), "ssim": metrics.ssim(restored, known).item()}
-        result = self._result("stopped" if self.stopping.fired else "finished", **scores)
-        self._draw(result)
+        target, seen = self.config.target, self.observation
+        average, step = self.stopping.restored(self.module)
+        self.restored = target.finish(average.cpu(), seen)
+        scores = outcome.scores(target, self.restored, seen)
+        result = self._result("stopped" if self.stopping.fired else "finished", restored_step=step, **scores)
+        if pictures:
+            outcome.save(self._image_path("output"), self.module.output.cpu())
+            outcome.save(self._image_path("restored"), self.restored, like=self.picture)
+            if self.config.baselines:
+                result["baselines"] = outcome.baselines(target, seen, self.folder / "images")
+            self._draw(result)
         if trainer.logger is not None:
-            final = {f"final/{name}": result[name] for name in ("loss", "psnr", "ssim") if result[name] is not None}
+            final = {
+                f"final/{name}": result[name] for name in ("loss", "psnr", "ssim") if result[name] is not None
+            }
             self.config.logger.finish(trainer.logger, runs.flat(options.plain(self.config)), final)
         if self.config.keep_checkpoint:
             keeper.save(trainer, self.module.step)
@@ -148,7 +146,9 @@ class Fit:
     def _draw(self, result: dict[str, Any]) -> None:
         folder, rows = self.folder / "figures", self.recorder.rows
         folder.mkdir(exist_ok=True)
-        columns = {name: [float("nan") if row[name] is None else row[name] for row in rows] for name in rows[0]}
+        columns = {
+            name: [math.nan if (value := row[name]) is None else float(value) for row in rows] for name in rows[0]
+        }
         events = [(result["steps"], "stopped")] if result["status"] == "stopped" else []
         figures.loss_curve(folder / "loss.png", self.recorder.save_losses(self.module.step), events)
         figures.psnr_curve(
@@ -212,7 +212,9 @@ class Fit:
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Keeps Lightning's tips and its advice about loaders, which do not concern one fixed pair, off the terminal."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch")]
+    loggers = [
+        logging.getLogger(name) for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch")
+    ]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

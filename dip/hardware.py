@@ -55,7 +55,9 @@ def pick_device(wanted: str) -> torch.device:
     count = available.get(device.type, 0)
     if (device.index or 0) >= count:
         here = [kind for kind, n in available.items() if n]
-        raise OptionError("device", wanted, f"one that this machine has ({', '.join(here)}, auto)", "device=cpu")
+        raise OptionError(
+            "device", wanted, f"one that this machine has ({', '.join(here)}, auto)", "device=cpu"
+        )
     return device
 
 
@@ -68,9 +70,13 @@ def pick_precision(wanted: str, device: torch.device) -> Arithmetic:
     if wanted == "auto":
         return Arithmetic("bf16" if _native_bf16(device) else "fp32")
     if wanted == "fp16" and device.type == "cpu":
-        raise OptionError("precision", wanted, "bf16 or fp32 on a CPU (16-bit float needs a GPU)", "precision=bf16")
+        raise OptionError(
+            "precision", wanted, "bf16 or fp32 on a CPU (16-bit float needs a GPU)", "precision=bf16"
+        )
     if wanted == "tf32" and device.type != "cuda":
-        raise OptionError("precision", wanted, "fp32 or bf16 here (TF32 is a format of NVIDIA GPUs)", "precision=fp32")
+        raise OptionError(
+            "precision", wanted, "fp32 or bf16 here (TF32 is a format of NVIDIA GPUs)", "precision=fp32"
+        )
     if wanted == "fp64" and device.type == "mps":
         raise OptionError("precision", wanted, "fp32 or bf16 on mps", "precision=fp32")
     return Arithmetic(wanted)
@@ -79,15 +85,21 @@ def pick_precision(wanted: str, device: torch.device) -> Arithmetic:
 def _native_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported() and bool(
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return (
+        device.type == "cpu"
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     )
 
 
 @contextlib.contextmanager
 def prepared(arithmetic: Arithmetic) -> Iterator[None]:
     """Sets the process up for one run and puts it back as it was: TF32 only where it was asked for."""
-    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
+    before = (
+        torch.backends.cudnn.allow_tf32,
+        torch.get_float32_matmul_precision(),
+        torch.backends.cudnn.benchmark,
+    )
     allow = arithmetic.name == "tf32"
     # cuDNN's flag, True by default, governs convolutions; the matmul setting does not.
     torch.backends.cudnn.allow_tf32 = allow

@@ -58,7 +58,10 @@ class TensorBoard(Logger):
 
     def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float]) -> None:
         """Fills the hparams tab, with the final metrics in its columns."""
-        shown = {name: value if isinstance(value, (bool, int, float, str)) else str(value) for name, value in options.items()}
+        shown = {
+            name: value if isinstance(value, (bool, int, float, str)) else str(value)
+            for name, value in options.items()
+        }
         logger.log_hyperparams(shown, final)  # type: ignore[call-arg]
 
 
@@ -79,10 +82,14 @@ class Wandb(Logger):
         import importlib.util
 
         if importlib.util.find_spec("wandb") is None:
-            raise OptionError("logger", "wandb", "tensorboard or csv, unless wandb is installed", "logger=tensorboard")
+            raise OptionError(
+                "logger", "wandb", "tensorboard or csv, unless wandb is installed", "logger=tensorboard"
+            )
         from lightning.pytorch.loggers import WandbLogger
 
-        return WandbLogger(folder.name, save_dir=folder, project=self.project, offline=self.offline, config=config)
+        return WandbLogger(
+            folder.name, save_dir=folder, project=self.project, offline=self.offline, config=config
+        )
 
 
 LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "csv": CSV, "wandb": Wandb}

@@ -55,6 +55,7 @@ class DeepImagePrior(LightningModule):
         self.size = size
         self.lr, self.ema = lr, ema
         self.perturb = Perturbation(perturbation, seed)
+        self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
         self.step = 0
         self.average = None

@@ -37,7 +37,9 @@ def reject(owner: object, name: str, prefix: str = "") -> OptionError:
     """The error for the present value of field `name` of dataclass `owner`, in the field's own words."""
     field = next(f for f in dataclasses.fields(owner) if f.name == name)  # type: ignore[arg-type]
     full = f"{prefix}{name}"
-    return OptionError(full, getattr(owner, name), field.metadata["legal"], f"{full}={field.metadata['example']}")
+    return OptionError(
+        full, getattr(owner, name), field.metadata["legal"], f"{full}={field.metadata['example']}"
+    )
 
 
 def check_number(
@@ -56,12 +58,24 @@ def check_number(
     if value is None and none:
         return
     fine = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not fine or value < low or value > high or (open_low and value == low) or (open_high and value == high):
+    if (
+        not fine
+        or value < low
+        or value > high
+        or (open_low and value == low)
+        or (open_high and value == high)
+    ):
         raise reject(owner, name, prefix)
 
 
 def check_integer(
-    owner: object, name: str, *, low: float = -math.inf, high: float = math.inf, none: bool = False, prefix: str = ""
+    owner: object,
+    name: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    none: bool = False,
+    prefix: str = "",
 ) -> None:
     """Raises `OptionError` unless field `name` is an integer in [low, high] (or None where `none`)."""
     value = getattr(owner, name)

@@ -26,6 +26,9 @@ log = logging.getLogger("dip")
 
 STATUSES = ("finished", "stopped", "failed", "interrupted")
 
+CONSOLE = "console.log"
+"""The file in a run folder that holds what a run of a sweep would have shown on the terminal."""
+
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
     """SHA-256 (64 hex digits) of plain values (dicts, lists, strings, numbers, booleans, None), keys sorted.

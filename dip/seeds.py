@@ -49,5 +49,7 @@ class Perturbation:
         # Drawn in one contiguous piece and seen as channels_last: drawing into a strided tensor is 10 x slower.
         # In float32 at every precision, so that the precision is all that differs between two runs.
         shape = (batch, height, width, channels)
-        noise = torch.randn(shape, dtype=torch.float32, device=z.device, generator=self._generator)  # (1, H, W, C)
+        noise = torch.randn(
+            shape, dtype=torch.float32, device=z.device, generator=self._generator
+        )  # (1, H, W, C)
         return torch.add(z, noise.permute(0, 3, 1, 2).to(z.dtype), alpha=self.sigma)  # (1, C, H, W)

@@ -19,7 +19,14 @@ FLAGS = (
     "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1280,900"
 ).split()
 
-KEYS = {"Enter": "\ue007", "Tab": "\ue004", "Left": "\ue012", "Right": "\ue014", "Home": "\ue011", "End": "\ue010"}
+KEYS = {
+    "Enter": "\ue007",
+    "Tab": "\ue004",
+    "Left": "\ue012",
+    "Right": "\ue014",
+    "Home": "\ue011",
+    "End": "\ue010",
+}
 
 
 class Browser:
@@ -27,12 +34,22 @@ class Browser:
 
     def __init__(self, profile: Path) -> None:
         assert CHROMIUM is not None and DRIVER is not None
-        self.driver = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.driver = subprocess.Popen(
+            [DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert self.driver.stdout is not None
-        port = next(found[1] for line in self.driver.stdout if (found := re.search(r"successfully on port (\d+)", line)))
+        port = next(
+            found[1]
+            for line in self.driver.stdout
+            if (found := re.search(r"successfully on port (\d+)", line))
+        )
         self.address = f"http://127.0.0.1:{port}/session"
         chrome = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={profile}"]}
-        wanted = {"browserName": "chrome", "goog:chromeOptions": chrome, "goog:loggingPrefs": {"browser": "ALL"}}
+        wanted = {
+            "browserName": "chrome",
+            "goog:chromeOptions": chrome,
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }
         try:
             session = self._ask("POST", "", {"capabilities": {"alwaysMatch": wanted}})
         except BaseException:
@@ -57,7 +74,9 @@ class Browser:
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            self.address + path, data, {"Content-Type": "application/json"}, method=method
+        )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
         with opener.open(request, timeout=90) as answer:
             return json.load(answer)["value"]
@@ -90,10 +109,16 @@ class Browser:
         """What the page wrote to the console, errors of any kind included, since this was asked last."""
         return [entry["message"] for entry in self._ask("POST", "/se/log", {"type": "browser"})]
 
-    def screen(self, width: int, height: int, scale: float = 1, mobile: bool = False, dark: bool = False) -> None:
+    def screen(
+        self, width: int, height: int, scale: float = 1, mobile: bool = False, dark: bool = False
+    ) -> None:
         """Another screen, down to that of a phone; sizes in CSS pixels."""
         self._tell(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=mobile,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._tell("Emulation.setEmulatedMedia", features=[scheme])

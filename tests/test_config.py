@@ -29,7 +29,9 @@ def test_the_reports_command():
 
 
 def test_groups_become_their_own_classes():
-    found = composed("target=noisy", "target.sigma=0.2", "net.channels=[8,16]", "net.depth=2", "skips=[]", "precision=fp64")
+    found = composed(
+        "target=noisy", "target.sigma=0.2", "net.channels=[8,16]", "net.depth=2", "skips=[]", "precision=fp64"
+    )
     assert found.target == Noisy(sigma=0.2)
     assert found.net == Hourglass(depth=2, channels=[8, 16])
     assert found.precision == Precision(name="fp64")
@@ -85,7 +87,9 @@ def test_a_wrong_option_is_one_line_that_names_it(override: str, message: str):
     assert "\n" not in line
 
 
-@pytest.mark.parametrize("override", ["steps=0", "targt=noisy", "device=cuda:99", "precision=fp16", "image=nowhere.png"])
+@pytest.mark.parametrize(
+    "override", ["steps=0", "targt=noisy", "device=cuda:99", "precision=fp16", "image=nowhere.png"]
+)
 def test_an_error_in_the_terminal(train: Train, tmp_path: Path, override: str):
     done = train("device=cpu", override)
     assert done.returncode == 1
@@ -108,8 +112,12 @@ def test_help_names_every_option():
 
 
 def test_help_and_composition_import_no_torch():
-    code = "import sys, train; from tests.conftest import composed; composed(); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False).returncode == 0
+    code = (
+        "import sys, train; from tests.conftest import composed; composed(); sys.exit('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False).returncode == 0
+    )
 
 
 def test_every_option_says_what_it_is():
@@ -125,7 +133,15 @@ def test_what_changes_the_result_changes_the_folder_and_nothing_else_does():
         return runs.name(config.readable(found), config.identity(found, "image", None))
 
     base = name()
-    for same in ("out=elsewhere", "device=cpu", "logger=csv", "snapshot_every=7", "overwrite=true", "skips=[4,3]", "lr=1e-2"):
+    for same in (
+        "out=elsewhere",
+        "device=cpu",
+        "logger=csv",
+        "snapshot_every=7",
+        "overwrite=true",
+        "skips=[4,3]",
+        "lr=1e-2",
+    ):
         assert name(same) == base
     changes = ("seed=1", "steps=9", "lr=0.02", "target=clean", "target.sigma=0.2", "net.channels=64", "z.scale=0.2",
                "stop=wmv", "precision=fp32", "size=64", "ema=0.9", "perturbation=0.1", "skips=[]", "record_every=7")  # fmt: skip

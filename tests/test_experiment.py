@@ -60,12 +60,27 @@ def test_a_run_leaves_what_the_design_says(train: Train, tmp_path: Path):
     assert result["oracle_psnr"] == max(float(row["psnr_ema"]) for row in rows)
 
     images = {path.name for path in (run / "images").iterdir()}
-    assert images >= {"reference.png", "target.png", "output.png", "restored.png", "step-000001.png", "step-000020.png"}
-    pixels = {name: numpy.asarray(Image.open(run / "images" / f"{name}.png")) / 255 for name in ("restored", "reference")}
+    assert images >= {
+        "reference.png",
+        "target.png",
+        "output.png",
+        "restored.png",
+        "step-000001.png",
+        "step-000020.png",
+    }
+    pixels = {
+        name: numpy.asarray(Image.open(run / "images" / f"{name}.png")) / 255
+        for name in ("restored", "reference")
+    }
     psnr = -10 * math.log10(numpy.square(pixels["restored"] - pixels["reference"]).mean())
     assert psnr == pytest.approx(result["psnr"], abs=0.02)  # the file has 8 bits
 
-    assert {path.name for path in (run / "figures").iterdir()} >= {"loss.png", "loss.svg", "psnr.png", "snapshots.png"}
+    assert {path.name for path in (run / "figures").iterdir()} >= {
+        "loss.png",
+        "loss.svg",
+        "psnr.png",
+        "snapshots.png",
+    }
     assert yaml.safe_load((run / ".hydra" / "config.yaml").read_text()) == result["config"]
     assert "steps=25" in yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text())
     assert "finished" in (run / "run.log").read_text()
@@ -168,7 +183,10 @@ def wait_for_a_new_checkpoint(out: Path, process: subprocess.Popen[str]) -> None
 def test_a_signal_saves_and_the_same_command_continues(train: Train, tmp_path: Path, number: int, code: int):
     options = [*TINY, "steps=400", f"out={tmp_path / 'outputs'}"]
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *options], stderr=subprocess.PIPE, text=True, env=environment()
+        [sys.executable, str(ROOT / "train.py"), *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
     )
     while not list((tmp_path / "outputs").glob("*/images/step-000020.png")):
         assert process.poll() is None, process.communicate()[1]
@@ -189,7 +207,8 @@ def test_a_signal_saves_and_the_same_command_continues(train: Train, tmp_path: P
 
 def test_same_seed_same_bytes_another_seed_others(fit: Fit, tmp_path: Path):
     a, b, c = (
-        contents(fit("steps=10", f"out={tmp_path / out}", f"seed={seed}")[0]) for out, seed in (("a", 0), ("b", 0), ("c", 1))
+        contents(fit("steps=10", f"out={tmp_path / out}", f"seed={seed}")[0])
+        for out, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert a == b
     assert a["losses"] != c["losses"]

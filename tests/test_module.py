@@ -37,7 +37,9 @@ def problem(height: int = 16, width: int = 16) -> tuple[torch.Tensor, torch.Tens
     return draw(Z(channels=4), (16, 16), seed=0).double(), y
 
 
-@pytest.mark.parametrize("weights", [None, torch.tensor([0.0, 2.0]).repeat(8)[None, None, None].expand(1, 1, 16, 16)])
+@pytest.mark.parametrize(
+    "weights", [None, torch.tensor([0.0, 2.0]).repeat(8)[None, None, None].expand(1, 1, 16, 16)]
+)
 def test_equals_a_plain_loop(weights):
     z, y = problem()
     mask = (torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(2)) < 0.5).double()

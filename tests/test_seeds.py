@@ -8,7 +8,10 @@ from dip.seeds import Perturbation, derive, generator
 
 
 def test_each_purpose_has_draws_of_its_own():
-    draws = [torch.randn(1000, generator=generator(0, *purpose)) for purpose in (("z",), ("weights",), ("x", 1), ("x", 2))]
+    draws = [
+        torch.randn(1000, generator=generator(0, *purpose))
+        for purpose in (("z",), ("weights",), ("x", 1), ("x", 2))
+    ]
     correlations = numpy.corrcoef(torch.stack(draws))
     assert abs(correlations - numpy.eye(4)).max() < 0.15
 

@@ -27,7 +27,12 @@ class Progress(Callback):
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Opens the bar where the run stands."""
         self._bar = tqdm(
-            total=self.steps, initial=module.step, desc=self.title, unit="step", dynamic_ncols=True, mininterval=0.5
+            total=self.steps,
+            initial=module.step,
+            desc=self.title,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=0.5,
         )
 
     def on_train_batch_end(  # type: ignore[override]

@@ -36,7 +36,9 @@ class Recorder(Callback):
         stopping: the stopping rule's callback, whose watched value stands in the last column.
     """
 
-    def __init__(self, folder: Path, schedule: Schedule, reference: Tensor | None, stopping: Stopping) -> None:
+    def __init__(
+        self, folder: Path, schedule: Schedule, reference: Tensor | None, stopping: Stopping
+    ) -> None:
         self.folder, self.schedule, self.reference, self.stopping = folder, schedule, reference, stopping
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
@@ -119,7 +121,9 @@ class Recorder(Callback):
             write()
         except (OSError, DipError) as error:
             if not self._disk_warned:
-                log.warning("cannot write metrics or pictures in %s (%s); the run goes on", self.folder, error)
+                log.warning(
+                    "cannot write metrics or pictures in %s (%s); the run goes on", self.folder, error
+                )
             self._disk_warned = True
 
     def _append(self, row: Row) -> None:

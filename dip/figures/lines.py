@@ -51,7 +51,9 @@ def loss_curve(
         axes = figure.subplots()
         step_axis(axes)
         axes.set_ylabel(LOSS_LABEL)
-        axes.fill_between(curve.step, curve.low, curve.high, color=COLORS[0], alpha=0.25, lw=0.6, label="every step")
+        axes.fill_between(
+            curve.step, curve.low, curve.high, color=COLORS[0], alpha=0.25, lw=0.6, label="every step"
+        )
         axes.plot(curve.step, curve.smooth, color=COLORS[0], lw=1.6, label="trend")
         if spans_decades(curve.mean):
             log_values(axes)
@@ -95,7 +97,9 @@ def psnr_curve(
     heights = ([2.4] if scored else []) + ([1.0 if scored else 2.4] if ruled else [])
     with sheet(path, (6.0, 1.2 + sum(heights))) as figure:
         panels = list(
-            figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+            figure.subplots(
+                len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
+            )[:, 0]
         )
         for axes in panels:
             step_axis(axes, label=axes is panels[-1])
@@ -110,7 +114,9 @@ def psnr_curve(
             if spans_decades(rule):
                 log_values(axes)
         if restored_step:
-            panels[0].plot([], [], color=MUTED, lw=1, ls=(0, (4, 2)), label=f"restored image, step {restored_step:,}")
+            panels[0].plot(
+                [], [], color=MUTED, lw=1, ls=(0, (4, 2)), label=f"restored image, step {restored_step:,}"
+            )
         if panels[0].get_legend_handles_labels()[0]:
             panels[0].legend(loc="best")
         _fit_steps(panels[-1], at)
@@ -143,13 +149,17 @@ def _overlay(
         step_axis(axes)
         axes.set_ylabel(unit)
         ends = [_draw_group(axes, number, group) for number, group in enumerate(groups.values())]
-        drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines] or [[]])
+        drawn = np.concatenate(
+            [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines] or [[]]
+        )
         if len(drawn) == 0:
             _say_nothing(axes)
         elif "loss" in unit and spans_decades(drawn):
             log_values(axes)
         if len(drawn):
-            _fit_steps(axes, np.concatenate([np.asarray(line.get_xdata(), dtype=np.float64) for line in axes.lines]))
+            _fit_steps(
+                axes, np.concatenate([np.asarray(line.get_xdata(), dtype=np.float64) for line in axes.lines])
+            )
         if title:
             axes.set_title(title, loc="left", color=INK)
         _draw_legend(figure, axes, ends, outside, legend)
@@ -244,4 +254,6 @@ def _fit_steps(axes: Axes, steps: NDArray[np.float64]) -> None:
 
 def _say_nothing(axes: Axes) -> None:
     axes.set_xlim(1, 10)
-    axes.text(0.5, 0.5, "no finite value yet", transform=axes.transAxes, ha="center", va="center", color=MUTED)
+    axes.text(
+        0.5, 0.5, "no finite value yet", transform=axes.transAxes, ha="center", va="center", color=MUTED
+    )

@@ -46,7 +46,9 @@ _LOOK = {
 
 
 @contextmanager
-def sheet(path: str | os.PathLike[str], size: tuple[float, float], formats: Sequence[str] = BOTH) -> Iterator[Figure]:
+def sheet(
+    path: str | os.PathLike[str], size: tuple[float, float], formats: Sequence[str] = BOTH
+) -> Iterator[Figure]:
     """A figure of `size` inches, written to `path` with the suffix of each format when the block ends."""
     with matplotlib.rc_context(_LOOK):
         figure = Figure(figsize=size, layout="constrained")

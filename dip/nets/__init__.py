@@ -133,13 +133,10 @@ class Hourglass(Net):
         network has 2,217,831: constants that the next normalisation takes away again count there, 2,580 biases of
         convolutions and 660 of the normalisations of concatenations.
         """
-        import torch
-
         from dip.nets.hourglass import HourglassModule
 
         self.check_skips(skips)
-        module = HourglassModule(self, in_channels, out_channels, skips)
-        return module.to(memory_format=torch.channels_last)
+        return HourglassModule(self, in_channels, out_channels, skips)
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """Multiples of 2**depth, and enough pixels at each level for its convolutions to reflect them."""

@@ -31,6 +31,7 @@ class HourglassModule(nn.Module):
             self.encoder.append(EncoderLevel(net, entering, channels[level - 1]))
             self.decoder.append(DecoderLevel(net, entering, skip, below, channels[level - 1]))
         self.head = nn.Conv2d(channels[0], out_channels, 1)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor) -> Tensor:
         device = z.device.type
@@ -66,8 +67,8 @@ class EncoderLevel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.halved(self.halve(x))  # (1, C, H / 2, W / 2)
-        x = self.refined(self.refine(x))
-        return x
+        refined: Tensor = self.refined(self.refine(x))
+        return refined
 
 
 class DecoderLevel(nn.Module):

@@ -61,6 +61,6 @@ class FoldedJoin(nn.Module):
         weight = self.weight * scale.view(1, -1, 1, 1)  # (channels, skip + below, 3, 3)
         if skipped is None:
             return convolve_upsampled(below, weight, self.bilinear)
-        skip_weight, weight = weight.split([skipped.shape[1], below.shape[1]], dim=1)
+        skip_weight, weight = weight.split_with_sizes([skipped.shape[1], below.shape[1]], dim=1)
         x = convolve_upsampled(below, weight, self.bilinear)
         return x.add_(F.conv2d(mirror(skipped, 1), skip_weight))

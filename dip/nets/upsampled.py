@@ -156,8 +156,8 @@ class _Interleave(torch.autograd.Function):
 def _even_and_odd(x: Tensor, dim: int, margin: int) -> tuple[Tensor, Tensor]:
     """The alternating pixels of `x` along `dim`, without the margin."""
     inside = x.narrow(dim, margin, x.shape[dim] - 2 * margin)
-    pairs = inside.unflatten(dim, (-1, 2))
-    return pairs.select(dim + 1, 0), pairs.select(dim + 1, 1)
+    before = (slice(None),) * dim
+    return inside[(*before, slice(0, None, 2))], inside[(*before, slice(1, None, 2))]
 
 
 class _UpsampledVariance(torch.autograd.Function):

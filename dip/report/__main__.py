@@ -19,7 +19,9 @@ def main() -> int:
         epilog="example: python -m dip.report outputs/skips --title 'Do skips at levels 3 and 4 beat all five?'",
     )
     parser.add_argument("folder", type=Path, help="a folder of runs, such as outputs")
-    parser.add_argument("--title", help="the question the runs answer; default: the head comment of FOLDER/sweep.yaml")
+    parser.add_argument(
+        "--title", help="the question the runs answer; default: the head comment of FOLDER/sweep.yaml"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:

@@ -83,7 +83,9 @@ def _page(found: Sequence[Run], title: str, notes: Sequence[str]) -> str:
         written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         css=Markup(source["report.css"]),
         script=Markup("\n".join(source[name] for name in _SCRIPTS)),
-        data=htmlsafe_json_dumps({"runs": data, "swept": list(dict.fromkeys(k for r in found for k in r.options))}),
+        data=htmlsafe_json_dumps(
+            {"runs": data, "swept": list(dict.fromkeys(k for r in found for k in r.options))}
+        ),
         pictures=htmlsafe_json_dumps(album.data),
     )
 
@@ -106,7 +108,9 @@ def _payload(number: int, run: Run, album: Album, count: int) -> dict[str, Any]:
         "command": command(run.config) if run.config else None,
         "steps": run.steps,
         "psnr": result.get("psnr"),
-        "best": [result["oracle_step"], result["oracle_psnr"]] if result.get("oracle_psnr") is not None else None,
+        "best": [result["oracle_step"], result["oracle_psnr"]]
+        if result.get("oracle_psnr") is not None
+        else None,
         "restored": result.get("restored_step"),
         "curves": {"loss": _curve(steps, losses, points), "psnr": _curve(*run.psnr(), points)},
         "pictures": numbers(album, {name: run.picture(name) for name in PICTURES}),
@@ -137,5 +141,10 @@ def _csv(found: Sequence[Run]) -> str:
         results = [run.steps if name == "steps" else run.result.get(name) for name in _RESULTS]
         chosen = [shown(flat[key]) if isinstance(flat.get(key), tuple) else flat.get(key) for key in options]
         row = [run.folder, run.status, run.result.get("error"), *results, *chosen]
-        writer.writerow(["" if value is None or value != value or value in (math.inf, -math.inf) else value for value in row])
+        writer.writerow(
+            [
+                "" if value is None or value != value or value in (math.inf, -math.inf) else value
+                for value in row
+            ]
+        )
     return text.getvalue()

@@ -95,7 +95,9 @@ def collect(root: Path) -> list[Run]:
         raise RunError(f"{root}: is not a folder; give a folder of runs, for example outputs")
     found = []
     for place, folders, files in os.walk(root):
-        begun = {"result.json", "metrics.csv"} & set(files) or (Path(place) / ".hydra" / "config.yaml").is_file()
+        begun = {"result.json", "metrics.csv"} & set(files) or (
+            Path(place) / ".hydra" / "config.yaml"
+        ).is_file()
         if begun or (".lock" in files and Path(place) != root):  # a sweep may hold a lock of its own
             found.append(_read(Path(place), root))
             folders.clear()  # a run folder holds no other run
@@ -115,7 +117,9 @@ def shared(found: Sequence[Run]) -> dict[str, Any]:
     flats = [runs.flat(run.config) for run in found if run.config]
     if not flats:
         return {}
-    same = {key: value for key, value in flats[0].items() if all(flat.get(key, ...) == value for flat in flats)}
+    same = {
+        key: value for key, value in flats[0].items() if all(flat.get(key, ...) == value for flat in flats)
+    }
     return {_short(key): value for key, value in same.items() if key.partition(".")[0] not in WITHOUT_EFFECT}
 
 
@@ -151,7 +155,9 @@ def shown(value: Any) -> str:
 
 def _natural(text: str) -> list[tuple[int, int, str]]:
     """A sort key by which `seed10` comes after `seed9`."""
-    parts = "".join(f"\0{c}" if c.isdigit() != p.isdigit() else c for p, c in zip(" " + text, text, strict=False))
+    parts = "".join(
+        f"\0{c}" if c.isdigit() != p.isdigit() else c for p, c in zip(" " + text, text, strict=False)
+    )
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts.split("\0") if part]
 
 
@@ -168,7 +174,9 @@ def _read(path: Path, root: Path) -> Run:
     losses = np.empty(0)
     if (path / "losses.npy").is_file():
         try:
-            losses = np.asarray(np.load(path / "losses.npy", allow_pickle=False), dtype=np.float64).reshape(-1)
+            losses = np.asarray(np.load(path / "losses.npy", allow_pickle=False), dtype=np.float64).reshape(
+                -1
+            )
         except (OSError, ValueError, EOFError) as error:
             problems.append(f"losses.npy cannot be read: {error}")
     return Run(path.relative_to(root), path, status, config, result, history, losses, problems)

@@ -12,7 +12,9 @@ from dip import config as options
 
 _PLAIN_WORD = re.compile(r"[A-Za-z_./+-][A-Za-z0-9_./+-]*")
 # What Hydra's grammar reads as something other than a text, in any capitalisation.
-_OTHER_THINGS = re.compile(r"(null|true|false|[+-]?(nan|inf|infinity)|[+-]?[0-9_.]+(e[+-]?[0-9_]+)?)", re.IGNORECASE)
+_OTHER_THINGS = re.compile(
+    r"(null|true|false|[+-]?(nan|inf|infinity)|[+-]?[0-9_.]+(e[+-]?[0-9_]+)?)", re.IGNORECASE
+)
 
 
 def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> str:
@@ -30,7 +32,9 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     return " ".join(["python", "train.py", *words])
 
 
-def _differences(config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
+def _differences(
+    config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str
+) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, value in config.items():
         default = defaults.get(key, ...)

@@ -38,7 +38,11 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
     for drawing in drawings:
         try:
             paths += drawing()
-        except (OSError, ValueError, SyntaxError) as error:  # a picture or a folder that is being written or damaged
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+        ) as error:  # a picture or a folder that is being written or damaged
             log.warning("%s: a figure is left out (%s)", folder, error)
     return paths
 

@@ -68,7 +68,10 @@ def _results(found: Sequence[Run]) -> list[tuple[Column, list[Cell]]]:
         (Column("loss", "mean squared error at the last step"), of("loss", ".3g")),
         (Column("PSNR", "dB, of the restored image", first="descending"), of("psnr", ".2f")),
         (Column("SSIM", "of the restored image", first="descending"), of("ssim", ".3f")),
-        (Column("best PSNR", "dB, the best recorded, known with hindsight", first="descending"), of("oracle_psnr", ".2f")),
+        (
+            Column("best PSNR", "dB, the best recorded, known with hindsight", first="descending"),
+            of("oracle_psnr", ".2f"),
+        ),
         (Column("best at", "step of the best PSNR"), of("oracle_step", ",d")),
         (Column("kept", "step of the restored image"), of("restored_step", ",d")),
         (Column("time", "minutes:seconds"), [_time(run.result.get("seconds")) for run in found]),
@@ -77,7 +80,11 @@ def _results(found: Sequence[Run]) -> list[tuple[Column, list[Cell]]]:
 
 
 def group_table(groups: Sequence[Group]) -> Table:
-    """One row per experiment: mean and standard deviation of the results over its finished runs."""
+    """One row per experiment: mean and standard deviation of the results over its finished runs.
+
+    PSNRs compare only where the same target of the same image was restored: within each such task the highest mean is
+    of kind "best", and the small drawings share one scale.
+    """
     names = _options([run for group in groups for run in group.runs])
     columns = [Column(name, number=False) for name in names] + [Column("n", "finished runs")]
     rows = [[_option(group.options.get(name), name in group.options) for name in names] for group in groups]
@@ -85,10 +92,12 @@ def group_table(groups: Sequence[Group]) -> Table:
         done, asked = len(group.done), len(group.runs)
         row.append(Cell(str(done) if done == asked else f"{done} of {asked}", done))
     scores = [group.spread("psnr") for group in groups]
+    tasks = [_task(group) for group in groups]
     if any(scores):
-        columns.append(Column("each run", "PSNR of every run, its mean as a bar", first="descending"))
-        for score, place, row in zip(scores, _places(scores), rows, strict=True):
-            row.append(Cell("", score.mean if score else None, "dots", place))
+        columns.append(Column("each run", "PSNR of every run, the mean as a bar; one scale per target", first="descending"))
+        for score, task, row in zip(scores, tasks, rows, strict=True):
+            alike = [other for other, its in zip(scores, tasks, strict=True) if other and its == task]
+            row.append(Cell("", score.mean if score else None, "dots", _places(score, alike)))
     for name, title, hint, digits, factor, first in (
         ("psnr", "PSNR", "dB, of the restored image", ".2f", 1, "descending"),
         ("ssim", "SSIM", "of the restored image", ".3f", 1, "descending"),
@@ -100,8 +109,10 @@ def group_table(groups: Sequence[Group]) -> Table:
         spreads = [group.spread(name) for group in groups]
         if any(spreads):
             columns.append(Column(title, hint, first=first))
-            for value, row in zip(spreads, rows, strict=True):
-                row.append(_spread(value, digits, factor))
+            for value, task, row in zip(spreads, tasks, rows, strict=True):
+                alike = [other.mean for other, its in zip(spreads, tasks, strict=True) if other and its == task]
+                best = value is not None and name == "psnr" and len(alike) > 1 and value.mean == max(alike)
+                row.append(_spread(value, digits, factor, "best" if best else ""))
     return Table(columns, rows)
 
 
@@ -128,15 +139,27 @@ def _time(seconds: float | None) -> Cell:
     return Cell(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}", seconds)
 
 
-def _spread(value: Spread | None, digits: str, factor: float) -> Cell:
+def _spread(value: Spread | None, digits: str, factor: float, kind: str) -> Cell:
     if value is None:
         return Cell("")
-    spread = "" if value.std is None else f" ± {format(value.std * factor, '.2g' if 'g' in digits else digits)}"
-    return Cell(format(value.mean * factor, digits) + spread, value.mean)
+    mean = format(value.mean * factor, digits)
+    if value.std is None:
+        return Cell(mean, value.mean, kind)
+    decimals = len(mean.partition(".")[2]) if "e" not in mean else None
+    std = format(value.std * factor, ".2g" if decimals is None else f",.{decimals}f")
+    return Cell(f"{mean} ± {std}", value.mean, kind)
 
 
-def _places(scores: Sequence[Spread | None]) -> list[tuple[float, ...]]:
-    """Where mean and values stand between the lowest and the highest value of all; () where there are none."""
-    values = [value for score in scores if score for value in score.values]
-    low, width = min(values), max(max(values) - min(values), 1e-9)
-    return [tuple((v - low) / width for v in (score.mean, *score.values)) if score else () for score in scores]
+def _task(group: Group) -> tuple[tuple[str, str], ...]:
+    """What is restored from what: only within it do scores compare."""
+    names = ("image", "reference", "size", "target")
+    return tuple((name, shown(value)) for name, value in group.options.items() if name.partition(".")[0] in names)
+
+
+def _places(score: Spread | None, alike: Sequence[Spread]) -> tuple[float, ...]:
+    """Where mean and values of `score` stand between the lowest and the highest value of all in `alike`."""
+    if score is None:
+        return ()
+    values = [value for other in alike for value in other.values]
+    low, width = min(values), max(values) - min(values)
+    return tuple((value - low) / width if width else 0.5 for value in (score.mean, *score.values))

@@ -27,7 +27,10 @@ class Inpaint(Target):
         "mask.png",
     )
     missing: float | None = option(
-        None, "share of the pixels that is taken away at random; the image scores", "a number in (0, 1) or null", "0.5"
+        None,
+        "share of the pixels that is taken away at random; the image scores",
+        "a number in (0, 1) or null",
+        "0.5",
     )
     draw: str = option(
         "text", "what is drawn over the image where neither mask nor missing is given", "text or hole", "hole"
@@ -38,14 +41,18 @@ class Inpaint(Target):
     )
 
     def __post_init__(self) -> None:
-        check_number(self, "missing", low=0, high=1, open_low=True, open_high=True, none=True, prefix="target.")
+        check_number(
+            self, "missing", low=0, high=1, open_low=True, open_high=True, none=True, prefix="target."
+        )
         check_choice(self, "draw", ("text", "hole"), prefix="target.")
         check_number(self, "hole", low=0, high=1, open_low=True, open_high=True, prefix="target.")
         check_flag(self, "keep", prefix="target.")
         if self.mask is not None and not self.mask:
             raise reject(self, "mask", "target.")
         if self.mask is not None and self.missing is not None:
-            raise OptionError("target.missing", self.missing, "null where target.mask is given", "target.missing=null")
+            raise OptionError(
+                "target.missing", self.missing, "null where target.mask is given", "target.missing=null"
+            )
 
     def files(self) -> dict[str, str]:
         """The mask, where it is a file."""

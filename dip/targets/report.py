@@ -44,9 +44,14 @@ class Noisy(Target):
         "a number >= 0",
         "0.1",
     )
-    peak: float = option(30.0, "photons that make white, for poisson noise: fewer is noisier", "a number > 0", "30")
+    peak: float = option(
+        30.0, "photons that make white, for poisson noise: fewer is noisier", "a number > 0", "30"
+    )
     amount: float = option(
-        0.1, "share of the values (each channel of a pixel for itself) that salt_and_pepper hits", "a number in [0, 1]", "0.1"
+        0.1,
+        "share of the values (each channel of a pixel for itself) that salt_and_pepper hits",
+        "a number in [0, 1]",
+        "0.1",
     )
 
     def __post_init__(self) -> None:

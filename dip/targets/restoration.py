@@ -40,7 +40,10 @@ class SuperRes(Target):
     name: str = "superres"
     factor: int = option(4, "how many times more pixels per side", "an integer from 2 to 16", "4")
     simulate: bool = option(
-        False, "shrink the image first: it is what the restored image is scored against", "true or false", "true"
+        False,
+        "shrink the image first: it is what the restored image is scored against",
+        "true or false",
+        "true",
     )
     kernel: str = option(
         "lanczos3",
@@ -122,11 +125,18 @@ class Deblur(Target):
         "gaussian, motion or a path",
         "kernel.png",
     )
-    sigma: float = option(2.0, "standard deviation of the gaussian kernel in pixels", "a number in (0, 100]", "2")
+    sigma: float = option(
+        2.0, "standard deviation of the gaussian kernel in pixels", "a number in (0, 100]", "2"
+    )
     length: float = option(15.0, "length of the motion in pixels", "a number in (0, 1000]", "15")
-    angle: float = option(0.0, "direction of the motion in degrees, counter-clockwise", "a number from -360 to 360", "45")
+    angle: float = option(
+        0.0, "direction of the motion in degrees, counter-clockwise", "a number from -360 to 360", "45"
+    )
     simulate: bool = option(
-        False, "blur the image first: it is what the restored image is scored against", "true or false", "true"
+        False,
+        "blur the image first: it is what the restored image is scored against",
+        "true or false",
+        "true",
     )
 
     def __post_init__(self) -> None:
@@ -167,7 +177,9 @@ class Flash(Target):
         "a path or null",
         "flash.jpg",
     )
-    sigma: float = option(0.1, "standard deviation of the noise of the simulated dim photo", "a number >= 0", "0.1")
+    sigma: float = option(
+        0.1, "standard deviation of the noise of the simulated dim photo", "a number >= 0", "0.1"
+    )
 
     def __post_init__(self) -> None:
         check_number(self, "sigma", low=0, prefix="target.")

@@ -73,7 +73,10 @@ class Target:
         from dip import metrics
 
         reference = observation.reference.to(restored)
-        return {"psnr": metrics.psnr(restored, reference).item(), "ssim": metrics.ssim(restored, reference).item()}
+        return {
+            "psnr": metrics.psnr(restored, reference).item(),
+            "ssim": metrics.ssim(restored, reference).item(),
+        }
 
     def baselines(self, observation: Observation) -> dict[str, Tensor]:
         """Classical answers to the same observation, by name, (1, C, H, W) float32 on the CPU; {} without any."""

@@ -50,7 +50,9 @@ def test_nothing_reads_the_device_between_records(fit: Fit, monkeypatch: pytest.
     assert {1, 20} <= set(reads.at)
 
 
-def test_a_full_disk_costs_the_notes_not_the_run(fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def test_a_full_disk_costs_the_notes_not_the_run(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -26,13 +26,13 @@ class PlainHourglass(nn.Module):
 
         self.down, self.skip, self.up = nn.ModuleList(), nn.ModuleDict(), nn.ModuleList()
         for i in range(net.depth):
-            entering, leaving = ([in_channels] + channels)[i], channels[i]
+            entering, leaving = [in_channels, *channels][i], channels[i]
             self.down.append(
                 nn.Sequential(
                     *block(entering, leaving, net.kernel_down, 2), *block(leaving, leaving, net.kernel_down)
                 )
             )
-            joined = (channels + channels[-1:])[i + 1]
+            joined = [*channels, channels[-1]][i + 1]
             if i + 1 in skips:
                 self.skip[str(i)] = nn.Sequential(*block(entering, skip_channels[i], net.kernel_skip))
                 joined += skip_channels[i]

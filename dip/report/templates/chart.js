@@ -65,7 +65,8 @@ class Chart {
     const box = { left: 46, right: width - 10, top: 12, bottom: height - 36 };
     const steps = this.shown.map((line) => [line.x[0], line.x[line.x.length - 1]]);
     const first = Math.max(1, Math.min(...steps.map((pair) => pair[0])));
-    const last = Math.max(2 * first, ...steps.map((pair) => pair[1]));
+    // A curve's last point is the middle of its last stretch: the axis goes on to the step itself.
+    const last = Math.max(2 * first, ...this.shown.map((line) => line.run.steps || 1), ...steps.map((pair) => pair[1]));
     let low = Infinity, high = -Infinity;
     for (const line of this.shown) for (const value of line.y) {
       if (value < low) low = value;

@@ -59,7 +59,7 @@
     shown = runs.filter(matcher(byId("filter").value));
     const ids = new Set(shown.map((run) => run.id));
     rows.forEach((row, id) => { row.hidden = !ids.has(id); });
-    byId("count").textContent = shown.length === runs.length ? `${runs.length} runs` : `${shown.length} of ${runs.length} runs`;
+    byId("count").textContent = shown.length === runs.length ? `all ${runs.length} runs` : `${shown.length} of ${runs.length} runs`;
     viewer.restrict(shown);
     legend();
     redraw();

@@ -51,15 +51,16 @@ class Viewer {
     const row = document.createElement("span");
     row.className = "row";
     for (const side of SIDES.slice(0, 3)) {
-      const figure = document.createElement("figure");
+      const cell = document.createElement("span");
+      cell.className = "cell";
       const known = run.pictures[side] !== undefined;
       const image = document.createElement(known ? "img" : "span");
       if (known) {
         image.alt = "";
         image.dataset.number = run.pictures[side];
       } else image.className = "missing";
-      figure.append(image, known ? side : `no ${side}`);
-      row.append(figure);
+      cell.append(image, known ? side : `no ${side}`);
+      row.append(cell);
     }
     const title = document.createElement("span");
     title.className = "title";
