@@ -5,10 +5,11 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from dip import cli, config
+from dip import cli, config, sweep
 
 config.register()
 cli.register_help()
+sweep.register()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

@@ -1,1 +1,32 @@
-"""A laboratory for Deep Image Prior: one untrained network, fitted to one image, restores it."""
+"""A laboratory for Deep Image Prior: one untrained network, fitted to one image, restores it.
+
+>>> import dip
+>>> result = dip.restore("astronaut", target="noisy", size=32, steps=20)
+>>> result.image.shape
+(32, 32, 3)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dip.api import restore as restore
+    from dip.restoration import Restoration as Restoration
+
+__all__ = ["Restoration", "restore"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for, and torch with it, when it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module 'dip' has no attribute {name!r}")
+    from dip.api import restore
+    from dip.restoration import Restoration
+
+    globals().update(restore=restore, Restoration=Restoration)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -27,7 +27,7 @@ Examples
 """
 
 # Asked before `errors_in_one_line` sets it for Hydra.
-_FULL_ERRORS = os.environ.get("HYDRA_FULL_ERROR") == "1"
+FULL_ERRORS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def overrides() -> list[str]:
@@ -52,7 +52,7 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except (DipError, HydraException, OmegaConfBaseException) as error:
-        if _FULL_ERRORS:
+        if FULL_ERRORS:
             raise
         print(f"error: {explain(error)}", file=sys.stderr)
         sys.exit(1)

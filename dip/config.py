@@ -125,6 +125,9 @@ class Config:
     keep_checkpoint: bool = option(
         False, "keep the last checkpoint of a finished run", "true or false", "true"
     )
+    baselines: bool = option(
+        True, "compute classical answers to the same observation when the fit is over", "true or false", "false"
+    )
     overwrite: bool = option(
         False, "start anew where a run of the same options exists", "true or false", "true"
     )
@@ -145,7 +148,7 @@ class Config:
         check_number(self, "perturbation", low=0)
         check_number(self, "checkpoint_every", low=0)
         check_number(self, "ema", low=0, high=1, open_high=True)
-        for name in ("keep_checkpoint", "overwrite"):
+        for name in ("keep_checkpoint", "baselines", "overwrite"):
             check_flag(self, name)
         self._check_size()
         self._check_skips()
@@ -179,7 +182,9 @@ class Config:
 
 # Options that say where and how often something is written, not what is computed: they share a run folder.
 WITHOUT_EFFECT = frozenset(
-    ("out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint", "overwrite")
+    (
+        "out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint", "baselines", "overwrite",
+    )  # fmt: skip
 )
 
 GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(

@@ -11,28 +11,38 @@ import logging
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip import config as options
 from dip import runs
 from dip.config import Config
-from dip.errors import DipError, ImageError, RunError
+from dip.errors import DipError, RunError
+from dip.pictures import Pictures
 
 if TYPE_CHECKING:
     from dip.fit import Fit
+    from dip.images import Picture
 
 log = logging.getLogger("dip")
 
 
-def run(config: Config, overrides: Sequence[str] = (), progress: bool = True) -> dict[str, Any]:
+def run(
+    config: Config,
+    overrides: Sequence[str] = (),
+    progress: bool = True,
+    given: Mapping[str, Picture] | None = None,
+    array: bool = False,
+) -> dict[str, Any]:
     """Runs the experiment that `config` describes, or finishes one that was interrupted.
 
     Args:
         config: the options.
         overrides: how they were asked for on the command line, kept in the run folder.
         progress: show a progress bar.
+        given: pictures in memory, by the option (`image`, `reference`, `target.mask`, ...) whose place they take.
+        array: also leave `images/restored.npy`, the restored image (H, W, C) float32 to the last bit.
 
     Returns:
         The content of the run's `result.json`, with its `folder`. `status` is "finished", "stopped" (by the stopping
@@ -42,7 +52,8 @@ def run(config: Config, overrides: Sequence[str] = (), progress: bool = True) ->
         DipError: an option, an image or the run folder does not allow it. Where the fit itself fails, `result.json`
             says so too.
     """
-    identity, folder = place(config)
+    pictures = Pictures(config, given)
+    identity, folder = place(config, pictures)
     done = runs.read_result(folder)
     if done is not None and runs.finished(folder) and not config.overwrite:
         log.info("%s: %s already, %s", folder, done["status"], _summary(done))
@@ -50,29 +61,35 @@ def run(config: Config, overrides: Sequence[str] = (), progress: bool = True) ->
     from dip.fit import Fit  # torch from here on
 
     # Everything that a user can have got wrong is found here, before there is a folder.
-    fit = Fit(config, folder, runs.fingerprint({**identity, "steps": None}))
+    fit = Fit(config, folder, runs.fingerprint({**identity, "steps": None}), pictures)
     with runs.Lock(folder):
         if config.overwrite:
             _clear(folder)
         with _logged_to(folder):
             _describe(folder, config, overrides)
-            result = _attempt(fit, progress)
+            result = _attempt(fit, progress, array)
     return {**result, "folder": str(folder)}
 
 
-def place(config: Config) -> tuple[dict[str, Any], Path]:
+def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, Any], Path]:
     """What makes the run of `config` this run (see `dip.config.identity`), and its folder, made or not.
 
     Raises:
         ImageError: an image cannot be read.
     """
-    identity = options.identity(config, _digest(config.image, "image"), _digest(config.reference, "reference"))
+    pictures = pictures or Pictures(config)
+    identity = options.identity(config, pictures.digest("image"), pictures.digest("reference"))
+    identity["target"] |= {option: pictures.digest(f"target.{option}") for option in config.target.files()}
     return identity, Path(config.out) / runs.name(options.readable(config), identity)
 
 
-def _attempt(fit: Fit, progress: bool) -> dict[str, Any]:
+def _attempt(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
     try:
         result = fit.run(progress)
+        if array and fit.restored is not None:
+            from dip.outcome import save_array
+
+            save_array(fit.folder / "images" / "restored.npy", fit.restored)
     except DipError as error:
         runs.write_json(fit.folder / "result.json", fit.failure(str(error)))
         raise
@@ -99,18 +116,6 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-
-
-def _digest(source: str | None, option: str) -> str | None:
-    """What stands for an image in a run's identity: the content of a file, the name of a sample."""
-    if source is None:
-        return None
-    if not Path(source).is_file():
-        return f"sample {source}"  # or nothing at all, which loading it will say
-    try:
-        return runs.digest(Path(source))
-    except OSError as error:
-        raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
 
 
 def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:

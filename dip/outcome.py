@@ -22,7 +22,7 @@ PROTOCOLS = {
 """The scores of `Target.scores`, as `result.json` explains them."""
 
 BASELINE_PIXELS = 2**20
-"""Pixels up to which baselines are computed: they take about 10 s there, on one core."""
+"""Pixels up to which baselines are computed: they take a few seconds there."""
 
 log = logging.getLogger("dip")
 

@@ -37,13 +37,17 @@ class Pictures:
         self.given = dict(given or {})
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
-    def digest(self, option: str) -> str:
+    def digest(self, option: str) -> str | None:
         """What stands for a picture in a run's identity: the content of a file or an array, the name of a sample.
+
+        None where the option names none.
 
         Raises:
             ImageError: the file cannot be read.
         """
-        source = self.sources[option]
+        source = self.sources.get(option)
+        if source is None:
+            return None
         if option in self.given:
             return _content(self.given[option])
         if source in SAMPLES or not Path(source).is_file():

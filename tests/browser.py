@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,18 @@ from typing import Any
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1280,900"
-).split()
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1280,900",
+]
 
 KEYS = {
     "Enter": "\ue007",
@@ -33,7 +42,8 @@ class Browser:
     """One browser session with a profile of its own in folder `profile`; a context manager."""
 
     def __init__(self, profile: Path) -> None:
-        assert CHROMIUM is not None and DRIVER is not None
+        assert CHROMIUM is not None
+        assert DRIVER is not None
         self.driver = subprocess.Popen(
             [DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -78,8 +88,12 @@ class Browser:
             self.address + path, data, {"Content-Type": "application/json"}, method=method
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
-        with opener.open(request, timeout=90) as answer:
-            return json.load(answer)["value"]
+        try:
+            with opener.open(request, timeout=90) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            with error:
+                raise AssertionError(json.load(error)["value"]["message"].partition("\n")[0]) from None
 
     def open(self, page: Path) -> None:
         """Loads a file and waits until it is loaded."""
@@ -94,7 +108,8 @@ class Browser:
         return str(next(iter(found.values())))
 
     def click(self, selector: str) -> None:
-        """A real click in the middle of the element; fails where something covers it."""
+        """A real click in the middle of the element, scrolled to as a reader would; fails where something covers it."""
+        self.run("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", selector)
         self._ask("POST", f"/element/{self._find(selector)}/click", {})
 
     def type(self, selector: str, text: str) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from dip import config as options
 
+COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched")
 FLOORS = {"clean": 0.0008, "noisy": 0.0085, "noise": 0.079, "shuffled": 0.062}
 
 
@@ -30,7 +31,7 @@ def photograph(size: int) -> np.ndarray:
 def save(path: Path, picture: np.ndarray) -> None:
     """Writes a float picture in [0, 1] as an 8-bit PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)).save(path)
+    Image.fromarray(np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)).save(path, compress_level=1)
 
 
 def config(target: str = "noisy", **changes: Any) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def make(
     done = steps if status in ("finished", "stopped") else steps // 3
     losses, rows = _history(target, done, rng, 0.3 * len(chosen["skips"]))
     with open(folder / "metrics.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, "step loss psnr psnr_ema ssim_ema seconds watched".split())
+        writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
     _pictures(folder / "images", target, size, rng, status)

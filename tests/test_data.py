@@ -2,11 +2,12 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
 from dip.config import Z
-from dip.data import FixedPair, draw
+from dip.data import FixedPair, draw, extend
 
 
 def test_gaussian_z_has_the_scale_as_standard_deviation():
@@ -40,3 +41,10 @@ def test_the_pair_is_one_object_without_end_and_can_be_iterated_again():
         seen = list(itertools.islice(loader, 1000))
         assert all(batch is pair.pair for batch in seen)
     assert not hasattr(loader, "__len__")
+
+
+@pytest.mark.parametrize("size", [(3, 5), (4, 8), (8, 16)])
+def test_an_own_input_is_continued_by_its_mirror_image(size):
+    z = torch.rand(1, 2, 3, 5)
+    pad = ((0, 0), (0, 0), (0, size[0] - 3), (0, size[1] - 5))
+    assert np.array_equal(extend(z, size).numpy(), np.pad(z.numpy(), pad, mode="symmetric"))

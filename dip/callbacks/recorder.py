@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
-from dip import images, metrics
+from dip import images, metrics, outcome
 from dip.callbacks.schedule import Schedule
 from dip.callbacks.stopping import Stopping
 from dip.errors import DipError, DivergedError
@@ -110,6 +110,7 @@ class Recorder(Callback):
         self._stretch, self._stretch_step = now, step
 
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
+        output = outcome.preview(output)
         self._guard(lambda: images.save(self.folder / "images" / f"step-{step:06d}.png", output))
         board = getattr(trainer.logger, "experiment", None)
         if hasattr(board, "add_image"):

@@ -5,7 +5,8 @@ strips of photographs as PNG (the two that go into a paper as SVG too). Every fu
 and replaces a figure whole or not at all.
 """
 
-from dip.figures.lines import Line, loss_curve, losses_overlay, psnr_curve, psnr_overlay
+from dip.figures.lines import loss_curve, psnr_curve
+from dip.figures.overlays import Line, losses_overlay, psnr_overlay
 from dip.figures.strips import snapshot_strip, steps_strip, targets_panel
 
 __all__ = [

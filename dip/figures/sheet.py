@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from numpy.typing import NDArray
 
 DPI = 150
+LOSS_LABEL = "loss (mean squared error)"
 BOTH = ("png", "svg")
 INK, MUTED, HAIRLINE = "#1a1a1a", "#5f6368", "#e3e5e8"
 # The palette of Okabe and Ito, told apart with any colour vision; without its yellow, too pale for a line on white.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1a1a1a")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 
-_LOOK = {
+_LOOK: dict[Any, Any] = {
     "font.size": 9,
     "axes.labelsize": 9,
     "axes.titlesize": 9,
@@ -87,3 +90,17 @@ def log_values(axes: Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=20))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
+
+
+def fit_steps(axes: Axes, steps: NDArray[np.float64]) -> None:
+    """Ends the step axis where the curves end."""
+    first, last = float(np.min(steps)), float(np.max(steps))
+    axes.set_xlim(max(first, 1) / 1.05, max(last, 2 * first) * 1.08)
+
+
+def say_nothing(axes: Axes) -> None:
+    """What stands in a plot of a run that has no number to show yet."""
+    axes.set_xlim(1, 10)
+    axes.text(
+        0.5, 0.5, "no finite value yet", transform=axes.transAxes, ha="center", va="center", color=MUTED
+    )

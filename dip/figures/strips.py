@@ -90,10 +90,12 @@ def read_picture(picture: Picture) -> NDArray[np.float64]:
     values = np.asarray(picture)
     values = values / 255 if values.dtype == np.uint8 else values.astype(np.float64)
     values = values[..., None] if values.ndim == 2 else values
-    assert values.ndim == 3 and values.shape[2] in (1, 3, 4), values.shape
+    assert values.ndim == 3, values.shape
+    assert values.shape[2] in (1, 3, 4), values.shape
     if values.shape[2] == 4:
         values = values[..., :3] * values[..., 3:] + (1 - values[..., 3:])
-    return np.clip(np.broadcast_to(values, (*values.shape[:2], 3)), 0, 1)  # (H, W, 3)
+    pixels: NDArray[np.float64] = np.clip(np.broadcast_to(values, (*values.shape[:2], 3)), 0, 1)  # (H, W, 3)
+    return pixels
 
 
 def _cells(
@@ -153,7 +155,7 @@ def _draw(path: str | os.PathLike[str], cells: Sequence[_Cell], formats: Sequenc
     lines = 2 if any(cell.note for cell in cells) else 1
     height = rows * (_CELL * tall * per_cell + 0.02 + 0.16 * lines)
     with sheet(path, (columns * _CELL, height), formats) as figure:
-        figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.02)  # type: ignore[union-attr]
+        figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.02)
         grid = figure.subplots(rows * per_cell, columns, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()

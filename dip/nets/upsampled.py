@@ -61,27 +61,38 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     return filter_channels(doubled, BLUR) if bilinear else doubled
 
 
-def upsampled_variance(a: Tensor, bilinear: bool) -> Tensor:
-    """The variance (biased, over all pixels) that each channel of `a` has once it is upsampled x 2: (C,).
+def centred(a: Tensor, bilinear: bool) -> tuple[Tensor, Tensor]:
+    """`a` less the mean of each channel, and the variance that each channel has once it is upsampled x 2.
 
-    It is float32 for 16-bit `a`. Upsampling D keeps the mean, so with c = a - mean the variance is the mean of c times
-    (D^T D / 4) c, and D^T D / 4 is a 3 x 3 filter at the resolution of `a`.
+    Args:
+        a: (N, C, H, W).
+        bilinear: how it is upsampled, bilinear or nearest. Nearest upsampling, like none at all, leaves the variance
+            as it is.
+
+    Returns:
+        (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat the mean
+        as a constant, which they may wherever constants have no effect.
+
+    Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c, and D^T D / 4 is
+    a 3 x 3 filter at the resolution of `a`.
     """
-    variance: Tensor = _UpsampledVariance.apply(a, bilinear)  # type: ignore[no-untyped-call]
-    return variance
+    result: tuple[Tensor, Tensor] = _Centred.apply(a, bilinear)  # type: ignore[no-untyped-call]
+    return result
 
 
 def filter_channels(x: Tensor, taps: tuple[float, float, float]) -> Tensor:
     """Every channel filtered by `taps` in both dimensions, without padding: (N, C, H - 2, W - 2)."""
-    channels = x.shape[1]
-    return F.conv2d(x, _kernel(taps, x.dtype, x.device).expand(channels, 1, 3, 3), groups=channels)
+    make = _kernel if torch.compiler.is_compiling() else _kept_kernel
+    return F.conv2d(x, make(taps, x.dtype, x.device).expand(x.shape[1], 1, 3, 3), groups=x.shape[1])
 
 
-@functools.cache  # made once: a tensor made from numbers waits for the device
 def _kernel(taps: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         line = torch.tensor(taps, dtype=dtype, device=device)
         return torch.outer(line, line)
+
+
+_kept_kernel = functools.cache(_kernel)  # numbers that go to a device wait for it: once is enough
 
 
 def _interleave(middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:
@@ -126,10 +137,10 @@ class _Interleave(torch.autograd.Function):
         out = new_empty(middle, height, width)
         inside = middle.narrow(dim, 1 + margin, n)
         even, odd = _even_and_odd(out, dim, margin)
-        torch.add(inside, outer.narrow(dim, margin, n), out=even)
-        torch.add(inside, outer.narrow(dim, margin + 1, n), out=odd)
+        _add_into(even, inside, outer.narrow(dim, margin, n))
+        _add_into(odd, inside, outer.narrow(dim, margin + 1, n))
         for end, inner in _ENDS if margin else ():
-            torch.add(middle.select(dim, inner), outer.select(dim, end), out=out.select(dim, end))
+            _add_into(out.select(dim, end), middle.select(dim, inner), outer.select(dim, end))
         return out
 
     @staticmethod
@@ -139,10 +150,8 @@ class _Interleave(torch.autograd.Function):
         even, odd = _even_and_odd(grad, dim, margin)
         sizes = [[n + 2 * (1 + margin) - k if d == dim else grad.shape[d] for d in (2, 3)] for k in (0, 1)]
         middle, outer = (new_empty(grad, *size) for size in sizes)
-        torch.add(even, odd, out=middle.narrow(dim, 1 + margin, n))
-        torch.add(
-            even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1), out=outer.narrow(dim, 1 + margin, n - 1)
-        )
+        _add_into(middle.narrow(dim, 1 + margin, n), even, odd)
+        _add_into(outer.narrow(dim, 1 + margin, n - 1), even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1))
         outer.select(dim, margin).copy_(even.select(dim, 0))
         outer.select(dim, n + margin).copy_(odd.select(dim, n - 1))
         for end, inner in _ENDS:
@@ -153,6 +162,14 @@ class _Interleave(torch.autograd.Function):
         return middle, outer, None, None
 
 
+def _add_into(out: Tensor, a: Tensor, b: Tensor) -> None:
+    """out = a + b in one pass; a compiler fuses the two passes itself, and takes no strided `out`."""
+    if torch.compiler.is_compiling():
+        out.copy_(a + b)
+    else:
+        torch.add(a, b, out=out)
+
+
 def _even_and_odd(x: Tensor, dim: int, margin: int) -> tuple[Tensor, Tensor]:
     """The alternating pixels of `x` along `dim`, without the margin."""
     inside = x.narrow(dim, margin, x.shape[dim] - 2 * margin)
@@ -160,22 +177,22 @@ def _even_and_odd(x: Tensor, dim: int, margin: int) -> tuple[Tensor, Tensor]:
     return inside[(*before, slice(0, None, 2))], inside[(*before, slice(1, None, 2))]
 
 
-class _UpsampledVariance(torch.autograd.Function):
+class _Centred(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, bilinear: bool) -> Tensor:
+    def forward(ctx: Any, a: Tensor, bilinear: bool) -> tuple[Tensor, Tensor]:
         precise = torch.promote_types(a.dtype, torch.float32)
         mean = a.mean((0, 2, 3), keepdim=True, dtype=precise)  # (1, C, 1, 1)
         # Rounding the mean to the type of `a` leaves a small mean in c, which the last line takes away.
         rounded = mean.to(a.dtype)
-        centred = a - rounded
-        gram = filter_channels(mirror(centred, 1, about_edge=True), _GRAM) if bilinear else centred
+        c = a - rounded
+        gram = filter_channels(mirror(c, 1, about_edge=True), _GRAM) if bilinear else c
         ctx.save_for_backward(gram)
-        square = (centred * gram).mean((0, 2, 3), dtype=precise)  # (C,)
-        return square - (mean - rounded).flatten().square()
+        variance = (c * gram).mean((0, 2, 3), dtype=precise) - (mean - rounded).flatten().square()  # (C,)
+        return c, variance
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor, variance_grad: Tensor) -> tuple[Tensor, None]:
         (gram,) = ctx.saved_tensors
-        slope = (2 / (gram.numel() // gram.shape[1]) * grad).to(gram.dtype)
-        return gram * slope.view(1, -1, 1, 1), None
+        slope = (2 / (gram.numel() // gram.shape[1]) * variance_grad).to(gram.dtype)
+        return torch.addcmul(grad, gram, slope.view(1, -1, 1, 1)), None

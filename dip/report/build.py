@@ -27,9 +27,20 @@ from dip.report.statistics import grouped
 from dip.report.tables import group_table, run_table
 
 _SCRIPTS = ("table.js", "chart.js", "viewer.js", "page.js")
-_RESULTS = (
-    "steps loss psnr ssim oracle_psnr oracle_step restored_step seconds step_seconds peak_memory_bytes parameters device"
-).split()
+_RESULTS = [
+    "steps",
+    "loss",
+    "psnr",
+    "ssim",
+    "oracle_psnr",
+    "oracle_step",
+    "restored_step",
+    "seconds",
+    "step_seconds",
+    "peak_memory_bytes",
+    "parameters",
+    "device",
+]
 
 
 def build(folder: Path, title: str | None) -> Path:

@@ -70,6 +70,7 @@ def text(value: Any) -> str:
         return repr(value)
     if _PLAIN_WORD.fullmatch(value) and not _OTHER_THINGS.fullmatch(value):
         return value
-    value = value.replace("${", "\\${")  # or it would be looked up
+    # "${" would be looked up; OmegaConf halves the row of backslashes in front of it.
+    value = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
     # A backslash means itself except in front of a quote, where Hydra halves the row of them.
     return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), value) + "'"

@@ -65,7 +65,7 @@ def _results(found: Sequence[Run]) -> list[tuple[Column, list[Cell]]]:
         (Column("seed"), [_number(run.seed, "d") for run in found]),
         (Column("status", number=False), [Cell(run.status, run.status, "status") for run in found]),
         (Column("steps"), [_number(run.steps, ",d") for run in found]),
-        (Column("loss", "mean squared error at the last step"), of("loss", ".3g")),
+        (Column("loss", "mean squared error at the last step"), of("loss", "#.3g")),
         (Column("PSNR", "dB, of the restored image", first="descending"), of("psnr", ".2f")),
         (Column("SSIM", "of the restored image", first="descending"), of("ssim", ".3f")),
         (
@@ -91,28 +91,33 @@ def group_table(groups: Sequence[Group]) -> Table:
     for group, row in zip(groups, rows, strict=True):
         done, asked = len(group.done), len(group.runs)
         row.append(Cell(str(done) if done == asked else f"{done} of {asked}", done))
-    scores = [group.spread("psnr") for group in groups]
     tasks = [_task(group) for group in groups]
-    if any(scores):
-        columns.append(Column("each run", "PSNR of every run, the mean as a bar; one scale per target", first="descending"))
-        for score, task, row in zip(scores, tasks, rows, strict=True):
-            alike = [other for other, its in zip(scores, tasks, strict=True) if other and its == task]
-            row.append(Cell("", score.mean if score else None, "dots", _places(score, alike)))
     for name, title, hint, digits, factor, first in (
         ("psnr", "PSNR", "dB, of the restored image", ".2f", 1, "descending"),
         ("ssim", "SSIM", "of the restored image", ".3f", 1, "descending"),
         ("oracle_psnr", "best PSNR", "dB, known with hindsight", ".2f", 1, "descending"),
         ("oracle_step", "best at", "step of the best PSNR", ",.0f", 1, "ascending"),
-        ("loss", "loss", "mean squared error at the last step", ".3g", 1, "ascending"),
+        ("loss", "loss", "mean squared error at the last step", "#.3g", 1, "ascending"),
         ("step_seconds", "ms/step", "median", ".3g", 1000, "ascending"),
     ):
         spreads = [group.spread(name) for group in groups]
-        if any(spreads):
-            columns.append(Column(title, hint, first=first))
-            for value, task, row in zip(spreads, tasks, rows, strict=True):
-                alike = [other.mean for other, its in zip(spreads, tasks, strict=True) if other and its == task]
-                best = value is not None and name == "psnr" and len(alike) > 1 and value.mean == max(alike)
-                row.append(_spread(value, digits, factor, "best" if best else ""))
+        if not any(spreads):
+            continue
+        # Per group: all groups that its scores compare with.
+        alike = [
+            [other for other, its in zip(spreads, tasks, strict=True) if other and its == task]
+            for task in tasks
+        ]
+        columns.append(Column(title, hint, first=first))
+        for value, others, row in zip(spreads, alike, rows, strict=True):
+            best = name == "psnr" and len(others) > 1 and value == max(others, key=lambda other: other.mean)
+            row.append(_spread(value, digits, factor, "best" if best else ""))
+        if name == "psnr":
+            columns.append(
+                Column("each run", "PSNR of every run, the mean as a bar; one scale per target", first=first)
+            )
+            for value, others, row in zip(spreads, alike, rows, strict=True):
+                row.append(Cell("", value.mean if value else None, "dots", _places(value, others)))
     return Table(columns, rows)
 
 
@@ -153,7 +158,9 @@ def _spread(value: Spread | None, digits: str, factor: float, kind: str) -> Cell
 def _task(group: Group) -> tuple[tuple[str, str], ...]:
     """What is restored from what: only within it do scores compare."""
     names = ("image", "reference", "size", "target")
-    return tuple((name, shown(value)) for name, value in group.options.items() if name.partition(".")[0] in names)
+    return tuple(
+        (name, shown(value)) for name, value in group.options.items() if name.partition(".")[0] in names
+    )
 
 
 def _places(score: Spread | None, alike: Sequence[Spread]) -> tuple[float, ...]:

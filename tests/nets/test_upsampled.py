@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dip.nets.join import PlainJoin
-from dip.nets.upsampled import convolve_upsampled, upsampled_variance
+from dip.nets.upsampled import centred, convolve_upsampled
 
 SIZES = [(2, 2), (3, 2), (5, 7), (8, 4)]
 FORMATS = [torch.contiguous_format, torch.channels_last]
@@ -44,17 +44,30 @@ def test_gradient_of_the_convolution(bilinear: bool, memory_format: torch.memory
 
 @pytest.mark.parametrize("bilinear", [True, False])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4), *SIZES])
-def test_variance(height: int, width: int, bilinear: bool) -> None:
+def test_centred(height: int, width: int, bilinear: bool) -> None:
     a = (image(height, width) + 5).requires_grad_()
+    c, variance = centred(a, bilinear)
+    torch.testing.assert_close(c, a - a.mean((0, 2, 3), keepdim=True), rtol=0, atol=1e-13)
     expected = upsampled(a, bilinear).var((0, 2, 3), unbiased=False)
-    torch.testing.assert_close(upsampled_variance(a, bilinear), expected, rtol=0, atol=1e-13)
-    assert torch.autograd.gradcheck(lambda a: upsampled_variance(a, bilinear), a)
+    torch.testing.assert_close(variance, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("bilinear", [True, False])
+def test_gradient_of_centred_where_constants_have_no_effect(bilinear: bool) -> None:
+    probe = image(5, 7)
+    probe = probe - probe.mean((2, 3), keepdim=True)
+
+    def without_constants(a: Tensor) -> Tensor:
+        c, variance = centred(a, bilinear)
+        return (c * probe).sum((2, 3)) + variance
+
+    assert torch.autograd.gradcheck(without_constants, image(5, 7).requires_grad_())
 
 
 def test_variance_of_bfloat16_is_float32_and_survives_a_large_mean() -> None:
-    a = (image(32, 32) / 8 + 3).bfloat16()
-    variance = upsampled_variance(a, bilinear=True)
-    assert variance.dtype == torch.float32
+    a = (image(32, 32) / 8 + 30.03).bfloat16()
+    c, variance = centred(a, bilinear=True)
+    assert (c.dtype, variance.dtype) == (torch.bfloat16, torch.float32)
     expected = upsampled(a.double(), bilinear=True).var((0, 2, 3), unbiased=False)
     torch.testing.assert_close(variance.double(), expected, rtol=0.01, atol=0)
 

@@ -140,7 +140,7 @@ class Chart {
     const x = this.x(line.x[index]), y = this.y(line.y[index]);
     const left = x > bounds.width / 2 ? x - this.tip.offsetWidth - 12 : x + 12;
     this.tip.style.left = `${Math.max(0, Math.min(left, bounds.width - this.tip.offsetWidth))}px`;
-    this.tip.style.top = `${Math.max(0, Math.min(y - 20, bounds.height - this.tip.offsetHeight))}px`;
+    this.tip.style.top = `${Math.max(0, y > this.tip.offsetHeight + 14 ? y - this.tip.offsetHeight - 14 : y + 14)}px`;
   }
 }
 

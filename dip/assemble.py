@@ -1,0 +1,99 @@
+"""Options as Python gives them, names, dicts, objects and arrays, become a `Config` and the pictures in memory.
+
+What Hydra does for a command line, without Hydra.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dip.config import GROUPS, Config, Precision, Z
+from dip.errors import DipError, OptionError
+from dip.loggers import Logger
+from dip.nets import Net
+from dip.samples import SAMPLES
+from dip.stopping import Stop
+from dip.targets import Target
+
+if TYPE_CHECKING:
+    from dip.images import Picture
+
+BASES = {"target": Target, "net": Net, "stop": Stop, "logger": Logger, "precision": Precision}
+"""What an object given for a group must be; it need not be one of the registered classes."""
+
+
+def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
+    """The `Config` that `options` describe, and the pictures among them that are arrays, by option.
+
+    Args:
+        options: fields of `Config`. A group (`target`, `net`, `stop`, `precision`, `logger`) is a name, a dict of its
+            options (with its `name`, or of the default's) or an object; `z` is a dict or a `Z`. A picture is a path, a
+            sample's name, a NumPy array or a tensor.
+
+    Raises:
+        DipError: an option is unknown or has an illegal value.
+    """
+    _check_known("", options, [field.name for field in dataclasses.fields(Config)])
+    given: dict[str, Picture] = {}
+    values = {name: _value(name, value, given) for name, value in options.items()}
+    return Config(**values), given
+
+
+def _value(name: str, value: Any, given: dict[str, Picture]) -> Any:
+    if name in GROUPS:
+        return _member(name, value, given)
+    if name == "z" and isinstance(value, Mapping):
+        return _made(Z, value, "z.", given)
+    return _plain(name, value, given)
+
+
+def _member(group: str, value: Any, given: dict[str, Picture]) -> Any:
+    """One of `group`'s classes, from its name, its options or itself."""
+    classes = GROUPS[group]
+    if isinstance(value, BASES[group]):
+        return value
+    described = {"name": value} if isinstance(value, str) else value
+    if not isinstance(described, Mapping):
+        raise _illegal(group, value)
+    name = described.get("name", getattr(Config(), group).name)
+    if name not in classes:
+        raise _illegal(group, name)
+    return _made(classes[name], {**described, "name": name}, f"{group}.", given)
+
+
+def _illegal(group: str, value: object) -> OptionError:
+    names = sorted(GROUPS[group])
+    close = difflib.get_close_matches(str(value), names, 1) or names
+    return OptionError(group, value, f"one of {', '.join(names)}, or a dict with one as its name", f"{group}={close[0]!r}")
+
+
+def _made(kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[str, Picture]) -> Any:
+    _check_known(prefix, options, [field.name for field in dataclasses.fields(kind)])
+    return kind(**{name: _plain(f"{prefix}{name}", value, given) for name, value in options.items()})
+
+
+def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
+    """`value` as a configuration holds it; an array goes to `given`, and a name takes its place."""
+    if isinstance(value, os.PathLike):
+        path = os.fspath(value)
+        return os.path.join(os.curdir, path) if path in SAMPLES else path  # a path never means a sample
+    if hasattr(value, "shape") and getattr(value, "ndim", 0):
+        from dip import images
+
+        given[name] = images.from_array(value, name)
+        return "array"
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        return value.item()  # np.int64(3) is meant as 3
+    return value
+
+
+def _check_known(prefix: str, options: Iterable[str], names: list[str]) -> None:
+    for name in options:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {prefix}{close[0]}?" if close else ""
+            raise DipError(f"{prefix}{name}: no such option{hint} (there are {', '.join(names)})")

@@ -1,0 +1,82 @@
+"""What `dip.restore` gives back: the image as an array, the story of its fit, a picture of both in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dip import images, outcome
+from dip.decoding import Stored
+from dip.encoding import encode
+
+SHOWN_SIDE = 512  # pixels; a notebook keeps what it shows
+SHOWN = ("psnr", "psnr_y", "psnr_hole", "ssim", "restored_step", "steps", "seconds")
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Restoration:
+    """A restored image and how it came to be."""
+
+    image: NDArray[np.float32]
+    """The restored image in [0, 1], (H, W, C), or (H, W) where a gray file or an (H, W) array was given."""
+    observed: NDArray[np.float32]
+    """What was fitted, (h, w, C) or (h, w) in [0, 1]: the damaged image."""
+    metrics: dict[str, Any]
+    """The content of `result.json`: `psnr` and `ssim` (None without a reference), `steps`, `loss`, `seconds`, ..."""
+    history: dict[str, list[float]]
+    """The columns of `metrics.csv`, a value per record, NaN where unknown: `step`, `loss`, `psnr`, `psnr_ema`, ..."""
+    folder: Path | None
+    """The run folder; None where none was asked for."""
+    like: images.Picture = dataclasses.field(repr=False)
+    """How the input was stored: `save` stores alike."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the image to `path` (.png .tif .jpg ...) with the input's depth, transparency and colour profile.
+
+        Raises:
+            ImageError: the format cannot hold it, or the file cannot be written.
+        """
+        array = self.image if self.image.ndim == 3 else self.image[..., None]  # (H, W, C)
+        pixels = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None]  # (1, C, H, W)
+        images.save(Path(path), pixels, self.like)
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.image.shape))
+        score = self.metrics.get("psnr")
+        scored = "" if score is None else f", PSNR {score:.2f} dB"
+        where = "" if self.folder is None else f", folder {str(self.folder)!r}"
+        return f"<Restoration {shape}{scored}, {self.metrics['status']} at step {self.metrics['steps']}{where}>"
+
+    def _repr_html_(self) -> str:
+        """Before and after, side by side, and the scores: what a notebook shows."""
+        pictures = "".join(
+            f'<figure style="margin:0"><img style="max-width:100%;min-width:128px" alt="{name}" src="{_inline(array)}">'
+            f"<figcaption>{name}</figcaption></figure>"
+            for name, array in (("observed", self.observed), ("restored", self.image))
+        )
+        known = {name: self.metrics.get(name) for name in SHOWN}
+        shown = ", ".join(f"{name} {_short(value)}" for name, value in known.items() if value is not None)
+        return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{pictures}</div><p>{html.escape(shown)}</p>'
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def _inline(array: NDArray[np.float32]) -> str:
+    """(H, W) or (H, W, C) as the address of a PNG that is part of the page; large ones thinned out."""
+    array = array if array.ndim == 3 else array[..., None]
+    step = math.ceil(max(array.shape[:2]) / SHOWN_SIDE)
+    pixels = torch.from_numpy(array[::step, ::step].copy()).permute(2, 0, 1)[None]  # (1, C, h, w)
+    shown = images.to_array(outcome.preview(pixels)).clip(0, 1)  # (h, w, 1 or 3)
+    png = encode(Stored((shown * 255 + 0.5).astype(np.uint8), None, None), "PNG")
+    return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -1,0 +1,97 @@
+"""Run folders are read as they are found: whole, at work, cut or damaged; repeats are averaged."""
+
+import json
+import math
+import os
+import socket
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+from dip import report
+from dip.errors import RunError
+from dip.report.collect import collect, shared, shown
+from dip.report.statistics import grouped, spread
+from tests.fake_runs import make
+
+
+def test_what_differs_is_what_was_swept(sweep):
+    found = collect(sweep)
+    assert [run.status for run in found] == ["finished"] * 8 + ["failed", "interrupted", "unfinished"]
+    # target.sigma follows from the target and is no column of its own.
+    assert {tuple(run.options) for run in found} == {("target", "skips")}
+    assert found[0].label == "target=clean skips=[]"
+    assert found[-1].label == "target=noisy skips=[5]"
+    assert shared(found)["size"] == 64
+    assert "out" not in shared(found)
+    assert "skips" not in shared(found)
+
+
+def test_runs_are_in_natural_order(tmp_path):
+    for number in (10, 9, 1):
+        make(tmp_path / f"seed{number}", seed=number)
+    assert [run.seed for run in collect(tmp_path)] == [1, 9, 10]
+
+
+def test_a_live_process_makes_a_run_running_and_a_dead_one_does_not(tmp_path):
+    folder = make(tmp_path / "run", status="interrupted")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for pid, host, status in (
+        (os.getpid(), socket.gethostname(), "running"),
+        (ended.pid, socket.gethostname(), "interrupted"),
+        (1, "elsewhere.example", "running"),
+    ):
+        (folder / ".lock").write_text(json.dumps({"pid": pid, "host": host, "started": ""}))
+        assert collect(tmp_path)[0].status == status
+    (folder / ".lock").write_text("")
+    assert collect(tmp_path)[0].status == "interrupted"
+
+
+def test_damaged_files_cost_only_themselves(tmp_path):
+    folder = make(tmp_path / "damaged")
+    make(tmp_path / "whole", seed=1)
+    (folder / "losses.npy").write_bytes(b"\x93NUMPY half")
+    (folder / "metrics.csv").write_text("step,loss\n1,oops\n2,0.1\n")
+    (folder / "images" / "restored.png").write_bytes((folder / "images" / "restored.png").read_bytes()[:300])
+    (folder / "images" / "step-000010.png").write_bytes(b"")
+    (folder / "result.json").write_text('{"status": "finis')
+    (folder / ".hydra" / "config.yaml").write_text("!!python/object/apply:os.system ['echo']")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "metrics.csv").write_text("step,loss,psnr\n")
+    found = collect(tmp_path)
+    assert [run.status for run in found] == ["unfinished", "unfinished", "finished"]
+    assert len(found[0].problems) == 3
+    report.write(tmp_path)
+    assert "line 2 is damaged" in (tmp_path / "report.html").read_text()
+
+
+def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(RunError, match="for example outputs"):
+            report.write(folder)
+
+
+def test_seeds_become_mean_and_spread(sweep):
+    groups = {group.label: group for group in grouped(collect(sweep))}
+    assert len(groups) == 7
+    group = groups["target=noisy skips=[3,4]"]
+    values = [json.loads((sweep / f"noisy-2-{seed}" / "result.json").read_text())["psnr"] for seed in (0, 1)]
+    found = group.spread("psnr")
+    assert (found.n, found.mean) == (2, pytest.approx(sum(values) / 2))
+    assert found.std == pytest.approx(abs(values[0] - values[1]) / math.sqrt(2))
+    assert groups["target=noisy skips=[1]"].spread("psnr") is None  # it failed
+
+
+def test_one_value_has_no_spread():
+    assert (spread([3.0]).std, spread([])) == (None, None)
+    assert spread([1, 2, 4]).std == pytest.approx(statistics.stdev([1, 2, 4]))
+
+
+def test_shown_values_are_short():
+    assert [shown(value) for value in (1 / 30, None, True, [3, 4], (), "a b", 10_000)] == [
+        "0.03333", "null", "true", "[3,4]", "[]", "a b", "10000"
+    ]  # fmt: skip

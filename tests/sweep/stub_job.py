@@ -1,0 +1,56 @@
+"""Stands in for a run: `stub_job.py FOLDER DEED` leaves what a run leaves, without the seconds that torch takes.
+
+Deeds: finish, raise, exit, die (SIGKILL), no-result, environment, long (until SIGTERM, which it takes as a run does), deaf
+(until SIGKILL). One that succeeds appends its process id to `times`.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+
+folder, deed = sys.argv[1:]
+
+
+def leave(status, **more):
+    temporary = os.path.join(folder, ".result.tmp")
+    with open(temporary, "w") as file:
+        json.dump({"status": status, "config": {}, "psnr": 30.0, "seconds": 1.0, **more}, file)
+    os.replace(temporary, os.path.join(folder, "result.json"))
+
+
+def finish():
+    with open(os.path.join(folder, "times"), "a") as file:
+        print(os.getpid(), file=file)
+    leave("finished")
+
+
+def interrupted(number, frame):
+    leave("interrupted")
+    sys.exit(128 + number)
+
+
+print("at work", flush=True)
+if deed == "finish":
+    finish()
+elif deed == "raise":
+    leave("failed", error="ValueError: broken")
+    raise ValueError("broken")
+elif deed == "exit":
+    print("error: no such thing", file=sys.stderr)
+    sys.exit(3)
+elif deed == "die":
+    os.kill(os.getpid(), signal.SIGKILL)
+elif deed == "environment":
+    with open(os.path.join(folder, "environment.json"), "w") as file:
+        json.dump(dict(os.environ), file)
+    time.sleep(0.3)
+    finish()
+elif deed in ("long", "deaf"):
+    signal.signal(signal.SIGTERM, interrupted if deed == "long" else signal.SIG_IGN)
+    with open(os.path.join(folder, "begun"), "w"):
+        pass
+    time.sleep(60)
+else:
+    assert deed == "no-result"

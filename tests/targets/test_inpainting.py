@@ -1,0 +1,110 @@
+"""Inpainting: which pixels are known, what is seen of them, and how the rest is judged."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dip import images
+from dip.errors import ImageError, OptionError
+from dip.targets import Inpaint
+
+
+@pytest.fixture(scope="module")
+def photo() -> torch.Tensor:
+    return images.prepare(images.load("coffee"), (48, 64)).pixels
+
+
+@pytest.mark.parametrize(
+    ("target", "share"),
+    [(Inpaint(missing=0.5), (0.5, 0.5)), (Inpaint(draw="hole", hole=0.2), (0.2, 0.2)), (Inpaint(), (0.03, 0.2))],
+)
+def test_observation_is_the_image_with_holes_of_zero(target, share, photo):
+    seen = target.observe(photo, seed=1)
+    known = seen.known.numpy()[0, 0].astype(bool)
+    expected = np.where(known, photo[0].numpy(), 0)
+    assert np.array_equal(seen.y[0].numpy(), expected)
+    assert torch.equal(seen.operator(photo), seen.y)
+    assert torch.equal(seen.reference, photo)
+    assert seen.size == (48, 64)
+    assert share[0] - 1e-3 <= 1 - known.mean() <= share[1] + 1e-3
+
+
+@pytest.mark.parametrize("target", [Inpaint(missing=0.5), Inpaint(draw="hole")])
+def test_masks_follow_the_seed_and_not_the_global_generator(target, photo):
+    before = torch.get_rng_state()
+    first, again, other = (target.observe(photo, seed).known for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_mask_file_keeps_white_and_leaves_the_score_to_the_reference(tmp_path, photo):
+    drawn = np.full((48, 64), 255, np.uint8)
+    drawn[10:20, 5:30] = 0
+    Image.fromarray(drawn).save(tmp_path / "mask.png")
+    target = Inpaint(mask=str(tmp_path / "mask.png"))
+    assert target.files() == {"mask": str(tmp_path / "mask.png")}
+    mask = images.load(tmp_path / "mask.png").pixels
+    seen = target.observe(photo, 0, {"mask": mask})
+    assert torch.equal(seen.known[0, 0], torch.from_numpy(drawn / 255).float())
+    assert seen.reference is None
+    assert target.scores(photo, seen) == {}
+
+
+def test_what_lies_under_the_mask_changes_nothing(photo):
+    mask = torch.ones(1, 1, 48, 64)
+    mask[..., :9] = 0
+    scribbled = photo.clone()
+    scribbled[..., :9] = 0.7
+    first, second = (Inpaint(mask="m.png").observe(image, 0, {"mask": mask}) for image in (photo, scribbled))
+    assert torch.equal(first.y, second.y)
+
+
+def test_black_pixels_can_be_the_mask(photo):
+    masked = photo.clamp(min=0.1)
+    masked[..., 4:9, 7:20] = 0
+    target = Inpaint(mask="black")
+    assert target.files() == {}
+    seen = target.observe(masked, 0)
+    assert (seen.known == 0).sum() == 5 * 13
+    assert torch.equal(seen.y, masked)
+
+
+def test_hole_score_looks_at_the_hole_alone(photo):
+    target = Inpaint(missing=0.3)
+    seen = target.observe(photo, 0)
+    missing = 1 - seen.known
+    wrong_in_hole, wrong_outside = photo + 0.1 * missing, photo + 0.1 * seen.known
+    assert target.scores(wrong_in_hole, seen)["psnr_hole"] == pytest.approx(20, abs=1e-3)
+    assert target.scores(wrong_in_hole, seen)["psnr"] == pytest.approx(20 - 10 * np.log10(0.3), abs=0.01)
+    assert target.scores(wrong_outside, seen)["psnr_hole"] == float("inf")
+
+
+def test_keep_puts_known_pixels_back(photo):
+    seen = Inpaint(missing=0.5).observe(photo, 0)
+    restored = torch.full_like(photo, 0.25)
+    assert torch.equal(Inpaint(missing=0.5).finish(restored, seen), restored)
+    kept = Inpaint(missing=0.5, keep=True).finish(restored, seen)
+    assert torch.equal(kept, torch.where(seen.known.bool(), photo, restored))
+
+
+def test_biharmonic_stands_beside_it(photo):
+    target = Inpaint(missing=0.3)
+    seen = target.observe(photo, 0)
+    answer = target.baselines(seen)["biharmonic"]
+    assert target.scores(answer, seen)["psnr_hole"] > 25
+
+
+def test_a_mask_of_another_size_is_refused(photo):
+    with pytest.raises(ImageError, match="target.mask: the mask is 8 x 8"):
+        Inpaint(mask="m.png").observe(photo, 0, {"mask": torch.ones(1, 1, 8, 8)})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"missing": 0}, {"missing": 1}, {"draw": "circle"}, {"hole": 1}, {"mask": ""}, {"keep": 1}, {"missing": 0.5, "mask": "m"}],
+)
+def test_an_illegal_option_is_named(options):
+    with pytest.raises(OptionError, match=f"^target.{next(iter(options))}=.*for example target."):
+        Inpaint(**options)

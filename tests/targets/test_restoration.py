@@ -1,0 +1,171 @@
+"""The paper's other tasks: each observation against Pillow's or SciPy's own."""
+
+import io
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+from PIL import Image
+
+from dip import images, metrics
+from dip.errors import ImageError, OptionError
+from dip.operators import Identity
+from dip.targets import Deblur, Degraded, Flash, Jpeg, SuperRes
+
+
+@pytest.fixture(scope="module")
+def photo() -> torch.Tensor:
+    return images.prepare(images.load("chelsea"), (60, 80)).pixels
+
+
+def test_degraded_is_taken_as_it_is(photo):
+    seen = Degraded().observe(photo, 0)
+    assert torch.equal(seen.y, photo)
+    assert seen.reference is None
+    assert Degraded().scores(photo, seen) == {}
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+def test_simulated_small_image_is_pillows(factor, photo):
+    seen = SuperRes(factor=factor, simulate=True).observe(photo, 0)
+    size = (80 // factor, 60 // factor)
+    planes = [Image.fromarray(plane).resize(size, Image.Resampling.LANCZOS) for plane in photo[0].numpy()]
+    expected = np.stack([np.asarray(plane) for plane in planes]).clip(0, 1)
+    assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
+    assert torch.equal(seen.reference, photo)
+    assert seen.size == (60, 80)
+    assert seen.operator(photo).shape == seen.y.shape
+
+
+def test_a_small_image_grows_by_the_factor(photo):
+    seen = SuperRes(factor=3).observe(photo, 0)
+    assert torch.equal(seen.y, photo)
+    assert seen.size == (180, 240)
+    assert seen.reference is None
+    assert seen.operator(torch.rand(1, 3, 180, 240)).shape == photo.shape
+
+
+def test_superres_measures_luma_without_a_frame(photo):
+    target = SuperRes(simulate=True)
+    seen = target.observe(photo, 0)
+    restored = photo + 0.05
+    restored[..., :4, :] = 0  # in the frame
+    scores = target.scores(restored, seen)
+    assert scores["psnr_y"] == pytest.approx(metrics.psnr_y(restored, photo, 4).item())
+    assert scores["psnr_y"] == pytest.approx(-20 * np.log10(0.05 * 219 / 255), abs=0.01)
+    many = torch.rand(1, 5, 32, 32)
+    assert "psnr_y" not in target.scores(many, target.observe(many, 0))
+
+
+def test_interpolation_stands_beside_superres(photo):
+    target = SuperRes(simulate=True)
+    answers = target.baselines(target.observe(photo, 0))
+    assert answers.keys() == {"bicubic", "lanczos"}
+    assert all(answer.shape == photo.shape for answer in answers.values())
+    assert target.baselines(target.observe(photo[..., :59, :], 0)) == {}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("quality", [5, 50])
+def test_jpeg_is_what_a_file_of_that_quality_shows(quality, channels, photo, tmp_path):
+    image = photo[:, :channels]
+    seen = Jpeg(quality=quality).observe(image, 0)
+    eight_bit = (image[0].numpy() * 255).round().astype(np.uint8)
+    eight_bit = eight_bit[0] if channels == 1 else np.moveaxis(eight_bit, 0, -1)
+    Image.fromarray(eight_bit).save(tmp_path / "x.jpg", quality=quality)
+    assert torch.equal(seen.y, images.load(tmp_path / "x.jpg").pixels)
+    assert torch.equal(seen.reference, image)
+    assert isinstance(seen.operator, Identity)
+
+
+def test_jpeg_gets_worse_with_lower_quality(photo):
+    target = Jpeg(quality=5)
+    seen = [Jpeg(quality=quality).observe(photo, 0) for quality in (5, 20, 90)]
+    scores = [target.scores(one.y, one)["psnr"] for one in seen]
+    assert scores == sorted(scores)
+    assert scores[0] < 28 < scores[2]
+
+
+def test_a_given_jpeg_is_left_alone(photo):
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(buffer, "JPEG")
+    seen = Jpeg().observe(photo, 0)
+    assert torch.equal(seen.y, photo)
+    assert seen.reference is None
+
+
+def test_jpeg_refuses_other_channels():
+    with pytest.raises(ImageError, match="^target.quality: .* 5 channels"):
+        Jpeg(quality=10).observe(torch.rand(1, 5, 8, 8), 0)
+
+
+def test_gaussian_blur_is_scipys(photo):
+    seen = Deblur(sigma=1.5, simulate=True).observe(photo, 0)
+    expected = scipy.ndimage.gaussian_filter(photo[0].numpy().astype(float), (0, 1.5, 1.5), mode="nearest", truncate=4)
+    assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
+    assert torch.equal(seen.reference, photo)
+
+
+def test_motion_blur_is_the_mean_along_a_line(photo):
+    seen = Deblur(kernel="motion", length=5, angle=0, simulate=True).observe(photo, 0)
+    expected = scipy.ndimage.uniform_filter1d(photo[0].numpy().astype(float), 5, axis=-1, mode="nearest")
+    assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
+
+
+def test_a_drawn_kernel_is_convolved(photo):
+    drawn = torch.zeros(1, 1, 3, 5)
+    drawn[0, 0, 0, 4], drawn[0, 0, 1, 2] = 1.0, 0.5
+    target = Deblur(kernel="kernel.png", simulate=True)
+    assert target.files() == {"kernel": "kernel.png"}
+    assert not target.resized
+    seen = target.observe(photo, 0, {"kernel": drawn})
+    kernel = drawn[0, 0].numpy() / 1.5
+    expected = [scipy.ndimage.convolve(plane.astype(float), kernel, mode="nearest") for plane in photo[0].numpy()]
+    assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
+
+
+def test_a_blurred_image_is_what_the_blur_must_explain(photo):
+    seen = Deblur().observe(photo, 0)
+    assert torch.equal(seen.y, photo)
+    assert seen.reference is None
+    assert not torch.equal(seen.operator(photo), photo)
+
+
+def test_the_flash_photo_is_the_input(photo):
+    flash = torch.rand(1, 3, 60, 80)
+    seen = Flash(flash="flash.png").observe(photo, 0, {"flash": flash})
+    assert torch.equal(seen.y, photo)
+    assert torch.equal(seen.z, flash)
+    assert seen.reference is None
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_flash_pair_is_simulated(channels):
+    image = torch.rand(1, channels, 64, 64, generator=torch.Generator().manual_seed(0))
+    seen = Flash(sigma=0.01).observe(image, 3)
+    assert torch.equal(seen.z, image)
+    light = seen.reference / image
+    assert torch.allclose(light, light[..., :1, :1].expand_as(light), atol=1e-4)  # one colour of light
+    assert light.max() < 1
+    clear = (seen.reference > 0.05) & (seen.reference < 0.95)
+    assert (seen.y - seen.reference)[clear].std().item() == pytest.approx(0.01, rel=0.05)
+    assert torch.equal(seen.y, Flash(sigma=0.01).observe(image, 3).y)
+
+
+def test_flash_photos_of_other_sizes_are_refused(photo):
+    with pytest.raises(ImageError, match="^target.flash=f.png: is 8 x 9 pixels .* the image 80 x 60"):
+        Flash(flash="f.png").observe(photo, 0, {"flash": torch.rand(1, 3, 9, 8)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (SuperRes, {"factor": 1}), (SuperRes, {"kernel": "box"}), (SuperRes, {"simulate": 1}), (Jpeg, {"quality": 0}),
+        (Jpeg, {"quality": 9.5}), (Deblur, {"kernel": ""}), (Deblur, {"sigma": 0}), (Deblur, {"length": -1}),
+        (Deblur, {"angle": 400}), (Flash, {"sigma": -1}), (Flash, {"flash": ""}),
+    ],
+)  # fmt: skip
+def test_an_illegal_option_is_named(kind, options):
+    with pytest.raises(OptionError, match=f"^target.{next(iter(options))}=.*for example target."):
+        kind(**options)

@@ -1,0 +1,320 @@
+"""`dip.restore`: every target end to end, every kind of input, and a process that is left as it was."""
+
+from __future__ import annotations
+
+import doctest
+import gc
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import dip
+from dip import images
+from dip.errors import DipError, ImageError, OptionError
+from dip.targets import Degraded
+
+TINY = {
+    "steps": 10, "net": {"channels": 6, "depth": 2, "skip_channels": 2}, "skips": [1], "z": {"channels": 4},
+    "precision": "fp32", "progress": False,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return np.asarray(Image.open(images.load("coffee").path).resize((24, 16)))
+
+
+@pytest.mark.parametrize(
+    ("target", "shape", "scores"),
+    [
+        ("clean", (16, 24, 3), {"psnr", "ssim"}),
+        ("noisy", (16, 24, 3), {"psnr", "ssim"}),
+        ("noise", (16, 24, 3), {"psnr", "ssim"}),
+        ("shuffled", (16, 24, 3), {"psnr", "ssim"}),
+        ("degraded", (16, 24, 3), set()),
+        ({"name": "inpaint", "missing": 0.5}, (16, 24, 3), {"psnr", "ssim", "psnr_hole"}),
+        ({"name": "superres", "factor": 2}, (32, 48, 3), set()),
+        ({"name": "superres", "factor": 2, "simulate": True}, (16, 24, 3), {"psnr", "ssim", "psnr_y"}),
+        ({"name": "jpeg", "quality": 20}, (16, 24, 3), {"psnr", "ssim"}),
+        ({"name": "deblur", "sigma": 1, "simulate": True}, (16, 24, 3), {"psnr", "ssim"}),
+        ("flash", (16, 24, 3), {"psnr", "ssim"}),
+    ],
+)
+def test_every_target(target, shape, scores, photo):
+    result = dip.restore(photo, target=target, **TINY)
+    assert result.image.shape == shape
+    assert result.image.dtype == np.float32
+    assert 0 <= result.image.min() <= result.image.max() <= 1
+    assert set(result.metrics.get("protocol", {})) == scores
+    assert all(np.isfinite(result.metrics[name]) for name in scores)
+    assert result.metrics["status"] == "finished"
+    assert result.history["step"] == [1, 10]
+    assert result.history["loss"][1] < result.history["loss"][0]
+    assert result.folder is None
+
+
+@pytest.mark.parametrize("stop", ["wmv", "emv", "heldout", "discrepancy"])
+@pytest.mark.parametrize("target", [{"name": "inpaint", "missing": 0.3}, {"name": "superres", "factor": 2}])
+def test_targets_combine_with_stopping_rules(stop, target, photo):
+    result = dip.restore(photo, target=target, stop=stop, **TINY)
+    assert 1 <= result.metrics["restored_step"] <= result.metrics["steps"] <= 10
+
+
+def test_held_out_pixels_are_known_ones(photo):
+    mask = np.ones((16, 24))
+    mask[4:12] = 0
+    result = dip.restore(photo, {"name": "inpaint", "mask": mask}, stop={"name": "heldout", "fraction": 0.1}, **TINY)
+    # Of missing pixels the observation holds zeros, which the average output (near 0.5) is far from.
+    assert result.history["watched"][-1] < 0.2
+
+
+@pytest.mark.parametrize("shape", [(16, 20), (16, 20, 1), (17, 5, 2), (16, 20, 31), (1, 1, 3), (40, 4, 3)])
+@pytest.mark.parametrize("tensor", [False, True])
+def test_arrays_and_tensors_of_any_shape(shape, tensor, photo):
+    array = np.random.default_rng(0).random(shape).astype(np.float32)
+    result = dip.restore(torch.from_numpy(array) if tensor else array, **TINY)
+    assert result.image.shape == shape
+    assert np.array_equal(result.observed, array)
+
+
+def test_the_same_call_gives_the_same_image_and_the_command_line_computes_it_too(photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    options = {**TINY, "seed": 3}
+    first, second = (dip.restore(photo, "noisy", **options) for _ in range(2))
+    kept = dip.restore(tmp_path / "photo.png", "noisy", out=tmp_path / "runs", baselines=True, **options)
+    assert np.array_equal(first.image, second.image)
+    assert np.array_equal(first.image, kept.image)
+    assert first.metrics["psnr"] == second.metrics["psnr"] == kept.metrics["psnr"]
+    assert (kept.folder / "images" / "baseline-nlm.png").is_file()
+    assert kept.metrics["baselines"]["nlm"].keys() == {"psnr", "ssim"}
+
+    again = dip.restore(tmp_path / "photo.png", "noisy", out=tmp_path / "runs", **options)
+    assert again.folder == kept.folder
+    assert again.metrics["seconds"] == kept.metrics["seconds"]  # it was not computed again
+    assert np.array_equal(again.image, kept.image)
+    (kept.folder / "images" / "restored.npy").unlink()  # as a command line leaves it
+    read = dip.restore(tmp_path / "photo.png", "noisy", out=tmp_path / "runs", **options)
+    assert np.abs(read.image - kept.image).max() <= 0.5 / 255 + 1e-6
+
+
+def test_other_arrays_are_other_runs(photo, tmp_path):
+    options = {**TINY, "steps": 1, "out": tmp_path}
+    folders = {dip.restore(array, **options).folder for array in (photo, 255 - photo, photo[:, ::-1], photo)}
+    assert len(folders) == 3
+    mask = np.ones((16, 24))
+    masks = []
+    for column in (3, 4):
+        mask[:, column] = 0
+        masks.append(dip.restore(photo, {"name": "inpaint", "mask": mask.copy()}, **options).folder)
+    assert masks[0] != masks[1]
+
+
+def test_without_a_folder_nothing_is_left(photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    dip.restore(photo, "noisy", **TINY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reference_scores_and_never_touches_the_fit(photo):
+    plain, scored = dip.restore(photo, **TINY), dip.restore(photo, reference=photo, **TINY)
+    assert np.array_equal(plain.image, scored.image)
+    assert plain.metrics["psnr"] is None
+    error = np.mean((scored.image - photo / 255.0) ** 2)
+    assert scored.metrics["psnr"] == pytest.approx(-10 * np.log10(error), abs=1e-3)
+
+
+def test_reference_of_a_larger_image(photo):
+    large = np.asarray(Image.fromarray(photo).resize((48, 32)))
+    result = dip.restore(photo, {"name": "superres", "factor": 2}, reference=large, size=12, **TINY)
+    assert result.image.shape == (24, 24, 3)
+    assert result.metrics["protocol"].keys() == {"psnr", "ssim", "psnr_y"}
+    with pytest.raises(ImageError, match="^reference=array: has 3 x 16 x 24"):
+        dip.restore(photo, {"name": "superres", "factor": 2}, reference=photo, **TINY)
+
+
+def test_save_keeps_depth_alpha_and_profile(tmp_path):
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    rgba = np.random.default_rng(0).integers(0, 255, (16, 16, 4), dtype=np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "in.png", icc_profile=profile)
+    dip.restore(tmp_path / "in.png", **TINY).save(tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as saved:
+        assert saved.mode == "RGBA"
+        assert np.array_equal(np.asarray(saved)[..., 3], rgba[..., 3])
+        assert saved.info["icc_profile"] == profile
+
+    deep = np.random.default_rng(0).integers(0, 65535, (16, 16), dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    result = dip.restore(tmp_path / "deep.png", **TINY)
+    assert result.image.shape == (16, 16)
+    result.save(tmp_path / "deep-out.png")
+    with Image.open(tmp_path / "deep-out.png") as saved:
+        assert np.asarray(saved).dtype == np.uint16
+    with pytest.raises(ImageError, match="this is the input picture"):
+        result.save(tmp_path / "deep.png")
+
+
+def test_spectral_arrays_leave_a_tiff(tmp_path):
+    cube = np.random.default_rng(0).random((16, 16, 31)).astype(np.float32)
+    result = dip.restore(cube, out=tmp_path, **TINY)
+    stored = images.load(result.folder / "images" / "restored.tif")
+    assert np.allclose(images.to_array(stored.pixels), result.image, atol=1e-6)
+    with Image.open(result.folder / "images" / "restored.png") as shown:
+        assert shown.mode == "RGB"
+
+
+def test_a_notebook_shows_before_and_after(photo):
+    shown = dip.restore(photo, "noisy", **TINY)._repr_html_()
+    assert shown.count("data:image/png;base64,") == 2
+    assert "observed" in shown
+    assert "psnr" in shown
+    result = dip.restore(np.random.default_rng(0).random((600, 8)), **{**TINY, "steps": 1})
+    assert repr(result).startswith("<Restoration 600 x 8")
+    assert result._repr_html_().count("<img") == 2
+
+
+def state() -> dict[str, object]:
+    loggers = {name: logging.getLogger(name) for name in ("", "dip", "lightning.pytorch")}
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": np.random.get_state()[1].tolist(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "dtype": torch.get_default_dtype(),
+        "grad": torch.is_grad_enabled(),
+        "tf32": (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision()),
+        "cudnn": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "filters": list(warnings.filters),
+        "logging": {name: (log.level, list(log.handlers), log.propagate) for name, log in loggers.items()},
+        "signals": {n: signal.getsignal(n) for n in signal.valid_signals()},
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "threads of Python": threading.active_count(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
+def test_nothing_global_changes(precision, photo):
+    dip.restore(photo, **TINY)
+    torch.manual_seed(1)
+    torch.set_float32_matmul_precision("high")
+    before = state()
+    dip.restore(photo, "noisy", stop="wmv", **{**TINY, "precision": precision})
+    after = state()
+    torch.set_float32_matmul_precision("highest")
+    for name, value in before.items():
+        assert after[name] == value, name
+
+
+def test_a_loop_keeps_no_tensors(photo):
+    def tensors() -> int:
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    dip.restore(photo, "noisy", **TINY)
+    before = tensors()
+    for seed in range(4):
+        dip.restore(photo, "noisy", seed=seed, **TINY)
+    gc.disable()
+    try:
+        assert tensors() <= before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("out", [None, "runs"])
+def test_an_interrupt_reaches_the_caller(out, photo, tmp_path):
+    handler = signal.getsignal(signal.SIGINT)
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    folder = None if out is None else tmp_path / out
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            dip.restore(photo, "noisy", out=folder, **{**TINY, "steps": 10**6})
+    finally:
+        timer.cancel()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_interrupt_inside_a_callback_reaches_the_caller(photo, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dip.callbacks.recorder.Recorder._record", interrupt)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        dip.restore(photo, **TINY)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_works_in_another_thread(photo):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(dip.restore(photo, **TINY)))
+    thread.start()
+    thread.join()
+    assert np.array_equal(found[0].image, dip.restore(photo, **TINY).image)
+
+
+def test_errors_are_the_users_in_one_line(photo):
+    for call, message in (
+        ({"target": "nosy"}, "target=nosy: must be one of .*'noisy'"),
+        ({"target": {"name": "noisy", "sigm": 1}}, "target.sigm: no such option; did you mean target.sigma?"),
+        ({"step": 3}, "step: no such option; did you mean steps?"),
+        ({"net": {"depht": 3}}, "net.depht: no such option; did you mean net.depth?"),
+        ({"lr": -1}, "lr=-1: must be"),
+        ({"z": {"scale": 0}}, "z.scale=0: must be"),
+    ):
+        with pytest.raises(DipError) as caught:
+            dip.restore(photo, **{**TINY, **call})
+        assert message.split(".*")[0] in str(caught.value)
+        assert message.split(".*")[-1] in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ImageError, match="there is no such file"):
+        dip.restore("nowhere.png", **TINY)
+    with pytest.raises(OptionError):
+        dip.restore(photo, stop=7, **TINY)
+
+
+def test_a_path_never_means_a_sample(tmp_path, monkeypatch, photo):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photo).save("coins", format="PNG")
+    assert dip.restore(Path("coins"), **TINY).image.shape == (16, 24, 3)
+    assert dip.restore("coins", size=8, **TINY).image.shape == (8, 8)
+
+
+def test_objects_names_and_dicts_mean_the_same(photo):
+    named, described, made = (
+        dip.restore(photo, target, **TINY) for target in ("degraded", {"name": "degraded"}, Degraded())
+    )
+    assert np.array_equal(named.image, described.image)
+    assert np.array_equal(named.image, made.image)
+
+
+def test_importing_dip_is_light():
+    code = "import dip, sys; print('torch' in sys.modules, 'restore' in dir(dip), 'torch' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["False", "True", "False"]
+    code = "import dip, sys; dip.restore; print('hydra' in sys.modules, 'omegaconf' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.split()[0] == "False"
+
+
+def test_the_examples_in_the_documentation():
+    import dip.api
+
+    for module in (dip, dip.api):
+        found = doctest.testmod(module)
+        assert found.attempted > 0
+        assert found.failed == 0

@@ -1,0 +1,73 @@
+"""Names, dicts, objects and arrays become the same options that a command line would give."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dip.assemble import assemble
+from dip.config import Config, Precision, Z
+from dip.errors import DipError, OptionError
+from dip.nets import Hourglass
+from dip.stopping import WMV
+from dip.targets import Inpaint, Noisy
+
+
+def test_nothing_said_is_the_default():
+    assert assemble({}) == (Config(), {})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "meant"),
+    [
+        ("target", "noisy", Noisy()),
+        ("target", {"sigma": 0.2}, Noisy(sigma=0.2)),
+        ("target", {"name": "inpaint", "missing": 0.5}, Inpaint(missing=0.5)),
+        ("target", Inpaint(), Inpaint()),
+        ("net", {"channels": 32}, Hourglass(channels=32)),
+        ("stop", "wmv", WMV()),
+        ("stop", {"name": "wmv", "patience": np.int64(7)}, WMV(patience=7)),
+        ("precision", "fp32", Precision(name="fp32")),
+        ("precision", {"name": "bf16", "compile": True}, Precision("bf16", True)),
+        ("z", {"channels": 3}, Z(channels=3)),
+        ("steps", np.int32(5), 5),
+        ("lr", np.float64(0.5), 0.5),
+        ("size", (8, 9), (8, 9)),
+        ("image", Path("a/b.png"), str(Path("a/b.png"))),
+        ("image", Path("coins"), "./coins"),
+        ("image", "coins", "coins"),
+    ],
+)
+def test_an_option_in_every_way_it_can_be_given(option, value, meant):
+    config, given = assemble({option: value})
+    assert getattr(config, option) == meant
+    assert given == {}
+
+
+def test_arrays_become_pictures_by_their_option():
+    config, given = assemble({"image": np.zeros((4, 5, 3)), "target": {"name": "inpaint", "mask": torch.ones(4, 5)}})
+    assert config.image == config.target.mask == "array"
+    assert given["image"].pixels.shape == (1, 3, 4, 5)
+    assert given["target.mask"].pixels.shape == (1, 1, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"imagee": "x"}, "imagee: no such option; did you mean image?"),
+        ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
+        ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
+        ({"stop": "wvm"}, "stop=wvm: must be one of discrepancy, emv, heldout, never, wmv, or"),
+        ({"net": 3}, "net=3: must be one of"),
+    ],
+)
+def test_mistakes_are_named(options, message):
+    with pytest.raises(DipError) as caught:
+        assemble(options)
+    assert str(caught.value).startswith(message)
+
+
+def test_objects_of_another_group_are_refused():
+    with pytest.raises(OptionError, match="^target="):
+        assemble({"target": Hourglass()})

@@ -1,0 +1,106 @@
+"""Which pictures a run is made from, what stands for their content, and how they are made to fit each other."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dip import images, runs
+from dip.config import Config
+from dip.errors import ImageError
+from dip.experiment import place
+from dip.pictures import Pictures, observe
+from dip.targets import Deblur, Degraded, Flash, Inpaint, SuperRes
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(name: str, height: int, width: int, seed: int = 0) -> str:
+        values = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(values).save(tmp_path / name)
+        return str(tmp_path / name)
+
+    return write
+
+
+def test_every_picture_that_is_named_is_a_source(file):
+    config = Config(image="coffee", target=Inpaint(mask="m.png"), reference="r.png")
+    assert Pictures(config).sources == {"image": "coffee", "target.mask": "m.png", "reference": "r.png"}
+    assert Pictures(Config(target=Deblur())).sources == {"image": "astronaut"}
+
+
+def test_a_file_is_its_content_and_a_sample_its_name(file, monkeypatch, tmp_path):
+    path = file("a.png", 4, 4)
+    assert Pictures(Config(image=path)).digest("image") == runs.digest((tmp_path / "a.png").read_bytes())
+    assert Pictures(Config()).digest("image") == "sample astronaut"
+    assert Pictures(Config()).digest("reference") is None
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "astronaut").write_bytes(b"not what is loaded")
+    assert Pictures(Config()).digest("image") == "sample astronaut"
+
+
+def test_an_array_is_its_values_and_how_they_are_stored():
+    values = np.random.default_rng(0).integers(0, 255, (4, 6), dtype=np.uint8)
+    same = [values, values.copy(), torch.from_numpy(values)]
+    other = [values.T, values[..., None], values / np.float32(255), values ^ 1]
+
+    def digest(array):
+        return Pictures(Config(image="array"), {"image": images.from_array(array)}).digest("image")
+
+    assert len({digest(array) for array in same}) == 1
+    assert len({digest(array) for array in [values, *other]}) == 5
+
+
+def test_a_mask_of_other_content_is_another_run(file):
+    path = file("mask.png", 8, 8, seed=0)
+    config = Config(target=Inpaint(mask=path))
+    identity, first = place(config)
+    moved = Config(target=Inpaint(mask=file("elsewhere.png", 8, 8, seed=0)))
+    assert place(moved)[1] == first
+    assert identity["target"]["mask"] == Pictures(config).digest("target.mask")
+    file("mask.png", 8, 8, seed=1)
+    assert place(config)[1] != first
+
+
+def test_size_acts_on_image_mask_and_reference_alike(file):
+    image, mask = file("image.png", 20, 30), file("mask.png", 20, 30, seed=1)
+    config = Config(image=image, target=Inpaint(mask=mask), reference=image, size=10)
+    picture, seen = observe(config, Pictures(config))
+    assert picture.pixels.shape == seen.reference.shape == (1, 3, 10, 10)
+    assert torch.equal(picture.pixels, seen.reference)
+    expected = images.prepare(images.load(mask), 10).pixels.mean(1, keepdim=True) >= 0.5
+    assert torch.equal(seen.known, expected.float())
+
+
+def test_size_leaves_a_kernel_as_it_is(file):
+    config = Config(target=Deblur(kernel=file("kernel.png", 3, 5)), size=16)
+    _, seen = observe(config, Pictures(config))
+    assert seen.operator.kernel.shape == (3, 5)
+
+
+def test_flash_photos_are_resized_together(file):
+    config = Config(image=file("dim.png", 20, 30), target=Flash(flash=file("flash.png", 40, 60)), size=[10, 14])
+    _, seen = observe(config, Pictures(config))
+    assert seen.z.shape == seen.y.shape == (1, 3, 10, 14)
+
+
+@pytest.mark.parametrize(("size", "made"), [(None, (40, 60)), (10, (20, 20)), ([6, 8], (12, 16))])
+def test_the_reference_has_the_size_of_what_is_made(file, size, made):
+    config = Config(
+        image=file("small.png", 20, 30), target=SuperRes(factor=2), reference=file("large.png", 40, 60), size=size
+    )
+    _, seen = observe(config, Pictures(config))
+    assert seen.size == made
+    assert tuple(seen.reference.shape[-2:]) == made
+
+
+def test_a_reference_of_another_size_is_refused(file):
+    config = Config(image=file("a.png", 8, 9), target=Degraded(), reference=file("b.png", 9, 8))
+    with pytest.raises(ImageError, match=r"has 3 x 9 x 8 .* the restored image has 3 x 8 x 9; give"):
+        observe(config, Pictures(config))
+
+
+def test_a_missing_mask_is_named_by_its_option():
+    config = Config(target=Inpaint(mask="nowhere.png"), size=8)
+    with pytest.raises(ImageError, match="^target.mask=nowhere.png: there is no such file"):
+        observe(config, Pictures(config))

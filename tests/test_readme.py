@@ -1,0 +1,69 @@
+"""Every command of the README works as it stands, with smaller numbers appended."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dip import config
+from tests.conftest import ROOT, Fit, composed, environment
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+LINES = [line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
+RUNS = [line for line in LINES if line.startswith("python train.py") and " -m " not in line and "-cn" not in line]
+SWEEPS = [line for line in LINES if " -m " in line or "-cn" in line]
+MAKE = [line.split()[1] for line in LINES if line.startswith("make ")]
+SMALL = ("size=32", "steps=2", "net.depth=3", "net.channels=8", "skips=[2]", "device=cpu", "logger=csv")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that the README's user has: photographs of 48 x 40 pixels and a mask."""
+    monkeypatch.chdir(tmp_path)
+    photo = Image.open(ROOT / "tests" / "photo.png") if (ROOT / "tests" / "photo.png").exists() else None
+    for name in re.findall(r"[\w-]+\.(?:png|jpg|tif)", " ".join(RUNS)):
+        (photo or Image.radial_gradient("L").convert("RGB")).resize((48, 40)).save(name)
+    Image.radial_gradient("L").resize((48, 40)).point(lambda v: 255 * (v > 90)).save("mask.png")
+
+
+def test_there_are_commands_of_every_kind():
+    assert len(RUNS) >= 6
+    assert SWEEPS
+    assert {"run", "test"} <= set(MAKE)
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("line", RUNS)
+def test_run(fit: Fit, line: str):
+    given = shlex.split(line)[2:]
+    if "--help" in given:
+        done = subprocess.run([sys.executable, str(ROOT / "train.py"), *given], capture_output=True, env=environment(), check=False)
+        assert done.returncode == 0
+        return
+    options = [option for option in given if not option.startswith(("size=", "skips=", "net.", "steps="))]
+    small = SMALL if "target.mask" not in line else SMALL[1:]
+    _, result = fit(*options, *small, tiny=False)
+    assert result["status"] == "finished"
+    composed(*given)  # as it stands, too
+
+
+@pytest.mark.parametrize("line", SWEEPS)
+def test_sweep(line: str):
+    given = shlex.split(line)[2:]
+    if "-cn" in given:
+        assert (ROOT / "sweeps" / f"{given[given.index('-cn') + 1]}.yaml").exists()
+        return
+    known = set(config.GROUPS) | set(config.Config.__dataclass_fields__)
+    assert all(option.split("=")[0].split(".")[0] in known for option in given if "=" in option)
+
+
+@pytest.mark.parametrize("target", sorted(set(MAKE)))
+def test_make_knows_the_target(target: str):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
