@@ -114,10 +114,14 @@ def restore(
     """
     written = {"out": "outputs" if out is None else out}
     asked = {"logger": "csv", "baselines": False, **options}
-    config, given = assemble({**asked, **written, "image": image, "target": target, "stop": stop, "steps": steps})
+    config, given = assemble(
+        {**asked, **written, "image": image, "target": target, "stop": stop, "steps": steps}
+    )
     with _unchanged():
         pictures = Pictures(config, given)
-        return _in_memory(config, pictures, progress) if out is None else _in_folder(config, pictures, progress)
+        return (
+            _in_memory(config, pictures, progress) if out is None else _in_folder(config, pictures, progress)
+        )
 
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoration:
@@ -174,7 +178,9 @@ def _raise_interrupt(metrics: dict[str, Any]) -> None:
     """A signal that ended the fit is sent on, now that the handlers are the caller's again."""
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
-        raise RunError(f"the fit was interrupted at step {metrics['steps']}; call again, with out= to go on from there")
+        raise RunError(
+            f"the fit was interrupted at step {metrics['steps']}; call again, with out= to go on from there"
+        )
 
 
 @contextlib.contextmanager

@@ -68,7 +68,9 @@ def _member(group: str, value: Any, given: dict[str, Picture]) -> Any:
 def _illegal(group: str, value: object) -> OptionError:
     names = sorted(GROUPS[group])
     close = difflib.get_close_matches(str(value), names, 1) or names
-    return OptionError(group, value, f"one of {', '.join(names)}, or a dict with one as its name", f"{group}={close[0]!r}")
+    return OptionError(
+        group, value, f"one of {', '.join(names)}, or a dict with one as its name", f"{group}={close[0]!r}"
+    )
 
 
 def _made(kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[str, Picture]) -> Any:
@@ -81,7 +83,7 @@ def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         return os.path.join(os.curdir, path) if path in SAMPLES else path  # a path never means a sample
-    if hasattr(value, "shape") and getattr(value, "ndim", 0):
+    if hasattr(value, "shape") and getattr(value, "ndim", 0) > 0:
         from dip import images
 
         given[name] = images.from_array(value, name)

@@ -126,7 +126,10 @@ class Config:
         False, "keep the last checkpoint of a finished run", "true or false", "true"
     )
     baselines: bool = option(
-        True, "compute classical answers to the same observation when the fit is over", "true or false", "false"
+        True,
+        "compute classical answers to the same observation when the fit is over",
+        "true or false",
+        "false",
     )
     overwrite: bool = option(
         False, "start anew where a run of the same options exists", "true or false", "true"
@@ -183,8 +186,15 @@ class Config:
 # Options that say where and how often something is written, not what is computed: they share a run folder.
 WITHOUT_EFFECT = frozenset(
     (
-        "out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint", "baselines", "overwrite",
-    )  # fmt: skip
+        "out",
+        "device",
+        "logger",
+        "snapshot_every",
+        "checkpoint_every",
+        "keep_checkpoint",
+        "baselines",
+        "overwrite",
+    )
 )
 
 GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(

@@ -147,7 +147,8 @@ class Fit:
         folder, rows = self.folder / "figures", self.recorder.rows
         folder.mkdir(exist_ok=True)
         columns = {
-            name: [math.nan if (value := row[name]) is None else float(value) for row in rows] for name in rows[0]
+            name: [math.nan if (value := row[name]) is None else float(value) for row in rows]
+            for name in rows[0]
         }
         events = [(result["steps"], "stopped")] if result["status"] == "stopped" else []
         figures.loss_curve(folder / "loss.png", self.recorder.save_losses(self.module.step), events)

@@ -46,7 +46,9 @@ def test_an_option_in_every_way_it_can_be_given(option, value, meant):
 
 
 def test_arrays_become_pictures_by_their_option():
-    config, given = assemble({"image": np.zeros((4, 5, 3)), "target": {"name": "inpaint", "mask": torch.ones(4, 5)}})
+    config, given = assemble(
+        {"image": np.zeros((4, 5, 3)), "target": {"name": "inpaint", "mask": torch.ones(4, 5)}}
+    )
     assert config.image == config.target.mask == "array"
     assert given["image"].pixels.shape == (1, 3, 4, 5)
     assert given["target.mask"].pixels.shape == (1, 1, 4, 5)
@@ -56,7 +58,10 @@ def test_arrays_become_pictures_by_their_option():
     ("options", "message"),
     [
         ({"imagee": "x"}, "imagee: no such option; did you mean image?"),
-        ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
+        (
+            {"target": {"name": "noisy", "sgima": 1}},
+            "target.sgima: no such option; did you mean target.sigma?",
+        ),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
         ({"stop": "wvm"}, "stop=wvm: must be one of discrepancy, emv, heldout, never, wmv, or"),
         ({"net": 3}, "net=3: must be one of"),

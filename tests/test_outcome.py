@@ -22,7 +22,11 @@ def test_a_tiff_holds_what_a_png_cannot(tmp_path):
     assert torch.equal(images.load(tmp_path / "images" / "restored.tif").pixels, floats.pixels)
     eight_bit = images.from_array(np.zeros((6, 5, 3), np.uint8))
     outcome.save(tmp_path / "images" / "plain.png", eight_bit.pixels, like=eight_bit)
-    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["plain.png", "restored.png", "restored.tif"]
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == [
+        "plain.png",
+        "restored.png",
+        "restored.tif",
+    ]
 
 
 def test_every_score_has_its_protocol():

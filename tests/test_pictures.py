@@ -79,7 +79,9 @@ def test_size_leaves_a_kernel_as_it_is(file):
 
 
 def test_flash_photos_are_resized_together(file):
-    config = Config(image=file("dim.png", 20, 30), target=Flash(flash=file("flash.png", 40, 60)), size=[10, 14])
+    config = Config(
+        image=file("dim.png", 20, 30), target=Flash(flash=file("flash.png", 40, 60)), size=[10, 14]
+    )
     _, seen = observe(config, Pictures(config))
     assert seen.z.shape == seen.y.shape == (1, 3, 10, 14)
 
@@ -87,7 +89,10 @@ def test_flash_photos_are_resized_together(file):
 @pytest.mark.parametrize(("size", "made"), [(None, (40, 60)), (10, (20, 20)), ([6, 8], (12, 16))])
 def test_the_reference_has_the_size_of_what_is_made(file, size, made):
     config = Config(
-        image=file("small.png", 20, 30), target=SuperRes(factor=2), reference=file("large.png", 40, 60), size=size
+        image=file("small.png", 20, 30),
+        target=SuperRes(factor=2),
+        reference=file("large.png", 40, 60),
+        size=size,
     )
     _, seen = observe(config, Pictures(config))
     assert seen.size == made

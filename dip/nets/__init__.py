@@ -104,8 +104,8 @@ class Hourglass(Net):
     )
     checkpoint_activations: bool = option(
         False,
-        "keep only what enters each level and compute the rest again on the way back: less memory, about a third more "
-        "time, the same result",
+        "keep only what enters each half of a level and compute the rest again on the way back: about 40 % less memory for "
+        "activations, a third more time, the same result",
         "true or false",
         "true",
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,14 +45,17 @@ class HourglassModule(nn.Module):
             x = self._run(encode, x)  # (1, channels, H / 2, W / 2)
         for decode, beside in zip(reversed(self.decoder), reversed(entering), strict=True):
             x = self._run(decode, x, beside)  # (1, channels, 2H, 2W)
+            x = self._run(decode.mix, x)
         x = self.head(x)
         # Steps of 16-bit numbers near 1 are as wide as those of an 8-bit image.
         return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))
 
-    def _run(self, level: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        if not (self.checkpoint_activations and torch.is_grad_enabled()):
-            return level(*inputs)
-        output: Tensor = checkpoint(level, *inputs, use_reentrant=False, preserve_rng_state=False)
+    def _run(self, part: Any, *inputs: Tensor) -> Tensor:
+        output: Tensor
+        if self.checkpoint_activations and torch.is_grad_enabled():
+            output = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
+        else:
+            output = part(*inputs)
         return output
 
 
@@ -72,7 +76,10 @@ class EncoderLevel(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """From what comes up, (1, C_below, H / 2, W / 2), and what went in on the way down, (1, C_in, H, W): (1, C, H, W)."""
+    """From what comes up, (1, C_below, H / 2, W / 2), and what went in on the way down, (1, C_in, H, W): (1, C, H, W).
+
+    `mix`, the 1 x 1 convolution if there is one, comes after `forward`.
+    """
 
     def __init__(
         self, net: Hourglass, in_channels: int, skip_channels: int, below: int, channels: int
@@ -86,7 +93,8 @@ class DecoderLevel(nn.Module):
             )
         self.join = make_join(skip_channels, below, channels, net.kernel_up, net.padding, net.upsampling)
         self.joined = NormalizedActivation(channels, net.activation)
-        self.mix: nn.Module | None = None
+        # Not part of `forward`, so that either can forget its activations when the other computes.
+        self.mix = nn.Sequential()
         if net.use_1x1:
             self.mix = nn.Sequential(
                 Convolution(channels, channels, 1, net.padding),
@@ -95,5 +103,5 @@ class DecoderLevel(nn.Module):
 
     def forward(self, below: Tensor, beside: Tensor) -> Tensor:
         skipped = self.skip(beside) if self.skip is not None else None  # (1, C_skip, H, W)
-        x: Tensor = self.joined(self.join(below, skipped))  # (1, C, H, W)
-        return self.mix(x) if self.mix is not None else x
+        joined: Tensor = self.joined(self.join(below, skipped))  # (1, C, H, W)
+        return joined

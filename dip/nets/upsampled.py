@@ -31,11 +31,8 @@ _MIDDLE, _OUTER = slice(1, 2), slice(0, 3, 2)
 _PARTS = tuple((..., rows, columns) for rows in (_MIDDLE, _OUTER) for columns in (_MIDDLE, _OUTER))
 _ENDS = ((0, 1), (-1, -2))  # the first and the last line, each with its inner neighbour
 BLUR = (1 / 4, 1 / 2, 1 / 4)
-_GRAM = (
-    3 / 16,
-    5 / 8,
-    3 / 16,
-)  # D^T D / 2 of bilinear doubling D in one dimension, borders mirrored about the edge
+# D^T D / 2 for bilinear doubling D in one dimension, its borders mirrored about the edge.
+_GRAM = (3 / 16, 5 / 8, 3 / 16)
 
 
 def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
@@ -51,13 +48,10 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     margin = 1 if bilinear else 0  # how many pixels the blur needs around the result; p = 1 + margin below
     a = mirror(a, 1 + margin, about_edge=True)  # (N, C_in, H + 2p, W + 2p)
     centre, beside, above, corners = _Taps.apply(weight, a.dtype)  # type: ignore[no-untyped-call]
-    row = _interleave(
-        F.conv2d(a, centre), F.conv2d(a, beside), 3, margin
-    )  # (N, C_out, H + 2p, 2W + 2 margin)
-    rows = _interleave(
-        F.conv2d(a, above), F.conv2d(a, corners), 3, margin
-    )  # (N, C_out, H + 2p - 1, 2W + 2 margin)
-    doubled = _interleave(row, rows, 2, margin)  # (N, C_out, 2H + 2 margin, 2W + 2 margin)
+    # Along rows first, (N, C_out, H + 2p or one less, 2W + 2 margin), then along columns.
+    middle = _interleave(F.conv2d(a, centre), F.conv2d(a, beside), 3, margin)
+    outer = _interleave(F.conv2d(a, above), F.conv2d(a, corners), 3, margin)
+    doubled = _interleave(middle, outer, 2, margin)  # (N, C_out, 2H + 2 margin, 2W + 2 margin)
     return filter_channels(doubled, BLUR) if bilinear else doubled
 
 

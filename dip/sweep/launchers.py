@@ -11,19 +11,17 @@ import sys
 import time
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dip import runs
 from dip import config as options
+from dip import runs
 from dip.config import Config
 from dip.errors import OptionError
 from dip.report.commands import command, text
@@ -38,6 +36,12 @@ from dip.sweep.workers import Workers
 # second package at the top level, and would be found only once installed. So this module is known under a second name,
 # which `register` gives it, and works from a plain checkout too.
 MODULE = "hydra_plugins.dip"
+
+
+def check(name: str, value: Any, fine: bool, legal: str, example: str) -> None:
+    """Raises `OptionError` for option `hydra.launcher.<name>` unless its value is `fine`."""
+    if not fine:
+        raise OptionError(f"hydra.launcher.{name}", value, legal, f"hydra.launcher.{name}={example}")
 
 
 class SweepLauncher(Launcher):
@@ -123,26 +127,29 @@ def _read(composed: DictConfig) -> Config:
     return options.read(composed)
 
 
-@dataclass
-class ProcessesOptions:
-    """Options of the launchers `local` and `gpus`."""
-
-    _target_: str = f"{MODULE}.ProcessesLauncher"
-    jobs: int | None = None
-    """Jobs at a time. null: as many as there are GPUs, times jobs_per_gpu; without a GPU, one per two cores."""
-    jobs_per_gpu: int = 1
-
-
 class ProcessesLauncher(SweepLauncher):
-    """Jobs as processes of this machine."""
+    """Jobs as processes of this machine: `hydra/launcher=local` and `hydra/launcher=gpus`.
+
+    Args:
+        jobs: at a time; None: as many as there are GPUs, times `jobs_per_gpu`; without a GPU, one per two cores.
+        jobs_per_gpu: at a time on one GPU.
+
+    Raises:
+        OptionError: one of these is not an integer >= 1.
+    """
 
     __module__ = MODULE
 
     def __init__(self, jobs: int | None, jobs_per_gpu: int) -> None:
-        for name, value in (("jobs", jobs), ("jobs_per_gpu", jobs_per_gpu)):
-            if value is not None and value < 1:
-                full = f"hydra.launcher.{name}"
-                raise OptionError(full, value, "an integer >= 1", f"{full}=2")
+        if jobs is not None:
+            check("jobs", jobs, isinstance(jobs, int) and jobs >= 1, "null or an integer >= 1", "2")
+        check(
+            "jobs_per_gpu",
+            jobs_per_gpu,
+            isinstance(jobs_per_gpu, int) and jobs_per_gpu >= 1,
+            "an integer >= 1",
+            "2",
+        )
         self.jobs, self.jobs_per_gpu = jobs, jobs_per_gpu
 
     def workers(self, jobs: Sequence[Job]) -> Processes:
@@ -160,8 +167,57 @@ class ProcessesLauncher(SweepLauncher):
         return Processes(cards, self.jobs_per_gpu, self.jobs, cores, self.command, given)
 
 
+class RayLauncher(SweepLauncher):
+    """Jobs on a Ray cluster: `hydra/launcher=ray`. The options are those of `dip.sweep.on_ray.RayWorkers`.
+
+    Raises:
+        OptionError: one of them has an illegal value.
+    """
+
+    __module__ = MODULE
+
+    def __init__(self, address: str | None, cpus: int, gpus: float | None, retries: int) -> None:
+        check("cpus", cpus, isinstance(cpus, int) and cpus >= 1, "an integer >= 1", "4")
+        fine = gpus is None or (
+            isinstance(gpus, (int, float)) and gpus >= 0 and (gpus <= 1 or gpus == int(gpus))
+        )
+        check("gpus", gpus, fine, "null, 0, a part of 1, or a whole number", "0.5")
+        check("retries", retries, isinstance(retries, int) and retries >= 0, "an integer >= 0", "2")
+        self.address, self.cpus, self.gpus, self.retries = address, cpus, gpus, retries
+
+    def workers(self, jobs: Sequence[Job]) -> Workers:
+        """Ray's."""
+        from dip.sweep.on_ray import RayWorkers
+
+        given = dict(self.config.hydra.job.env_set)
+        return RayWorkers(self.address, self.cpus, self.gpus, self.retries, self.command, given)
+
+
+class SlurmLauncher(SweepLauncher):
+    """Jobs on a Slurm cluster: `hydra/launcher=slurm`. The options are those of `dip.sweep.on_slurm.SlurmWorkers`.
+
+    Raises:
+        OptionError: `cluster` has an illegal value.
+    """
+
+    __module__ = MODULE
+
+    def __init__(self, cluster: str, parameters: Any) -> None:
+        check("cluster", cluster, cluster in ("slurm", "local"), "slurm or local", "local")
+        self.cluster = cluster
+        self.parameters = {name: value for name, value in parameters.items() if value is not None}
+
+    def workers(self, jobs: Sequence[Job]) -> Workers:
+        """Slurm's."""
+        from dip.sweep.on_slurm import SlurmWorkers
+
+        folder = Path(self.config.out).absolute() / ".slurm"
+        given = dict(self.config.hydra.job.env_set)
+        return SlurmWorkers(folder, self.cluster, self.parameters, self.command, given)
+
+
 def register() -> None:
-    """Makes the launchers and their options known to Hydra."""
+    """Makes the launchers known to Hydra."""
     package = MODULE.partition(".")[0]
     try:
         importlib.import_module(package)  # other launchers that are installed live there
@@ -169,9 +225,5 @@ def register() -> None:
         sys.modules[package] = types.ModuleType(package)
         sys.modules[package].__path__ = []
     sys.modules[MODULE] = sys.modules[__name__]
-    store = ConfigStore.instance()
-    for launcher, schema in ((ProcessesLauncher, ProcessesOptions),):
+    for launcher in (ProcessesLauncher, RayLauncher, SlurmLauncher):
         Plugins.instance().register(launcher)
-        store.store(
-            group="schema/launcher", name=launcher.__name__.removesuffix("Launcher").lower(), node=schema
-        )

@@ -17,6 +17,7 @@ from dip.sweep.progress import Progress
 from dip.sweep.workers import Attempt, Workers, claim
 
 TICK = 0.1  # seconds between two looks at the jobs
+PATIENCE = 60.0  # seconds for a checkpoint
 
 
 @dataclass
@@ -87,8 +88,7 @@ class Loop:
                     if self.waiting or self.running:
                         time.sleep(TICK)
         finally:
-            for entry in self.running:  # only after an error of our own
-                entry.attempt.end()
+            self._abandon()
             self.progress.close()
         return [self.outcomes[job] for job in self.jobs]
 
@@ -150,6 +150,20 @@ class Loop:
         if self.stop.at_once:
             for entry in self.running:
                 entry.attempt.kill()
+
+    def _abandon(self) -> None:
+        """Leaves no job behind after an error of our own: ends those that run, by force after `PATIENCE` seconds."""
+        for entry in self.running:
+            entry.attempt.end()
+        end = time.monotonic() + PATIENCE
+        while self.running:
+            for entry in list(self.running):
+                if entry.attempt.poll() is not None:
+                    os.close(entry.console)
+                    self.running.remove(entry)
+                elif time.monotonic() > end:
+                    entry.attempt.kill()
+            time.sleep(TICK)
 
     def _ended(self, outcome: Outcome, quiet: bool = False) -> None:
         self.outcomes[outcome.job] = outcome

@@ -110,12 +110,12 @@ class Processes:
             pass_fds=claim,
             # A group of its own: Ctrl-C reaches the sweep alone, which tells its jobs once.
             process_group=0,
-            preexec_fn=_end_with_parent(),
+            preexec_fn=with_parent(signal.SIGTERM),  # then it saves and ends
         )
 
 
-def _end_with_parent() -> Callable[[], None] | None:
-    """For a new process: has the kernel send it SIGTERM when this one is gone, so that it saves and ends; Linux only.
+def with_parent(number: int) -> Callable[[], None] | None:
+    """For `preexec_fn` of a new process: the kernel sends it signal `number` when this one is gone; Linux only.
 
     Elsewhere a job outlives a sweep that is killed; the next sweep then waits for it.
     """
@@ -128,8 +128,8 @@ def _end_with_parent() -> Callable[[], None] | None:
     )  # PR_SET_PDEATHSIG in <sys/prctl.h>
 
     def prepare() -> None:
-        libc.prctl(set_parent_death_signal, signal.SIGTERM)
+        libc.prctl(set_parent_death_signal, number)
         if os.getppid() != parent:  # gone before the line above
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
 
     return prepare

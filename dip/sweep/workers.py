@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
-import subprocess
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Protocol
 
 from dip import cli
@@ -77,35 +74,9 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
         # A crash inside a library says where.
         "PYTHONFAULTHANDLER": "1",
     }
-    ours = dict(os.environ)
-    if not cli.FULL_ERRORS:  # then this process has set it for itself
-        ours.pop("HYDRA_FULL_ERROR", None)
-    return {**ours, **plain, **given}
+    return {**os.environ, **plain, **full_errors(), **given}
 
 
-def run_here(command: list[str], console: str, folder: str, given: Mapping[str, str]) -> int:
-    """Runs a job on the machine that this is called on, for clusters: returns the exit status.
-
-    Args:
-        command: the program and its arguments.
-        console: path of the log, on a file system that all machines share.
-        folder: the working folder.
-        given: environment variables.
-    """
-    with open(console, "ab") as log:
-        log.write(f"$ {shlex.join(command)}\n".encode())
-        log.flush()
-        process = subprocess.Popen(
-            command,
-            cwd=Path(folder),
-            env=environment(given),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            return process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
+def full_errors() -> dict[str, str]:
+    """HYDRA_FULL_ERROR as the user set it: this process has set it for itself meanwhile."""
+    return {"HYDRA_FULL_ERROR": "1" if cli.FULL_ERRORS else "0"}

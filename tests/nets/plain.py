@@ -86,7 +86,7 @@ def pairs(net: nn.Module, plain: PlainHourglass) -> list[tuple[nn.Parameter, nn.
                 (convolution.weight, up[1].weight),
             ]
         found += [(decoder.joined.weight, up[2].weight), (decoder.joined.bias, up[2].bias)]
-        if decoder.mix is not None:
+        if len(decoder.mix):
             add(*decoder.mix, up, 4)
     assert {id(ours) for ours, _ in found} == {id(parameter) for parameter in net.parameters()}
     return found

@@ -62,6 +62,7 @@ def test_networks_of_the_report_and_the_paper(skips: list[int]) -> None:
         {"activation": "swish"},
         {"channels": [3, 5, 4], "skip_channels": [1, 2, 3]},
         {"checkpoint_activations": True},
+        {"checkpoint_activations": True, "use_1x1": False},
     ],
     ids=str,
 )

@@ -1,7 +1,7 @@
 """Stands in for a run: `stub_job.py FOLDER DEED` leaves what a run leaves, without the seconds that torch takes.
 
 Deeds: finish, raise, exit, die (SIGKILL), no-result, environment, long (until SIGTERM, which it takes as a run does), deaf
-(until SIGKILL). One that succeeds appends its process id to `times`.
+(until SIGKILL), once (until its parent is killed; finishes the second time). One that succeeds appends its process id to `times`.
 """
 
 import json
@@ -47,10 +47,13 @@ elif deed == "environment":
         json.dump(dict(os.environ), file)
     time.sleep(0.3)
     finish()
-elif deed in ("long", "deaf"):
+elif deed == "once" and os.path.exists(os.path.join(folder, "begun")):
+    finish()
+elif deed in ("long", "deaf", "once"):
     signal.signal(signal.SIGTERM, interrupted if deed == "long" else signal.SIG_IGN)
-    with open(os.path.join(folder, "begun"), "w"):
-        pass
+    with open(os.path.join(folder, "begun.new"), "w") as file:
+        print(os.getppid(), file=file)
+    os.rename(file.name, os.path.join(folder, "begun"))
     time.sleep(60)
 else:
     assert deed == "no-result"

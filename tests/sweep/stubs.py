@@ -15,6 +15,7 @@ from dip.sweep.loop import Loop
 from dip.sweep.outcomes import Outcome
 from dip.sweep.processes import Processes
 from dip.sweep.progress import Progress
+from dip.sweep.workers import Workers
 
 STUB = str(Path(__file__).with_name("stub_job.py"))
 
@@ -31,13 +32,17 @@ def doing(deeds: dict[Job, str]) -> Callable[[Job], list[str]]:
 
 
 def local(
-    deeds: dict[Job, str], devices: Sequence[str] = ("cpu",), share: int = 1, most: int | None = None, threads: int = 8
+    deeds: dict[Job, str],
+    devices: Sequence[str] = ("cpu",),
+    share: int = 1,
+    most: int | None = None,
+    threads: int = 8,
 ) -> Processes:
     """Workers on `devices`."""
     return Processes(devices, share, most, threads, doing(deeds))
 
 
-def sweep(of: Sequence[Job], workers: Processes) -> tuple[list[Outcome], str]:
+def sweep(of: Sequence[Job], workers: Workers) -> tuple[list[Outcome], str]:
     """Runs a sweep; its outcomes and what it said."""
     said = io.StringIO()
     outcomes = Loop(of, workers, Progress(of, said)).run()

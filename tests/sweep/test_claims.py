@@ -24,7 +24,10 @@ def other():
 
     def take(device: str, share: int) -> tuple[bool, subprocess.Popen]:
         process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, device, str(share)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", HOLD, device, str(share)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         processes.append(process)
         return process.stdout.readline() == "True\n", process

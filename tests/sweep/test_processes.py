@@ -101,9 +101,11 @@ def test_a_gpu_is_free_only_when_the_job_is_gone_though_its_sweep_was_killed(tmp
     os.close(taken[0][0])
 
 
-def test_a_job_finds_no_bars_and_no_setting_of_the_sweeps_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_job_finds_no_bars_and_no_setting_of_the_sweeps_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as the entry point does, for itself
     one = jobs(tmp_path, 1)
     sweep(one, local({one[0]: "environment"}))
     assert environment(one[0])["TQDM_DISABLE"] == "1"
-    assert "HYDRA_FULL_ERROR" not in environment(one[0])
+    assert environment(one[0])["HYDRA_FULL_ERROR"] == "0"

@@ -17,7 +17,11 @@ def photo() -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("target", "share"),
-    [(Inpaint(missing=0.5), (0.5, 0.5)), (Inpaint(draw="hole", hole=0.2), (0.2, 0.2)), (Inpaint(), (0.03, 0.2))],
+    [
+        (Inpaint(missing=0.5), (0.5, 0.5)),
+        (Inpaint(draw="hole", hole=0.2), (0.2, 0.2)),
+        (Inpaint(), (0.03, 0.2)),
+    ],
 )
 def test_observation_is_the_image_with_holes_of_zero(target, share, photo):
     seen = target.observe(photo, seed=1)
@@ -103,7 +107,15 @@ def test_a_mask_of_another_size_is_refused(photo):
 
 @pytest.mark.parametrize(
     "options",
-    [{"missing": 0}, {"missing": 1}, {"draw": "circle"}, {"hole": 1}, {"mask": ""}, {"keep": 1}, {"missing": 0.5, "mask": "m"}],
+    [
+        {"missing": 0},
+        {"missing": 1},
+        {"draw": "circle"},
+        {"hole": 1},
+        {"mask": ""},
+        {"keep": 1},
+        {"missing": 0.5, "mask": "m"},
+    ],
 )
 def test_an_illegal_option_is_named(options):
     with pytest.raises(OptionError, match=f"^target.{next(iter(options))}=.*for example target."):

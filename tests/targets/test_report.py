@@ -114,7 +114,14 @@ def test_shuffling_leaves_no_correlation_between_neighbours(photo):
     assert np.corrcoef(natural[:, 1:].ravel(), natural[:, :-1].ravel())[0, 1] > 0.8
 
 
-RANDOM = [Noisy(), Noisy(kind="poisson"), Noisy(kind="speckle"), Noisy(kind="salt_and_pepper"), Noise(), Shuffled()]
+RANDOM = [
+    Noisy(),
+    Noisy(kind="poisson"),
+    Noisy(kind="speckle"),
+    Noisy(kind="salt_and_pepper"),
+    Noise(),
+    Shuffled(),
+]
 
 
 @pytest.mark.parametrize("target", RANDOM, ids=lambda target: f"{target.name}-{getattr(target, 'kind', '')}")
@@ -141,7 +148,15 @@ def test_the_global_generator_stands_where_it_stood(photo):
 
 
 @pytest.mark.parametrize(
-    "options", [{"sigma": -1}, {"kind": "pink"}, {"peak": 0}, {"amount": 1.5}, {"sigma": float("nan")}, {"sigma": "0.1"}]
+    "options",
+    [
+        {"sigma": -1},
+        {"kind": "pink"},
+        {"peak": 0},
+        {"amount": 1.5},
+        {"sigma": float("nan")},
+        {"sigma": "0.1"},
+    ],
 )
 def test_an_illegal_option_is_named(options):
     with pytest.raises(OptionError, match=f"^target.{next(iter(options))}=.*for example target."):

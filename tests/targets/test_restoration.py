@@ -102,7 +102,9 @@ def test_jpeg_refuses_other_channels():
 
 def test_gaussian_blur_is_scipys(photo):
     seen = Deblur(sigma=1.5, simulate=True).observe(photo, 0)
-    expected = scipy.ndimage.gaussian_filter(photo[0].numpy().astype(float), (0, 1.5, 1.5), mode="nearest", truncate=4)
+    expected = scipy.ndimage.gaussian_filter(
+        photo[0].numpy().astype(float), (0, 1.5, 1.5), mode="nearest", truncate=4
+    )
     assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
     assert torch.equal(seen.reference, photo)
 
@@ -121,7 +123,9 @@ def test_a_drawn_kernel_is_convolved(photo):
     assert not target.resized
     seen = target.observe(photo, 0, {"kernel": drawn})
     kernel = drawn[0, 0].numpy() / 1.5
-    expected = [scipy.ndimage.convolve(plane.astype(float), kernel, mode="nearest") for plane in photo[0].numpy()]
+    expected = [
+        scipy.ndimage.convolve(plane.astype(float), kernel, mode="nearest") for plane in photo[0].numpy()
+    ]
     assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
 
 

@@ -1,0 +1,39 @@
+"""Pixels as their own network: gradient descent on them is what a textbook says it is."""
+
+import pytest
+import torch
+
+from dip.nets.pixels import PixelsModule
+
+
+def test_the_input_does_not_matter():
+    net = PixelsModule(3, (4, 5))
+    assert torch.equal(net(torch.rand(1, 7, 4, 5)), net(torch.zeros(1, 2, 4, 5)))
+    with pytest.raises(AssertionError):
+        net(torch.zeros(1, 2, 5, 5))
+
+
+def test_starts_as_faint_uniform_noise():
+    values = PixelsModule(3, (64, 64))(torch.zeros(1, 1, 64, 64))
+    assert 0 <= values.min() <= values.max() <= 0.1
+    assert values.var().item() == pytest.approx(0.01 / 12, rel=0.05)
+
+
+def test_each_pixel_goes_its_own_way():
+    net, y = PixelsModule(1, (4, 4)), torch.rand(1, 1, 4, 4)
+    start = net(y).detach()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(10):
+        optimizer.zero_grad()
+        (0.5 * (net(y) - y).square().sum()).backward()
+        optimizer.step()
+    assert torch.allclose(net(y), y + 0.9**10 * (start - y), atol=1e-6)
+
+
+def test_what_was_given_out_stays():
+    net = PixelsModule(1, (2, 2))
+    before = net(torch.zeros(1, 1, 2, 2)).detach()
+    kept = before.clone()
+    with torch.no_grad():
+        net.pixels.add_(1)
+    assert torch.equal(before, kept)

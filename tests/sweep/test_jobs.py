@@ -1,0 +1,72 @@
+"""A sweep is checked whole before its first job, and no run is done twice in it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from dip.config import Config
+from dip.errors import DipError
+from dip.sweep.jobs import Job, plan
+
+
+def read(overrides):
+    """Overrides such as `seed=3` become options; the words that start the job are the same."""
+    values = {}
+    for word in overrides:
+        key, _, value = word.partition("=")
+        values[key] = int(value) if value.lstrip("-").isdigit() else value
+    return Config(**values), overrides
+
+
+def test_one_job_per_list_of_overrides(tmp_path: Path):
+    batch = [[f"seed={seed}", f"out={tmp_path}"] for seed in range(3)]
+    jobs = plan(batch, read)
+    assert [job.config.seed for job in jobs] == [0, 1, 2]
+    assert [list(job.overrides) for job in jobs] == batch
+    assert len({job.folder for job in jobs}) == 3
+    assert {job.folder.parent for job in jobs} == {tmp_path}
+
+
+def test_a_bad_job_is_named_in_one_line():
+    with pytest.raises(DipError) as caught:
+        plan([["seed=0"], ["seed=1", "steps=0"], ["steps=-1"]], read)
+    assert str(caught.value) == (
+        "job 2 of 3 (seed=1 steps=0): steps=0: must be an integer >= 1, for example steps=3000; no job was started"
+    )
+
+
+@pytest.mark.parametrize("option", ["image", "reference"])
+def test_a_missing_picture_is_found_before_the_first_job(tmp_path: Path, option: str):
+    with pytest.raises(
+        DipError, match=rf"job 2 of 2 .*: {option}=.*/none.png: there is no such file"
+    ) as caught:
+        plan([["seed=0"], [f"{option}={tmp_path}/none.png"]], read)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_jobs_of_one_run_are_run_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(logging.getLogger("dip"), "propagate", True)
+    with caplog.at_level(logging.INFO, "dip"):
+        jobs = plan([["seed=0"], ["seed=1"], ["seed=0", "device=cpu"]], read)
+    assert [job.config.seed for job in jobs] == [0, 1]
+    assert caplog.messages == ["job 3 (seed=0 device=cpu) is the same run as (seed=0): run once"]
+
+
+@pytest.mark.parametrize(
+    ("content", "step"),
+    [
+        (None, 0),
+        ("", 0),
+        ("step,loss\n", 0),
+        ("step,loss\n50,0.1\n", 50),
+        ("step,loss\n50,0.1\n100,0.", 50),  # the last line is still being written
+        ("step,loss\n" + "".join(f"{n},{'0' * 60}\n" for n in range(1, 1001)), 1000),
+    ],
+)
+def test_the_last_recorded_step(tmp_path: Path, content: str | None, step: int):
+    if content is not None:
+        (tmp_path / "metrics.csv").write_text(content)
+    assert Job(Config(), (), tmp_path).recorded_step() == step

@@ -1,0 +1,179 @@
+"""Sweeps as a user starts them: `python train.py -m ...`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from dip import runs
+from dip.errors import OptionError
+from dip.sweep import devices
+from dip.sweep.devices import CPU
+from dip.sweep.launchers import ProcessesLauncher
+from tests.conftest import ROOT, TINY, Fit, environment
+from tests.sweep.stubs import jobs, until
+
+Multirun = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def command(tmp_path: Path, *arguments: str) -> list[str]:
+    return [sys.executable, str(ROOT / "train.py"), "-m", *TINY, f"out={tmp_path / 'outputs'}", *arguments]
+
+
+@pytest.fixture
+def multirun(tmp_path: Path) -> Multirun:
+    """`multirun("seed=0,1")` runs a sweep of a tiny problem, with its runs in `tmp_path / "outputs"`."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(tmp_path, *arguments),
+            capture_output=True, text=True, timeout=200, env=environment(), cwd=tmp_path, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def folders(tmp_path: Path) -> list[Path]:
+    return sorted(path for path in (tmp_path / "outputs").glob("*-*-*") if path.is_dir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["skips=[2],[9]"], "error: job 2 of 2 (size=32 "),
+        (["steps=10,0"], ": steps=0: must be an integer >= 1, for example steps=3000; no job was started"),
+        (["seed=0,1", "image=none.png"], "image=none.png: there is no such file"),
+        (["target=noisy,nosy"], "error: target=nosy: must be one of "),
+        (["steps=10,many"], "error: steps=many: must be an integer"),
+        (
+            ["seed=0,1", "hydra.launcher.jobs=0"],
+            "error: hydra.launcher.jobs=0: must be null or an integer >= 1",
+        ),
+        (
+            ["seed=0,1", "hydra.launcher.jobs_per_gpu=a"],
+            "error: hydra.launcher.jobs_per_gpu=a: must be an integer >= 1",
+        ),
+        (
+            ["seed=0,1", "hydra.sweeper.max_batch_size=1"],
+            "error: hydra.sweeper.max_batch_size=1: must be null",
+        ),
+    ],
+)
+def test_one_bad_job_and_none_is_started(
+    multirun: Multirun, tmp_path: Path, arguments: list[str], message: str
+):
+    done = multirun(*arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert folders(tmp_path) == []
+
+
+def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
+    done = multirun("seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=10")
+    assert done.returncode == 1
+    good, bad = sorted(runs.read(tmp_path / "outputs"), key=lambda row: row["config.lr"])
+    assert (good["status"], bad["status"]) == ("finished", "failed")
+    assert "is the same run as" in done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["status", "PSNR", "dB", "seconds", "run"]
+    assert lines[1].startswith("finished ")
+    assert lines[1].endswith(Path(good["folder"]).name)
+    assert lines[2].startswith("failed ")
+    assert lines[3].strip() == bad["error"]
+    assert lines[4].strip() == f"log: {bad['folder']}/console.log"
+    assert lines[5].startswith("2 jobs in ")
+    assert lines[5].endswith(": 1 finished, 1 failed")
+    assert lines[6] == f"report: {tmp_path / 'outputs' / 'report.html'}"
+    log = Path(bad["folder"], "console.log").read_text()
+    assert "not finite" in log
+    assert "\r" not in log
+
+
+def test_a_killed_sweep_goes_on_where_it_was(multirun: Multirun, fit: Fit, tmp_path: Path):
+    first, _ = fit("seed=0", "steps=300", "record_every=10")
+    process = subprocess.Popen(
+        command(tmp_path, "seed=0,1", "steps=300", "record_every=10"),
+        env=environment(), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+
+    def begun() -> bool:
+        return any(
+            path.read_text().count("\n") > 5 for path in tmp_path.glob("outputs/*-seed1-*/metrics.csv")
+        )
+
+    until(begun, 100)
+    process.kill()
+    process.communicate()
+    before = (first / "result.json").stat()
+    again = multirun("seed=0,1", "steps=300", "record_every=10")
+    assert again.returncode == 0, again.stderr
+    assert (first / "result.json").stat().st_mtime_ns == before.st_mtime_ns
+    assert again.stdout.splitlines()[1].startswith("finished, before ")
+    run = next(tmp_path.glob("outputs/*-seed1-*"))
+    assert "continuing from" in (run / "console.log").read_text()
+    straight, _ = fit("seed=1", "steps=300", "record_every=10", f"out={tmp_path / 'straight'}")
+    assert straight.name == run.name
+    np.testing.assert_array_equal(np.load(straight / "losses.npy"), np.load(run / "losses.npy"))
+    assert (straight / "images/restored.png").read_bytes() == (run / "images/restored.png").read_bytes()
+
+
+def launcher(jobs: int | None = None, jobs_per_gpu: int = 1) -> ProcessesLauncher:
+    made = ProcessesLauncher(jobs, jobs_per_gpu)
+    made.config, made.program = OmegaConf.create({"hydra": {"job": {"env_set": {}}}}), "train.py"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("cards", "cores", "at_once", "jobs_per_gpu", "expected"),
+    [
+        (["a", "b"], 8, None, 1, (["a", "b"], 1, 2, "4")),
+        (["a", "b"], 8, None, 2, (["a", "b"], 2, 4, "2")),
+        (["a", "b"], 8, 1, 1, (["a", "b"], 1, 1, None)),  # the default launcher: one job, the first free GPU
+        (["a", "b"], 8, 9, 1, (["a", "b"], 1, 2, "4")),
+        ([], 8, None, 1, ([CPU], 4, 4, "2")),
+        ([], 8, 3, 1, ([CPU], 3, 3, "2")),
+        ([], 2, 4, 1, ([CPU], 4, 4, "1")),
+        ([], 2, 1, 1, ([CPU], 1, 1, None)),
+        ([], 1, None, 1, ([CPU], 1, 1, None)),
+    ],
+)
+def test_where_jobs_run(monkeypatch, tmp_path, cards, cores, at_once, jobs_per_gpu, expected):
+    monkeypatch.setattr(devices, "gpus", lambda: cards)
+    monkeypatch.setattr(devices, "cores", lambda: cores)
+    workers = launcher(at_once, jobs_per_gpu).workers(jobs(tmp_path, 3))
+    assert (workers.devices, workers.share, workers.most, workers.given.get("OMP_NUM_THREADS")) == expected
+
+
+def test_jobs_for_the_cpu_claim_no_gpu(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "gpus", lambda: ["a"])
+    some = jobs(tmp_path, 2)
+    for job in some:
+        job.config.device = "cpu"
+    assert launcher(1).workers(some).devices == [CPU]
+
+
+def test_a_sweep_chooses_the_gpu_itself(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "gpus", lambda: ["a"])
+    some = jobs(tmp_path, 2)
+    some[1].config.device = "cuda:1"
+    with pytest.raises(OptionError, match="device=cuda:1: must be auto in a sweep"):
+        launcher().workers(some)
+
+
+def test_a_job_is_started_by_the_program_itself(tmp_path):
+    one = jobs(tmp_path, 1)[0]
+    assert launcher().command(one) == [sys.executable, "train.py", "seed=0"]
+
+
+def test_nothing_of_a_sweep_imports_torch():
+    code = "import sys, train; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ}, check=False)
+    assert done.returncode == 0

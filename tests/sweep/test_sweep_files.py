@@ -1,0 +1,113 @@
+"""Every file in `sweeps/` composes, each of its jobs is legal, and can be repeated without the sweep."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dip.sweep import launchers
+from dip.sweep.outcomes import Outcome
+from tests.conftest import ROOT, composed
+
+FILES = sorted((ROOT / "sweeps").glob("*.yaml"))
+JOBS = {
+    "figure1": 4, "figure2": 1, "figure3": 4, "skips": 27, "precision": 4, "widths": 10, "depth": 10, "seeds": 5,
+    "upsampling": 4 * 2, "perturbation": 8,
+}  # fmt: skip
+
+
+@pytest.fixture
+def jobs_of(monkeypatch: pytest.MonkeyPatch):
+    """`jobs_of(*arguments)`: the jobs that `python train.py *arguments` would run."""
+
+    def collect(*arguments: str) -> list[Any]:
+        found: list[Any] = []
+
+        class Pretend(launchers.Loop):
+            def run(self) -> list[Outcome]:
+                found.extend(self.jobs)
+                return [Outcome(job, "finished") for job in self.jobs]
+
+        monkeypatch.setattr(launchers, "Loop", Pretend)
+        monkeypatch.setattr(launchers.ending, "write_reports", lambda outcomes: [])
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+        return found
+
+    return collect
+
+
+def test_there_is_a_file_for_each_question():
+    assert {path.stem for path in FILES} == JOBS.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_says_its_question_command_cost_and_expectation(path: Path):
+    head = [line for line in path.read_text().splitlines() if line.startswith("# ")]
+    assert head[0].endswith("?")
+    assert head[1] == f"# python train.py -cd sweeps -cn {path.stem}"
+    assert head[2].startswith(f"# Cost: {JOBS[path.stem]} run")
+    assert any(line.startswith("# Expect: ") for line in head)
+    assert yaml.safe_load(path.read_text())["out"] == f"outputs/{path.stem}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_job_is_its_own_overrides(path: Path, jobs_of, tmp_path: Path):
+    jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", path.stem, "size=64", f"out={tmp_path}")
+    assert len(jobs) == JOBS[path.stem]
+    assert len({job.folder for job in jobs}) == len(jobs)
+    for job in (jobs[0], jobs[-1]):
+        assert composed(*job.overrides) == job.config
+        assert job.config.size == 64
+    assert (tmp_path / "sweep.yaml").read_text() == path.read_text()
+
+
+def test_what_is_typed_wins_over_the_file(jobs_of, tmp_path: Path):
+    arguments = ("steps=30", "seed=0,1", "target=noisy", "net.depth=3", "skips=[2]", f"out={tmp_path}")
+    jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", "figure3", *arguments)
+    assert [(job.config.seed, job.config.steps, job.config.skips) for job in jobs] == [
+        (0, 30, [2]),
+        (1, 30, [2]),
+    ]
+
+
+def test_what_a_file_says_outside_its_params_reaches_the_jobs(jobs_of, tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text(
+        f"defaults: [config, override target: shuffled, _self_]\nout: {tmp_path / 'my runs'}\nsteps: 77\n"
+        "hydra: {mode: MULTIRUN, sweeper: {params: {seed: '0,1'}}}\n"
+    )
+    jobs = jobs_of("-cd", str(tmp_path), "-cn", "mine")
+    assert [job.config.seed for job in jobs] == [0, 1]
+    for job in jobs:
+        assert (job.config.steps, job.config.target.name, job.folder.parent) == (
+            77,
+            "shuffled",
+            tmp_path / "my runs",
+        )
+        assert composed(*job.overrides) == job.config
+
+
+def test_the_folder_of_a_sweep_file_reaches_the_jobs(jobs_of, tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text(
+        f"defaults: [config, _self_]\nout: {tmp_path}/a=b, (c)\nhydra: {{mode: MULTIRUN, sweeper: {{params: {{seed: '0,1'}}}}}}\n"
+    )
+    jobs = jobs_of("-cd", str(tmp_path), "-cn", "mine")
+    assert jobs[1].overrides[0] == "seed=1"
+    assert composed(*jobs[1].overrides).out == f"{tmp_path}/a=b, (c)"
+
+
+def test_multirun_without_a_file(jobs_of, tmp_path: Path):
+    jobs = jobs_of("-m", "target=clean,noisy", "skips=[],[3,4]", f"out={tmp_path}")
+    assert [(job.config.target.name, job.config.skips) for job in jobs] == [
+        ("clean", []),
+        ("clean", [3, 4]),
+        ("noisy", []),
+        ("noisy", [3, 4]),
+    ]
+    assert jobs[0].overrides == ("target=clean", "skips=[]", f"out={tmp_path}")
+    assert not (tmp_path / "sweep.yaml").exists()
