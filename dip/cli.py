@@ -92,7 +92,9 @@ def _explain_hydra(text: str) -> str:
             names = sorted(GROUPS[group])
             example = (difflib.get_close_matches(choice, names, 1) or names)[0]
             return f"{group}={choice}: must be one of {', '.join(names)}, for example {group}={example}"
-    if found := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text):
+    if found := re.search(r"Could not override '([^']+)'", text) or re.search(
+        r"Key '([^']+)' is not in struct", text
+    ):
         key = found.group(1)
         close = difflib.get_close_matches(key, _names(), 1)
         hint = f"; did you mean {close[0]}?" if close else ""
@@ -106,7 +108,9 @@ def _explain_hydra(text: str) -> str:
 
 def _classes() -> list[tuple[str, type[Any]]]:
     """(prefix, dataclass) of everything that has options."""
-    nested = [(f"{group}.", cls) for group, classes in GROUPS.items() for cls in dict.fromkeys(classes.values())]
+    nested = [
+        (f"{group}.", cls) for group, classes in GROUPS.items() for cls in dict.fromkeys(classes.values())
+    ]
     return [("", Config), ("z.", Z), *nested]
 
 
@@ -124,9 +128,15 @@ def _field(key: str) -> dataclasses.Field[Any] | None:
 
 def help_text() -> str:
     """The text of `python train.py --help`: each option with its meaning, unit, legal values and default."""
-    parts = ["Deep Image Prior: fits one network to one image, and restores it by stopping in time.", "", EXAMPLES]
+    parts = [
+        "Deep Image Prior: fits one network to one image, and restores it by stopping in time.",
+        "",
+        EXAMPLES,
+    ]
     parts.append("Options (name=value)")
-    parts += [line for field in dataclasses.fields(Config) if field.metadata for line in _option_lines("", field)]
+    parts += [
+        line for field in dataclasses.fields(Config) if field.metadata for line in _option_lines("", field)
+    ]
     parts += [line for field in dataclasses.fields(Z) for line in _option_lines("z.", field)]
     for group, classes in GROUPS.items():
         parts += ["", f"{group}=..."]
@@ -137,7 +147,9 @@ def help_text() -> str:
             if group != "precision" or name == "fp64":  # its options are the same for every format
                 parts += [line for field in fields for line in _option_lines(f"{group}.", field, "    ")]
     parts += ["", "experiment=...", "  files in conf/experiment/: a name for several options at once", ""]
-    parts.append("Also: --cfg job prints the options as composed, -m runs every combination, --hydra-help says more.")
+    parts.append(
+        "Also: --cfg job prints the options as composed, -m runs every combination, --hydra-help says more."
+    )
     return "\n".join(parts)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from dip import config
+from dip import config, sweep
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,5 +58,6 @@ def fit(tmp_path: Path) -> Fit:
 def composed(*overrides: str, name: str = "config", folder: Path = ROOT / "conf") -> config.Config:
     """The options that `train.py` would run with."""
     config.register()
+    sweep.register()
     with initialize_config_dir(str(folder), version_base="1.3"):
         return config.read(compose(name, list(overrides)))

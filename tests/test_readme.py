@@ -16,8 +16,12 @@ from tests.conftest import ROOT, Fit, composed, environment
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-LINES = [line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
-RUNS = [line for line in LINES if line.startswith("python train.py") and " -m " not in line and "-cn" not in line]
+LINES = [
+    line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()
+]
+RUNS = [
+    line for line in LINES if line.startswith("python train.py") and " -m " not in line and "-cn" not in line
+]
 SWEEPS = [line for line in LINES if " -m " in line or "-cn" in line]
 MAKE = [line.split()[1] for line in LINES if line.startswith("make ")]
 SMALL = ("size=32", "steps=2", "net.depth=3", "net.channels=8", "skips=[2]", "device=cpu", "logger=csv")
@@ -44,7 +48,12 @@ def test_there_are_commands_of_every_kind():
 def test_run(fit: Fit, line: str):
     given = shlex.split(line)[2:]
     if "--help" in given:
-        done = subprocess.run([sys.executable, str(ROOT / "train.py"), *given], capture_output=True, env=environment(), check=False)
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "train.py"), *given],
+            capture_output=True,
+            env=environment(),
+            check=False,
+        )
         assert done.returncode == 0
         return
     options = [option for option in given if not option.startswith(("size=", "skips=", "net.", "steps="))]

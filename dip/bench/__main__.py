@@ -61,18 +61,30 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Measures, prints, writes."""
-    parser = argparse.ArgumentParser(prog="python -m dip.bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256], help="sides of the image (default 256)")
+    parser = argparse.ArgumentParser(
+        prog="python -m dip.bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[256], help="sides of the image (default 256)"
+    )
     parser.add_argument("--channels", type=int, default=128, help="feature maps of every level (default 128)")
-    parser.add_argument("--skips", type=int, nargs="*", default=[1, 2, 3, 4, 5], help="levels with skips (default all five)")
+    parser.add_argument(
+        "--skips", type=int, nargs="*", default=[1, 2, 3, 4, 5], help="levels with skips (default all five)"
+    )
     parser.add_argument("--steps", type=int, default=8, help="timed steps per measurement (default 8)")
     parser.add_argument("--repeats", type=int, default=3, help="measurements per row, in turn (default 3)")
     parser.add_argument("--rows", nargs="+", help="only these, such as 'plain fp32' 'ours bf16'")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--compile", action="store_true", help="compile our network")
-    parser.add_argument("--checkpoint", action="store_true", help="our network with net.checkpoint_activations=true")
-    parser.add_argument("--overhead", action="store_true", help="a run against a bare loop, at --sizes and on a tiny network")
-    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (default bench.json)")
+    parser.add_argument(
+        "--checkpoint", action="store_true", help="our network with net.checkpoint_activations=true"
+    )
+    parser.add_argument(
+        "--overhead", action="store_true", help="a run against a bare loop, at --sizes and on a tiny network"
+    )
+    parser.add_argument(
+        "--json", type=Path, default=Path("bench.json"), help="where the figures go (default bench.json)"
+    )
     options = parser.parse_args()
 
     import torch
@@ -87,13 +99,23 @@ def main() -> None:
         "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [], "overhead": [],
     }  # fmt: skip
     print(f"{result['machine']}, torch {torch.__version__}")
-    common = {"skips": tuple(options.skips), "device": str(device), "compile": options.compile, "checkpoint": options.checkpoint}
+    common = {
+        "skips": tuple(options.skips),
+        "device": str(device),
+        "compile": options.compile,
+        "checkpoint": options.checkpoint,
+    }
     for size in [] if options.overhead else options.sizes:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         problem = {"size": size, "channels": options.channels, **common}
         for repeat in range(options.repeats):
             for name in names:
-                print(f"\r{size}: {name}, {repeat + 1} of {options.repeats}    ", end="", file=sys.stderr, flush=True)
+                print(
+                    f"\r{size}: {name}, {repeat + 1} of {options.repeats}    ",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 row, precision = name.split()
                 found[name].append(in_a_process(measure, row, precision, problem, options.steps, 2))
         print("\r" + " " * 60, end="\r", file=sys.stderr)
@@ -102,7 +124,10 @@ def main() -> None:
         result["rows"] += rows
     if options.overhead:
         tiny = {"size": 32, "channels": 8, "depth": 3, **common, "skips": (2,)}
-        for problem in [tiny, *({"size": size, "channels": options.channels, **common} for size in options.sizes)]:
+        for problem in [
+            tiny,
+            *({"size": size, "channels": options.channels, **common} for size in options.sizes),
+        ]:
             precision = hardware.pick_precision("auto", device).name
             steps = 50 if problem["size"] > 64 else 500
             found_overhead = in_a_process(overhead, problem, precision, steps, options.repeats)

@@ -41,4 +41,8 @@ def overhead(options: dict[str, Any], precision: str, steps: int, repeats: int) 
         bare.append(variants.timed(step, steps, problem.device))
         whole.append(variants.whole_run(problem, precision, 50 + steps))
     ratios = [w / b for w, b in zip(whole, bare, strict=True)]
-    return {"bare": statistics.median(bare), "run": statistics.median(whole), "ratio": statistics.median(ratios)}
+    return {
+        "bare": statistics.median(bare),
+        "run": statistics.median(whole),
+        "ratio": statistics.median(ratios),
+    }

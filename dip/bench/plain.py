@@ -10,7 +10,9 @@ from torch.nn import functional
 
 
 def _conv(fan_in: int, fan_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(fan_in, fan_out, kernel, stride, kernel // 2, padding_mode="reflect" if kernel > 1 else "zeros")
+    return nn.Conv2d(
+        fan_in, fan_out, kernel, stride, kernel // 2, padding_mode="reflect" if kernel > 1 else "zeros"
+    )
 
 
 def _stage(*layers: nn.Module, channels: int) -> nn.Sequential:
@@ -23,7 +25,8 @@ class PlainLevel(nn.Module):
     def __init__(self, fan_in: int, channels: int, skip_channels: int, inner: nn.Module | None) -> None:
         super().__init__()
         self.down = nn.Sequential(
-            _stage(_conv(fan_in, channels, stride=2), channels=channels), _stage(_conv(channels, channels), channels=channels)
+            _stage(_conv(fan_in, channels, stride=2), channels=channels),
+            _stage(_conv(channels, channels), channels=channels),
         )
         self.skip = _stage(_conv(fan_in, skip_channels, 1), channels=skip_channels) if skip_channels else None
         self.inner = inner
@@ -38,7 +41,9 @@ class PlainLevel(nn.Module):
         below = self.down(x)  # (1, C, H / 2, W / 2)
         if self.inner is not None:
             below = self.inner(below)
-        above = functional.interpolate(below, scale_factor=2, mode="bilinear", align_corners=False)  # (1, C, H, W)
+        above = functional.interpolate(
+            below, scale_factor=2, mode="bilinear", align_corners=False
+        )  # (1, C, H, W)
         if self.skip is not None:
             above = torch.cat([self.skip(x), above], dim=1)  # (1, S + C, H, W)
         return self.up(above)

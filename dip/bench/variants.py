@@ -76,7 +76,9 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
     def step() -> None:
         nonlocal count
         count += 1
-        with torch.autocast(z.device.type, AUTOCAST.get(precision, torch.bfloat16), enabled=precision in AUTOCAST):
+        with torch.autocast(
+            z.device.type, AUTOCAST.get(precision, torch.bfloat16), enabled=precision in AUTOCAST
+        ):
             image = net(perturb(z, count)).to(dtype)
             loss = functional.mse_loss(image, y)
         optimizer.zero_grad()
@@ -97,10 +99,14 @@ def floor(problem: Problem, precision: str) -> Callable[[], None]:
         assert isinstance(module, nn.Conv2d)
         x, pad = inputs[0], module.kernel_size[0] - 1
         shape = (1, x.shape[1], x.shape[2] + pad, x.shape[3] + pad)
-        made = [torch.randn(s, device=x.device, dtype=dtype) for s in (shape, module.weight.shape, output.shape)]
+        made = [
+            torch.randn(s, device=x.device, dtype=dtype) for s in (shape, module.weight.shape, output.shape)
+        ]
         x, weight, gradient = (t.to(memory_format=torch.channels_last) for t in made)
         # The input of the first level is z, which needs no gradient.
-        calls.append((x.requires_grad_(x.shape[1] != 32), weight.requires_grad_(), module.stride[0], gradient))
+        calls.append(
+            (x.requires_grad_(x.shape[1] != 32), weight.requires_grad_(), module.stride[0], gradient)
+        )
 
     net = plain_network(32, problem.channels, problem.depth, problem.skips).to(problem.device)
     for module in net.modules():

@@ -129,10 +129,9 @@ class Hourglass(Net):
     def build(self, in_channels: int, out_channels: int, skips: Sequence[int]) -> nn.Module:
         """See `Net.build`.
 
-        With its default options, 32 input channels and all five skips it has 2,214,591 parameters. The paper's
-        network has 2,217,831: constants that the next normalisation takes away again count there, 2,580 biases of
-        convolutions and 660 of the normalisations of concatenations.
-        """
+        With its default options, 32 input channels and all five skips it has 2,214,591 parameters. The
+        paper's network has 2,217,831: constants that the next normalisation takes away again count there,
+        2,580 biases of convolutions and 660 of the normalisations of concatenations."""
         from dip.nets.hourglass import HourglassModule
 
         self.check_skips(skips)
@@ -142,7 +141,8 @@ class Hourglass(Net):
         """Multiples of 2**depth, and enough pixels at each level for its convolutions to reflect them."""
         step = 2**self.depth
         # A reflection by p pixels needs p + 1 of them. Kernels up and in skips work one level finer than the
-        # coarsest at least, kernels down at the coarsest itself. Two pixels are the least a normalisation can use.
+        # coarsest at least, kernels down at the coarsest itself. Two pixels are the least a normalisation can
+        # use.
         down, finer = self.kernel_down // 2 + 1, (max(self.kernel_up, self.kernel_skip) // 2 + 2) // 2
         coarsest = max(2, down, finer)
         return step * max(coarsest, -(-height // step)), step * max(coarsest, -(-width // step))

@@ -41,11 +41,11 @@ class PlainJoin(nn.Module):
 class FoldedJoin(nn.Module):
     """The join of a 3 x 3 kernel and reflection padding, without making any of the tensors between.
 
-    The normalisation is folded into the weights of the convolution: of it remains one scale per channel, gamma
-    / sqrt(variance + eps). Its shifts, the mean and beta, become a constant behind the convolution (reflection
-    continues constants), which the next normalisation takes away, so it has no beta. The convolution over the
-    concatenation is the sum of one over each part, and that of the upsampled part is done before upsampling.
-    """
+    The normalisation is folded into the weights of the convolution: of it remains one scale per channel,
+    gamma / sqrt(variance + eps). Its shifts, the mean and beta, become a constant behind the convolution
+    (reflection continues constants), which the next normalisation takes away, so it has no beta. The
+    convolution over the concatenation is the sum of one over each part, and that of the upsampled part is
+    done before upsampling."""
 
     def __init__(self, skip: int, below: int, channels: int, upsampling: str) -> None:
         super().__init__()

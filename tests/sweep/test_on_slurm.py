@@ -18,12 +18,20 @@ from dip.sweep.on_slurm import SlurmWorkers  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # submitit's own
 
-PARAMETERS = {"timeout_min": 240, "cpus_per_task": 4, "gpus_per_node": 1, "mem_gb": 16, "slurm_partition": "gpu"}
+PARAMETERS = {
+    "timeout_min": 240,
+    "cpus_per_task": 4,
+    "gpus_per_node": 1,
+    "mem_gb": 16,
+    "slurm_partition": "gpu",
+}
 
 
 def test_one_job_fails_and_the_others_run(tmp_path: Path):
     three = jobs(tmp_path / "runs", 3)
-    workers = SlurmWorkers(tmp_path / ".slurm", "local", {"timeout_min": 5}, doing({three[1]: "exit", three[2]: "die"}), {})
+    workers = SlurmWorkers(
+        tmp_path / ".slurm", "local", {"timeout_min": 5}, doing({three[1]: "exit", three[2]: "die"}), {}
+    )
     outcomes, _ = sweep(three, workers)
     assert [outcome.status for outcome in outcomes] == ["finished", "failed", "failed"]
     assert outcomes[1].error == "exit status 3: no such thing"
@@ -39,7 +47,9 @@ def test_ctrl_c_reaches_the_job(tmp_path: Path):
 
     thread = threading.Thread(target=strike)
     thread.start()
-    outcomes, _ = sweep(one, SlurmWorkers(tmp_path / ".slurm", "local", {"timeout_min": 5}, doing({one[0]: "long"}), {}))
+    outcomes, _ = sweep(
+        one, SlurmWorkers(tmp_path / ".slurm", "local", {"timeout_min": 5}, doing({one[0]: "long"}), {})
+    )
     thread.join()
     assert outcomes[0].status == "interrupted"
     until(lambda: (one[0].folder / "result.json").exists())
