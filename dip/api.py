@@ -37,7 +37,7 @@ def restore(
     image: str | os.PathLike[str] | NDArray[Any] | Tensor,
     target: str | Mapping[str, Any] | Target = "degraded",
     *,
-    stop: str | Mapping[str, Any] | Stop = "never",
+    stop: str | Mapping[str, Any] | Stop = "auto",
     steps: int = 10_000,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -58,7 +58,7 @@ def restore(
         target: what is observed of the image, `degraded` (as it is), `noisy`, `inpaint`, `superres`, `jpeg`,
             `deblur`, `flash`, `clean`, `noise` or `shuffled`: a name, a dict of options with the `name`, or an object
             from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
-        stop: the stopping rule, `never`, `wmv`, `emv`, `heldout` or `discrepancy`.
+        stop: the stopping rule, `auto` (`heldout` for `degraded`, else `never`), `never`, `wmv`, `emv`, `heldout` or `discrepancy`.
         steps: optimisation steps at most.
         out: the folder for the run folder, which is found again by the same call; None leaves nothing behind.
         progress: show a progress bar, in a terminal or a notebook.

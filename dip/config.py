@@ -18,8 +18,8 @@ from dip.errors import DipError, OptionError
 from dip.loggers import LOGGERS, Logger, TensorBoard
 from dip.nets import NETS, Hourglass, Net
 from dip.options import check_choice, check_flag, check_integer, check_number, option, reject
-from dip.stopping import STOPS, Never, Stop
-from dip.targets import TARGETS, Noisy, Target
+from dip.stopping import STOPS, Auto, Stop
+from dip.targets import TARGETS, Degraded, Noisy, Target
 
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16", "fp64")
 
@@ -103,7 +103,7 @@ class Config:
         "a number in [0, 1)",
         "0.99",
     )
-    stop: Stop = dataclasses.field(default_factory=Never)
+    stop: Stop = dataclasses.field(default_factory=Auto)
     seed: int = option(
         0, "seed of the weights, z, the noise of the target and the perturbation", "an integer >= 0", "1"
     )
@@ -155,6 +155,8 @@ class Config:
             check_flag(self, name)
         self._check_size()
         self._check_skips()
+        if isinstance(self.stop, Auto):
+            self.stop = self.stop.choose(blind=isinstance(self.target, Degraded))
         # One spelling gives one run folder: 1 and 1.0 would not.
         self.lr, self.perturbation, self.ema = float(self.lr), float(self.perturbation), float(self.ema)
 
@@ -203,7 +205,7 @@ GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(
         "net": NETS,
         "stop": STOPS,
         "logger": LOGGERS,
-        "precision": {name: Precision for name in PRECISIONS},
+        "precision": dict.fromkeys(PRECISIONS, Precision),
     }
 )
 

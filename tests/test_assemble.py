@@ -63,7 +63,7 @@ def test_arrays_become_pictures_by_their_option():
             "target.sgima: no such option; did you mean target.sigma?",
         ),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
-        ({"stop": "wvm"}, "stop=wvm: must be one of discrepancy, emv, heldout, never, wmv, or"),
+        ({"stop": "wvm"}, "stop=wvm: must be one of auto, discrepancy, emv, heldout, never, wmv, or"),
         ({"net": 3}, "net=3: must be one of"),
     ],
 )

@@ -46,7 +46,8 @@ class PlainLevel(nn.Module):
         )  # (1, C, H, W)
         if self.skip is not None:
             above = torch.cat([self.skip(x), above], dim=1)  # (1, S + C, H, W)
-        return self.up(above)
+        out: Tensor = self.up(above)
+        return out
 
 
 def plain_network(z_channels: int, channels: int, depth: int, skips: Sequence[int]) -> nn.Module:

@@ -54,7 +54,7 @@ def plain(problem: Problem, precision: str) -> Callable[[], None]:
     def step() -> None:
         loss = functional.mse_loss(net(z + torch.randn_like(z) / 30), y)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     return step
@@ -82,7 +82,7 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
             image = net(perturb(z, count)).to(dtype)
             loss = functional.mse_loss(image, y)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         average.lerp_(image.detach(), 0.01)
 

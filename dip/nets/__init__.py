@@ -62,7 +62,7 @@ class Net:
 
 @dataclass
 class Hourglass(Net):
-    """The encoder-decoder with skip connections of Ulyanov et al., Deep Image Prior (arXiv 1711.10925), figure 21."""
+    """The encoder-decoder with skip connections of Ulyanov et al., Deep Image Prior (arXiv 1711.10925)."""
 
     name: str = "hourglass"
     channels: Any = option(
@@ -73,8 +73,8 @@ class Hourglass(Net):
     )
     skip_channels: Any = option(
         4,
-        "feature maps of each skip connection: one number for all, or one per level from the finest (those of levels "
-        "that are not in `skips` have no effect)",
+        "feature maps of each skip connection: one number for all, or one per level from the finest (those "
+        "of levels that are not in `skips` have no effect)",
         "an integer >= 1 or a list of net.depth such integers",
         "4",
     )
@@ -104,8 +104,8 @@ class Hourglass(Net):
     )
     checkpoint_activations: bool = option(
         False,
-        "keep only what enters each half of a level and compute the rest again on the way back: about 40 % less memory for "
-        "activations, a third more time, the same result",
+        "keep only what enters each half of a level and compute the rest again on the way back: about 40 % "
+        "less memory for activations, a third more time, the same result",
         "true or false",
         "true",
     )
@@ -131,7 +131,8 @@ class Hourglass(Net):
 
         With its default options, 32 input channels and all five skips it has 2,214,591 parameters. The
         paper's network has 2,217,831: constants that the next normalisation takes away again count there,
-        2,580 biases of convolutions and 660 of the normalisations of concatenations."""
+        2,580 biases of convolutions and 660 of the normalisations of concatenations.
+        """
         from dip.nets.hourglass import HourglassModule
 
         self.check_skips(skips)

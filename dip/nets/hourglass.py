@@ -1,4 +1,4 @@
-"""The encoder-decoder with skip connections of the Deep Image Prior paper (arXiv 1711.10925, figure 21)."""
+"""The encoder-decoder with skip connections of the Deep Image Prior paper (arXiv 1711.10925)."""
 
 from __future__ import annotations
 
@@ -76,9 +76,10 @@ class EncoderLevel(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """From what comes up, (1, C_below, H / 2, W / 2), and what went in on the way down, (1, C_in, H, W): (1, C, H, W).
+    """Where a level's way up meets what entered it on its way down.
 
-    `mix`, the 1 x 1 convolution if there is one, comes after `forward`.
+    From below, (1, C_below, H / 2, W / 2), and beside, (1, C_in, H, W), to (1, C, H, W). `mix`, the 1 x 1
+    convolution if there is one, comes after `forward`.
     """
 
     def __init__(

@@ -11,7 +11,10 @@ from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channel
 
 
 def make_join(skip: int, below: int, channels: int, kernel: int, padding: str, upsampling: str) -> nn.Module:
-    """The module that joins below, (1, below, H, W), and skipped, (1, skip, 2H, 2W) or None, to (1, channels, 2H, 2W)."""
+    """The module that takes below, (1, below, H, W), and skipped, (1, skip, 2H, 2W) or None for skip = 0.
+
+    It returns (1, channels, 2H, 2W).
+    """
     if kernel == 3 and padding == "reflection":
         return FoldedJoin(skip, below, channels, upsampling)
     return PlainJoin(skip, below, channels, kernel, padding, upsampling)
@@ -45,7 +48,8 @@ class FoldedJoin(nn.Module):
     gamma / sqrt(variance + eps). Its shifts, the mean and beta, become a constant behind the convolution
     (reflection continues constants), which the next normalisation takes away, so it has no beta. The
     convolution over the concatenation is the sum of one over each part, and that of the upsampled part is
-    done before upsampling."""
+    done before upsampling.
+    """
 
     def __init__(self, skip: int, below: int, channels: int, upsampling: str) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """The layers that networks share: each one idea, written out where the framework's own is slow.
 
 All work in any memory format and floating point type and keep both. They copy and add slices only, so that
-they are deterministic on every device."""
+they are deterministic on every device.
+"""
 
 from __future__ import annotations
 
@@ -61,11 +62,12 @@ class NormalizedActivation(Normalization):
 
 
 def mirror(x: Tensor, pixels: int, about_edge: bool = False) -> Tensor:
-    """`x` continued by its mirror image on all four sides, (N, C, H, W) -> (N, C, H + 2 pixels, W + 2 pixels).
+    """`x` and its mirror image around it, (N, C, H, W) -> (N, C, H + 2 pixels, W + 2 pixels).
 
     The mirror goes through the centres of the border pixels, which is reflection padding (c b | a b c), or,
     with `about_edge`, along their outer edges, so that border pixels repeat (b a | a b c). By slices, because
-    the framework's own padding leaves channels_last on CUDA and its way back is not deterministic there."""
+    the framework's own padding leaves channels_last on CUDA and its way back is not deterministic there.
+    """
     if pixels == 0:
         return x
     padded: Tensor = _Mirror.apply(x, pixels, about_edge)  # type: ignore[no-untyped-call]
@@ -76,8 +78,7 @@ class _Mirror(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, pixels: int, about_edge: bool) -> Tensor:
         assert min(x.shape[2:]) >= pixels + (not about_edge), "too few pixels to mirror"
-        # The k-th line outside repeats the k-th inside; indices are those of the padded image, from both
-        # ends.
+        # The k-th line outside repeats the k-th inside; indices are those of the padded image.
         lines = [(pixels - k, pixels + k - about_edge) for k in range(1, pixels + 1)]
         lines += [(-1 - outside, -1 - inside) for outside, inside in lines]
         ctx.lines, ctx.pixels = lines, pixels

@@ -1,7 +1,6 @@
-"""Convolving an upsampled tensor at the resolution it had before: the same result for a quarter of the arithmetic.
+"""Convolving an upsampled tensor at the resolution it had before: the same for a quarter of the arithmetic.
 
-Let n be `a` doubled by repetition, n[2i] = n[2i + 1] = a[i]. In one dimension its convolution with (w0, w1,
-w2) is
+Let n be `a` doubled by repetition, n[2i] = n[2i + 1] = a[i]. Along one axis n convolved with (w0, w1, w2) is
 
     S[2i]     = (w0 a[i - 1] + w2 a[i]) + w1 a[i]
     S[2i + 1] = (w0 a[i] + w2 a[i + 1]) + w1 a[i]
@@ -13,7 +12,8 @@ S, which would take thirty-six. (Multirate filtering knows this as the noble ide
 
 Bilinear doubling is n blurred by (1, 2, 1) / 4 in each dimension, and the blur commutes with the convolution.
 Borders fit too: the bilinear result reflected by one pixel is n reflected by two, then blurred; and these two
-pixels are a[1], a[0], which is how `a` goes on when it is mirrored about its edge."""
+pixels are a[1], a[0], which is how `a` goes on when it is mirrored about its edge.
+"""
 
 from __future__ import annotations
 
@@ -60,16 +60,15 @@ def centred(a: Tensor, bilinear: bool) -> tuple[Tensor, Tensor]:
 
     Args:
         a: (N, C, H, W).
-        bilinear: how it is upsampled, bilinear or nearest. Nearest upsampling, like none at all, leaves the
-        variance
-            as it is.
+        bilinear: how it is upsampled, bilinear or nearest. Nearest leaves the variance as it is, like none.
 
     Returns:
         (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat
         the mean as a constant, which they may wherever constants have no effect.
 
     Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c, and
-    D^T D / 4 is a 3 x 3 filter at the resolution of `a`."""
+    D^T D / 4 is a 3 x 3 filter at the resolution of `a`.
+    """
     result: tuple[Tensor, Tensor] = _Centred.apply(a, bilinear)  # type: ignore[no-untyped-call]
     return result
 
@@ -120,7 +119,8 @@ class _Interleave(torch.autograd.Function):
 
     For n pixels of `a` mirrored by p = 1 + margin: middle (n + 2p), outer (n + 2p - 1) -> 2n + 2 margin
     values. With a margin, the first and the last belong to the pixels just outside, whose neighbours are
-    a[1], a[0] | a[0]."""
+    a[1], a[0] | a[0].
+    """
 
     @staticmethod
     def forward(ctx: Any, middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from dip.stopping.rule import Rule
 
-__all__ = ["EMV", "STOPS", "WMV", "Discrepancy", "HeldOut", "Never", "Stop"]
+__all__ = ["EMV", "STOPS", "WMV", "Auto", "Discrepancy", "HeldOut", "Never", "Stop"]
 
 
 def _patience(default: int) -> int:
@@ -71,6 +71,17 @@ class Stop:
             OptionError: the target is too small for this rule.
         """
         raise NotImplementedError
+
+
+@dataclass
+class Auto(Stop):
+    """heldout for target=degraded, whose answer nobody knows; never for everything else."""
+
+    name: str = option("auto", help="the stopping rule", legal="auto", example="auto")
+
+    def choose(self, blind: bool) -> Stop:
+        """The rule that really watches; `blind` says that there is no answer to compare with."""
+        return HeldOut() if blind else Never()
 
 
 @dataclass
@@ -184,6 +195,7 @@ class Discrepancy(Stop):
 
 
 STOPS: dict[str, type[Stop]] = {
+    "auto": Auto,
     "never": Never,
     "wmv": WMV,
     "emv": EMV,

@@ -30,7 +30,8 @@ def table(outcomes: Sequence[Outcome], seconds: float) -> str:
     for (status, psnr, took, name), more in zip(rows, notes, strict=True):
         lines.append(f"{status:<{first}}  {psnr:>{second}}  {took:>{third}}  {name}")
         lines += [" " * (first + second + third + 6) + line for line in more]
-    return "\n".join([*lines, f"{len(outcomes)} jobs in {duration(seconds)}: {counted(outcomes)}"])
+    jobs = "job" if len(outcomes) == 1 else "jobs"
+    return "\n".join([*lines, f"{len(outcomes)} {jobs} in {duration(seconds)}: {counted(outcomes)}"])
 
 
 def exit_status(outcomes: Sequence[Outcome], signal: int | None) -> int:

@@ -20,7 +20,7 @@ class RayAttempt:
         self._reference, self._console = reference, console
 
     def poll(self) -> int | None:
-        """See `Attempt`. A job whose worker died more often than it may be retried counts as killed."""
+        """See `Attempt`. 1 when Ray gave up, for example because the worker died too often."""
         import ray
 
         if not ray.wait([self._reference], timeout=0)[0]:
@@ -31,8 +31,8 @@ class RayAttempt:
             return -15
         except ray.exceptions.RayError as error:
             with contextlib.suppress(OSError), open(self._console, "a") as log:
-                log.write(f"{error}\n")
-            return -9
+                log.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
+            return 1
 
     def end(self) -> None:
         """See `Attempt`."""

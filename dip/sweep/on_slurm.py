@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,12 @@ class SlurmAttempt:
         error = self._job.exception()
         if error is None:
             return int(self._job.result())
+        reason = next(
+            (line.strip(" -") for line in reversed(str(error).splitlines()) if line.strip(" -")), ""
+        )
         with contextlib.suppress(OSError), open(self._console, "a") as log:
-            log.write(
-                f"Slurm job {self._job.job_id}, {self._job.state}: {' '.join(str(error).split())[:300]}\n"
-            )
-        return -9
+            log.write(f"Slurm job {self._job.job_id}, {self._job.state}: {reason}\n")
+        return 1
 
     def end(self) -> None:
         """See `Attempt`. Slurm sends SIGTERM to all processes of the job, and SIGKILL half a minute later."""
@@ -82,12 +84,20 @@ class SlurmWorkers:
                 "hydra/launcher=slurm: submitit is not installed; pip install -e '.[slurm]'"
             ) from None
         try:
+            self._find_us()
             self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
             self._executor.update_parameters(**parameters)
         except (RuntimeError, ValueError, NameError, TypeError) as error:
             raise DipError(f"hydra/launcher=slurm: {' '.join(str(error).split())}") from error
         self.command = command
         self.given = {**given, "OMP_NUM_THREADS": str(parameters.get("cpus_per_task") or 1)}
+
+    @staticmethod
+    def _find_us() -> None:
+        """Lets submitit's processes, which inherit our environment, import `dip` from a plain checkout too."""
+        root, known = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")
+        if root not in known.split(os.pathsep):
+            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, known]))
 
     def room(self) -> bool:
         """See `Workers`. Slurm queues what it has no room for; what waits there counts as running."""

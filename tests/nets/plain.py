@@ -1,4 +1,4 @@
-"""A second construction of the networks, from the framework's own layers alone and in the order of the paper's text."""
+"""A second construction of the networks, from the framework's own layers alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ACTIVATIONS = {"leaky_relu": lambda: nn.LeakyReLU(0.2), "relu": nn.ReLU, "elu": 
 
 
 class PlainHourglass(nn.Module):
-    """What `HourglassModule` computes, with every bias, concatenation and upsampled tensor that the paper has."""
+    """What `HourglassModule` computes, with every bias and every tensor that the paper has."""
 
     def __init__(self, net: Hourglass, in_channels: int, out_channels: int, skips: list[int]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The network against a second, plain construction: equal outputs and gradients, to the rounding of float64."""
+"""The network against a second, plain construction: equal outputs and gradients, to float64 rounding."""
 
 from __future__ import annotations
 

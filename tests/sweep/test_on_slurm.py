@@ -14,7 +14,7 @@ from tests.sweep.stubs import doing, jobs, sweep, until
 
 pytest.importorskip("submitit")
 
-from dip.sweep.on_slurm import SlurmWorkers  # noqa: E402
+from dip.sweep.on_slurm import SlurmWorkers
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # submitit's own
 
