@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip import config as options
-from dip import runs
+from dip import naming, runs
 from dip.config import Config
 from dip.errors import DipError, RunError
 from dip.pictures import Pictures
@@ -72,15 +72,15 @@ def run(
 
 
 def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, Any], Path]:
-    """What makes the run of `config` this run (see `dip.config.identity`), and its folder, made or not.
+    """What makes the run of `config` this run (see `dip.naming.identity`), and its folder, made or not.
 
     Raises:
         ImageError: an image cannot be read.
     """
     pictures = pictures or Pictures(config)
-    identity = options.identity(config, pictures.digest("image"), pictures.digest("reference"))
+    identity = naming.identity(config, pictures.digest("image"), pictures.digest("reference"))
     identity["target"] |= {option: pictures.digest(f"target.{option}") for option in config.target.files()}
-    return identity, Path(config.out) / runs.name(options.readable(config), identity)
+    return identity, Path(config.out) / runs.name(naming.readable(config), identity)
 
 
 def _attempt(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dip import cli, config, runs
-from dip.config import WITHOUT_EFFECT, Config, Precision, Z
+from dip import cli, config, naming, runs
+from dip.config import Config, Precision, Z
 from dip.errors import DipError, OptionError
+from dip.naming import WITHOUT_EFFECT
 from dip.nets import Hourglass
 from dip.targets import Degraded, Noisy, Shuffled
 from tests.conftest import ROOT, Train, composed, environment
@@ -130,7 +131,7 @@ def test_every_option_says_what_it_is():
 def test_what_changes_the_result_changes_the_folder_and_nothing_else_does():
     def name(*overrides: str) -> str:
         found = composed(*overrides)
-        return runs.name(config.readable(found), config.identity(found, "image", None))
+        return runs.name(naming.readable(found), naming.identity(found, "image", None))
 
     base = name()
     for same in (
@@ -147,7 +148,7 @@ def test_what_changes_the_result_changes_the_folder_and_nothing_else_does():
                "stop=wmv", "precision=fp32", "size=64", "ema=0.9", "perturbation=0.1", "skips=[]", "record_every=7")  # fmt: skip
     assert len({base, *map(name, changes)}) == 1 + len(changes)
     found = composed()
-    others = [config.identity(found, *pair) for pair in (("a", None), ("b", None), ("a", "c"))]
+    others = [naming.identity(found, *pair) for pair in (("a", None), ("b", None), ("a", "c"))]
     assert len({runs.fingerprint(identity) for identity in others}) == 3
 
 

@@ -19,8 +19,8 @@ import yaml
 from numpy.typing import NDArray
 
 from dip import runs
-from dip.config import WITHOUT_EFFECT
 from dip.errors import RunError
+from dip.naming import WITHOUT_EFFECT
 
 PICTURES = ("target", "restored", "reference", "output")
 DONE = ("finished", "stopped")
