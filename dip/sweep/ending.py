@@ -31,6 +31,8 @@ def table(outcomes: Sequence[Outcome], seconds: float) -> str:
         lines.append(f"{status:<{first}}  {psnr:>{second}}  {took:>{third}}  {name}")
         lines += [" " * (first + second + third + 6) + line for line in more]
     jobs = "job" if len(outcomes) == 1 else "jobs"
+    if any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
+        lines.append("The same command goes on from here.")
     return "\n".join([*lines, f"{len(outcomes)} {jobs} in {duration(seconds)}: {counted(outcomes)}"])
 
 

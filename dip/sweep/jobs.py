@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dip import cli, experiment, runs
 from dip.config import Config
 from dip.errors import DipError, ImageError
+from dip.pictures import Pictures
 from dip.samples import SAMPLES
 
 log = logging.getLogger("dip")
@@ -88,9 +88,8 @@ def plan(
 
 def _check_pictures(config: Config) -> None:
     """A missing file would fail its job only once torch is imported, and the sweep would have begun."""
-    named: dict[str, Any] = {"image": config.image, "reference": config.reference}
-    for option, source in named.items():
-        if source is not None and source not in SAMPLES and not Path(source).exists():
+    for option, source in Pictures(config).sources.items():
+        if source not in SAMPLES and not Path(source).exists():
             legal = f"give a path, or a sample: {' '.join(sorted(SAMPLES))}"
             raise ImageError(
                 f"{option}={source}: there is no such file; {legal}; for example {option}=photo.png"

@@ -170,10 +170,8 @@ class Loop:
         if outcome.job in self.waiting:
             self.waiting.remove(outcome.job)
         if not quiet:
-            self.progress.ended(outcome, len(self.outcomes), self._left())
-
-    def _left(self) -> float | None:
-        return self.progress.left(self.outcomes.values(), [entry.job for entry in self.running], self.waiting)
+            running = [entry.job for entry in self.running]
+            self.progress.ended(outcome, len(self.outcomes), running, self.waiting)
 
     def _say_once(self, line: str) -> bool:
         if line in self._told:

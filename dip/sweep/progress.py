@@ -11,6 +11,7 @@ from typing import TextIO
 
 from dip.sweep.jobs import Job
 from dip.sweep.outcomes import GOOD, Outcome
+from dip.sweep.pace import Pace
 
 
 def duration(seconds: float) -> str:
@@ -33,9 +34,7 @@ class Progress:
         self.stream = stream or sys.stderr
         self.terminal = self.stream.isatty()
         self.count = len(jobs)
-        self.began = time.monotonic()
-        # Where each job stood when the sweep began: only steps done since tell its pace.
-        self.first = {job: min(job.recorded_step(), job.config.steps) for job in jobs}
+        self.pace = Pace(jobs)
         self._shown = 0
         self._due = 0.0
 
@@ -45,20 +44,23 @@ class Progress:
         self._write(f"{line}\n")
 
     def started(self, job: Job) -> None:
-        """Says that a job has begun, where there is no line that counts."""
+        """Notes that a job has begun, and says so where there is no line that counts."""
+        self.pace.started(job)
         if not self.terminal:
             self.say(f"started: {job.name}")
 
-    def ended(self, outcome: Outcome, position: int, left: float | None) -> None:
-        """Says how the `position`-th job to end has ended. In a terminal, only of those in trouble.
-
-        `left` is the time to the end of the sweep in seconds, if that can be known.
-        """
+    def ended(
+        self, outcome: Outcome, position: int, running: Collection[Job], waiting: Collection[Job]
+    ) -> None:
+        """Notes how the `position`-th job to end has ended, and says so; in a terminal, only of those in trouble."""
+        if outcome.status in GOOD and not outcome.before:
+            self.pace.finished(outcome.job)
         if self.terminal and outcome.status in GOOD:
             return
         details = [f"{outcome.psnr:.2f} dB"] if outcome.psnr is not None else []
         details += [f"{outcome.seconds:.0f} s"] if outcome.seconds is not None else []
         details += [f"{outcome.error}; log: {outcome.job.console}"] if outcome.error else []
+        left = self.pace.left(running, waiting)
         details += [f"{duration(left)} left"] if left and not outcome.before else []
         status = "finished before" if outcome.before else outcome.status
         self.say(
@@ -73,26 +75,13 @@ class Progress:
         self._due = time.monotonic() + 0.5
         failed = sum(outcome.status == "failed" for outcome in ended)
         good = sum(outcome.status in GOOD for outcome in ended)
-        left = self.left(ended, running, waiting)
+        left = self.pace.left(running, waiting)
         words = [f"{good} of {self.count} done", f"{len(running)} running", f"{failed} failed"]
         words.append("time left unknown yet" if left is None else f"{duration(left)} left")
         line = ", ".join(words)[: shutil.get_terminal_size().columns - 1]
         self._wipe()
         self._write(line)
         self._shown = len(line)
-
-    def left(
-        self, ended: Collection[Outcome], running: Collection[Job], waiting: Collection[Job]
-    ) -> float | None:
-        """Seconds to the end at the pace so far, counted in steps; None before there is a pace."""
-        here = [outcome.job for outcome in ended if outcome.status in GOOD and not outcome.before]
-        steps = sum(job.config.steps - self.first[job] for job in here)
-        rest = sum(job.config.steps - self.first[job] for job in waiting)
-        for job in running:
-            step = min(max(job.recorded_step(), self.first[job]), job.config.steps)
-            steps += step - self.first[job]
-            rest += job.config.steps - step
-        return rest * (time.monotonic() - self.began) / steps if steps else None
 
     def close(self) -> None:
         """Takes the changing line away."""

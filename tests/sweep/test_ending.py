@@ -29,6 +29,7 @@ def test_the_table_names_failures_and_their_logs(tmp_path: Path):
         f"                                   log: {four[1].console}",
         f"stopped, before     8.50        7  {four[2].name}",
         f"not started            -        -  {four[3].name}",
+        "The same command goes on from here.",
         "4 jobs in 12 min: 1 finished, 1 finished before, 1 failed, 1 not started",
     ]
 

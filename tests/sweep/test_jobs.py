@@ -10,6 +10,7 @@ import pytest
 from dip.config import Config
 from dip.errors import DipError
 from dip.sweep.jobs import Job, plan
+from dip.targets import Inpaint
 
 
 def read(overrides):
@@ -45,6 +46,12 @@ def test_a_missing_picture_is_found_before_the_first_job(tmp_path: Path, option:
     ) as caught:
         plan([["seed=0"], [f"{option}={tmp_path}/none.png"]], read)
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_mask_is_found_too(tmp_path: Path):
+    config = Config(target=Inpaint(mask=f"{tmp_path}/none.png"))
+    with pytest.raises(DipError, match=r"target.mask=.*/none.png: there is no such file"):
+        plan([["target=inpaint"]], lambda overrides: (config, overrides))
 
 
 def test_two_jobs_of_one_run_are_run_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
