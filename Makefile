@@ -18,13 +18,13 @@ run: install ## Restore the sample photograph, in minutes on a laptop
 	$(BIN)/python train.py experiment=quick
 
 test: install ## Run the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 check: install ## Lint, format, types and tests, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 format: install ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .

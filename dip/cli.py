@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,6 +57,24 @@ def errors_in_one_line() -> Iterator[None]:
             raise
         print(f"error: {explain(error)}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's answer to a second Ctrl-C is 1
+            sys.exit(130)
+        raise
+    except ValueError as error:
+        if FULL_ERRORS or not _raised_in_hydra(error):
+            raise
+        print(f"error: {_explain_hydra(str(error))}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _raised_in_hydra(error: BaseException) -> bool:
+    """True where Hydra says by a plain ValueError that what was typed has no meaning."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__", "")).startswith("hydra.")
 
 
 def _show_log() -> None:

@@ -29,7 +29,13 @@ class Precision:
     """The number format of the network's arithmetic. Loss, average and optimiser stay in float32 (fp64: float64)."""
 
     name: str = option("auto", "number format", f"one of {', '.join(PRECISIONS)}", "bf16")
-    compile: bool = option(False, "compile the network with torch.compile (CUDA)", "true or false", "true")
+    compile: bool = option(
+        False,
+        "compile the network with torch.compile, which takes some minutes at the start; where that fails, a warning says "
+        "so and the network runs as it is",
+        "true or false",
+        "true",
+    )
 
     def __post_init__(self) -> None:
         check_choice(self, "name", PRECISIONS, prefix="precision.")
@@ -108,7 +114,10 @@ class Config:
         0, "seed of the weights, z, the noise of the target and the perturbation", "an integer >= 0", "1"
     )
     device: str = option(
-        "auto", "where it runs; auto takes a GPU if there is one", "auto, cpu, cuda, cuda:N or mps", "cuda:1"
+        "auto",
+        "where it runs; auto takes cuda if there is one, else cpu",
+        "auto, cpu, cuda, cuda:N or mps",
+        "cuda:1",
     )
     out: str = option("outputs", "the folder that run folders go to", "a path", "outputs/skips")
     logger: Logger = dataclasses.field(default_factory=TensorBoard)
@@ -137,7 +146,13 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, kind in (("target", Target), ("net", Net), ("stop", Stop), ("logger", Logger)):
-            assert isinstance(getattr(self, name), kind), f"{name} must be a {kind.__name__}"
+            member = getattr(self, name)
+            assert isinstance(member, kind), f"{name} must be a {kind.__name__}"
+            own = [known for known, cls in GROUPS[name].items() if cls is type(member)]
+            if own and member.name not in own:  # one that nobody registered may be called anything
+                raise OptionError(
+                    f"{name}.name", member.name, f"{own[0]} here; choose with {name}=", f"{name}={own[0]}"
+                )
         for name in ("image", "out", "device"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise reject(self, name)
@@ -157,8 +172,6 @@ class Config:
         self._check_skips()
         if isinstance(self.stop, Auto):
             self.stop = self.stop.choose(blind=isinstance(self.target, Degraded))
-        # One spelling gives one run folder: 1 and 1.0 would not.
-        self.lr, self.perturbation, self.ema = float(self.lr), float(self.perturbation), float(self.ema)
 
     def _check_size(self) -> None:
         sides = (

@@ -29,6 +29,7 @@ from dip.callbacks.stopping import Stopping
 from dip.checkpoints import DipCheckpointIO, newest
 from dip.config import Config
 from dip.errors import RunError
+from dip.generations import step_of
 from dip.module import DeepImagePrior
 from dip.pictures import Pictures, observe
 from dip.seeds import derive
@@ -55,6 +56,9 @@ class Fit:
         self.config, self.folder, self.identity = config, folder, identity
         self.device = hardware.pick_device(config.device)
         self.arithmetic = hardware.pick_precision(config.precision.name, self.device)
+        config.logger.check()
+        with hardware.prepared(self.arithmetic):
+            self.precision = self.arithmetic.describe()  # the flags as they are while it runs
         self.picture, self.observation = observe(config, pictures or Pictures(config))
         self.reference = self.observation.reference
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
@@ -64,16 +68,21 @@ class Fit:
         """The module and its data, a function of the options and the seed alone."""
         config, seen = self.config, self.observation
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(config.seed, "weights"))
+            # Not `torch.manual_seed`, which seeds every GPU too, for good.
+            torch.default_generator.manual_seed(derive(config.seed, "weights"))
             inputs = config.z.channels if seen.z is None else seen.z.shape[1]
             net = config.net.build(inputs, self.picture.pixels.shape[1], config.skips)
         size = config.net.padded(*seen.size)
         z = data.draw(config.z, size, config.seed) if seen.z is None else data.extend(seen.z, size)
-        self.rule = config.stop.start(seen.y.to(self.device), config.seed, seen.known)
+        known = None if seen.known is None else seen.known.to(self.device)
+        self.rule = config.stop.start(seen.y.to(self.device), config.seed, known)
         module = DeepImagePrior(
             net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation, ema=config.ema,
             seed=config.seed, weights=None if self.rule is None else self.rule.loss_mask,
+            compile=config.precision.compile,
         )  # fmt: skip
+        if self.arithmetic.name == "fp64":
+            module.double()  # Lightning does it too, but only after a checkpoint's weights are in their place
         return module, data.FixedPair(z, seen.y, self.device)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
@@ -96,7 +105,8 @@ class Fit:
             watchers = [self.stopping, self.recorder, keeper, self.signals]
             if progress:
                 watchers.append(Progress(self.config.steps, self.recorder, self.config.target.name))
-            logger = self.config.logger.build(self.folder, options.plain(self.config))
+            first = 1 if checkpoint is None else step_of(checkpoint) + 1
+            logger = self.config.logger.build(self.folder, options.plain(self.config), first)
             trainer = Trainer(
                 accelerator=self.device.type, devices=1 if self.device.index is None else [self.device.index],
                 precision=self.arithmetic.plugin, max_steps=self.config.steps, max_epochs=-1,
@@ -105,9 +115,9 @@ class Fit:
                 enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
             )  # fmt: skip
             if pictures:
-                outcome.save(self._image_path("target"), self.observation.y)
+                self._show("target", self.observation.y)
                 if self.reference is not None:
-                    outcome.save(self._image_path("reference"), self.reference)
+                    self._show("reference", self.reference)
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
             interrupted = (
                 self.signals.ends is not None and module.step < self.config.steps and not self.stopping.fired
@@ -119,6 +129,10 @@ class Fit:
     def _image_path(self, name: str) -> Path:
         return self.folder / "images" / f"{name}.png"
 
+    def _show(self, name: str, pixels: Tensor) -> None:
+        """Saves what is only for looking at: without it the run goes on."""
+        self.recorder.guard(lambda: outcome.save(self._image_path(name), pixels))
+
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Saves the images, the figures and the final metrics of a run that has come to its end."""
         target, seen = self.config.target, self.observation
@@ -127,11 +141,11 @@ class Fit:
         scores = outcome.scores(target, self.restored, seen)
         result = self._result("stopped" if self.stopping.fired else "finished", restored_step=step, **scores)
         if pictures:
-            outcome.save(self._image_path("output"), self.module.output.cpu())
+            self._show("output", self.module.output.cpu())
             outcome.save(self._image_path("restored"), self.restored, like=self.picture)
             if self.config.baselines:
                 result["baselines"] = outcome.baselines(target, seen, self.folder / "images")
-            self._draw(result)
+            self.recorder.guard(lambda: self._draw(result))
         if trainer.logger is not None:
             final = {
                 f"final/{name}": result[name] for name in ("loss", "psnr", "ssim") if result[name] is not None
@@ -176,6 +190,7 @@ class Fit:
             "step_seconds": statistics.median(paces) if paces else None,
             "peak_memory_bytes": hardware.peak_memory(self.device),
             "parameters": sum(p.numel() for p in self.module.net.parameters()),
+            "precision": {**self.precision, "compiled": bool(self.module.compiled)},
             **more,
         }
 
@@ -190,7 +205,7 @@ class Fit:
             "error": None if error is None else " ".join(error.split()),
             **dict.fromkeys(unknown),
             "device": hardware.describe(self.device),
-            "precision": self.arithmetic.describe(),
+            "precision": self.precision,
             "versions": _versions(),
         }
 

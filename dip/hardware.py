@@ -52,6 +52,8 @@ def pick_device(wanted: str) -> torch.device:
     except RuntimeError:
         raise OptionError("device", wanted, "auto, cpu, cuda, cuda:N or mps", "device=cpu") from None
     available = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if wanted == "cpu:0":
+        device = torch.device("cpu")  # Lightning counts processors where others number them
     count = available.get(device.type, 0)
     if (device.index or 0) >= count:
         here = [kind for kind, n in available.items() if n]
@@ -87,6 +89,7 @@ def _native_bf16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return (
         device.type == "cpu"
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # without it the next operator does not exist
         and torch.ops.mkldnn._is_mkldnn_bf16_supported()
         and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     )
@@ -128,6 +131,7 @@ def keep_memory() -> bool:
 def reset_peak_memory(device: torch.device) -> None:
     """Starts a new measurement of `peak_memory` where the device can."""
     if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # a numbered device that nothing has used yet is unknown to the allocator
         torch.cuda.reset_peak_memory_stats(device)
 
 
@@ -135,7 +139,8 @@ def peak_memory(device: torch.device) -> int:
     """The largest memory in bytes: of the device's allocations on CUDA, of the whole process elsewhere."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def describe(device: torch.device) -> str:

@@ -19,8 +19,17 @@ class Logger:
 
     name: str = "logger"
 
-    def build(self, folder: Path, config: dict[str, Any]) -> LightningLogger | None:
-        """The Lightning logger that writes into run folder `folder`; None if there is nothing beside `metrics.csv`."""
+    def check(self) -> None:
+        """Raises `OptionError` where what it needs is not installed."""
+
+    def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
+        """The Lightning logger that writes into run folder `folder`; None if there is nothing beside `metrics.csv`.
+
+        Args:
+            folder: the run folder.
+            config: the options as plain values.
+            step: the first that it will be told of; what an interrupted run wrote of it and later ones is void.
+        """
         raise NotImplementedError
 
     def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float]) -> None:
@@ -35,7 +44,7 @@ class CSV(Logger):
 
     name: str = "csv"
 
-    def build(self, folder: Path, config: dict[str, Any]) -> LightningLogger | None:
+    def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
         """None: `metrics.csv` is written in any case."""
         return None
 
@@ -46,7 +55,7 @@ class TensorBoard(Logger):
 
     name: str = "tensorboard"
 
-    def build(self, folder: Path, config: dict[str, Any]) -> LightningLogger | None:
+    def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
         """A logger whose event files lie in `folder` itself."""
         from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -54,7 +63,7 @@ class TensorBoard(Logger):
             def save(self) -> None:
                 self.experiment.flush()  # and no `hparams.yaml`: the options lie in `.hydra/` already
 
-        return Events(folder, name="", version="", default_hp_metric=False)
+        return Events(folder, name="", version="", default_hp_metric=False, purge_step=step)
 
     def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float]) -> None:
         """Fills the hparams tab, with the final metrics in its columns."""
@@ -73,18 +82,17 @@ class Wandb(Logger):
     project: str = option("deep-image-prior", "name of the project", "a name", "my-project")
     offline: bool = option(False, "keep everything on this machine", "true or false", "true")
 
-    def build(self, folder: Path, config: dict[str, Any]) -> LightningLogger | None:
-        """A logger for `project`.
-
-        Raises:
-            OptionError: the package `wandb` is not installed.
-        """
+    def check(self) -> None:
+        """Raises `OptionError` where the package `wandb` is not installed."""
         import importlib.util
 
         if importlib.util.find_spec("wandb") is None:
             raise OptionError(
                 "logger", "wandb", "tensorboard or csv, unless wandb is installed", "logger=tensorboard"
             )
+
+    def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
+        """A logger for `project`."""
         from lightning.pytorch.loggers import WandbLogger
 
         return WandbLogger(

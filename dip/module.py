@@ -5,6 +5,8 @@ Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior" (arXiv 1711.10925): theta* = arg
 
 from __future__ import annotations
 
+import logging
+import warnings
 from typing import Any
 
 import torch
@@ -14,6 +16,8 @@ from torch.nn import functional
 
 from dip.operators import Identity, Operator
 from dip.seeds import Perturbation
+
+log = logging.getLogger("dip")
 
 
 class DeepImagePrior(LightningModule):
@@ -31,10 +35,13 @@ class DeepImagePrior(LightningModule):
         ema: decay of the moving average of the output (0.99 in the original's denoising).
         seed: of the perturbation.
         weights: of the pixels' squared errors in the loss, (1, 1, h, w) with mean 1; None counts all alike.
+        compile: compile the network at the first step, and go on without where that fails.
     """
 
     average: Tensor | None
     """The exponential moving average of the output, (1, C, H, W) float32: the restored image."""
+    compiled: bool | None
+    """Whether the network runs compiled; None before the first step of one that shall."""
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class DeepImagePrior(LightningModule):
         ema: float = 0.99,
         seed: int = 0,
         weights: Tensor | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # costs about 1 ms a step, several steps of a tiny network
@@ -57,6 +65,7 @@ class DeepImagePrior(LightningModule):
         self.perturb = Perturbation(perturbation, seed)
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
+        self.compiled = None if compile else False
         self.step = 0
         self.average = None
         self.output: Tensor
@@ -73,7 +82,10 @@ class DeepImagePrior(LightningModule):
         """One step of Adam on || A f(z + noise) - y ||^2, averaged over the entries of y."""
         z, y = batch
         self.step += 1
-        image = self(self.perturb(z, self.step))
+        z = self.perturb(z, self.step)
+        if self.compiled is None:
+            self.compiled = self._compile(z)
+        image = self(z)
         observed = self.operator(image)
         loss = self.misfit(observed, y)
         optimizer = self.optimizers()
@@ -82,6 +94,25 @@ class DeepImagePrior(LightningModule):
         optimizer.step()  # type: ignore[union-attr]
         self.output, self.observed, self.loss = image.detach(), observed.detach(), loss.detach()
         self._follow(self.output)
+
+    def _compile(self, z: Tensor) -> bool:
+        """Compiles the network in place, there and back; False, with a warning, where that cannot be done."""
+        torch._dynamo.reset()  # what earlier runs of this process compiled counts towards a limit
+        self.net.compile(dynamic=False)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they are about torch's own code
+                self.net(z).sum().backward()  # compilers start when called, the one of the way back then
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # of whatever kind compilers, of which there are three, raise
+            self.net._compiled_call_impl = None  # all that `compile` has set
+            reason = str(error).strip().partition("\n")[0]
+            log.warning("precision.compile: the network runs as it is (%s: %s)", type(error).__name__, reason)
+            return False
+        finally:
+            self.net.zero_grad()
+        return True
 
     def misfit(self, observed: Tensor, y: Tensor) -> Tensor:
         """Mean squared error, each pixel's counted as `weights` says."""
@@ -96,7 +127,8 @@ class DeepImagePrior(LightningModule):
             self.average = output.clone()
         else:
             decay = min(self.ema, self.step / (self.step + 9))
-            self.average.lerp_(output, 1 - decay)
+            # A checkpoint is read before Lightning moves the module: its average may lie on the host.
+            self.average = self.average.to(output.device).lerp_(output, 1 - decay)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam on every weight of the network; z stays fixed."""
@@ -106,10 +138,9 @@ class DeepImagePrior(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what is not a weight."""
-        checkpoint["dip"] = {"step": self.step, "average": self.average}
+        checkpoint["dip"] = {"step": self.step, "average": self.average, "output": self.output}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes it back."""
         state = checkpoint["dip"]
-        self.step = state["step"]
-        self.average = None if state["average"] is None else state["average"].to(self.device)
+        self.step, self.average, self.output = state["step"], state["average"], state["output"]

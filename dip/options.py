@@ -53,7 +53,10 @@ def check_number(
     none: bool = False,
     prefix: str = "",
 ) -> None:
-    """Raises `OptionError` unless field `name` is a finite number in [low, high] (bounds excluded where open)."""
+    """Raises `OptionError` unless field `name` is a finite number in [low, high] (bounds excluded where open).
+
+    It becomes a float: 1 and 1.0 would be two run folders.
+    """
     value = getattr(owner, name)
     if value is None and none:
         return
@@ -66,6 +69,7 @@ def check_number(
         or (open_high and value == high)
     ):
         raise reject(owner, name, prefix)
+    setattr(owner, name, float(value))
 
 
 def check_integer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import math
 import os
@@ -19,7 +20,7 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dip.errors import DivergedError, ImageError
+from dip.errors import DivergedError, ImageError, OptionError
 from tests.conftest import ROOT, TINY, Fit, Train, environment
 
 
@@ -220,3 +221,70 @@ def test_a_diverging_run_fails_in_one_line(fit: Fit, tmp_path: Path):
     result = result_of(only_run(tmp_path / "outputs"))
     assert result["status"] == "failed"
     assert "not finite" in result["error"]
+
+
+def test_a_member_of_a_group_cannot_be_called_like_another(fit: Fit):
+    with pytest.raises(OptionError, match="target.name=clean: must be noisy here"):
+        fit("steps=1", "target.name=clean")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")
+def test_a_logger_that_is_not_installed_is_refused_before_there_is_a_folder(fit: Fit, tmp_path: Path):
+    with pytest.raises(OptionError, match="logger=wandb: must be"):
+        fit("steps=1", "logger=wandb")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_full_disk_costs_the_pictures_not_the_run(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("dip.fit.Fit._draw", full)
+    with caplog.at_level("WARNING", logger="dip"):
+        _, result = fit("steps=2")
+    assert result["status"] == "finished"
+    assert any("No space left on device" in line for line in caplog.messages)
+
+
+def test_what_hydra_cannot_read_is_one_line(train: Train):
+    done = train("net=5")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def start(folder: Path, *options: str, **how: Any) -> subprocess.Popen[str]:
+    """A long run that is at work when this returns."""
+    command = [sys.executable, str(ROOT / "train.py"), *TINY, "steps=3000", f"out={folder}", *options]
+    process = subprocess.Popen(command, text=True, env=environment(), **how)
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("*/images/step-000020.png")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
+
+
+def test_a_terminal_that_is_gone_does_not_end_the_run(tmp_path: Path):
+    reader, writer = os.pipe()
+    os.close(reader)  # as behind `| head -0`
+    process = start(tmp_path, stdout=writer, stderr=writer)
+    os.close(writer)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    assert result_of(only_run(tmp_path))["status"] == "interrupted"
+
+
+def test_what_the_run_was_started_to_ignore_stays_ignored(tmp_path: Path):
+    process = start(
+        tmp_path,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),  # nohup
+    )
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143

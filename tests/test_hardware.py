@@ -17,6 +17,10 @@ def test_auto_takes_what_is_there():
     assert pick_precision("auto", CPU).name in ("bf16", "fp32")
 
 
+def test_the_first_processor_is_the_processor():
+    assert pick_device("cpu:0") == CPU  # Lightning would take the 0 for their number
+
+
 @pytest.mark.parametrize("wanted", ["cuda:99", "toaster", "mps:3", "meta"])
 def test_a_device_that_is_not_here_is_an_error_not_a_cpu(wanted: str):
     with pytest.raises(OptionError, match=f"device={wanted}: must be .* for example device=cpu"):
@@ -38,6 +42,14 @@ def test_tf32_only_where_asked_for_and_put_back_after(name: str, allowed: bool):
         described = Arithmetic(name).describe()
         assert described["cudnn_allow_tf32"] is allowed
     assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == before
+
+
+def test_a_numbered_gpu_is_woken_before_its_memory_is_asked_for(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+    monkeypatch.setattr(torch.cuda, "init", lambda: asked.append("init"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: asked.append(str(device)))
+    hardware.reset_peak_memory(torch.device("cuda:1"))
+    assert asked == ["init", "cuda:1"]
 
 
 def test_peak_memory_grows_with_an_allocation():

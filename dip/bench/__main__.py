@@ -18,6 +18,8 @@ from typing import Any
 
 from dip.bench.measure import measure, overhead
 
+KNOWN = ("plain fp32", "plain tf32", *(f"{row} {name}" for row in ("ours", "run", "floor") for name in ("fp32", "tf32", "bf16")),
+         "ours fp64", "run fp64", "run fp16")  # fmt: skip
 ROWS = (("plain", "fp32"), ("ours", "fp32"), ("ours", "tf32"), ("ours", "bf16"), ("run", "fp32"), ("run", "bf16"),
         ("floor", "fp32"), ("floor", "bf16"))  # fmt: skip
 
@@ -73,8 +75,10 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=8, help="timed steps per measurement (default 8)")
     parser.add_argument("--repeats", type=int, default=3, help="measurements per row, in turn (default 3)")
-    parser.add_argument("--rows", nargs="+", help="only these, such as 'plain fp32' 'ours bf16'")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument(
+        "--rows", nargs="+", choices=KNOWN, metavar="ROW", help="only these, such as 'plain fp32' 'ours bf16'"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--compile", action="store_true", help="compile our network")
     parser.add_argument(
         "--checkpoint", action="store_true", help="our network with net.checkpoint_activations=true"

@@ -26,7 +26,10 @@ def measure(row: str, precision: str, options: dict[str, Any], steps: int, warm_
         variants.timed(step, warm_up, problem.device)
         seconds = variants.timed(step, steps, problem.device)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"seconds": seconds, "memory": torch.cuda.max_memory_allocated() if cuda else after - before}
+    return {
+        "seconds": seconds,
+        "memory": torch.cuda.max_memory_allocated(problem.device) if cuda else after - before,
+    }
 
 
 def overhead(options: dict[str, Any], precision: str, steps: int, repeats: int) -> dict[str, Any]:

@@ -129,11 +129,11 @@ def whole_run(problem: Problem, precision: str, steps: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
-            size=problem.size, skips=list(problem.skips), net=problem.net(), precision=Precision(precision),
-            steps=steps, logger=CSV(), device=problem.device, out=folder,
+            size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps,
+            precision=Precision(precision, problem.compile), logger=CSV(), device=problem.device, out=folder,
         )  # fmt: skip
         fit = Fit(config, Path(folder), "bench")
-        fit.run(progress=False)
+        fit.run(progress=False, pictures=False)  # figures and baselines would count as its memory
         return sum(fit.recorder.paces[1:]) / len(fit.recorder.paces[1:])
 
 
@@ -143,5 +143,5 @@ def timed(step: Callable[[], None], steps: int, device: str) -> float:
     for _ in range(steps):
         step()
     if device.startswith("cuda"):
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
     return (time.perf_counter() - began) / steps

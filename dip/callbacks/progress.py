@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
@@ -26,25 +28,28 @@ class Progress(Callback):
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Opens the bar where the run stands."""
-        self._bar = tqdm(
-            total=self.steps,
-            initial=module.step,
-            desc=self.title,
-            unit="step",
-            dynamic_ncols=True,
-            mininterval=0.5,
-        )
+        with self._watched():
+            self._bar = tqdm(
+                total=self.steps,
+                initial=module.step,
+                desc=self.title,
+                unit="step",
+                dynamic_ncols=True,
+                mininterval=0.5,
+            )
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Moves the bar; at a record, shows its numbers."""
-        assert self._bar is not None
-        self._bar.update()
+        if self._bar is None:
+            return
         rows = self.recorder.rows
         if rows and rows[-1]["step"] == module.step:
             shown = {"loss": rows[-1]["loss"], "PSNR": rows[-1]["psnr_ema"], "watched": rows[-1]["watched"]}
             self._bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items() if v is not None}, refresh=False)
+        with self._watched():
+            self._bar.update()
 
     def on_train_end(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Closes the bar."""
@@ -57,5 +62,16 @@ class Progress(Callback):
     def close(self) -> None:
         """Closes the bar, if it is open."""
         if self._bar is not None:
-            self._bar.close()
+            with self._watched():
+                self._bar.close()
+            self._bar = None
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """A terminal that is gone, as behind `| head`, costs the bar, not the run."""
+        try:
+            yield
+        except OSError:
+            if self._bar is not None:
+                self._bar.disable = True
             self._bar = None

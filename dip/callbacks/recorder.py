@@ -43,6 +43,8 @@ class Recorder(Callback):
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
         self.before = 0.0  # seconds computed in earlier processes
+        self._began = self._stretch = time.perf_counter()
+        self._stretch_step = 0
         self.paces: list[float] = []  # seconds per step, one figure per stretch between records
         self._done = 0  # steps whose loss is in `losses`
         self._checked = 0  # steps whose loss is known to be finite
@@ -67,7 +69,7 @@ class Recorder(Callback):
         self._began = self._stretch = time.perf_counter()
         self._stretch_step = module.step
         (self.folder / "images").mkdir(exist_ok=True)
-        self._guard(self._rewrite)
+        self.guard(self._rewrite)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
@@ -100,10 +102,10 @@ class Recorder(Callback):
         row.update(zip(COLUMNS[2:5], scores, strict=False))
         row.update(step=step, loss=loss, seconds=round(self.seconds, 3), watched=self.stopping.watched)
         self.rows.append(row)
-        self._guard(lambda: self._append(row))
+        self.guard(lambda: self._append(row))
         if trainer.logger is not None:
             known = {name: value for name, value in row.items() if value is not None and name != "step"}
-            self._guard(lambda: trainer.logger.log_metrics(known, step=step))  # type: ignore[union-attr]
+            self.guard(lambda: trainer.logger.log_metrics(known, step=step))  # type: ignore[union-attr]
         now = time.perf_counter()
         if step > self._stretch_step:
             self.paces.append((now - self._stretch) / (step - self._stretch_step))
@@ -111,12 +113,12 @@ class Recorder(Callback):
 
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
         output = outcome.preview(output)
-        self._guard(lambda: images.save(self.folder / "images" / f"step-{step:06d}.png", output))
+        self.guard(lambda: images.save(self.folder / "images" / f"step-{step:06d}.png", output))
         board = getattr(trainer.logger, "experiment", None)
         if hasattr(board, "add_image"):
-            self._guard(lambda: board.add_image("output", output[0].clamp(0, 1), step))  # type: ignore[union-attr]
+            self.guard(lambda: board.add_image("output", output[0].clamp(0, 1), step))  # type: ignore[union-attr]
 
-    def _guard(self, write: Any) -> None:
+    def guard(self, write: Any) -> None:
         """A full disk costs the notes, not the run: warned of once. Checkpoints are another matter."""
         try:
             write()
@@ -140,7 +142,7 @@ class Recorder(Callback):
     def save_losses(self, step: int) -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]:
         """Writes the losses of steps 1 to `step` to `losses.npy` and returns them."""
         losses = self.losses[:step].cpu().numpy()
-        self._guard(lambda: numpy.save(self.folder / "losses.npy", losses))
+        self.guard(lambda: numpy.save(self.folder / "losses.npy", losses))
         return losses
 
     def state_dict(self) -> dict[str, Any]:

@@ -18,8 +18,9 @@ SAVING = ("SIGUSR1",)
 class Signals(Callback):
     """Notes signals while the fit runs; `Checkpoints` acts on them after the current step.
 
-    SIGTERM, SIGINT and SIGHUP end the run; a second SIGINT ends it at once. SIGUSR1 asks for a checkpoint. Outside
-    the main thread, where Python takes no signals, this does nothing.
+    SIGTERM, SIGINT and SIGHUP end the run; a second SIGINT ends it at once. SIGUSR1 asks for a checkpoint. What the
+    run was started to ignore (SIGHUP by `nohup`) stays ignored. Outside the main thread, where Python takes no
+    signals, this does nothing.
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,7 @@ class Signals(Callback):
             return
         for name in ENDING + SAVING:
             number = getattr(signal, name, None)  # SIGHUP and SIGUSR1 are not everywhere
-            if number is not None:
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -24,6 +24,10 @@ class Stopping(Callback):
         self.watched: float | None = None
         self.fired = False
 
+    def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
+        """Ends the run at once where its checkpoint is that of the step at which the rule said so."""
+        trainer.should_stop = trainer.should_stop or self.fired
+
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -47,10 +51,12 @@ class Stopping(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The rule's state."""
-        return {} if self.rule is None else {"rule": self.rule.state_dict(), "watched": self.watched}
+        if self.rule is None:
+            return {}
+        return {"rule": self.rule.state_dict(), "watched": self.watched, "fired": self.fired}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes it back."""
         if self.rule is not None and state_dict:
             self.rule.load_state_dict(state_dict["rule"])
-            self.watched = state_dict["watched"]
+            self.watched, self.fired = state_dict["watched"], state_dict["fired"]

@@ -1,0 +1,138 @@
+"""Corners of going on: at the very end, in double precision, on another device than the checkpoint came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dip import fit as fit_module
+from dip.config import Config
+from dip.module import DeepImagePrior
+from dip.stopping import Never
+from tests.conftest import TINY, Fit, composed
+from tests.test_experiment import contents
+
+
+class Killed(Exception):
+    """What ends a run in the middle of its process."""
+
+
+def killed(
+    monkeypatch: pytest.MonkeyPatch, fit: Fit, owner: type, method: str, at: int, *options: str
+) -> None:
+    """Runs `fit(*options)` and ends it on the `at`-th call of `owner.method`."""
+    calls, real = 0, getattr(owner, method)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise Killed
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, call)
+        with pytest.raises(Killed):
+            fit(*options)
+
+
+@pytest.mark.parametrize("stop", [("stop=never",), ("stop=heldout", "stop.patience=1")])
+def test_killed_while_it_saves_its_images_it_ends_the_same(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: tuple[str, ...]
+):
+    options = ("steps=60", "record_every=7", "checkpoint_every=0", *stop)
+    whole, result = fit(*options, f"out={tmp_path / 'whole'}")
+    assert result["status"] == ("finished" if stop == ("stop=never",) else "stopped")
+    killed(monkeypatch, fit, fit_module.Fit, "_finish", 1, *options)
+    resumed, again = fit(*options)
+    assert contents(resumed) == contents(whole)
+    for key in ("status", "steps", "restored_step", "loss", "psnr"):
+        assert again[key] == result[key]
+
+
+def test_double_precision_goes_on_to_the_last_bit(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    options = ("steps=20", "record_every=7", "checkpoint_every=0", "precision=fp64")
+    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
+    resumed, _ = fit(*options)
+    assert contents(resumed) == contents(whole)
+
+
+def test_the_average_follows_the_output_to_its_device():
+    module = DeepImagePrior(torch.nn.Conv2d(1, 1, 1), (2, 2))
+    module.average, module.step = torch.zeros(1, 1, 2, 2), 5  # as read from a checkpoint, on the host
+    module._follow(torch.ones(1, 1, 2, 2, device="meta"))
+    assert module.average.device.type == "meta"
+
+
+def test_a_stopping_rule_gets_its_tensors_on_the_device_of_the_run(tmp_path: Path):
+    class Noting(Never):
+        def start(self, target: torch.Tensor, seed: int, known: torch.Tensor | None = None) -> None:
+            assert known is not None
+            assert target.device == known.device == torch.device("meta")
+
+    config = composed(*TINY, "target=inpaint", "target.missing=0.5")
+    fit = fit_module.Fit(config, tmp_path, "")
+    fit.config.stop, fit.device = Noting(), torch.device("meta")
+    fit.build()
+
+
+def test_building_leaves_every_generator_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("seeds the GPUs"))
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("seeds the GPUs"))
+    before = torch.get_rng_state()
+    fit_module.Fit(composed(*TINY), tmp_path, "").build()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_events_that_an_interrupted_run_wrote_too_far_are_void(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    options = ("steps=20", "record_every=1", "logger=tensorboard", "checkpoint_every=1000")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
+    folder, _ = fit(*options)
+    events = EventAccumulator(str(folder)).Reload()
+    assert [event.step for event in events.Scalars("loss")] == list(range(1, 21))
+
+
+def test_a_failed_run_tells_the_flags_it_ran_under(tmp_path: Path):
+    failed = fit_module.Fit(composed(*TINY), tmp_path, "").failure("why")
+    assert failed["precision"]["name"] == "fp32"
+    assert failed["precision"]["cudnn_allow_tf32"] is False
+
+
+def compiling_with(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
+    real = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda net, **options: real(net, **options, backend=backend)
+    )
+
+
+def test_where_the_network_cannot_be_compiled_it_runs_as_it_is(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+):
+    def broken(*_: Any) -> None:
+        raise OSError("no compiler here")
+
+    compiling_with(monkeypatch, broken)
+    with caplog.at_level("WARNING", logger="dip"):
+        compiled, result = fit("steps=3", "precision.compile=true")
+    plain, other = fit("steps=3", f"out={tmp_path / 'plain'}")
+    assert result["precision"]["compiled"] is other["precision"]["compiled"] is False
+    assert any("precision.compile: the network runs as it is" in line for line in caplog.messages)
+    assert contents(compiled) == contents(plain)
+
+
+def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    compiling_with(monkeypatch, "eager")  # traced, but not turned into machine code, which takes a minute
+    compiled, result = fit("steps=5", "precision.compile=true")
+    plain, _ = fit("steps=5", f"out={tmp_path / 'plain'}")
+    assert result["precision"]["compiled"] is True
+    assert contents(compiled)["losses"] == contents(plain)["losses"]
+
+
+def test_whole_numbers_and_floats_name_the_same_run():
+    assert composed("target.sigma=1").target == Config(target=type(Config().target)(sigma=1)).target
+    assert repr(Config(target=type(Config().target)(sigma=1)).target.sigma) == "1.0"
