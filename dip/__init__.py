@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dip.api import restore as restore
-    from dip.restoration import Restoration as Restoration
+    from dip.api.restoration import Restoration as Restoration
 
 __all__ = ["Restoration", "restore"]
 
@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'dip' has no attribute {name!r}")
     from dip.api import restore
-    from dip.restoration import Restoration
+    from dip.api.restoration import Restoration
 
     globals().update(restore=restore, Restoration=Restoration)
     return globals()[name]

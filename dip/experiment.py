@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip import config as options
-from dip import naming, runs
+from dip import runs
 from dip.config import Config
 from dip.errors import DipError, RunError
 from dip.pictures import Pictures
+from dip.runs import naming
 
 if TYPE_CHECKING:
     from dip.fit import Fit
@@ -72,7 +73,7 @@ def run(
 
 
 def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, Any], Path]:
-    """What makes the run of `config` this run (see `dip.naming.identity`), and its folder, made or not.
+    """What makes the run of `config` this run (see `dip.runs.naming.identity`), and its folder, made or not.
 
     Raises:
         ImageError: an image cannot be read.

@@ -26,12 +26,12 @@ from dip.callbacks.recorder import Recorder
 from dip.callbacks.schedule import Schedule
 from dip.callbacks.signals import Signals
 from dip.callbacks.stopping import Stopping
-from dip.checkpoints import DipCheckpointIO, newest
 from dip.config import Config
 from dip.errors import RunError
-from dip.generations import step_of
 from dip.module import DeepImagePrior
 from dip.pictures import Pictures, observe
+from dip.runs.checkpoints import DipCheckpointIO, newest
+from dip.runs.generations import step_of
 from dip.seeds import derive
 
 log = logging.getLogger("dip")

@@ -47,7 +47,7 @@ class Mask(Operator):
     """`A x = m x`: pixels where the mask `m` is 0 were not observed, and are 0 in the observation.
 
     Args:
-        mask: (1, 1, H, W), 1 = observed, 0 = missing (see `dip.masks`).
+        mask: (1, 1, H, W), 1 = observed, 0 = missing (see `dip.targets.masks`).
     """
 
     mask: Tensor

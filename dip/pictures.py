@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dip.config import Config
 from dip.errors import ImageError
-from dip.files import digest
+from dip.runs.files import digest
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ import skimage.data
 import torch
 from torch import Tensor
 
-from dip import baselines, masks
+from dip import baselines
 from dip.metrics import psnr, psnr_hole
 from dip.operators import Downsample
+from dip.targets import masks
 
 
 def photo(name: str, side: int = 96) -> Tensor:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dip import cli, config, naming, runs
+from dip import cli, config, runs
 from dip.config import Config, Precision, Z
 from dip.errors import DipError, OptionError
-from dip.naming import WITHOUT_EFFECT
 from dip.nets import Hourglass
+from dip.runs import naming
+from dip.runs.naming import WITHOUT_EFFECT
 from dip.targets import Degraded, Noisy, Shuffled
 from tests.conftest import ROOT, Train, composed, environment
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from dip.curves import envelope, spans_decades
+from dip.figures.curves import envelope, spans_decades
 from dip.figures.sheet import (
     COLORS,
     LOSS_LABEL,

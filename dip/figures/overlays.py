@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from dip.curves import envelope, spans_decades
+from dip.figures.curves import envelope, spans_decades
 from dip.figures.sheet import (
     COLORS,
     DASHES,

@@ -17,8 +17,8 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from dip import runs
-from dip.curves import envelope
 from dip.errors import RunError
+from dip.figures.curves import envelope
 from dip.report import papers
 from dip.report.collect import PICTURES, Run, collect, shared, shown
 from dip.report.commands import command

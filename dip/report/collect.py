@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dip import runs
 from dip.errors import RunError
-from dip.naming import WITHOUT_EFFECT
+from dip.runs.naming import WITHOUT_EFFECT
 
 PICTURES = ("target", "restored", "reference", "output")
 DONE = ("finished", "stopped")

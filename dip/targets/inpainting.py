@@ -69,8 +69,8 @@ class Inpaint(Target):
 
     def known_pixels(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor]) -> Tensor:
         """The mask (1, 1, H, W): 1 = known, 0 = missing."""
-        from dip import masks
         from dip.seeds import derive
+        from dip.targets import masks
 
         size = (image.shape[-2], image.shape[-1])
         if self.mask is not None:

@@ -108,7 +108,7 @@ class Jpeg(Target):
         """y = image, or with `quality` what a JPEG leaves of it (chroma at half resolution, as Pillow writes it)."""
         if self.quality is None:
             return direct(image, None)
-        from dip.damage import jpeg
+        from dip.targets.damage import jpeg
 
         return direct(jpeg(image, self.quality), image)
 

@@ -7,8 +7,8 @@ import scipy.ndimage
 import torch
 from torch import Tensor
 
-from dip import masks
 from dip.errors import ImageError
+from dip.targets import masks
 
 
 def missing(mask: Tensor) -> float:

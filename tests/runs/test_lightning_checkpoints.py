@@ -7,9 +7,9 @@ import lightning
 import pytest
 import torch
 
-from dip.checkpoints import DipCheckpointIO, load, newest
 from dip.errors import RunError
-from dip.generations import Damaged, path_of, stored
+from dip.runs.checkpoints import DipCheckpointIO, load, newest
+from dip.runs.generations import Damaged, path_of, stored
 
 
 def flip_a_bit(path):

@@ -19,13 +19,13 @@ OPERATIONS = ("open", "write", "fsync", "close", "replace", "rename", "unlink", 
 
 def write(kind: str, folder: Path, step: int) -> None:
     if kind == "generations":
-        from dip.generations import path_of, store
+        from dip.runs.generations import path_of, store
 
         store(path_of(folder, step), b"new " * 1000, "me", {}, keep=2)
     else:
         import torch
 
-        from dip import checkpoints
+        from dip.runs import checkpoints
 
         checkpoints.write(folder, {"state_dict": {"w": torch.full((32, 32), -1.0)}}, step, "me")
 

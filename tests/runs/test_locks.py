@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dip import locks
 from dip.errors import RunError
-from dip.locks import Lock
+from dip.runs import locks
+from dip.runs.locks import Lock
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def python(code, *args):
@@ -30,7 +30,7 @@ def python(code, *args):
 
 HOLD = """
     import sys, time
-    from dip.locks import Lock
+    from dip.runs.locks import Lock
     with Lock(sys.argv[1]):
         print("held", flush=True)
         time.sleep(60)
@@ -102,7 +102,7 @@ def test_only_one_process_at_a_time_holds_a_lock(tmp_path):
         import sys, time
         from pathlib import Path
         from dip.errors import RunError
-        from dip.locks import Lock
+        from dip.runs.locks import Lock
         count, done = Path(sys.argv[1]) / "count", 0
         while done < 50:
             try:

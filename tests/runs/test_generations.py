@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from dip import generations
 from dip.errors import RunError
-from dip.generations import Damaged, path_of, store, stored, verified
+from dip.runs import generations
+from dip.runs.generations import Damaged, path_of, store, stored, verified
 
 
 def put(folder, *steps, data=None, keep=2, identity="me"):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dip.curves import envelope, spans_decades
+from dip.figures.curves import envelope, spans_decades
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=400), st.integers(1, 50))

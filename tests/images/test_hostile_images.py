@@ -14,10 +14,10 @@ import tifffile
 import torch
 from PIL import Image
 
-from dip.decoding import Stored
-from dip.encoding import encode
 from dip.errors import ImageError
 from dip.images import load
+from dip.images.decoding import Stored
+from dip.images.encoding import encode
 
 
 def random(shape, dtype=np.uint8):
@@ -133,7 +133,7 @@ def test_a_real_bomb_takes_no_memory(file):
     head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
     path = file(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
     script = (
-        "import resource, sys; from pathlib import Path; from dip.decoding import Unreadable, read\n"
+        "import resource, sys; from pathlib import Path; from dip.images.decoding import Unreadable, read\n"
         "used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read(Path(sys.argv[1]))\n"
         "except Unreadable as error: print(error)\n"

@@ -10,7 +10,7 @@ import pytest
 from dip import runs
 from dip.errors import RunError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RESULT = {"status": "finished", "config": {"net": {"name": "hourglass"}, "skips": [3, 4]}, "psnr": 31.5}
 
 

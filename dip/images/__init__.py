@@ -33,9 +33,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dip.decoding import FORMATS, MAX_PIXELS, Array, Stored, Unreadable, one_line, read
-from dip.encoding import SUFFIXES, encode, replace_file
 from dip.errors import ImageError, OptionError
+from dip.images.decoding import FORMATS, MAX_PIXELS, Array, Stored, Unreadable, one_line, read
+from dip.images.encoding import SUFFIXES, encode, replace_file
 from dip.samples import SAMPLES, sample_path
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0}

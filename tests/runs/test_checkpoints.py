@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from dip.checkpoints import check_weights, latest, newest, write
 from dip.errors import RunError
+from dip.runs.checkpoints import check_weights, latest, newest, write
 
 
 def state(value=1.0):

@@ -1,4 +1,4 @@
-"""Checkpoints of tensors and plain values, for Lightning and without it, on top of `dip.generations`.
+"""Checkpoints of tensors and plain values, for Lightning and without it, on top of `dip.runs.generations`.
 
 Nothing is unpickled before its length and SHA-256 are right, and then tensors and plain values only.
 """
@@ -16,9 +16,9 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from dip.errors import RunError
-from dip.files import remove_temporaries
-from dip.generations import Damaged, path_of, remove, step_of, store, stored, verified
 from dip.runs import differing, flat
+from dip.runs.files import remove_temporaries
+from dip.runs.generations import Damaged, path_of, remove, step_of, store, stored, verified
 
 log = logging.getLogger("dip")
 

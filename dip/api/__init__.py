@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from dip import experiment, images, runs
-from dip.assemble import assemble
+from dip.api.assemble import assemble
+from dip.api.restoration import Restoration
 from dip.config import Config
 from dip.errors import RunError
 from dip.pictures import Pictures, observe
-from dip.restoration import Restoration
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from dip import generations
-from dip.checkpoints import DipCheckpointIO, latest, newest, write
 from dip.errors import RunError
-from dip.generations import Damaged, path_of
+from dip.runs import generations
+from dip.runs.checkpoints import DipCheckpointIO, latest, newest, write
+from dip.runs.generations import Damaged, path_of
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def state(value=1.0):

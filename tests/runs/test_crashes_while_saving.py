@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from dip.checkpoints import latest, write
 from dip.errors import RunError
-from dip.generations import path_of, store, stored, verified
+from dip.runs.checkpoints import latest, write
+from dip.runs.generations import path_of, store, stored, verified
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NEW = b"new " * 1000  # what kill_at_every_call.py writes
 
 

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from dip import images, outcome
-from dip.decoding import Stored
-from dip.encoding import encode
+from dip.images.decoding import Stored
+from dip.images.encoding import encode
 
 SHOWN_SIDE = 512  # pixels; a notebook keeps what it shows
 SHOWN = ("psnr", "psnr_y", "psnr_hole", "ssim", "restored_step", "steps", "seconds")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dip.assemble import assemble
+from dip.api.assemble import assemble
 from dip.config import Config, Precision, Z
 from dip.errors import DipError, OptionError
 from dip.nets import Hourglass
