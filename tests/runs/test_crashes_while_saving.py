@@ -33,7 +33,7 @@ def value_of(found):
 
 def kill_at_every_call(kind, start, step, out):
     done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "kill_at_every_call.py", kind, start, str(step), out],
+        [sys.executable, ROOT / "tests" / "runs" / "kill_at_every_call.py", kind, start, str(step), out],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
