@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import math
-import platform
 import shutil
 import statistics
 import warnings
@@ -35,8 +33,6 @@ from dip.runs.generations import step_of
 from dip.seeds import derive
 
 log = logging.getLogger("dip")
-
-PACKAGES = ("deep-image-prior", "torch", "lightning", "hydra-core", "numpy", "pillow", "scikit-image")
 
 
 class Fit:
@@ -206,7 +202,7 @@ class Fit:
             **dict.fromkeys(unknown),
             "device": hardware.describe(self.device),
             "precision": self.precision,
-            "versions": _versions(),
+            "versions": hardware.versions(),
         }
 
     @contextmanager
@@ -242,13 +238,3 @@ def _quiet_lightning() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # run from a checkout
-            continue
-    return versions
