@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,11 @@ ROOT = Path(__file__).parent.parent
 
 # A problem of a few milliseconds per step. What a test is about stands in the test itself.
 TINY = ("size=32", "net.depth=3", "net.channels=8", "skips=[2]", "logger=csv", "precision=fp32")
+
+# A suite started in the background inherits ignored signals, and hands them on to the runs that it interrupts.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 Fit = Callable[..., tuple[Path, dict[str, Any]]]
