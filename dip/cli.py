@@ -184,10 +184,3 @@ def _wrapped(left: str, text: str, column: int = 34, width: int = 110) -> str:
     lines = textwrap.wrap(text, width - column) or [""]
     first = f"{left:<{column}}{lines[0]}" if len(left) < column else f"{left}\n{' ' * column}{lines[0]}"
     return "\n".join([first, *(" " * column + line for line in lines[1:])]).rstrip()
-
-
-def register_help() -> None:
-    """Gives Hydra the resolver `dip_help`, with which `conf/config.yaml` fills in `--help`."""
-    from omegaconf import OmegaConf
-
-    OmegaConf.register_new_resolver("dip_help", lambda: help_text().replace("$", "$$"), replace=True)

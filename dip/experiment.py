@@ -1,7 +1,7 @@
 """One run, from its options to its folder: load, build, fit, save.
 
 `run` is torch-free until it is certain that there is something to compute, so that asking for a finished run again
-takes half a second.
+takes well under a second.
 """
 
 from __future__ import annotations
