@@ -109,6 +109,12 @@ class Config:
         "a number in [0, 1)",
         "0.99",
     )
+    restarts: int = option(
+        1,
+        "fits from different random starts, one after the other, whose restored images are averaged",
+        "an integer >= 1",
+        "2",
+    )
     stop: Stop = dataclasses.field(default_factory=Auto)
     seed: int = option(
         0, "seed of the weights, z, the noise of the target and the perturbation", "an integer >= 0", "1"
@@ -158,7 +164,7 @@ class Config:
                 raise reject(self, name)
         if self.reference is not None and not self.reference:
             raise reject(self, "reference")
-        for name in ("steps", "record_every"):
+        for name in ("steps", "record_every", "restarts"):
             check_integer(self, name, low=1)
         check_integer(self, "snapshot_every", low=1, none=True)
         check_integer(self, "seed", low=0, high=2**63 - 1)

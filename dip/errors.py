@@ -36,6 +36,10 @@ class RunError(DipError, RuntimeError):
     """A run folder, its lock or its checkpoints do not allow what was asked."""
 
 
+class NotFiniteError(RunError):
+    """A checkpoint was not written, since its weights are not finite; the one before it stays."""
+
+
 class DivergedError(DipError, RuntimeError):
     """The fit produced numbers that are not finite, and going back did not help."""
 

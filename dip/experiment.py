@@ -25,6 +25,7 @@ from dip.runs import naming
 if TYPE_CHECKING:
     from dip.fit import Fit
     from dip.images import Picture
+    from dip.restarts import Restarts
 
 log = logging.getLogger("dip")
 
@@ -59,10 +60,10 @@ def run(
     if done is not None and runs.finished(folder) and not config.overwrite:
         log.info("%s: %s already, %s", folder, done["status"], _summary(done))
         return {**done, "folder": str(folder)}
-    from dip.fit import Fit  # torch from here on
+    from dip.restarts import prepare  # torch from here on
 
     # Everything that a user can have got wrong is found here, before there is a folder.
-    fit = Fit(config, folder, runs.fingerprint({**identity, "steps": None}), pictures)
+    fit = prepare(config, folder, runs.fingerprint({**identity, "steps": None}), pictures)
     with runs.Lock(folder):
         if config.overwrite:
             _clear(folder)
@@ -84,7 +85,7 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
     return identity, Path(config.out) / runs.name(naming.readable(config), identity)
 
 
-def _attempt(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
+def _attempt(fit: Fit | Restarts, progress: bool, array: bool) -> dict[str, Any]:
     try:
         result = fit.run(progress)
         if array and fit.restored is not None:

@@ -21,6 +21,7 @@ from dip import data, figures, hardware, outcome, runs
 from dip.callbacks.checkpoints import Checkpoints
 from dip.callbacks.progress import Progress
 from dip.callbacks.recorder import Recorder
+from dip.callbacks.rescue import Rescue
 from dip.callbacks.schedule import Schedule
 from dip.callbacks.signals import Signals
 from dip.callbacks.stopping import Stopping
@@ -31,6 +32,7 @@ from dip.pictures import Pictures, observe
 from dip.runs.checkpoints import DipCheckpointIO, newest
 from dip.runs.generations import step_of
 from dip.seeds import derive
+from dip.stopping.panel import Panel
 
 log = logging.getLogger("dip")
 
@@ -43,13 +45,17 @@ class Fit:
         folder: the run folder.
         identity: of the trajectory, which a checkpoint must share to be continued.
         pictures: where some are not files; default those that `config` names.
+        restart: which start this is of several for one observation, from 1: others draw other weights, z and noise.
 
     Raises:
         DipError: a picture cannot be read, the reference does not fit, the device or the precision is not to be had.
     """
 
-    def __init__(self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None) -> None:
+    def __init__(
+        self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None, restart: int = 1
+    ) -> None:
         self.config, self.folder, self.identity = config, folder, identity
+        self.seed = config.seed if restart == 1 else derive(config.seed, "restart", restart)
         self.device = hardware.pick_device(config.device)
         self.arithmetic = hardware.pick_precision(config.precision.name, self.device)
         config.logger.check()
@@ -65,16 +71,16 @@ class Fit:
         config, seen = self.config, self.observation
         with torch.random.fork_rng(devices=[]):
             # Not `torch.manual_seed`, which seeds every GPU too, for good.
-            torch.default_generator.manual_seed(derive(config.seed, "weights"))
+            torch.default_generator.manual_seed(derive(self.seed, "weights"))
             inputs = config.z.channels if seen.z is None else seen.z.shape[1]
             net = config.net.build(inputs, self.picture.pixels.shape[1], config.skips)
         size = config.net.padded(*seen.size)
-        z = data.draw(config.z, size, config.seed) if seen.z is None else data.extend(seen.z, size)
+        z = data.draw(config.z, size, self.seed) if seen.z is None else data.extend(seen.z, size)
         known = None if seen.known is None else seen.known.to(self.device)
-        self.rule = config.stop.start(seen.y.to(self.device), config.seed, known)
+        self.rule = config.stop.start(seen.y.to(self.device), self.seed, known)
         module = DeepImagePrior(
             net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation, ema=config.ema,
-            seed=config.seed, weights=None if self.rule is None else self.rule.loss_mask,
+            seed=self.seed, weights=None if self.rule is None else self.rule.loss_mask,
             compile=config.precision.compile,
         )  # fmt: skip
         if self.arithmetic.name == "fp64":
@@ -86,7 +92,8 @@ class Fit:
 
         Without `pictures`, neither images nor figures nor baselines are made: `restored` is all that is wanted.
         """
-        with hardware.prepared(self.arithmetic), _quiet_lightning(), self._enough_memory():
+        frugal = getattr(self.config.net, "checkpoint_activations", False)
+        with hardware.prepared(self.arithmetic, frugal), _quiet_lightning(), self._enough_memory():
             hardware.reset_peak_memory(self.device)
             module, pair = self.build()
             described = runs.flat(options.plain(self.config))
@@ -96,9 +103,16 @@ class Fit:
             self.module = module
             self.signals, self.stopping = Signals(), Stopping(self.rule, self.schedule)
             reference = None if self.reference is None else self.reference.to(self.device)
-            self.recorder = Recorder(self.folder, self.schedule, reference, self.stopping)
+            self.rescue = Rescue(self.schedule, self.stopping)
+            self.recorder = Recorder(self.folder, self.schedule, reference, self.stopping, self.rescue)
             keeper = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)
-            watchers = [self.stopping, self.recorder, keeper, self.signals]
+            watchers = [
+                self.rescue,
+                self.stopping,
+                self.recorder,
+                keeper,
+                self.signals,
+            ]  # in the order of a step
             if progress:
                 watchers.append(Progress(self.config.steps, self.recorder, self.config.target.name))
             first = 1 if checkpoint is None else step_of(checkpoint) + 1
@@ -136,6 +150,8 @@ class Fit:
         self.restored = target.finish(average.cpu(), seen)
         scores = outcome.scores(target, self.restored, seen)
         result = self._result("stopped" if self.stopping.fired else "finished", restored_step=step, **scores)
+        if isinstance(self.rule, Panel):
+            result["rules"] = outcome.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
             self._show("output", self.module.output.cpu())
             outcome.save(self._image_path("restored"), self.restored, like=self.picture)
@@ -160,7 +176,8 @@ class Fit:
             name: [math.nan if (value := row[name]) is None else float(value) for row in rows]
             for name in rows[0]
         }
-        events = [(result["steps"], "stopped")] if result["status"] == "stopped" else []
+        events = [(event["step"], f"back to step {event['back_to']:,}") for event in self.rescue.events]
+        events += [(result["steps"], "stopped")] if result["status"] == "stopped" else []
         figures.loss_curve(folder / "loss.png", self.recorder.save_losses(self.module.step), events)
         figures.psnr_curve(
             folder / "psnr.png", columns["step"], columns["psnr"], columns["psnr_ema"],
@@ -187,6 +204,7 @@ class Fit:
             "peak_memory_bytes": hardware.peak_memory(self.device),
             "parameters": sum(p.numel() for p in self.module.net.parameters()),
             "precision": {**self.precision, "compiled": bool(self.module.compiled)},
+            "events": self.rescue.events,
             **more,
         }
 

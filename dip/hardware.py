@@ -98,8 +98,11 @@ def _native_bf16(device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def prepared(arithmetic: Arithmetic) -> Iterator[None]:
-    """Sets the process up for one run and puts it back as it was: TF32 only where it was asked for."""
+def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
+    """Sets the process up for one run and puts it back as it was: TF32 only where it was asked for.
+
+    `frugal` runs give freed memory back (see `keep_memory`).
+    """
     before = (
         torch.backends.cudnn.allow_tf32,
         torch.get_float32_matmul_precision(),
@@ -109,7 +112,7 @@ def prepared(arithmetic: Arithmetic) -> Iterator[None]:
     # cuDNN's flag, True by default, governs convolutions; the matmul setting does not.
     torch.backends.cudnn.allow_tf32 = allow
     torch.set_float32_matmul_precision("high" if allow else "highest")
-    keep_memory()
+    keep_memory(not frugal)
     try:
         yield
     finally:
@@ -117,17 +120,19 @@ def prepared(arithmetic: Arithmetic) -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
 
 
-def keep_memory() -> bool:
-    """Tells glibc to keep freed memory; True where that worked.
+def keep_memory(keep: bool = True) -> bool:
+    """Tells glibc to keep freed memory, or to do as it does by default; True where that worked.
 
     By default every activation of a few MB is mapped anew from the system and returned, page fault by page fault,
-    at every step, which costs about a quarter of a step's time on a CPU.
+    at every step, which costs about a quarter of a step's time on a CPU. Kept memory falls to pieces, though: it
+    takes about 1.4 times as much, so that a run for which memory is short does better without.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX in <malloc.h>
     libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(mmap_max, 0)) and bool(libc.mallopt(trim_threshold, 2**31 - 1))
+    most, rest = (0, 2**31 - 1) if keep else (65536, 128 * 1024)  # the latter are glibc's own
+    return bool(libc.mallopt(mmap_max, most)) and bool(libc.mallopt(trim_threshold, rest))
 
 
 def reset_peak_memory(device: torch.device) -> None:

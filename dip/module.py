@@ -136,6 +136,19 @@ class DeepImagePrior(LightningModule):
         fused = next(self.net.parameters()).device.type in ("cpu", "cuda")
         return torch.optim.Adam(self.net.parameters(), lr=self.lr, fused=fused)
 
+    def history(self) -> dict[str, Tensor]:
+        """What a fit carries from step to step beside its weights; {} before the first step."""
+        if self.average is None:
+            return {}
+        return {"average": self.average, "output": self.output, "observed": self.observed}
+
+    def go_back(self, history: dict[str, Tensor]) -> None:
+        """Takes up a former `history`, not an empty one; the steps are counted on."""
+        device = next(self.net.parameters()).device  # it may come from a checkpoint, on the host
+        self.average, self.output, self.observed = (
+            history[name].to(device) for name in ("average", "output", "observed")
+        )
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what is not a weight."""
         checkpoint["dip"] = {"step": self.step, "average": self.average, "output": self.output}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dip import images
 from dip.images import Picture
+from dip.stopping.panel import Panel
 from dip.targets import Observation, Target
 
 PROTOCOLS = {
@@ -72,3 +73,20 @@ def baselines(target: Target, observation: Observation, folder: Path) -> dict[st
     except Exception as error:  # of whatever kind scikit-image raises on odd images
         log.warning("no baselines (%s: %s)", type(error).__name__, " ".join(str(error).split()))
         return {}
+
+
+def rules(
+    target: Target, observation: Observation, panel: Panel, best: float | None
+) -> dict[str, dict[str, Any]]:
+    """What each rule of a `stop=compare` would have done.
+
+    By rule: the `step` whose image it keeps, the step at which it would have `ended` the run (None: not at all), and
+    with a reference the `psnr` of that image in dB and its `gap` to the best recorded one.
+    """
+    found = {}
+    for name, rule in panel.rules.items():
+        scored = target.scores(target.finish(rule.image().cpu(), observation), observation)
+        psnr = scored.get("psnr")
+        gap = None if psnr is None or best is None else best - psnr
+        found[name] = {"step": rule.step, "ended": panel.ended.get(name), "psnr": psnr, "gap": gap}
+    return found

@@ -62,7 +62,7 @@ def plain(problem: Problem, precision: str) -> Callable[[], None]:
 
 def ours(problem: Problem, precision: str) -> Callable[[], None]:
     """A bare loop over what a run computes: perturbation, network, loss, Adam, average. No framework."""
-    hardware.keep_memory()
+    hardware.keep_memory(not problem.checkpoint)
     z, y = problem.pair()
     net = problem.net().build(32, 3, problem.skips).to(problem.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     dtype = torch.float64 if precision == "fp64" else torch.float32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 from lightning.pytorch import Callback, Trainer
 
 from dip.callbacks.signals import Signals
+from dip.errors import NotFiniteError
 from dip.module import DeepImagePrior
 
 LARGEST_SHARE = 0.02  # of the run's time may go into writing checkpoints
+
+log = logging.getLogger("dip")
 
 
 class Checkpoints(Callback):
@@ -36,7 +40,12 @@ class Checkpoints(Callback):
     def save(self, trainer: Trainer, step: int) -> None:
         """Writes a checkpoint now."""
         began = time.perf_counter()
-        trainer.save_checkpoint(self.folder / f"step-{step:09d}.ckpt")
+        try:
+            trainer.save_checkpoint(self.folder / f"step-{step:09d}.ckpt")
+        except (
+            NotFiniteError
+        ) as error:  # the next record will go back; until then, the checkpoint before serves
+            log.warning("%s", error)
         ended = time.perf_counter()
         rest = (ended - began) / LARGEST_SHARE if self.every else 0.0
         self._due = ended + max(self.every, rest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
 from dip import images, metrics, outcome
+from dip.callbacks.rescue import Rescue
 from dip.callbacks.schedule import Schedule
 from dip.callbacks.stopping import Stopping
-from dip.errors import DipError, DivergedError
+from dip.errors import DipError
 from dip.module import DeepImagePrior
 
-COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched")
+COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched", "back_to")
 
 Row = dict[str, float | int | None]
 
@@ -33,13 +35,15 @@ class Recorder(Callback):
         folder: the run folder.
         schedule: when a record or a picture is due.
         reference: (1, C, H, W) on the run's device, or None: the score columns stay empty.
-        stopping: the stopping rule's callback, whose watched value stands in the last column.
+        stopping: the stopping rule's callback, whose watched value stands in its column.
+        rescue: who takes a collapsed fit back; `back_to` is the step of the state that the fit went on from.
     """
 
     def __init__(
-        self, folder: Path, schedule: Schedule, reference: Tensor | None, stopping: Stopping
+        self, folder: Path, schedule: Schedule, reference: Tensor | None, stopping: Stopping, rescue: Rescue
     ) -> None:
-        self.folder, self.schedule, self.reference, self.stopping = folder, schedule, reference, stopping
+        self.folder, self.schedule, self.reference = folder, schedule, reference
+        self.stopping, self.rescue = stopping, rescue
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
         self.before = 0.0  # seconds computed in earlier processes
@@ -47,7 +51,6 @@ class Recorder(Callback):
         self._stretch_step = 0
         self.paces: list[float] = []  # seconds per step, one figure per stretch between records
         self._done = 0  # steps whose loss is in `losses`
-        self._checked = 0  # steps whose loss is known to be finite
         self._disk_warned = False
 
     @property
@@ -85,22 +88,20 @@ class Recorder(Callback):
 
     def _record(self, trainer: Trainer, module: DeepImagePrior, step: int) -> None:
         assert module.average is not None
-        fresh = self.losses[self._checked : step]
-        values = [fresh[-1], fresh.isfinite().all().to(fresh.dtype)]
+        values = [module.loss]
         if self.reference is not None:
             values += [
                 metrics.psnr(module.output, self.reference),
                 metrics.psnr(module.average, self.reference),
                 metrics.ssim(module.average, self.reference),
             ]
-        loss, finite, *scores = torch.stack([value.float() for value in values]).tolist()  # the one wait
-        if not finite:
-            first = self._checked + 1 + int((~fresh.isfinite()).int().argmax())
-            raise DivergedError(f"the loss is not finite at step {first}; lower lr, for example lr=0.001")
-        self._checked = step
+        numbers = torch.stack([value.float() for value in values]).tolist()  # waits for the device
         row: Row = dict.fromkeys(COLUMNS)
-        row.update(zip(COLUMNS[2:5], scores, strict=False))
-        row.update(step=step, loss=loss, seconds=round(self.seconds, 3), watched=self.stopping.watched)
+        finite = (number if math.isfinite(number) else None for number in numbers)
+        row.update(zip(COLUMNS[1:5], finite, strict=False))
+        row.update(step=step, seconds=round(self.seconds, 3), watched=self.stopping.watched)
+        if self.rescue.events and self.rescue.events[-1]["step"] == step:
+            row["back_to"] = self.rescue.events[-1]["back_to"]
         self.rows.append(row)
         self.guard(lambda: self._append(row))
         if trainer.logger is not None:
@@ -147,12 +148,10 @@ class Recorder(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The history so far."""
-        return {"rows": self.rows, "losses": self.losses[: self._done].clone(), "checked": self._checked,
-                "seconds": self.seconds, "paces": self.paces}  # fmt: skip
+        return {"rows": self.rows, "losses": self.losses[: self._done].clone(), "seconds": self.seconds, "paces": self.paces}  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the history up again."""
         self.rows, self.before, self.paces = state_dict["rows"], state_dict["seconds"], state_dict["paces"]
         self._done = len(state_dict["losses"])
         self.losses[: self._done] = state_dict["losses"]
-        self._checked = state_dict["checked"]

@@ -18,6 +18,7 @@ from typing import Any
 from dip.errors import RunError
 from dip.runs.files import digest as digest
 from dip.runs.files import read_json
+from dip.runs.files import write_bytes as write_bytes
 from dip.runs.files import write_json as write_json
 from dip.runs.files import write_text as write_text
 from dip.runs.locks import Lock as Lock
@@ -25,6 +26,9 @@ from dip.runs.locks import Lock as Lock
 log = logging.getLogger("dip")
 
 STATUSES = ("finished", "stopped", "failed", "interrupted")
+
+RESTART = "restart-"
+"""How folders inside a run folder are called that hold its restarts: parts of a run, not runs."""
 
 CONSOLE = "console.log"
 """The file in a run folder that holds what a run of a sweep would have shown on the terminal."""
@@ -90,7 +94,7 @@ def read(root: str | Path) -> list[dict[str, Any]]:
         raise RunError(f"{root}: is not a folder; give a folder of runs, for example outputs")
     rows = []
     for place, folders, files in os.walk(root):
-        folders.sort()
+        folders[:] = sorted(folder for folder in folders if not folder.startswith(RESTART))
         if "result.json" not in files and ".lock" not in files and "metrics.csv" not in files:
             continue
         result = None if (Path(place) / "result.json").is_symlink() else read_result(place)

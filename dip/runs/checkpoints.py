@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from dip.errors import RunError
+from dip.errors import NotFiniteError, RunError
 from dip.runs import differing, flat
 from dip.runs.files import remove_temporaries
 from dip.runs.generations import Damaged, path_of, remove, step_of, store, stored, verified
@@ -51,14 +51,14 @@ def write(
         finite: prefixes of the dotted keys whose float tensors must be finite.
 
     Raises:
-        RunError: the disk is full (naming the bytes needed), the folder cannot be written, or a tensor under
-            `finite` holds NaN or infinity; older checkpoints are untouched then.
+        RunError: the disk is full (naming the bytes needed) or the folder cannot be written, or, as
+            `NotFiniteError`, a tensor under `finite` holds NaN or infinity; older checkpoints are untouched then.
         TypeError: `state` holds something that loading would refuse.
     """
     path = path_of(folder, step)
     _check_plain(state)
     if bad := _not_finite(state, finite):
-        raise RunError(f"{path}: not written, {bad} is not finite")
+        raise NotFiniteError(f"{path}: not written, {bad} is not finite")
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:

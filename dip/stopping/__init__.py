@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from dip.stopping.rule import Rule
 
-__all__ = ["EMV", "STOPS", "WMV", "Auto", "Discrepancy", "HeldOut", "Never", "Stop"]
+__all__ = ["EMV", "STOPS", "WMV", "Auto", "Compare", "Discrepancy", "HeldOut", "Never", "Stop"]
 
 
 def _patience(default: int) -> int:
@@ -194,6 +194,20 @@ class Discrepancy(Stop):
         return NoiseReached(target, self.sigma, seed, known)
 
 
+@dataclass
+class Compare(Stop):
+    """Feeds every rule, with its defaults, on one run to the last step; `result.json` tells what each would have kept."""
+
+    name: str = option("compare", help="the stopping rule", legal="compare", example="compare")
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule:
+        from dip.stopping.panel import Panel
+
+        kinds = (WMV, EMV, HeldOut, Discrepancy)
+        rules = {kind().name: kind().start(target, seed, known) for kind in kinds}
+        return Panel({name: rule for name, rule in rules.items() if rule is not None})
+
+
 STOPS: dict[str, type[Stop]] = {
     "auto": Auto,
     "never": Never,
@@ -201,4 +215,5 @@ STOPS: dict[str, type[Stop]] = {
     "emv": EMV,
     "heldout": HeldOut,
     "discrepancy": Discrepancy,
+    "compare": Compare,
 }

@@ -1,0 +1,151 @@
+"""Takes a fit that has collapsed back to its last good state: weights, Adam's moments, average and rule together.
+
+Adam at the usual rate now and then throws a fit far back within a step or two, by 5 dB and more (the original's code
+restored the weights alone, so that the old moments threw them out again). The loss tells, and it is on the device:
+losses are kept as they come, and looked at when a record is due.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import statistics
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor
+
+from dip.callbacks.schedule import Schedule
+from dip.callbacks.stopping import Stopping
+from dip.errors import DivergedError
+from dip.module import DeepImagePrior
+
+EVERY = 50  # steps at least between two states that are kept: one costs as much as some updates of Adam
+TAIL = 10  # last losses, whose median is the level: a spike that is over by then needs no rescue
+COLLAPSE = 1.3  # times the level at the state that is kept
+ATTEMPTS = 3  # rescues, of either kind
+
+log = logging.getLogger("dip")
+
+
+class Rescue(Callback):
+    """Goes back to the last good state where the loss has risen or is not finite; steps are counted on.
+
+    After a loss that is not finite the learning rate is halved, three times at most. A loss that has risen again and
+    again, three times in a row, is accepted: then it is no accident.
+
+    Args:
+        schedule: when a record is due.
+        stopping: the stopping rule's callback, which goes back too.
+    """
+
+    def __init__(self, schedule: Schedule, stopping: Stopping) -> None:
+        self.schedule, self.stopping = schedule, stopping
+        self.events: list[dict[str, Any]] = []
+        """What happened: `step` at which it was found, `back_to`, the step of the state gone back to, and `why`."""
+        self._good: dict[str, Any] | None = None
+        self._next: dict[str, Any] | None = None  # good as soon as the losses after it prove it
+        self._fresh: list[Tensor] = []  # losses on the device, not looked at yet
+        self._since: list[float] = []  # losses since the state that is kept
+        self._tried = 0  # rescues from a risen loss without a good stretch between
+        self._halved = 0
+
+    def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
+        """Keeps the state that the fit starts from; after a resume there is one already."""
+        if self._good is None:
+            self._good = self._state(trainer, module, level=math.inf)
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Takes the loss; looks at all new ones when a record is due."""
+        self._fresh.append(module.loss)
+        if self.schedule.records(module.step):
+            self._since += torch.stack(self._fresh).tolist()  # waits for the device
+            self._fresh.clear()
+            self._judge(trainer, module)
+
+    def _judge(self, trainer: Trainer, module: DeepImagePrior) -> None:
+        assert self._good is not None
+        first = module.step - len(self._since) + 1
+        after = self._since[
+            :TAIL
+        ]  # the losses of a state are those behind it: the last update may have spoilt it
+        if (
+            self._next is not None
+            and len(after) == TAIL
+            and statistics.median(after) <= COLLAPSE * self._next["level"]
+        ):
+            self._good, self._next = self._next, None
+        broken = next((first + i for i, loss in enumerate(self._since) if not math.isfinite(loss)), None)
+        if broken is not None:
+            self._halved += 1
+            if self._halved > ATTEMPTS or not self._good["module"]:  # no rate helps the very first step
+                tried = f" and {ATTEMPTS} times more at half the rate" if self._halved > ATTEMPTS else ""
+                raise DivergedError(
+                    f"the loss is not finite at step {broken}{tried}; lower lr, for example lr=0.001"
+                )
+            self._back(
+                trainer, module, f"the loss is not finite at step {broken}, half the rate from here", rate=0.5
+            )
+            return
+        if not self._good["module"]:  # the start has no average; that of its first output serves
+            self._good |= {
+                "module": _copied(module.history()),
+                "stopping": _copied(self.stopping.state_dict()),
+            }
+        level = statistics.median(self._since[-TAIL:])
+        before = (self._next or self._good)["level"]
+        if len(self._since) >= TAIL and level > COLLAPSE * before and self._tried < ATTEMPTS:
+            self._tried += 1
+            self._back(trainer, module, f"the loss has risen from {before:.4g} to {level:.4g}")
+        elif len(self._since) >= EVERY:
+            self._tried = 0
+            self._since.clear()
+            self._next = self._state(trainer, module, level)
+
+    def _state(self, trainer: Trainer, module: DeepImagePrior, level: float) -> dict[str, Any]:
+        return {
+            "step": module.step, "level": level, "net": _copied(module.net.state_dict()),
+            "optimizer": _copied(trainer.optimizers[0].state_dict()), "module": _copied(module.history()),
+            "stopping": _copied(self.stopping.state_dict()),
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def _back(self, trainer: Trainer, module: DeepImagePrior, why: str, rate: float = 1.0) -> None:
+        assert self._good is not None
+        (optimizer,) = trainer.optimizers
+        rates = [group["lr"] for group in optimizer.param_groups]
+        self._since.clear()
+        self._next = None
+        good = _copied(self._good)  # loading keeps what it is given, and the next steps change that
+        module.net.load_state_dict(good["net"])
+        optimizer.load_state_dict(good["optimizer"])
+        for group, before in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = before * rate
+        module.go_back(good["module"])
+        self.stopping.load_state_dict(good["stopping"])
+        self.events.append({"step": module.step, "back_to": good["step"], "why": why})
+        log.warning("step %d: %s; going on from the state of step %d", module.step, why, good["step"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next rescue depends on."""
+        fresh = torch.stack(self._fresh).tolist() if self._fresh else []
+        return {"good": self._good, "next": self._next, "since": self._since + fresh, "tried": self._tried, "halved": self._halved,
+                "events": self.events}  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes it back."""
+        self._good, self._next, self._since = state_dict["good"], state_dict["next"], state_dict["since"]
+        self._tried, self._halved = state_dict["tried"], state_dict["halved"]
+        self.events = state_dict["events"]
+
+
+def _copied(state: Any) -> Any:
+    """`state` with its own tensors."""
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        return {name: _copied(value) for name, value in state.items()}
+    return [_copied(value) for value in state] if isinstance(state, (list, tuple)) else state

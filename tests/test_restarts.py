@@ -1,0 +1,80 @@
+"""Restarts: independent fits of one observation, averaged, each of them finished for good."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+
+import dip
+from dip import runs
+from dip.module import DeepImagePrior
+from dip.report.collect import collect
+from tests.conftest import Fit
+from tests.test_experiment import contents
+from tests.test_resuming import killed
+
+OPTIONS = ("steps=30", "record_every=10", "restarts=2")
+
+
+def images(folder: Path) -> list[numpy.ndarray]:
+    return [numpy.load(folder / f"restart-{n}" / "restored.npy") for n in (1, 2)]
+
+
+def result_of(folder: Path) -> dict:
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_the_mean_of_the_restarts_is_scored_and_saved(fit: Fit, tmp_path: Path):
+    folder, result = fit(*OPTIONS, "target.sigma=0.2")
+    first, second = images(folder)
+    assert not numpy.allclose(first, second, atol=0.01), "other weights, another z"
+    reference = dip.restore("astronaut", target="clean", size=32, steps=1, progress=False).observed
+    psnr = [-10 * numpy.log10(numpy.square(image - reference).mean()) for image in (first, second)]
+    together = -10 * numpy.log10(numpy.square((first + second) / 2 - reference).mean())
+    assert result["psnr"] == pytest.approx(together, abs=1e-3)
+    assert [part["psnr"] for part in result["restarts"]] == pytest.approx(psnr, abs=1e-3)
+    assert together > min(psnr)  # by convexity
+    assert result["status"] == "finished"
+    assert {"restored.png", "target.png", "reference.png"} <= {p.name for p in (folder / "images").iterdir()}
+
+
+def test_the_first_restart_is_the_run_without_restarts_and_all_see_one_target(fit: Fit):
+    folder, _ = fit(*OPTIONS)
+    alone, result = fit("steps=30", "record_every=10")
+    assert contents(folder / "restart-1")["losses"] == contents(alone)["losses"]
+    targets = [(folder / part / "images" / "target.png").read_bytes() for part in ("restart-1", "restart-2")]
+    assert targets[0] == targets[1] == (alone / "images" / "target.png").read_bytes()
+    assert result["psnr"] == result_of(folder / "restart-1")["psnr"]
+
+
+def test_killed_in_the_second_it_ends_the_same_and_leaves_the_first_alone(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    whole, _ = fit(*OPTIONS, f"out={tmp_path / 'whole'}")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 45, *OPTIONS, "checkpoint_every=0")
+    (folder,) = (tmp_path / "outputs").iterdir()
+    first = (folder / "restart-1" / "result.json").stat().st_mtime_ns
+    again, result = fit(*OPTIONS, "checkpoint_every=0")
+    assert again == folder
+    assert (folder / "restart-1" / "result.json").stat().st_mtime_ns == first
+    assert (folder / "images" / "restored.png").read_bytes() == (
+        whole / "images" / "restored.png"
+    ).read_bytes()
+    assert result["psnr"] == result_of(whole)["psnr"]
+
+
+def test_a_report_counts_one_run(fit: Fit, tmp_path: Path):
+    fit(*OPTIONS)
+    assert len(runs.read(tmp_path / "outputs")) == 1
+    assert len(collect(tmp_path / "outputs")) == 1
+
+
+def test_the_python_call_averages_too():
+    tiny = {"size": 32, "steps": 10, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False}
+    one = dip.restore("astronaut", target="noisy", **tiny)
+    two = dip.restore("astronaut", target="noisy", restarts=2, **tiny)
+    assert two.metrics["restarts"][0]["psnr"] == pytest.approx(one.metrics["psnr"])
+    assert two.metrics["psnr"] != one.metrics["psnr"]
