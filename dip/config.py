@@ -10,6 +10,7 @@ wrong value names the option, and no configuration can name code to run.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -18,28 +19,11 @@ from dip.errors import DipError, OptionError
 from dip.loggers import LOGGERS, Logger, TensorBoard
 from dip.nets import NETS, Hourglass, Net
 from dip.options import check_choice, check_flag, check_integer, check_number, option, reject
+from dip.precision import PRECISIONS, Precision
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 
-PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16", "fp64")
-
-
-@dataclasses.dataclass
-class Precision:
-    """The number format of the network's arithmetic. Loss, average and optimiser stay in float32 (fp64: float64)."""
-
-    name: str = option("auto", "number format", f"one of {', '.join(PRECISIONS)}", "bf16")
-    compile: bool = option(
-        False,
-        "compile the network with torch.compile, which takes some minutes at the start; where that fails, a warning says "
-        "so and the network runs as it is",
-        "true or false",
-        "true",
-    )
-
-    def __post_init__(self) -> None:
-        check_choice(self, "name", PRECISIONS, prefix="precision.")
-        check_flag(self, "compile", prefix="precision.")
+log = logging.getLogger("dip")
 
 
 @dataclasses.dataclass
@@ -175,7 +159,8 @@ class Config:
         for name in ("keep_checkpoint", "baselines", "overwrite"):
             check_flag(self, name)
         self._check_size()
-        self._check_skips()
+        self._pass_over_ignored()
+        self.skips = self.net.ordered(self.skips)  # one spelling gives one run folder
         if isinstance(self.stop, Auto):
             self.stop = self.stop.choose(blind=isinstance(self.target, Degraded))
 
@@ -187,21 +172,17 @@ class Config:
         if not legal or (isinstance(self.size, (list, tuple)) and len(sides) != 2):
             raise reject(self, "size")
 
-    def _check_skips(self) -> None:
-        levels = self.skips
-        legal = isinstance(levels, (list, tuple)) and all(
-            isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= self.net.depth
-            for level in levels
-        )
-        if not legal or len(set(levels)) != len(levels):
-            raise OptionError(
-                "skips",
-                levels,
-                f"a list of different levels from 1 to {self.net.depth} (net.depth), or []",
-                "skips=[3,4]",
-            )
-        # Order has no meaning; one spelling gives one run folder.
-        self.skips = sorted(levels)
+    def _pass_over_ignored(self) -> None:
+        """Options without effect get one value each, which costs least, so that there is one run folder."""
+        neutral = {"skips": [], "perturbation": 0.0, "z": Z(channels=1)}
+        fields = {field.name: field for field in dataclasses.fields(self)}
+        for chooser in (self.net, self.target):
+            for name in chooser.ignores:
+                field, group = fields[name], "net" if chooser is self.net else "target"
+                usual = field.default_factory() if callable(field.default_factory) else field.default
+                if getattr(self, name) not in (usual, neutral[name]):
+                    log.warning("%s: has no effect with %s=%s", name, group, chooser.name)
+                setattr(self, name, neutral[name])
 
 
 GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(

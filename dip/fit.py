@@ -73,15 +73,15 @@ class Fit:
             # Not `torch.manual_seed`, which seeds every GPU too, for good.
             torch.default_generator.manual_seed(derive(self.seed, "weights"))
             inputs = config.z.channels if seen.z is None else seen.z.shape[1]
-            net = config.net.build(inputs, self.picture.pixels.shape[1], config.skips)
-        size = config.net.padded(*seen.size)
+            size = config.net.padded(*seen.size)
+            net = config.net.build(inputs, self.picture.pixels.shape[1], config.skips, size)
         z = data.draw(config.z, size, self.seed) if seen.z is None else data.extend(seen.z, size)
         known = None if seen.known is None else seen.known.to(self.device)
         self.rule = config.stop.start(seen.y.to(self.device), self.seed, known)
         module = DeepImagePrior(
             net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation, ema=config.ema,
             seed=self.seed, weights=None if self.rule is None else self.rule.loss_mask,
-            compile=config.precision.compile,
+            compile=config.precision.compile, tv=config.net.tv,
         )  # fmt: skip
         if self.arithmetic.name == "fp64":
             module.double()  # Lightning does it too, but only after a checkpoint's weights are in their place
@@ -147,7 +147,7 @@ class Fit:
         """Saves the images, the figures and the final metrics of a run that has come to its end."""
         target, seen = self.config.target, self.observation
         average, step = self.stopping.restored(self.module)
-        self.restored = target.finish(average.cpu(), seen)
+        self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # not all networks are bounded
         scores = outcome.scores(target, self.restored, seen)
         result = self._result("stopped" if self.stopping.fired else "finished", restored_step=step, **scores)
         if isinstance(self.rule, Panel):

@@ -27,7 +27,7 @@ class DeepImagePrior(LightningModule):
     their values, so the device is never waited for.
 
     Args:
-        net: (1, C_z, H', W') -> (1, C, H', W') with values in [0, 1], where H' >= H and W' >= W.
+        net: (1, C_z, H', W') -> (1, C, H', W'), where H' >= H and W' >= W.
         size: (H, W) of the image; what the network makes beyond it is cropped.
         operator: A, from an image (1, C, H, W) to the space of the observation.
         lr: learning rate of Adam.
@@ -36,6 +36,7 @@ class DeepImagePrior(LightningModule):
         seed: of the perturbation.
         weights: of the pixels' squared errors in the loss, (1, 1, h, w) with mean 1; None counts all alike.
         compile: compile the network at the first step, and go on without where that fails.
+        tv: weight of the image's total variation in the loss.
     """
 
     average: Tensor | None
@@ -55,13 +56,14 @@ class DeepImagePrior(LightningModule):
         seed: int = 0,
         weights: Tensor | None = None,
         compile: bool = False,
+        tv: float = 0.0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # costs about 1 ms a step, several steps of a tiny network
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.operator = operator or Identity()
         self.size = size
-        self.lr, self.ema = lr, ema
+        self.lr, self.ema, self.tv = lr, ema, tv
         self.perturb = Perturbation(perturbation, seed)
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
@@ -88,6 +90,8 @@ class DeepImagePrior(LightningModule):
         image = self(z)
         observed = self.operator(image)
         loss = self.misfit(observed, y)
+        if self.tv:
+            loss = loss + self.tv * total_variation(image)
         optimizer = self.optimizers()
         optimizer.zero_grad()  # type: ignore[union-attr]
         self.manual_backward(loss)
@@ -157,3 +161,16 @@ class DeepImagePrior(LightningModule):
         """Takes it back."""
         state = checkpoint["dip"]
         self.step, self.average, self.output = state["step"], state["average"], state["output"]
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Rudin, Osher and Fatemi's: the lengths of the gradients of `image` (1, C, H, W), summed over pixels and channels.
+
+    The last row and column have no gradient. Where it is 0, its length has the subgradient 0.
+    """
+    here = image[..., :-1, :-1]
+    gradient = torch.stack(
+        [image[..., 1:, :-1] - here, image[..., :-1, 1:] - here]
+    )  # (2, 1, C, H - 1, W - 1)
+    lengths: Tensor = torch.linalg.vector_norm(gradient, dim=0)
+    return lengths.sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import subprocess
 import sys
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from dip import cli, config, runs
-from dip.config import Config, Precision, Z
+from dip.config import Config, Z
 from dip.errors import DipError, OptionError
 from dip.nets import Hourglass
+from dip.precision import Precision
 from dip.runs import naming
 from dip.runs.naming import WITHOUT_EFFECT
 from dip.targets import Degraded, Noisy, Shuffled
@@ -40,6 +42,21 @@ def test_groups_become_their_own_classes():
     assert composed("target=degraded").target == Degraded()
 
 
+def test_what_has_no_effect_warns_and_is_not_another_run(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(logging.getLogger("dip"), "propagate", True)  # the command line switches it off
+    plain = composed("net=pixels")
+    assert not caplog.records  # nothing was said
+    assert composed("net=pixels", "skips=[1,9]", "perturbation=0.2", "z.scale=3") == plain
+    assert set(caplog.messages) == {
+        f"{name}: has no effect with net=pixels" for name in ("skips", "z", "perturbation")
+    }
+    caplog.clear()
+    assert composed("target=flash", "z.scale=3") == composed("target=flash")
+    assert set(caplog.messages) == {"z: has no effect with target=flash"}
+
+
 def test_order_of_skips_has_no_meaning():
     assert composed("skips=[4,3]") == composed("skips=[3,4]")
 
@@ -49,7 +66,7 @@ WRONG = [
     ("steps=0", "steps=0: must be an integer >= 1, for example steps=3000"),
     ("steps=abc", "steps=abc: must be an integer >= 1"),
     ("target.sigma=-1", "target.sigma=-1.0: must be a number >= 0, for example target.sigma=0.1"),
-    ("skips=[9]", "from 1 to 5 (net.depth), or [], for example skips=[3,4]"),
+    ("skips=[9]", "from 1 (finest) to 5 (net.depth), or [], for example skips=[4]"),
     ("skips=[0]", "skips=[0]: must be"),
     ("skips=[3,3]", "skips=[3, 3]: must be a list of different levels"),
     ("skips=abc", "skips=abc: must be a list"),

@@ -13,7 +13,7 @@ from torch.nn import functional
 from dip.config import Z
 from dip.data import FixedPair, draw
 from dip.fit import _quiet_lightning
-from dip.module import DeepImagePrior
+from dip.module import DeepImagePrior, total_variation
 from dip.nets import Hourglass
 from dip.operators import Mask
 from dip.seeds import Perturbation
@@ -64,6 +64,29 @@ def test_equals_a_plain_loop(weights):
     assert torch.allclose(module.loss, loss, rtol=1e-10)
     assert torch.allclose(module.output, image, rtol=1e-9)
     assert torch.allclose(module.average, average, rtol=1e-9)
+
+
+def test_total_variation_of_known_images():
+    ramp = torch.arange(5.0).expand(1, 2, 4, 5)  # slope 1 along x, in two channels
+    assert total_variation(ramp).item() == pytest.approx(2 * 3 * 4)
+    assert total_variation(3 * ramp + 4 * ramp.new_tensor(range(4))[:, None]).item() == pytest.approx(24 * 5)
+
+
+def test_total_variation_is_in_the_loss():
+    z, y = problem()
+    weight = 1e-3
+    module = DeepImagePrior(small_net(), (16, 16), lr=0.02, tv=weight)
+    fit(module, FixedPair(z, y), steps=1)
+    image = small_net().double()(Perturbation(1 / 30, 0)(z, 1))
+    down, right = image.diff(dim=2)[..., :-1], image.diff(dim=3)[..., :-1, :]
+    expected = functional.mse_loss(image, y) + weight * (down.square() + right.square()).sqrt().sum()
+    assert module.loss.item() == pytest.approx(expected.item(), rel=1e-10)
+
+
+def test_a_flat_image_has_a_gradient():
+    flat = torch.full((1, 1, 3, 3), 0.5, requires_grad=True)
+    total_variation(flat).backward()
+    assert torch.equal(flat.grad, torch.zeros_like(flat))
 
 
 def test_crops_what_the_network_makes_beyond_the_image():

@@ -11,10 +11,11 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dip.config import GROUPS, Config, Precision, Z
+from dip.config import GROUPS, Config, Z
 from dip.errors import DipError, OptionError
 from dip.loggers import Logger
 from dip.nets import Net
+from dip.precision import Precision
 from dip.samples import SAMPLES
 from dip.stopping import Stop
 from dip.targets import Target

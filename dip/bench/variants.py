@@ -14,10 +14,11 @@ from torch.nn import functional
 
 from dip import hardware
 from dip.bench.plain import plain_network
-from dip.config import Config, Precision, Z
+from dip.config import Config, Z
 from dip.data import draw
 from dip.loggers import CSV
 from dip.nets import Hourglass
+from dip.precision import Precision
 from dip.seeds import Perturbation
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
-from dip.options import check_choice, check_flag, check_integer, option, reject
+from dip.options import check_choice, check_flag, check_integer, check_number, option, reject
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,23 +22,33 @@ ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
 
 @dataclass
 class Net:
-    """An encoder-decoder from the input z to an image, and what it asks of its input.
-
-    Levels count from 1, the finest (the resolution of the image), to `depth`, the coarsest.
-    """
+    """What makes an image of the input z: the prior, with the total variation that the loss can add to it."""
 
     name: str = "net"
-    depth: int = option(
-        5, "how many times the resolution is halved on the way down", "an integer from 1 to 10", "5"
+    tv: float = option(
+        0.0,
+        "weight in the loss of the image's total variation, summed over pixels and channels: favours flat areas",
+        "a number >= 0",
+        "1e-7",
     )
 
+    ignores: ClassVar[tuple[str, ...]] = ()
+    """Options of `dip.config.Config` that have no effect with this network."""
+
     def __post_init__(self) -> None:
-        check_integer(self, "depth", low=1, high=10, prefix="net.")
+        check_number(self, "tv", low=0, prefix="net.")
 
-    def build(self, in_channels: int, out_channels: int, skips: Sequence[int]) -> nn.Module:
-        """The freshly initialised module, (1, in_channels, H, W) -> (1, out_channels, H, W) in [0, 1].
+    def build(
+        self,
+        in_channels: int,
+        out_channels: int,
+        skips: Sequence[int],
+        size: tuple[int, int] | None = None,
+    ) -> nn.Module:
+        """The freshly initialised module, (1, in_channels, H, W) -> (1, out_channels, H, W).
 
-        Weights come from torch's global generator; (H, W) must be a size that `padded` returns.
+        Weights come from torch's global generator; (H, W) must be a size that `padded` returns. What has no other than
+        one size takes it from `size`.
 
         Raises:
             OptionError: `skips` names a level that the network does not have, or names one twice.
@@ -49,22 +59,22 @@ class Net:
         """The smallest size, in pixels, not below (height, width) that z can have."""
         raise NotImplementedError
 
-    def check_skips(self, skips: Sequence[int]) -> None:
-        """Raises `OptionError` unless `skips` is a set of levels of this network."""
-        legal = f"a list of different levels from 1 (finest) to net.depth={self.depth} (coarsest)"
-        example = f"skips=[{max(self.depth - 1, 1)}]"
-        if isinstance(skips, str) or not isinstance(skips, Sequence):
-            raise OptionError("skips", skips, legal, example)
-        known = all(_is_integer(level) and 1 <= level <= self.depth for level in skips)
-        if not known or len(set(skips)) < len(skips):
-            raise OptionError("skips", list(skips), legal, example)
+    def ordered(self, skips: Sequence[int]) -> list[int]:
+        """`skips` from the finest level to the coarsest. Raises OptionError unless they are a set of its levels."""
+        return sorted(skips)
 
 
 @dataclass
 class Hourglass(Net):
-    """The encoder-decoder with skip connections of Ulyanov et al., Deep Image Prior (arXiv 1711.10925)."""
+    """The encoder-decoder with skip connections of Ulyanov et al., Deep Image Prior (arXiv 1711.10925).
+
+    Levels count from 1, the finest (the resolution of the image), to `depth`, the coarsest.
+    """
 
     name: str = "hourglass"
+    depth: int = option(
+        5, "how many times the resolution is halved on the way down", "an integer from 1 to 10", "5"
+    )
     channels: Any = option(
         128,
         "feature maps of each level, down and up: one number for all, or one per level from the finest",
@@ -112,6 +122,7 @@ class Hourglass(Net):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_integer(self, "depth", low=1, high=10, prefix="net.")
         for name in ("channels", "skip_channels"):
             per_level = _per_level(getattr(self, name), self.depth)
             if len(per_level) != self.depth or not all(_is_integer(n) and n >= 1 for n in per_level):
@@ -126,8 +137,14 @@ class Hourglass(Net):
         check_flag(self, "use_1x1", prefix="net.")
         check_flag(self, "checkpoint_activations", prefix="net.")
 
-    def build(self, in_channels: int, out_channels: int, skips: Sequence[int]) -> nn.Module:
-        """See `Net.build`.
+    def build(
+        self,
+        in_channels: int,
+        out_channels: int,
+        skips: Sequence[int],
+        size: tuple[int, int] | None = None,
+    ) -> nn.Module:
+        """See `Net.build`; the image's values lie in [0, 1], and any size will do.
 
         With its default options, 32 input channels and all five skips it has 2,214,591 parameters. The
         paper's network has 2,217,831: constants that the next normalisation takes away again count there,
@@ -135,8 +152,7 @@ class Hourglass(Net):
         """
         from dip.nets.hourglass import HourglassModule
 
-        self.check_skips(skips)
-        return HourglassModule(self, in_channels, out_channels, skips)
+        return HourglassModule(self, in_channels, out_channels, self.ordered(skips))
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """Multiples of 2**depth, and enough pixels at each level for its convolutions to reflect them."""
@@ -148,6 +164,20 @@ class Hourglass(Net):
         coarsest = max(2, down, finer)
         return step * max(coarsest, -(-height // step)), step * max(coarsest, -(-width // step))
 
+    def ordered(self, skips: Sequence[int]) -> list[int]:
+        """See `Net.ordered`."""
+        listed = isinstance(skips, Sequence) and not isinstance(skips, str)
+        if (
+            not listed
+            or not all(_is_integer(level) and 1 <= level <= self.depth for level in skips)
+            or len(set(skips)) < len(skips)
+        ):
+            legal = f"a list of different levels from 1 (finest) to {self.depth} (net.depth), or []"
+            raise OptionError(
+                "skips", list(skips) if listed else skips, legal, f"skips=[{max(self.depth - 1, 1)}]"
+            )
+        return sorted(skips)
+
     def channels_per_level(self) -> list[int]:
         """Feature maps of each level, from the finest."""
         return _per_level(self.channels, self.depth)
@@ -157,7 +187,33 @@ class Hourglass(Net):
         return _per_level(self.skip_channels, self.depth)
 
 
-NETS: dict[str, type[Net]] = {"hourglass": Hourglass}
+@dataclass
+class Pixels(Net):
+    """No network: the image's own pixels are fitted, to see what a network's prior is worth."""
+
+    name: str = "pixels"
+
+    ignores: ClassVar[tuple[str, ...]] = ("skips", "z", "perturbation")
+
+    def build(
+        self,
+        in_channels: int,
+        out_channels: int,
+        skips: Sequence[int],
+        size: tuple[int, int] | None = None,
+    ) -> nn.Module:
+        """See `Net.build`; the image's values are not bounded."""
+        from dip.nets.pixels import PixelsModule
+
+        assert size is not None, "pixels have one size"
+        return PixelsModule(out_channels, size)
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Any size, as it is."""
+        return height, width
+
+
+NETS: dict[str, type[Net]] = {"hourglass": Hourglass, "pixels": Pixels}
 
 
 def _is_integer(value: object) -> bool:

@@ -171,6 +171,7 @@ class Flash(Target):
     """A photo in dim light, and one with flash of the same scene: the flash photo takes the place of z."""
 
     name: str = "flash"
+    ignores: ClassVar[tuple[str, ...]] = ("z",)
     flash: str | None = option(
         None,
         "the photo with flash, of the image's size; null: the image is the flash photo, and a dim one is simulated",
@@ -191,7 +192,7 @@ class Flash(Target):
         return {} if self.flash is None else {"flash": self.flash}
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
-        """y = the dim image and z = the flash photo; the option `z` has no effect."""
+        """y = the dim image and z = the flash photo."""
         import torch
 
         if self.flash is None:

@@ -39,6 +39,9 @@ class Target:
 
     name: str = "target"
 
+    ignores: ClassVar[tuple[str, ...]] = ()
+    """Options of `dip.config.Config` that have no effect with this target."""
+
     resized: ClassVar[bool] = True
     """Whether the option `size` acts on the pictures of `files` as it does on the image."""
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from dip.api.assemble import assemble
-from dip.config import Config, Precision, Z
+from dip.config import Config, Z
 from dip.errors import DipError, OptionError
 from dip.nets import Hourglass
+from dip.precision import Precision
 from dip.stopping import WMV
 from dip.targets import Inpaint, Noisy
 

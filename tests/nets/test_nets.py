@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from dip.errors import OptionError
-from dip.nets import NETS, Hourglass
+from dip.nets import NETS, Hourglass, Pixels
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from dip.nets import NETS, Hourglass
     [
         ({"depth": 0}, "net.depth=0: must be an integer from 1 to 10"),
         ({"depth": True}, "net.depth=True"),
+        ({"tv": -1}, "net.tv=-1: must be a number >= 0, for example net.tv=1e-7"),
         ({"channels": 0}, "net.channels=0: must be an integer >= 1 or a list of net.depth such integers"),
         ({"channels": [8, 8]}, r"net.channels=\[8, 8\]"),
         ({"channels": "128"}, "net.channels=128"),
@@ -38,7 +39,7 @@ def test_illegal_options_are_named(options: dict[str, object], words: str) -> No
 
 @pytest.mark.parametrize("skips", [[0], [6], [1, 1], [True], [1.0], "12", 3])
 def test_illegal_skips_are_named(skips: object) -> None:
-    with pytest.raises(OptionError, match=r"skips=.*levels from 1 \(finest\) to net.depth=5"):
+    with pytest.raises(OptionError, match=r"skips=.*levels from 1 \(finest\) to 5 \(net.depth\)"):
         Hourglass().build(3, 3, skips)
 
 
@@ -66,6 +67,12 @@ def test_names_match_their_classes() -> None:
 )
 def test_padded(options: dict[str, object], size: tuple[int, int], padded: tuple[int, int]) -> None:
     assert Hourglass(**options).padded(*size) == padded
+
+
+def test_pixels_have_the_size_of_the_image_and_nothing_else() -> None:
+    assert Pixels().padded(13, 7) == (13, 7)
+    built = Pixels().build(1, 3, [], (13, 7))
+    assert [tuple(parameter.shape) for parameter in built.parameters()] == [(1, 3, 13, 7)]
 
 
 def test_options_do_not_import_torch() -> None:
