@@ -81,7 +81,7 @@ class Fit:
         module = DeepImagePrior(
             net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation, ema=config.ema,
             seed=self.seed, weights=None if self.rule is None else self.rule.loss_mask,
-            compile=config.precision.compile, tv=config.net.tv,
+            speedups=config.precision.speedups(), tv=config.net.tv,
         )  # fmt: skip
         if self.arithmetic.name == "fp64":
             module.double()  # Lightning does it too, but only after a checkpoint's weights are in their place
@@ -203,7 +203,7 @@ class Fit:
             "step_seconds": statistics.median(paces) if paces else None,
             "peak_memory_bytes": hardware.peak_memory(self.device),
             "parameters": sum(p.numel() for p in self.module.net.parameters()),
-            "precision": {**self.precision, "compiled": bool(self.module.compiled)},
+            "precision": {**self.precision, **(self.module.faster or {})},
             "events": self.rescue.events,
             **more,
         }

@@ -5,8 +5,7 @@ Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior" (arXiv 1711.10925): theta* = arg
 
 from __future__ import annotations
 
-import logging
-import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,8 +15,7 @@ from torch.nn import functional
 
 from dip.operators import Identity, Operator
 from dip.seeds import Perturbation
-
-log = logging.getLogger("dip")
+from dip.speedups import speed_up
 
 
 class DeepImagePrior(LightningModule):
@@ -35,14 +33,14 @@ class DeepImagePrior(LightningModule):
         ema: decay of the moving average of the output (0.99 in the original's denoising).
         seed: of the perturbation.
         weights: of the pixels' squared errors in the loss, (1, 1, h, w) with mean 1; None counts all alike.
-        compile: compile the network at the first step, and go on without where that fails.
+        speedups: names out of `dip.speedups.WAYS`, tried at the first step.
         tv: weight of the image's total variation in the loss.
     """
 
     average: Tensor | None
     """The exponential moving average of the output, (1, C, H, W) float32: the restored image."""
-    compiled: bool | None
-    """Whether the network runs compiled; None before the first step of one that shall."""
+    faster: dict[str, bool] | None
+    """Which of `speedups` worked; None before the first step."""
 
     def __init__(
         self,
@@ -55,7 +53,7 @@ class DeepImagePrior(LightningModule):
         ema: float = 0.99,
         seed: int = 0,
         weights: Tensor | None = None,
-        compile: bool = False,
+        speedups: Sequence[str] = (),
         tv: float = 0.0,
     ) -> None:
         super().__init__()
@@ -67,7 +65,7 @@ class DeepImagePrior(LightningModule):
         self.perturb = Perturbation(perturbation, seed)
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
-        self.compiled = None if compile else False
+        self.speedups, self.faster = speedups, None
         self.step = 0
         self.average = None
         self.output: Tensor
@@ -85,8 +83,8 @@ class DeepImagePrior(LightningModule):
         z, y = batch
         self.step += 1
         z = self.perturb(z, self.step)
-        if self.compiled is None:
-            self.compiled = self._compile(z)
+        if self.faster is None:
+            self.faster = speed_up(self.net, z, self.speedups)
         image = self(z)
         observed = self.operator(image)
         loss = self.misfit(observed, y)
@@ -98,25 +96,6 @@ class DeepImagePrior(LightningModule):
         optimizer.step()  # type: ignore[union-attr]
         self.output, self.observed, self.loss = image.detach(), observed.detach(), loss.detach()
         self._follow(self.output)
-
-    def _compile(self, z: Tensor) -> bool:
-        """Compiles the network in place, there and back; False, with a warning, where that cannot be done."""
-        torch._dynamo.reset()  # what earlier runs of this process compiled counts towards a limit
-        self.net.compile(dynamic=False)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they are about torch's own code
-                self.net(z).sum().backward()  # compilers start when called, the one of the way back then
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # of whatever kind compilers, of which there are three, raise
-            self.net._compiled_call_impl = None  # all that `compile` has set
-            reason = str(error).strip().partition("\n")[0]
-            log.warning("precision.compile: the network runs as it is (%s: %s)", type(error).__name__, reason)
-            return False
-        finally:
-            self.net.zero_grad()
-        return True
 
     def misfit(self, observed: Tensor, y: Tensor) -> Tensor:
         """Mean squared error, each pixel's counted as `weights` says."""

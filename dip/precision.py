@@ -21,7 +21,19 @@ class Precision:
         "true or false",
         "true",
     )
+    graph: bool = option(
+        False,
+        "replay the network's passes as CUDA graphs, on a GPU whose host cannot launch them as fast; where that fails, a "
+        "warning says so and the network runs as it is",
+        "true or false",
+        "true",
+    )
 
     def __post_init__(self) -> None:
         check_choice(self, "name", PRECISIONS, prefix="precision.")
         check_flag(self, "compile", prefix="precision.")
+        check_flag(self, "graph", prefix="precision.")
+
+    def speedups(self) -> list[str]:
+        """The names, in `dip.speedups`, of what was asked for."""
+        return [name for name in ("compile", "graph") if getattr(self, name)]

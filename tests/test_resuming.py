@@ -103,36 +103,6 @@ def test_a_failed_run_tells_the_flags_it_ran_under(tmp_path: Path):
     assert failed["precision"]["cudnn_allow_tf32"] is False
 
 
-def compiling_with(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
-    real = torch.nn.Module.compile
-    monkeypatch.setattr(
-        torch.nn.Module, "compile", lambda net, **options: real(net, **options, backend=backend)
-    )
-
-
-def test_where_the_network_cannot_be_compiled_it_runs_as_it_is(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
-):
-    def broken(*_: Any) -> None:
-        raise OSError("no compiler here")
-
-    compiling_with(monkeypatch, broken)
-    with caplog.at_level("WARNING", logger="dip"):
-        compiled, result = fit("steps=3", "precision.compile=true")
-    plain, other = fit("steps=3", f"out={tmp_path / 'plain'}")
-    assert result["precision"]["compiled"] is other["precision"]["compiled"] is False
-    assert any("precision.compile: the network runs as it is" in line for line in caplog.messages)
-    assert contents(compiled) == contents(plain)
-
-
-def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    compiling_with(monkeypatch, "eager")  # traced, but not turned into machine code, which takes a minute
-    compiled, result = fit("steps=5", "precision.compile=true")
-    plain, _ = fit("steps=5", f"out={tmp_path / 'plain'}")
-    assert result["precision"]["compiled"] is True
-    assert contents(compiled)["losses"] == contents(plain)["losses"]
-
-
 def test_whole_numbers_and_floats_name_the_same_run():
     assert composed("target.sigma=1").target == Config(target=type(Config().target)(sigma=1)).target
     assert repr(Config(target=type(Config().target)(sigma=1)).target.sigma) == "1.0"
