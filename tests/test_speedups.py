@@ -70,7 +70,7 @@ def test_a_graph_is_captured_without_the_weights_that_autocast_keeps(monkeypatch
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", make)
     monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
     net, z = nn.Conv2d(1, 1, 1), OnGpu()
-    with torch.autocast("cuda", torch.bfloat16):
+    with torch.autocast("cuda", torch.float16):
         assert speed_up(net, z, ["graph"]) == {"graph": True}  # type: ignore[arg-type]
     assert seen == [(net, (z,), True, False)]
 
