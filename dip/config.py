@@ -56,7 +56,7 @@ class Config:
 
     image: str = option(
         "astronaut",
-        "the image: a file, or the name of a scikit-image sample",
+        "the image: a file, or the name of a scikit-image sample; with -m also a folder or a pattern of files, a run each",
         "a path or a sample's name",
         "photo.png",
     )

@@ -6,6 +6,9 @@ Imports no torch until one is loaded, so that asking for a finished run again st
 from __future__ import annotations
 
 import dataclasses
+import glob
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,42 @@ if TYPE_CHECKING:
 
     from dip.images import Picture
     from dip.targets import Observation
+
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm")
+"""Of the files that are taken from a folder."""
+
+
+def several(source: str) -> list[str] | None:
+    """The files that a pattern or a folder stands for, `photo9` before `photo10`; None where `source` is one picture.
+
+    In a pattern `*` and `?` stand for any letters and one, `**/` for any folders; brackets mean themselves, as they do in
+    the names of many photos. Of a folder, not of those in it, the files count whose suffix is one of `SUFFIXES`.
+
+    Raises:
+        ImageError: there are none, or the folder cannot be read.
+    """
+    path = Path(source)
+    if source in SAMPLES or path.is_file() or not (path.is_dir() or {"*", "?"} & set(source)):
+        return None
+    if path.is_dir():
+        try:
+            names = [name for name in os.listdir(path) if not name.startswith(".")]
+        except OSError as error:
+            raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
+        found = [str(path / name) for name in names if Path(name).suffix.lower() in SUFFIXES]
+    else:
+        found = glob.glob(source.replace("[", "[[]"), recursive=True)
+    found = [
+        os.path.join(os.curdir, file) if file in SAMPLES else file for file in found if os.path.isfile(file)
+    ]
+    if not found:
+        what = f"holds no {' '.join(SUFFIXES)}" if path.is_dir() else "matches no file"
+        raise ImageError(f"image={source}: {what}; for example image='photos/*.jpg'")
+    # Every second part is a number.
+    return sorted(
+        found, key=lambda file: [p.zfill(20) if p.isdecimal() else p for p in re.split(r"(\d+)", file)]
+    )
 
 
 class Pictures:
@@ -50,6 +89,11 @@ class Pictures:
             return None
         if option in self.given:
             return _content(self.given[option])
+        if option == "image" and (files := several(source)) is not None:
+            raise ImageError(
+                f"image={source}: stands for {len(files)} pictures; for a run each add -m, for example "
+                "python train.py -m 'image=photos/*.jpg'"
+            )
         if source in SAMPLES or not Path(source).is_file():
             return f"sample {source}"  # or nothing at all, which loading it will say
         try:

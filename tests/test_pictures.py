@@ -1,5 +1,7 @@
 """Which pictures a run is made from, what stands for their content, and how they are made to fit each other."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from dip import images, runs
 from dip.config import Config
 from dip.errors import ImageError
 from dip.experiment import place
-from dip.pictures import Pictures, observe
+from dip.pictures import Pictures, observe, several
 from dip.targets import Deblur, Degraded, Flash, Inpaint, SuperRes
 
 
@@ -109,3 +111,38 @@ def test_a_missing_mask_is_named_by_its_option():
     config = Config(target=Inpaint(mask="nowhere.png"), size=8)
     with pytest.raises(ImageError, match="^target.mask=nowhere.png: there is no such file"):
         observe(config, Pictures(config))
+
+
+def test_a_pattern_or_a_folder_stands_for_its_files_in_natural_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    names = ["a10.jpg", "a9.jpg", "b, c.JPG", "b [1]'s.png", "b=${x}.png", "notes.txt", ".hidden.png"]
+    for name in names:
+        (tmp_path / "in" / name).touch()
+    (tmp_path / "in" / "folder.png").mkdir()
+    pictures = ["in/a9.jpg", "in/a10.jpg", "in/b [1]'s.png", "in/b, c.JPG", "in/b=${x}.png"]
+    assert several("in") == several("in/") == pictures
+    assert several("in/a*.jpg") == several("**/a*.jpg") == pictures[:2]
+    assert several("in/b [1]?s*") == ["in/b [1]'s.png"]
+    assert several("in/*") == [*pictures, "in/notes.txt"]
+    (tmp_path / "coins").touch()
+    assert several("coin*") == ["./coins"]  # the file, not the sample
+    for one in ("astronaut", "in/a9.jpg", "nowhere.png"):
+        assert several(one) is None
+    (tmp_path / "odd*.png").touch()
+    assert several("odd*.png") is None  # it is a file
+
+
+def test_a_pattern_without_a_file_says_so(tmp_path: Path):
+    with pytest.raises(ImageError, match=r"image=.*/\*\.jpg: matches no file; for example"):
+        several(f"{tmp_path}/*.jpg")
+    with pytest.raises(ImageError, match=r"image=.*: holds no \.png \.jpg"):
+        several(str(tmp_path))
+
+
+def test_one_run_takes_one_picture(tmp_path: Path):
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ImageError, match=r"stands for 1 pictures; for a run each add -m, for example python"):
+        Pictures(Config(image=f"{tmp_path}/*.png")).digest("image")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dip import cli, experiment, runs
 from dip.config import Config
 from dip.errors import DipError, ImageError
-from dip.pictures import Pictures
+from dip.pictures import Pictures, several
+from dip.report.commands import text
 from dip.samples import SAMPLES
 
 log = logging.getLogger("dip")
@@ -59,6 +61,8 @@ def plan(
 ) -> list[Job]:
     """The jobs that the overrides in `batch` ask for, all checked; those that come to the same run appear once.
 
+    Where `image` is a folder or a pattern, there is a job for each of its files.
+
     Args:
         batch: one list of overrides per job, as Hydra's sweeper makes them.
         read: from overrides to the options and the overrides to start the job with.
@@ -72,18 +76,32 @@ def plan(
     jobs: dict[Path, Job] = {}
     for number, overrides in enumerate(batch, start=1):
         try:
-            config, words = read(overrides)
-            _check_pictures(config)
-            folder = experiment.place(config)[1]
+            wanted = list(_one_picture_each(*read(overrides)))
+            places = [experiment.place(config)[1] for config, _ in wanted]
         except (DipError, HydraException, OmegaConfBaseException) as error:
             which = f"job {number} of {len(batch)} ({shlex.join(overrides)})"
             raise DipError(f"{which}: {cli.explain(error)}; no job was started") from error
-        if folder in jobs:
-            same = shlex.join(jobs[folder].overrides)
-            log.info("job %d (%s) is the same run as (%s): run once", number, shlex.join(overrides), same)
-        else:
-            jobs[folder] = Job(config, tuple(words), folder)
+        for (config, words), folder in zip(wanted, places, strict=True):
+            if folder in jobs:
+                this, same = shlex.join(words), shlex.join(jobs[folder].overrides)
+                log.info("job %d (%s) is the same run as (%s): run once", number, this, same)
+            else:
+                jobs[folder] = Job(config, tuple(words), folder)
     return list(jobs.values())
+
+
+def _one_picture_each(config: Config, words: Sequence[str]) -> Iterator[tuple[Config, Sequence[str]]]:
+    """The same options for each of the pictures that `image` stands for, and the overrides that give them."""
+    files = several(config.image)
+    if files is None:
+        _check_pictures(config)
+        yield config, words
+        return
+    others = [word for word in words if not word.lstrip("+").startswith("image=")]
+    for file in files:
+        one = dataclasses.replace(config, image=file)
+        _check_pictures(one)
+        yield one, [*others, f"image={text(file)}"]
 
 
 def _check_pictures(config: Config) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from dip.sweep import launchers
 from dip.sweep.outcomes import Outcome
@@ -99,6 +100,23 @@ def test_the_folder_of_a_sweep_file_reaches_the_jobs(jobs_of, tmp_path: Path):
     jobs = jobs_of("-cd", str(tmp_path), "-cn", "mine")
     assert jobs[1].overrides[0] == "seed=1"
     assert composed(*jobs[1].overrides).out == f"{tmp_path}/a=b, (c)"
+
+
+def test_a_run_for_each_picture(jobs_of, tmp_path: Path):
+    names = ["p2.png", "p10.png", "p, [1] it's=${x}.png"]
+    for number, name in enumerate(names):
+        Image.new("L", (4, 4), 9 * number).save(tmp_path / name)
+    pattern = f"'{tmp_path}/p*.png'"
+    for arguments in (
+        ("-m", f"image={pattern}"),
+        ("-cd", str(ROOT / "sweeps"), "-cn", "seeds", "seed=0", f"image={tmp_path}"),
+        ("-m", "experiment=quick", f"image={tmp_path}/", "target=degraded"),
+    ):
+        jobs = jobs_of(*arguments, f"out={tmp_path / 'out'}")
+        assert [Path(job.config.image).name for job in jobs] == names
+        assert len({job.folder for job in jobs}) == 3
+        assert all(composed(*job.overrides) == job.config for job in jobs)
+    assert len(jobs_of("-m", f"image={pattern},astronaut", "seed=0,1")) == 8
 
 
 def test_multirun_without_a_file(jobs_of, tmp_path: Path):
