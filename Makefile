@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test check format clean
+.PHONY: help install run test check faults soak format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -18,13 +18,20 @@ run: install ## Restore the sample photograph, in minutes on a laptop
 	$(BIN)/python train.py experiment=quick
 
 test: install ## Run the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m 'not slow'
 
 check: install ## Lint, format, types and tests, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m 'not slow'
+
+faults: install ## Kill, damage and starve runs in every way that has a test; minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.index --numprocesses=auto --dist=loadfile
+
+MINUTES ?= 60
+soak: install ## Random runs under random faults for an hour (MINUTES=60)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 format: install ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
