@@ -23,6 +23,7 @@ This file imports no torch, so that the configuration can be read without it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from dip.stopping.rule import Rule
 
-__all__ = ["EMV", "STOPS", "WMV", "Auto", "Compare", "Discrepancy", "HeldOut", "Never", "Stop"]
+__all__ = ["EMV", "STOPS", "WMV", "Auto", "Combined", "Compare", "Discrepancy", "HeldOut", "Never", "Stop"]
 
 
 def _patience(default: int) -> int:
@@ -157,7 +158,7 @@ class HeldOut(Stop):
         legal="a number in (0, 0.5]",
         example="0.02",
     )
-    patience: int = _patience(500)
+    patience: int = _patience(1000)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -195,6 +196,18 @@ class Discrepancy(Stop):
 
 
 @dataclass
+class Combined(Stop):
+    """Waits for `heldout` and for `emv`, and keeps the mean of the two images that they choose."""
+
+    name: str = option("combined", help="the stopping rule", legal="combined", example="combined")
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule:
+        from dip.stopping import panel
+
+        return panel.Combined(_started((HeldOut, EMV), target, seed, known))
+
+
+@dataclass
 class Compare(Stop):
     """Feeds every rule, with its defaults, on one run to the last step; `result.json` tells what each would have kept."""
 
@@ -203,9 +216,13 @@ class Compare(Stop):
     def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule:
         from dip.stopping.panel import Panel
 
-        kinds = (WMV, EMV, HeldOut, Discrepancy)
-        rules = {kind().name: kind().start(target, seed, known) for kind in kinds}
-        return Panel({name: rule for name, rule in rules.items() if rule is not None})
+        return Panel(_started((WMV, EMV, HeldOut, Discrepancy, Combined), target, seed, known))
+
+
+def _started(kinds: Sequence[type[Stop]], target: Tensor, seed: int, known: Tensor | None) -> dict[str, Rule]:
+    """Rules of `kinds` with their defaults, by name."""
+    begun = {kind().name: kind().start(target, seed, known) for kind in kinds}
+    return {name: rule for name, rule in begun.items() if rule is not None}
 
 
 STOPS: dict[str, type[Stop]] = {
@@ -215,5 +232,6 @@ STOPS: dict[str, type[Stop]] = {
     "emv": EMV,
     "heldout": HeldOut,
     "discrepancy": Discrepancy,
+    "combined": Combined,
     "compare": Compare,
 }
