@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,22 @@ def _trend(value: Floats, step: Floats, at: Floats) -> Floats:
     total = np.concatenate([[0.0], np.cumsum(value)])
     mean: Floats = (total[last] - total[first]) / (last - first)
     return mean
+
+
+def around(values: ArrayLike, at: Sequence[float], steps: ArrayLike | None = None) -> Floats:
+    """The mean of `values` within a twentieth of a decade on either side of each step in `at`; NaN without values.
+
+    `steps` are the step of each value, rising; default 1, 2, 3, ... The unknown (None, NaN) is left out.
+    """
+    value = np.asarray(values, dtype=np.float64).reshape(-1)
+    step = (
+        np.arange(1, len(value) + 1.0) if steps is None else np.asarray(steps, dtype=np.float64).reshape(-1)
+    )
+    known = np.isfinite(value)
+    if not known.any():
+        return np.full(len(at), np.nan)
+    value, step = value[known], step[known]
+    return _trend(value, step, np.minimum(np.asarray(at, dtype=np.float64), step[-1]))
 
 
 def spans_decades(values: ArrayLike, decades: float = 1.0) -> bool:

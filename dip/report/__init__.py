@@ -1,4 +1,7 @@
-"""Many runs to one page: `python -m dip.report FOLDER`, at any time, also while the runs are going on."""
+"""Many runs to one page: `python -m dip.report FOLDER`, at any time, also while the runs are going on.
+
+With `--publish`, to a result that others can read, with its numbers in tables that are made from its CSV.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 from dip.report.commands import command
 
-__all__ = ["command", "write"]
+__all__ = ["command", "publish", "refresh", "write"]
 
 
 def write(folder: str | os.PathLike[str], title: str | None = None) -> Path:
@@ -27,3 +30,17 @@ def write(folder: str | os.PathLike[str], title: str | None = None) -> Path:
     from dip.report.build import build
 
     return build(Path(folder), title)
+
+
+def publish(folder: str | os.PathLike[str], to: str | os.PathLike[str], title: str | None = None) -> Path:
+    """Writes a result to be shown into `to`: see `dip.report.published.publish`."""
+    from dip.report import published
+
+    return published.publish(Path(folder), Path(to), title)
+
+
+def refresh(page: str | os.PathLike[str]) -> bool:
+    """Writes the tables of a Markdown page anew from their files: see `dip.report.marked`."""
+    from dip.report import marked
+
+    return marked.refresh(Path(page))

@@ -23,6 +23,7 @@ from dip.report import papers
 from dip.report.collect import PICTURES, Run, collect, shared, shown
 from dip.report.commands import command
 from dip.report.pictures import Album, numbers
+from dip.report.question import question
 from dip.report.statistics import grouped
 from dip.report.tables import group_table, run_table
 
@@ -50,25 +51,10 @@ def build(folder: Path, title: str | None) -> Path:
     try:
         runs.write_text(folder / "results.csv", _csv(found))
         papers.draw(found, folder / "figures")
-        runs.write_text(page, _page(found, *_question(folder, title)))
+        runs.write_text(page, _page(found, *question(folder, title)))
     except OSError as error:
         raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
     return page
-
-
-def _question(folder: Path, title: str | None) -> tuple[str, list[str]]:
-    """The title, and the lines that explain it: the comment at the head of the folder's `sweep.yaml`."""
-    lines: list[str] = []
-    try:
-        for line in (folder / "sweep.yaml").read_text(encoding="utf-8").splitlines():
-            if not line.startswith("#"):
-                break
-            lines.append(line.strip("# \t"))
-    except (OSError, ValueError):
-        pass  # no sweep file, or not one of ours
-    lines = [line for line in lines if line and not line.startswith("@package")]
-    name = folder.resolve().name
-    return (title, lines) if title else (lines[0], lines[1:]) if lines else (name, [])
 
 
 def _page(found: Sequence[Run], title: str, notes: Sequence[str]) -> str:

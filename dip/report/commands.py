@@ -27,9 +27,15 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 
     `overwrite` is left out: the same command asked twice should find the finished run, not start it anew.
     """
-    known = options.defaults() if defaults is None else defaults
-    words = [shlex.quote(f"{name}={value}") for name, value in _differences(config, known, "")]
+    words = [shlex.quote(f"{name}={value}") for name, value in differences(config, defaults)]
     return " ".join(["python", "train.py", *words])
+
+
+def differences(
+    config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> list[tuple[str, str]]:
+    """What `command` writes out: the options that are not at their default, values in Hydra's grammar."""
+    return _differences(config, options.defaults() if defaults is None else defaults, "")
 
 
 def _differences(

@@ -1,0 +1,96 @@
+"""The command that repeats many runs: one sweep where they are one, else a command for each experiment."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dip import runs
+from dip.report.collect import Run
+from dip.report.commands import differences, text
+from dip.report.question import head
+from dip.report.statistics import grouped
+from dip.report.summary import portable
+from dip.runs.naming import WITHOUT_EFFECT
+
+_LEFT_OUT = WITHOUT_EFFECT - {"baselines"}
+
+
+def commands(found: Sequence[Run], folder: Path, name: str) -> list[str]:
+    """The shortest commands that make the runs in `found`, and the one that publishes them.
+
+    Files of this machine are named without their folders.
+
+    Args:
+        found: the runs in `folder`.
+        folder: with a `sweep.yaml` where they came from one.
+        name: of the published result, and of the folder of runs where no sweep file names one.
+    """
+    configs = [run.config for run in found if run.config]
+    sweep, out, params = _sweep(folder)
+    publish = f"python -m dip.report {shlex.quote(out or f'outputs/{name}')} --publish {shlex.quote(f'sweeps/results/{name}')}"
+    values = _product(configs, params)
+    if values is not None and sweep:
+        changed = {
+            key: several for key, several in values.items() if set(several) != set(params.get(key, ()))
+        }
+        return [_line([*["python", "train.py", "-cd", "sweeps", "-cn"], sweep], changed), publish]
+    tasks = (
+        [configs] if values is not None else [[run.config for run in group.runs] for group in grouped(found)]
+    )
+    lines = []
+    for task in tasks:
+        values = _product(task, {}) or {}
+        many = any(len(several) > 1 for several in values.values())
+        start = ["python", "train.py", *(["-m"] if many else [])]
+        lines.append(_line(start, {**values, "out": [f"outputs/{name}"]}))
+    return [*dict.fromkeys(lines), publish]
+
+
+def _line(start: Sequence[str], values: Mapping[str, Sequence[str]]) -> str:
+    return " ".join([*start, *(shlex.quote(f"{key}={','.join(several)}") for key, several in values.items())])
+
+
+def _product(configs: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> dict[str, list[str]] | None:
+    """The values of each option that is not at its default or is in `wanted`; None unless the runs are all combinations.
+
+    Values are texts in Hydra's grammar.
+    """
+    flats = [
+        {key.removesuffix(".name"): text(portable(value)) for key, value in runs.flat(config).items()}
+        for config in configs
+    ]
+    names = [name for config in configs for name, _ in differences(config)]
+    order = {name: number for number, name in enumerate(name for flat in flats for name in flat)}
+    options = [
+        name
+        for name in sorted({*names, *wanted} & order.keys(), key=order.__getitem__)
+        if name.partition(".")[0] not in _LEFT_OUT
+    ]
+    values = {name: list(dict.fromkeys(flat[name] for flat in flats if name in flat)) for name in options}
+    combinations = {tuple(flat.get(name) for name in options) for flat in flats}
+    complete = all(name in flat for flat in flats for name in options)
+    return values if complete and len(combinations) == math.prod(map(len, values.values())) else None
+
+
+def _sweep(folder: Path) -> tuple[str | None, str | None, dict[str, list[str]]]:
+    """Of the folder's sweep file: its name, its folder of runs, and the values that it goes through; None without one."""
+    named = re.search(r"^python train\.py -cd sweeps -cn (\S+)", "\n".join(head(folder)), re.MULTILINE)
+    if named is None:
+        return None, None, {}
+    try:
+        file = yaml.safe_load((folder / "sweep.yaml").read_text(encoding="utf-8"))
+        params = file["hydra"]["sweeper"]["params"]
+        # A comma inside brackets belongs to a list.
+        split = {
+            str(key): re.split(r",(?![^\[]*\])", "".join(str(value).split())) for key, value in params.items()
+        }
+        return named[1], str(file["out"]), split
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return None, None, {}
