@@ -86,6 +86,12 @@ class Config:
     perturbation: float = option(
         1 / 30, "standard deviation of the noise added to z, fresh at each step", "a number >= 0", "0.03"
     )
+    perturbation_warm_up: int = option(
+        0,
+        "steps over which the perturbation grows from nothing to its full size: fewer steps to a better image",
+        "an integer >= 0",
+        "1500",
+    )
     z: Z = dataclasses.field(default_factory=Z)
     ema: float = option(
         0.99,
@@ -154,6 +160,7 @@ class Config:
         check_integer(self, "seed", low=0, high=2**63 - 1)
         check_number(self, "lr", low=0, open_low=True)
         check_number(self, "perturbation", low=0)
+        check_integer(self, "perturbation_warm_up", low=0)
         check_number(self, "checkpoint_every", low=0)
         check_number(self, "ema", low=0, high=1, open_high=True)
         for name in ("keep_checkpoint", "baselines", "overwrite"):

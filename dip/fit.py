@@ -79,7 +79,8 @@ class Fit:
         known = None if seen.known is None else seen.known.to(self.device)
         self.rule = config.stop.start(seen.y.to(self.device), self.seed, known)
         module = DeepImagePrior(
-            net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation, ema=config.ema,
+            net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation,
+            warm_up=config.perturbation_warm_up, ema=config.ema,
             seed=self.seed, weights=None if self.rule is None else self.rule.loss_mask,
             speedups=config.precision.speedups(), tv=config.net.tv,
         )  # fmt: skip

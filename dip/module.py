@@ -30,6 +30,7 @@ class DeepImagePrior(LightningModule):
         operator: A, from an image (1, C, H, W) to the space of the observation.
         lr: learning rate of Adam.
         perturbation: standard deviation of the noise on z, fresh at each step.
+        warm_up: steps over which it grows to that.
         ema: decay of the moving average of the output (0.99 in the original's denoising).
         seed: of the perturbation.
         weights: of the pixels' squared errors in the loss, (1, 1, h, w) with mean 1; None counts all alike.
@@ -50,6 +51,7 @@ class DeepImagePrior(LightningModule):
         *,
         lr: float = 0.01,
         perturbation: float = 1 / 30,
+        warm_up: int = 0,
         ema: float = 0.99,
         seed: int = 0,
         weights: Tensor | None = None,
@@ -62,7 +64,7 @@ class DeepImagePrior(LightningModule):
         self.operator = operator or Identity()
         self.size = size
         self.lr, self.ema, self.tv = lr, ema, tv
-        self.perturb = Perturbation(perturbation, seed)
+        self.perturb = Perturbation(perturbation, seed, warm_up)
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
         self.speedups, self.faster = speedups, None

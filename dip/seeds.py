@@ -32,10 +32,16 @@ class Perturbation:
     """Fresh Gaussian noise on z at each step, a pure function of (seed, step): z + N(0, sigma^2).
 
     The original paper's noise-based regularisation (Ulyanov et al., 2018, section "Denoising" of the supplement).
+
+    Args:
+        sigma: standard deviation.
+        seed: of the draws.
+        warm_up: steps over which the standard deviation grows from 0 to `sigma`. Without noise a fit finds the image
+            sooner, with noise it keeps out what is not the image: it need not have it before there is much to keep.
     """
 
-    def __init__(self, sigma: float, seed: int) -> None:
-        self.sigma, self.seed = sigma, seed
+    def __init__(self, sigma: float, seed: int, warm_up: int = 0) -> None:
+        self.sigma, self.seed, self.warm_up = sigma, seed, warm_up
         self._generator: torch.Generator | None = None
 
     def __call__(self, z: Tensor, step: int) -> Tensor:
@@ -52,4 +58,5 @@ class Perturbation:
         noise = torch.randn(
             shape, dtype=torch.float32, device=z.device, generator=self._generator
         )  # (1, H, W, C)
-        return torch.add(z, noise.permute(0, 3, 1, 2).to(z.dtype), alpha=self.sigma)  # (1, C, H, W)
+        sigma = self.sigma * min(1.0, step / max(self.warm_up, 1))
+        return torch.add(z, noise.permute(0, 3, 1, 2).to(z.dtype), alpha=sigma)  # (1, C, H, W)

@@ -58,3 +58,10 @@ def test_global_generator_is_not_moved():
     Perturbation(0.1, 0)(torch.zeros(1, 1, 4, 4), 1)
     generator(1, "z")
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_the_perturbation_grows_to_its_size():
+    z = torch.zeros(1, 4, 64, 64)
+    grown, plain = Perturbation(0.2, seed=3, warm_up=100), Perturbation(0.2, seed=3)
+    for step, share in ((1, 0.01), (50, 0.5), (100, 1), (300, 1)):
+        torch.testing.assert_close(grown(z, step), share * plain(z, step))

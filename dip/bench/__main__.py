@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dip.bench.measure import measure, overhead
+from dip.bench.measure import measure, overhead, rules
 
 KNOWN = ("plain fp32", "plain tf32", *(f"{row} {name}" for row in ("ours", "run", "floor") for name in ("fp32", "tf32", "bf16")),
          "ours fp64", "run fp64", "run fp16")  # fmt: skip
@@ -87,6 +87,9 @@ def main() -> None:
         "--overhead", action="store_true", help="a run against a bare loop, at --sizes and on a tiny network"
     )
     parser.add_argument(
+        "--rules", action="store_true", help="an update of each stopping rule against a step, at --sizes"
+    )
+    parser.add_argument(
         "--json", type=Path, default=Path("bench.json"), help="where the figures go (default bench.json)"
     )
     options = parser.parse_args()
@@ -109,7 +112,7 @@ def main() -> None:
         "compile": options.compile,
         "checkpoint": options.checkpoint,
     }
-    for size in [] if options.overhead else options.sizes:
+    for size in [] if options.overhead or options.rules else options.sizes:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         problem = {"size": size, "channels": options.channels, **common}
         for repeat in range(options.repeats):
@@ -139,6 +142,15 @@ def main() -> None:
             print(f"{problem['size']:>5}  {problem['channels']} channels {precision}: bare {found_overhead['bare'] * 1e3:.3f} ms, "
                   f"run {found_overhead['run'] * 1e3:.3f} ms, {(found_overhead['ratio'] - 1) * 100:+.1f} % ({extra:+.3f} ms)")  # fmt: skip
             result["overhead"].append({"problem": problem, "precision": precision, **found_overhead})
+    for size in options.sizes if options.rules else []:
+        problem = {"size": size, "channels": options.channels, **common}
+        precision = hardware.pick_precision("auto", device).name
+        times = in_a_process(rules, problem, precision, 10 * options.steps)
+        for name, seconds in times.items():
+            print(
+                f"{size:>5}  {name:<12}{seconds * 1e3:>10.3f} ms{seconds / times['step'] * 100:>8.2f} % of a step"
+            )
+        result["rules"] = [*result.get("rules", []), {"problem": problem, "precision": precision, **times}]
     options.json.write_text(json.dumps(result, indent=2) + "\n")
 
 

@@ -49,3 +49,34 @@ def overhead(options: dict[str, Any], precision: str, steps: int, repeats: int) 
         "run": statistics.median(whole),
         "ratio": statistics.median(ratios),
     }
+
+
+def rules(options: dict[str, Any], precision: str, steps: int) -> dict[str, float]:
+    """Seconds per update of each stopping rule, by name, and as "step" those of a step of ours, in turn in one process."""
+    import torch
+
+    from dip.bench import variants
+    from dip.stopping import STOPS
+
+    problem = variants.Problem(**options)
+    step = variants.ours(problem, precision)
+    variants.timed(step, 3, problem.device)
+    _, y = problem.pair()
+    loss, count = torch.ones((), device=problem.device), 0
+    found: dict[str, list[float]] = {"step": []}
+    watchers = {
+        name: kind().start(y, 0) for name, kind in STOPS.items() if name not in ("auto", "never", "compare")
+    }
+    for _ in range(5):
+        found["step"].append(variants.timed(step, max(steps // 10, 1), problem.device))
+        for name, rule in watchers.items():
+            assert rule is not None
+
+            def update(rule: Any = rule) -> None:
+                nonlocal count
+                count += 1
+                rule.update(count, y, y, y, loss)
+
+            variants.timed(update, 110, problem.device)  # the window of the longest fills
+            found.setdefault(name, []).append(variants.timed(update, steps, problem.device))
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
