@@ -14,8 +14,9 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from dip.config import GROUPS, Config, Z
+from dip.config import GROUPS, Config
 from dip.errors import DipError
+from dip.z import Z
 
 EXAMPLES = """\
 Examples

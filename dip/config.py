@@ -18,36 +18,13 @@ from typing import Any
 from dip.errors import DipError, OptionError
 from dip.loggers import LOGGERS, Logger, TensorBoard
 from dip.nets import NETS, Hourglass, Net
-from dip.options import check_choice, check_flag, check_integer, check_number, option, reject
+from dip.options import check_flag, check_integer, check_number, option, reject
 from dip.precision import PRECISIONS, Precision
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
+from dip.z import Z
 
 log = logging.getLogger("dip")
-
-
-@dataclasses.dataclass
-class Z:
-    """The network's fixed random input."""
-
-    channels: int = option(32, "feature maps of z", "an integer >= 1", "32")
-    distribution: str = option(
-        "gaussian",
-        "how z is drawn: gaussian N(0, scale^2), uniform U(0, scale) (the original paper), "
-        "or meshgrid (2 channels of coordinates in [0, scale], for large holes)",
-        "one of gaussian, uniform, meshgrid",
-        "uniform",
-    )
-    scale: float = option(
-        0.1, "standard deviation (gaussian) or largest value (uniform, meshgrid)", "a number > 0", "0.1"
-    )
-
-    def __post_init__(self) -> None:
-        check_integer(self, "channels", low=1, prefix="z.")
-        check_choice(self, "distribution", ("gaussian", "uniform", "meshgrid"), prefix="z.")
-        check_number(self, "scale", low=0, open_low=True, prefix="z.")
-        if self.distribution == "meshgrid" and self.channels != 2:
-            raise OptionError("z.channels", self.channels, "2 with z.distribution=meshgrid", "z.channels=2")
 
 
 @dataclasses.dataclass

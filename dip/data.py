@@ -9,8 +9,8 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from dip.config import Z
 from dip.seeds import generator
+from dip.z import Z
 
 
 class FixedPair(LightningDataModule):

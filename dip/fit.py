@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import statistics
 import warnings
@@ -17,7 +16,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from dip import config as options
-from dip import data, figures, hardware, outcome, runs
+from dip import data, hardware, outcome, runs
 from dip.callbacks.checkpoints import Checkpoints
 from dip.callbacks.progress import Progress
 from dip.callbacks.recorder import Recorder
@@ -158,7 +157,7 @@ class Fit:
             outcome.save(self._image_path("restored"), self.restored, like=self.picture)
             if self.config.baselines:
                 result["baselines"] = outcome.baselines(target, seen, self.folder / "images")
-            self.recorder.guard(lambda: self._draw(result))
+            self.recorder.guard(lambda: outcome.draw(self.folder, self.recorder, result))
         if trainer.logger is not None:
             final = {
                 f"final/{name}": result[name] for name in ("loss", "psnr", "ssim") if result[name] is not None
@@ -169,26 +168,6 @@ class Fit:
         else:
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
         return result
-
-    def _draw(self, result: dict[str, Any]) -> None:
-        folder, rows = self.folder / "figures", self.recorder.rows
-        folder.mkdir(exist_ok=True)
-        columns = {
-            name: [math.nan if (value := row[name]) is None else float(value) for row in rows]
-            for name in rows[0]
-        }
-        events = [(event["step"], f"back to step {event['back_to']:,}") for event in self.rescue.events]
-        events += [(result["steps"], "stopped")] if result["status"] == "stopped" else []
-        figures.loss_curve(folder / "loss.png", self.recorder.save_losses(self.module.step), events)
-        figures.psnr_curve(
-            folder / "psnr.png", columns["step"], columns["psnr"], columns["psnr_ema"],
-            result["oracle_step"], result["restored_step"], columns["watched"],
-        )  # fmt: skip
-        taken = [(int(path.stem[5:]), path) for path in sorted((self.folder / "images").glob("step-*.png"))]
-        known = self._image_path("reference") if self.reference is not None else None
-        figures.snapshot_strip(
-            folder / "snapshots.png", taken, self._image_path("target"), known, self._image_path("restored")
-        )
 
     def _result(self, status: str, **more: Any) -> dict[str, Any]:
         best, best_step = self.recorder.best()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
-from dip import images
+from dip import figures, images
 from dip.images import Picture
 from dip.stopping.panel import Panel
 from dip.targets import Observation, Target
+
+if TYPE_CHECKING:
+    from dip.callbacks.recorder import Recorder
 
 PROTOCOLS = {
     "psnr": "dB over all pixels and channels, peak 1, not rounded to 8 bit",
@@ -90,3 +94,24 @@ def rules(
         gap = None if psnr is None or best is None else best - psnr
         found[name] = {"step": rule.step, "ended": panel.ended.get(name), "psnr": psnr, "gap": gap}
     return found
+
+
+def draw(folder: Path, recorder: Recorder, result: dict[str, Any]) -> None:
+    """The figures of a run that has come to its end, from what `recorder` knows and the pictures in `folder`."""
+    rows, images, place = recorder.rows, folder / "images", folder / "figures"
+    place.mkdir(exist_ok=True)
+    columns = {
+        name: [math.nan if (value := row[name]) is None else float(value) for row in rows] for name in rows[0]
+    }
+    events = [(event["step"], f"back to step {event['back_to']:,}") for event in result["events"]]
+    events += [(result["steps"], "stopped")] if result["status"] == "stopped" else []
+    figures.loss_curve(place / "loss.png", recorder.save_losses(result["steps"]), events)
+    figures.psnr_curve(
+        place / "psnr.png", columns["step"], columns["psnr"], columns["psnr_ema"],
+        result["oracle_step"], result["restored_step"], columns["watched"],
+    )  # fmt: skip
+    taken = [(int(path.stem[5:]), path) for path in sorted(images.glob("step-*.png"))]
+    known = images / "reference.png" if recorder.reference is not None else None
+    figures.snapshot_strip(
+        place / "snapshots.png", taken, images / "target.png", known, images / "restored.png"
+    )

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from dip import cli, config, runs
-from dip.config import Config, Z
+from dip.config import Config
 from dip.errors import DipError, OptionError
 from dip.nets import Hourglass
 from dip.precision import Precision
 from dip.runs import naming
 from dip.runs.naming import WITHOUT_EFFECT
 from dip.targets import Degraded, Noisy, Shuffled
+from dip.z import Z
 from tests.conftest import ROOT, Train, composed, environment
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dip.config import Z
 from dip.data import FixedPair, draw, extend
+from dip.z import Z
 
 
 def test_gaussian_z_has_the_scale_as_standard_deviation():

@@ -10,13 +10,13 @@ from lightning.pytorch import Trainer
 from torch import nn
 from torch.nn import functional
 
-from dip.config import Z
 from dip.data import FixedPair, draw
 from dip.fit import _quiet_lightning
 from dip.module import DeepImagePrior, total_variation
 from dip.nets import Hourglass
 from dip.operators import Mask
 from dip.seeds import Perturbation
+from dip.z import Z
 
 
 def small_net(seed: int = 0) -> nn.Module:

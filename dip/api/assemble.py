@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dip.config import GROUPS, Config, Z
+from dip.config import GROUPS, Config
 from dip.errors import DipError, OptionError
 from dip.loggers import Logger
 from dip.nets import Net
@@ -19,6 +19,7 @@ from dip.precision import Precision
 from dip.samples import SAMPLES
 from dip.stopping import Stop
 from dip.targets import Target
+from dip.z import Z
 
 if TYPE_CHECKING:
     from dip.images import Picture

@@ -14,12 +14,13 @@ from torch.nn import functional
 
 from dip import hardware
 from dip.bench.plain import plain_network
-from dip.config import Config, Z
+from dip.config import Config
 from dip.data import draw
 from dip.loggers import CSV
 from dip.nets import Hourglass
 from dip.precision import Precision
 from dip.seeds import Perturbation
+from dip.z import Z
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

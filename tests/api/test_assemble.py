@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from dip.api.assemble import assemble
-from dip.config import Config, Z
+from dip.config import Config
 from dip.errors import DipError, OptionError
 from dip.nets import Hourglass
 from dip.precision import Precision
 from dip.stopping import WMV
 from dip.targets import Inpaint, Noisy
+from dip.z import Z
 
 
 def test_nothing_said_is_the_default():
@@ -64,7 +65,7 @@ def test_arrays_become_pictures_by_their_option():
             "target.sgima: no such option; did you mean target.sigma?",
         ),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
-        ({"stop": "wvm"}, "stop=wvm: must be one of auto, discrepancy, emv, heldout, never, wmv, or"),
+        ({"stop": "wvm"}, "stop=wvm: must be one of auto, combined, compare, discrepancy, emv"),
         ({"net": 3}, "net=3: must be one of"),
     ],
 )
