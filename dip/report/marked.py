@@ -37,7 +37,7 @@ from dip import runs
 from dip.errors import DipError
 
 _BLOCK = re.compile(
-    r"^<!-- results: (?P<source>\S+)\n(?P<lines>(?:(?!-->).*\n)*)-->\n(?P<table>.*?)^<!-- end of results -->$",
+    r"^<!-- results: (?P<source>\S+)\n(?P<lines>(?:(?!-->)[^\n]*\n)*)-->\n(?P<table>.*?)^<!-- end of results -->$",
     re.MULTILINE | re.DOTALL,
 )
 _OPENING = re.compile(r"^<!-- results:", re.MULTILINE)

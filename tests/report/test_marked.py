@@ -54,6 +54,14 @@ def test_a_table_is_chosen_sorted_and_written_from_its_file(page):
     assert not report.refresh(page)
 
 
+def test_each_of_several_tables_is_written(page):
+    report.refresh(page)
+    one = page.read_text()
+    page.write_text(PAGE + PAGE)
+    assert report.refresh(page)
+    assert page.read_text() == one + one
+
+
 def test_a_number_changed_by_hand_is_found(page):
     report.refresh(page)
     page.write_text(page.read_text().replace("26.93", "27.93"))
