@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test check faults soak format clean
+.PHONY: help install run test check faults soak format tables clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ soak: install ## Random runs under random faults for an hour (MINUTES=60)
 format: install ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+tables: install ## Write the result tables anew from sweeps/results
+	$(BIN)/python -m dip.report --tables README.md $(wildcard sweeps/results/*/README.md)
 
 clean: ## Remove caches; runs and .venv stay
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

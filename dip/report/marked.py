@@ -37,7 +37,7 @@ from dip import runs
 from dip.errors import DipError
 
 _BLOCK = re.compile(
-    r"^<!-- results: (?P<source>\S+)\n(?P<lines>(?:(?!-->).*\n)*)-->\n(?P<table>.*?)^<!-- end of results -->$",
+    r"^<!-- results: (?P<source>\S+)\n(?P<lines>(?:(?!-->)[^\n]*\n)*)-->\n(?P<table>.*?)^<!-- end of results -->$",
     re.MULTILINE | re.DOTALL,
 )
 _OPENING = re.compile(r"^<!-- results:", re.MULTILINE)
@@ -108,6 +108,8 @@ def _table(folder: Path, source: str, orders: Sequence[str]) -> str:
             for name, value in (part.strip().split("=", 1) for part in line[6:].split(" and ")):
                 _known(rows, name, source)
                 rows = [row for row in rows if str(row.get(name)) == value]
+                if not rows:
+                    raise DipError(f"{source}: has no row with {name}={value}")
         elif line.startswith("sort:"):
             name = line[5:].strip()
             _known(rows, name.removeprefix("-"), source)

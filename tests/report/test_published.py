@@ -1,0 +1,165 @@
+"""A published result: its numbers are those of the runs, its command makes them, its author's text is kept."""
+
+import csv
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dip import report
+from dip.errors import RunError
+from dip.report import published, repeat, summary
+from dip.report.collect import collect
+from tests.conftest import ROOT
+from tests.fake_runs import make
+
+
+@pytest.fixture(scope="module")
+def result(sweep, tmp_path_factory):
+    to = tmp_path_factory.mktemp("results") / "skips"
+    assert report.publish(sweep, to) == to / "README.md"
+    return to
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_numbers_are_those_of_the_runs(sweep, result):
+    row = next(
+        row for row in rows(result / "table.csv") if (row["target"], row["skips"]) == ("noisy", "[3,4]")
+    )
+    folders = [sweep / f"noisy-2-{seed}" for seed in (0, 1)]
+    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    histories = [rows(folder / "metrics.csv") for folder in folders]
+    losses = [np.load(folder / "losses.npy").astype(float) for folder in folders]
+    best = [max(float(record["psnr_ema"]) for record in history) for history in histories]
+    end = [float(history[-1]["psnr_ema"]) for history in histories]
+    expected = {
+        "oracle_psnr": best,
+        "end_psnr": end,
+        "drop": [high - low for high, low in zip(best, end, strict=True)],
+        "gap": [high - found["psnr"] for high, found in zip(best, results, strict=True)],
+        "oracle_step": [found["oracle_step"] for found in results],
+        "seconds": [found["seconds"] for found in results],
+        # Steps 90 to 112 and 1,783 to 2,000: 10^0.05 is 1.122.
+        "loss_100": [loss[89:112].mean() for loss in losses],
+        "loss_end": [loss[1782:].mean() for loss in losses],
+    }
+    assert row["n"] == "2"
+    for name, values in expected.items():
+        assert float(row[name]) == pytest.approx(statistics.fmean(values), rel=1e-5, abs=1e-5), name
+        assert float(row[f"{name}_std"]) == pytest.approx(statistics.stdev(values), rel=1e-4, abs=1e-5), name
+    shown = f"{statistics.fmean(best):.2f} ± {statistics.stdev(best):.2f}"
+    assert shown in (result / "README.md").read_text()
+
+
+def test_runs_without_an_end_are_counted_and_not_averaged(result):
+    assert "**8 of 11 runs came to their end**" in (result / "README.md").read_text()
+    failed = next(row for row in rows(result / "table.csv") if row["skips"] == "[1]")
+    assert (failed["n"], failed["oracle_psnr"]) == ("0", "")
+    assert len(rows(result / "runs.csv")) == 11
+
+
+def test_baselines_are_columns(tmp_path):
+    folder = make(tmp_path / "runs" / "one")
+    found = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**found, "baselines": {"nlm": {"psnr": 27.8125}}}))
+    page = report.publish(tmp_path / "runs", tmp_path / "to").read_text()
+    assert "nlm, dB" in page
+    assert "| 27.81 |" in page
+
+
+def test_the_same_runs_give_the_same_bytes_and_the_reading_is_kept(sweep, result, tmp_path):
+    assert "Nobody has written yet" in (result / "README.md").read_text()
+    shutil.copytree(result, tmp_path / "skips")
+    (tmp_path / "skips" / "reading.md").write_text("It supports **nothing**.\n")
+    report.publish(sweep, tmp_path / "skips")
+    assert (tmp_path / "skips" / "reading.md").read_text() == "It supports **nothing**.\n"
+    page = (tmp_path / "skips" / "README.md").read_text()
+    assert "## Reading\n\nIt supports **nothing**.\n\n## Numbers" in page
+    for path in result.iterdir():
+        if path.name != "README.md":
+            assert path.read_bytes() == (tmp_path / "skips" / path.name).read_bytes(), path.name
+
+
+def test_figures_keep_to_their_budget(sweep, result, tmp_path, monkeypatch):
+    sizes = {path.stem: path.stat().st_size for path in result.glob("*.png")}
+    assert sizes.keys() == published.FIGURES.keys()
+    assert sum(sizes.values()) <= published.BUDGET
+    monkeypatch.setattr(published, "BUDGET", sum(sizes.values()) // 2)
+    report.publish(sweep, tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.png")) <= sum(sizes.values()) // 2
+
+
+def test_nothing_finished_is_nothing_to_publish(tmp_path):
+    make(tmp_path / "runs" / "one", status="failed")
+    with pytest.raises(RunError, match="no run that came to its end"):
+        report.publish(tmp_path / "runs", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def commands(folder, *changes, sweep=None):
+    for number, (target, options) in enumerate(changes):
+        make(folder / f"r{number}", target, **options)
+    if sweep:
+        shutil.copy(ROOT / "sweeps" / f"{sweep}.yaml", folder / "sweep.yaml")
+    found = collect(folder)
+    *lines, publish = repeat.commands(found, folder, "mine")
+    assert publish == f"python -m dip.report outputs/{sweep or 'mine'} --publish sweeps/results/mine"
+    return lines
+
+
+def test_a_sweep_is_repeated_with_what_differs_from_its_file(tmp_path):
+    targets = ("clean", "noisy", "noise", "shuffled")
+    changes = [(target, {"seed": seed}) for target in targets for seed in (0, 1)]
+    assert commands(tmp_path, *changes, sweep="figure3") == [
+        "python train.py -cd sweeps -cn figure3 size=64 steps=2000 seed=0,1"
+    ]
+
+
+def test_all_combinations_are_one_multirun(tmp_path):
+    changes = [("noisy", {"skips": skips, "image": "/home/me/a.png"}) for skips in ([], [3, 4])]
+    assert commands(tmp_path, *changes) == [
+        "python train.py -m image=a.png size=64 'skips=[],[3,4]' steps=2000 out=outputs/mine"
+    ]
+
+
+def test_other_runs_are_a_command_per_experiment(tmp_path):
+    changes = [("noisy", {"seed": 0}), ("noisy", {"seed": 1}), ("clean", {"skips": []})]
+    assert commands(tmp_path, *changes) == [
+        "python train.py -m size=64 steps=2000 seed=0,1 out=outputs/mine",
+        "python train.py size=64 target=clean 'skips=[]' steps=2000 out=outputs/mine",
+    ]
+
+
+def test_files_of_this_machine_lose_their_folders():
+    assert [summary.portable(value) for value in ("/a/b.png", "b/c.png", 3, None)] == [
+        "b.png",
+        "b/c.png",
+        3,
+        None,
+    ]
+
+
+def test_the_command_line_publishes_and_writes_tables(tmp_path):
+    make(tmp_path / "runs" / "one")
+    line = [sys.executable, "-m", "dip.report"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def said(*words):
+        done = subprocess.run(
+            [*line, *map(str, words)], capture_output=True, text=True, cwd=ROOT, env=environment
+        )
+        return done.returncode, (done.stdout or done.stderr).strip()
+
+    page = tmp_path / "to" / "README.md"
+    assert said(tmp_path / "runs", "--publish", tmp_path / "to") == (0, str(page))
+    assert said("--tables", page) == (0, f"{page}: as it was")
+    assert said("--tables", tmp_path / "no.md")[0] == 1
