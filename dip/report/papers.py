@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dip import figures
+from dip.report import rules
 from dip.report.collect import Run, shown
 
 TARGETS = ("clean", "noisy", "noise", "shuffled")
@@ -33,6 +34,7 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
         lambda: _steps(found, folder),
         lambda: figures.losses_overlay(folder / "figure3-loss", fits, legend=legend) if fits else [],
         lambda: figures.psnr_overlay(folder / "psnr", scored, legend=legend) if scored else [],
+        lambda: figures.gap_dots(folder / "rules", gaps) if (gaps := rules.gaps(found)) else [],
     )
     paths = []
     for drawing in drawings:
