@@ -16,7 +16,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from dip import config as options
-from dip import data, hardware, outcome, runs
+from dip import data, hardware, outcome, runs, threads
 from dip.callbacks.checkpoints import Checkpoints
 from dip.callbacks.progress import Progress
 from dip.callbacks.recorder import Recorder
@@ -93,7 +93,8 @@ class Fit:
         Without `pictures`, neither images nor figures nor baselines are made: `restored` is all that is wanted.
         """
         frugal = getattr(self.config.net, "checkpoint_activations", False)
-        with hardware.prepared(self.arithmetic, frugal), _quiet_lightning(), self._enough_memory():
+        settings = threads.shared(self.device), hardware.prepared(self.arithmetic, frugal)
+        with settings[0], settings[1], _quiet_lightning(), self._enough_memory():
             hardware.reset_peak_memory(self.device)
             module, pair = self.build()
             described = runs.flat(options.plain(self.config))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,17 @@ def environment() -> dict[str, str]:
         name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"
     }  # a test's own entry sets it
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+
+
+@pytest.fixture(autouse=True)
+def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
+    """Every test claims devices and threads in a folder of its own, not among those of the user's runs."""
+    folder = str(tmp_path_factory.mktemp("claims"))
+    monkeypatch.setenv("TMPDIR", folder)
+    monkeypatch.setattr(tempfile, "tempdir", None)  # asks TMPDIR again
+    yield
+    monkeypatch.undo()
+    tempfile.tempdir = None
 
 
 @pytest.fixture

@@ -205,8 +205,8 @@ def _figures(done: Sequence[Run], to: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         papers.draw(done, Path(scratch))
         names = [name for name in FIGURES if (Path(scratch) / f"{name}.png").is_file()]
-        data = {name: _compressed(Path(scratch) / f"{name}.png") for name in names}
-        scale = 1.0
+        data = {name: (Path(scratch) / f"{name}.png").read_bytes() for name in names}
+        scale = 1 / 0.9
         while sum(map(len, data.values())) > BUDGET:
             scale *= 0.9
             data = {name: _compressed(Path(scratch) / f"{name}.png", scale) for name in names}
@@ -218,7 +218,7 @@ def _figures(done: Sequence[Run], to: Path) -> list[str]:
 
 
 def _compressed(path: Path, scale: float = 1.0) -> bytes:
-    """A figure in 256 colours of its own, which nobody tells from all colours, `scale` times as wide."""
+    """A figure in 256 colours of its own, which shows in smooth skies only, `scale` times as wide."""
     with Image.open(path) as file:
         picture = file.convert("RGB")
     if scale < 1:

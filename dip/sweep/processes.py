@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from dip.sweep import claims
+from dip.runs import claims
 from dip.sweep.devices import CPU
 from dip.sweep.jobs import Job
 from dip.sweep.workers import Command, environment

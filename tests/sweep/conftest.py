@@ -1,19 +1,8 @@
-"""Every test of sweeps claims devices in a folder of its own, not among those of the user's sweeps."""
+"""A clock for what counts seconds."""
 
-import tempfile
 from types import SimpleNamespace
 
 import pytest
-
-
-@pytest.fixture(autouse=True)
-def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
-    folder = str(tmp_path_factory.mktemp("claims"))
-    monkeypatch.setenv("TMPDIR", folder)
-    monkeypatch.setattr(tempfile, "tempdir", None)  # asks TMPDIR again
-    yield
-    monkeypatch.undo()
-    tempfile.tempdir = None
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dip.sweep import claims
+from dip.runs import claims
 from dip.sweep.jobs import Job
 from tests.sweep.stubs import jobs, local, sweep, until
 from tests.sweep.test_loop import start

@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from dip.errors import RunError
-from dip.sweep import claims
+from dip.runs import claims
 
 HOLD = """
 import sys
-from dip.sweep import claims
+from dip.runs import claims
 print(claims.take(sys.argv[1], int(sys.argv[2])) is not None, flush=True)
 sys.stdin.read()
 """

@@ -48,6 +48,18 @@ def take(device: str, share: int) -> list[int] | None:
     return None
 
 
+def places(name: str, wanted: int, of: int) -> list[int]:
+    """Claims as many of `wanted` of the `of` places called `name` as are free; the open files that hold them."""
+    held: list[int] = []
+    for number in range(of):
+        if len(held) == wanted:
+            break
+        place = _hold(f"{name}.{number}", shared=False)
+        if place is not None:
+            held.append(place)
+    return held
+
+
 def sign(claim: Iterable[int], pid: int) -> None:
     """Notes the process that holds `claim`, for `holder`."""
     for descriptor in claim:
