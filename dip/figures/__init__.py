@@ -7,15 +7,18 @@ and replaces a figure whole or not at all.
 
 from dip.figures.lines import loss_curve, psnr_curve
 from dip.figures.overlays import Line, losses_overlay, psnr_overlay
-from dip.figures.rules import gap_dots as gap_dots
+from dip.figures.quality import quality_curves
+from dip.figures.rules import gap_dots
 from dip.figures.strips import snapshot_strip, steps_strip, targets_panel
 
 __all__ = [
     "Line",
+    "gap_dots",
     "loss_curve",
     "losses_overlay",
     "psnr_curve",
     "psnr_overlay",
+    "quality_curves",
     "snapshot_strip",
     "steps_strip",
     "targets_panel",

@@ -1,0 +1,47 @@
+"""Time to quality, from curves whose answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy
+import pytest
+
+from dip.bench import quality
+from tests.conftest import Fit
+
+
+def test_the_ratio_of_two_curves():
+    at = numpy.arange(1.0, 11)
+    slow = {"a": (100 * at, numpy.array([20, 25, 28, 29, 29.85, 29.95, 30, 29, 28, 27.0]))}
+    fast = {"a": (at, numpy.array([28, 29, 29.9, 30.2, 30, 30, 30, 30, 30, 30.0]))}
+    (row,) = quality.compare(slow, fast)
+    assert (row["slow_best"], row["slow_seconds"], row["slow_near"]) == (30, 700, 600)
+    assert (row["fast_best"], row["fast_near"]) == (30.2, 3)
+    assert row["ratio"] == pytest.approx(700 / 3)
+    assert row["ratio_near"] == pytest.approx(200)
+
+
+def test_a_fast_way_that_never_gets_there_has_no_ratio():
+    at = numpy.arange(1.0, 4)
+    (row,) = quality.compare({"a": (at, numpy.full(3, 30.0))}, {"a": (at, numpy.full(3, 29.0))})
+    assert row["fast_near"] is row["ratio"] is row["ratio_near"] is None
+
+
+def test_runs_become_a_table_and_a_figure(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name, lr in (("slow", 0.003), ("fast", 0.01)):
+        fit("steps=40", "record_every=5", f"lr={lr}", f"out={tmp_path / name}")
+    to = tmp_path / "to"
+    code = quality.main(
+        ["--slow", str(tmp_path / "slow"), "1", "--fast", str(tmp_path / "fast"), "0.5", "--to", str(to)]
+    )
+    assert code == 0
+    assert {path.name for path in to.iterdir()} == {"table.csv", "quality.png", "quality.svg"}
+    assert capsys.readouterr().out.startswith("astronaut")
+
+
+def test_a_folder_without_scores_is_refused(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    fit("steps=2", "target=degraded")
+    code = quality.main(["--slow", str(tmp_path / "outputs"), "1", "--fast", str(tmp_path / "outputs"), "1"])
+    assert code == 1
+    assert "give one run with a reference for each image" in capsys.readouterr().err
