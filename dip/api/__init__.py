@@ -58,7 +58,8 @@ def restore(
         target: what is observed of the image, `degraded` (as it is), `noisy`, `inpaint`, `superres`, `jpeg`,
             `deblur`, `flash`, `clean`, `noise` or `shuffled`: a name, a dict of options with the `name`, or an object
             from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
-        stop: the stopping rule, `auto` (`heldout` for `degraded`, else `never`), `never`, `wmv`, `emv`, `heldout` or `discrepancy`.
+        stop: the stopping rule, `auto` (`combined` for `degraded`, else `never`), `never`, `wmv`, `emv`, `heldout`, `discrepancy`,
+            `combined` or `compare`.
         steps: optimisation steps at most.
         out: the folder for the run folder, which is found again by the same call; None leaves nothing behind.
         progress: show a progress bar, in a terminal or a notebook.

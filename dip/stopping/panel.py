@@ -48,6 +48,11 @@ class Combined(_Several):
     two averages is less noisy than either. What is watched is the first rule's value.
     """
 
+    @torch.no_grad()
+    def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
+        super().update(step, observed, image, average, loss)
+        self.watched = next(iter(self.rules.values())).watched
+
     def read(self) -> Reading:
         readings = [rule.read() for rule in self.rules.values()]
         best_step = max(reading.best_step for reading in readings)

@@ -10,6 +10,7 @@ from sequences import ALL, SHAPE, begin, feed
 from torch import Tensor
 
 from dip.stopping import WMV, Never, Stop
+from dip.stopping.panel import Combined
 from dip.stopping.rule import Rule
 
 
@@ -78,7 +79,9 @@ def test_monotone_and_constant_outputs_do_not_crash(options: Stop, slope: float)
     assert math.isfinite(reading.watched)
     assert reading.watched >= 0
     assert 1 <= reading.best_step <= rule.step <= 80
-    assert torch.equal(rule.image(), torch.full(SHAPE, float(rule.step)))
+    parts = rule.rules.values() if isinstance(rule, Combined) else [rule]
+    expected = sum(float(part.step) for part in parts) / len(parts)
+    assert torch.equal(rule.image(), torch.full(SHAPE, expected))
 
 
 def test_never_watches_nothing() -> None:

@@ -13,6 +13,7 @@ from sequences import ALL, FINE, SHAPE, begin, feed, outputs
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from dip.runs import flat
 from dip.stopping import WMV, Stop
 from dip.stopping.rule import SAMPLES, Rule
 
@@ -31,8 +32,9 @@ def test_resumed_rule_decides_the_same_to_the_bit(options: Stop, pause: int) -> 
     after.load_state_dict(torch.load(file, weights_only=True))
     feed(before, outputs(5, seed=9))  # the saved state is a copy
     feed(after, images[pause:], first=pause + 1)
-    for name, value in whole.state_dict().items():
-        other = after.state_dict()[name]
+    others = flat(after.state_dict())
+    for name, value in flat(whole.state_dict()).items():
+        other = others[name]
         assert torch.equal(value, other) if isinstance(value, Tensor) else value == other, name
     assert after.read() == whole.read()
     assert torch.equal(after.image(), whole.image())

@@ -1,0 +1,67 @@
+"""Several rules on one run: each decides as it does alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from sequences import FINE, SHAPE, begin, feed, outputs
+
+from dip.stopping import EMV, Combined, Compare, HeldOut
+from dip.stopping.panel import Combined as CombinedRule
+from dip.stopping.panel import Panel
+
+
+def test_each_rule_on_the_panel_keeps_what_it_keeps_alone() -> None:
+    target = outputs(60)[-1] + 0.1
+    panel = begin(Compare(), target)
+    assert isinstance(panel, Panel)
+    alone = {name: begin(kind, target) for name, kind in (("emv", EMV()), ("heldout", HeldOut()))}
+    for step, image in enumerate(outputs(1400), 1):
+        for rule in (panel, *alone.values()):
+            rule.update(step, image, image, image, FINE)
+        if step % 50 == 0:
+            panel.read()
+            for name, rule in alone.items():
+                ended = panel.ended.get(name)
+                assert (ended is not None) == rule.read().stop, (name, step)
+    for name, rule in alone.items():
+        assert panel.rules[name].step == rule.step
+        assert torch.equal(panel.rules[name].image(), rule.image())
+    assert set(panel.ended) >= {"emv", "heldout"}
+    assert not panel.read().stop, "none of them ends the run"
+    assert panel.step == 1400
+
+
+def test_combined_waits_for_both_and_keeps_the_mean() -> None:
+    target = outputs(60)[-1] + 0.1
+    rules = begin(HeldOut(patience=30), target), begin(EMV(patience=30), target)
+    both = begin(Combined(patience=30), target)
+    assert isinstance(both, CombinedRule)
+    stopped = []
+    for step, image in enumerate(outputs(300), 1):
+        for rule in (*rules, both):
+            rule.update(step, image, image, torch.full(SHAPE, float(step)), FINE)
+        stopped.append((all(rule.read().stop for rule in rules), both.read().stop))
+    assert [wanted for wanted, _ in stopped] == [got for _, got in stopped]
+    assert stopped[-1] == (True, True)
+    assert torch.equal(both.image(), (rules[0].image() + rules[1].image()) / 2)
+    assert both.step == max(rule.step for rule in rules)
+    assert both.watched is not None
+    assert float(both.watched) == pytest.approx(rules[0].read().watched)
+
+
+def test_the_panel_resumes(tmp_path) -> None:
+    target = outputs(60)[-1] + 0.1
+    images = outputs(200)
+    whole, before, after = (begin(Compare(), target) for _ in range(3))
+    feed(whole, images)
+    feed(before, images[:90])
+    before.read()
+    torch.save(before.state_dict(), tmp_path / "state")
+    after.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    feed(after, images[90:], first=91)
+    assert isinstance(whole, Panel)
+    assert isinstance(after, Panel)
+    for name, rule in whole.rules.items():
+        assert torch.equal(rule.image(), after.rules[name].image())
+        assert rule.read() == after.rules[name].read()
