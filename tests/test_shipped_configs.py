@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from dip.config import GROUPS
-from tests.conftest import ROOT, Fit
+from tests.conftest import ROOT, Fit, composed
 
 CONF = ROOT / "conf"
 FILES = sorted(path for path in CONF.rglob("*.yaml") if "hydra" not in path.relative_to(CONF).parts)
@@ -47,3 +47,10 @@ def test_runs_for_two_steps(fit: Fit, choice: str):
     folder, result = fit(choice, *SMALL[:4], *logger, SMALL[5], *narrow, tiny=False)
     assert result["status"] == "finished"
     assert yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())["steps"] == 2
+
+
+@pytest.mark.parametrize("name", ["quick", "fast"])
+def test_what_is_for_everybody_takes_a_photo_of_one_s_own(name: str):
+    config = composed(f"experiment={name}", "target=degraded", "size=null", "image=photo.jpg")
+    assert config.target.name == "degraded"
+    assert config.size is None
