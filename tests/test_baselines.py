@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import skimage.data
+import skimage.restoration
 import torch
 from torch import Tensor
 
 from dip import baselines
 from dip.metrics import psnr, psnr_hole
-from dip.operators import Downsample
-from dip.targets import masks
+from dip.noise import noise_level
+from dip.operators import Blur, Downsample, gaussian_kernel, motion_kernel
+from dip.targets import Noisy, masks
 
 
 def photo(name: str, side: int = 96) -> Tensor:
@@ -48,6 +51,76 @@ def test_wavelets_gain_where_they_are_installed() -> None:
     assert psnr(baselines.denoise(noisy, 0.1)["wavelet"], clean) > psnr(noisy, clean) + 5
 
 
+@pytest.mark.parametrize("name", ["astronaut", "camera", "chelsea"])
+def test_other_noise_is_not_taken_for_gaussian(name: str) -> None:
+    clean = photo(name)
+    for target, answers in (
+        (Noisy(kind="poisson", peak=20.0), lambda y: baselines.denoise_poisson(y, 20.0)),
+        (Noisy(kind="speckle", sigma=0.3), lambda y: baselines.denoise_speckle(y, 0.3)),
+    ):
+        noisy = target.observe(clean, 0).y
+        simple = baselines.denoise(noisy, noise_level(noisy))
+        found = answers(noisy)
+        assert found.keys() == simple.keys()
+        for answer in found.values():
+            check_answer(answer, (96, 96), clean.shape[1])
+            assert psnr(answer, clean) > psnr(noisy, clean) + 3
+        better = [float(psnr(found[method], clean) - psnr(simple[method], clean)) for method in found]
+        assert np.mean(better) > 0
+
+
+def test_flat_areas_keep_their_brightness() -> None:
+    for value in (0.2, 0.7):
+        flat = torch.full((1, 1, 64, 64), value)
+        noisy = Noisy(kind="poisson", peak=20.0).observe(flat, 0).y
+        for answer in baselines.denoise_poisson(noisy, 20.0).values():
+            assert answer.mean().item() == pytest.approx(value, abs=0.02)
+        for answer in baselines.denoise_speckle(flat, 0.3).values():
+            assert torch.allclose(answer, flat, atol=1e-5)
+
+
+def test_impulses_are_replaced_by_scipys_median_and_the_rest_stays() -> None:
+    clean = photo("astronaut").clamp(0.01, 0.99)
+    noisy = Noisy(kind="salt_and_pepper", amount=0.2).observe(clean, 0).y
+    answer = baselines.denoise_impulses(noisy)["median"]
+    check_answer(answer, (96, 96), 3)
+    middle = scipy.ndimage.median_filter(noisy[0].numpy(), (1, 5, 5), mode="nearest")
+    hit = (noisy == 0) | (noisy == 1)
+    assert torch.equal(answer, torch.where(hit, torch.from_numpy(middle)[None], noisy))
+    assert psnr(answer, clean) > psnr(noisy, clean) + 15
+
+
+@pytest.mark.parametrize("kernel", [gaussian_kernel(1.0), motion_kernel(5, 30)], ids=["gaussian", "motion"])
+def test_deconvolution_is_scikit_images_away_from_the_border(kernel: Tensor) -> None:
+    blur, clean = Blur(kernel), photo("camera", 32)
+    blurred = blur(clean)
+    margin = 10 * (kernel.shape[0] // 2) * 2  # as far as ten iterations carry what lies beyond the border
+    wide = np.pad(blurred[0, 0].numpy(), margin + 4, mode="edge")
+    expected = skimage.restoration.richardson_lucy(wide, kernel.numpy(), num_iter=10)
+    expected = expected[margin + 4 : -margin - 4, margin + 4 : -margin - 4]
+    answer = baselines.deblur(blurred, blur, sigma=0.02)["richardson_lucy"]
+    assert np.allclose(answer[0, 0, 12:-12, 12:-12], expected[12:-12, 12:-12], atol=0.01)
+
+
+@pytest.mark.parametrize("kernel", [gaussian_kernel(1.5), motion_kernel(9, 30)], ids=["gaussian", "motion"])
+@pytest.mark.parametrize("sigma", [0.0, 0.02])
+def test_deconvolution_gains(kernel: Tensor, sigma: float) -> None:
+    blur, clean = Blur(kernel), photo("astronaut")
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    blurred = (blur(clean) + sigma * noise).clamp(0, 1)
+    answer = baselines.deblur(blurred, blur, sigma)["richardson_lucy"]
+    check_answer(answer, (96, 96), 3)
+    assert psnr(answer, clean) > psnr(blurred, clean) + (1.5 if sigma else 3)
+
+
+def test_a_flat_image_is_its_own_deconvolution() -> None:
+    flat = torch.full((1, 3, 20, 30), 0.3)
+    answer = baselines.deblur(flat, Blur(motion_kernel(7, 45)), 0.0)["richardson_lucy"]
+    assert torch.allclose(answer, flat, atol=1e-5)
+    black = torch.zeros(1, 1, 8, 8)
+    assert baselines.deblur(black, Blur(gaussian_kernel(1.0)), 0.0)["richardson_lucy"].max() < 1e-5
+
+
 def test_without_noise_there_is_nothing_to_do() -> None:
     image = photo("astronaut", 16)
     assert all(torch.equal(answer, image) for answer in baselines.denoise(image, 0).values())
@@ -59,8 +132,13 @@ def test_tiny_images_and_any_channels(size: tuple[int, int], channels: int) -> N
     image = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
     mask = torch.ones(1, 1, *size)
     mask[..., -1] = float(size == (1, 1))
-    for answer in (baselines.denoise(image, 0.1) | baselines.inpaint(image, mask)).values():
-        check_answer(answer, size, channels)
+    blur = Blur(gaussian_kernel(2.0))
+    for answers in (
+        baselines.denoise(image, 0.1), baselines.denoise_poisson(image, 30.0), baselines.denoise_speckle(image, 0.1),
+        baselines.denoise_impulses(image), baselines.deblur(image, blur, 0.0), baselines.inpaint(image, mask),
+    ):  # fmt: skip
+        for answer in answers.values():
+            check_answer(answer, size, channels)
     for answer in baselines.upscale(image, 3).values():
         check_answer(answer, (3 * size[0], 3 * size[1]), channels)
 

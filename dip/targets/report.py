@@ -78,10 +78,15 @@ class Noisy(Target):
         return image + noise if self.kind == "gaussian" else image * (1 + noise)
 
     def baselines(self, observation: Observation) -> dict[str, Tensor]:
-        """Non-local means, total variation and wavelets for Gaussian noise, all told its level."""
+        """Non-local means, total variation and wavelets, told the kind of noise and its level; for impulses a median."""
         from dip import baselines
 
-        return baselines.denoise(observation.y, self.sigma) if self.kind == "gaussian" else {}
+        if self.kind == "salt_and_pepper":
+            return baselines.denoise_impulses(observation.y)
+        if self.kind == "poisson":
+            return baselines.denoise_poisson(observation.y, self.peak)
+        denoise = baselines.denoise if self.kind == "gaussian" else baselines.denoise_speckle
+        return denoise(observation.y, self.sigma)
 
 
 @dataclasses.dataclass

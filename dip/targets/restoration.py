@@ -32,6 +32,12 @@ class Degraded(Target):
         """y = image, with no reference."""
         return direct(image, None)
 
+    def baselines(self, observation: Observation) -> dict[str, Tensor]:
+        """Non-local means, total variation and wavelets, told the noise level that the image seems to have."""
+        from dip import baselines, noise
+
+        return baselines.denoise(observation.y, noise.noise_level(observation.y))
+
 
 @dataclasses.dataclass
 class SuperRes(Target):
@@ -164,6 +170,12 @@ class Deblur(Target):
         blur = operators.Blur(kernel)
         y = blur(image).clamp(0, 1) if self.simulate else image
         return Observation(y, blur, image if self.simulate else None, (image.shape[-2], image.shape[-1]))
+
+    def baselines(self, observation: Observation) -> dict[str, Tensor]:
+        """Richardson-Lucy deconvolution with the same kernel."""
+        from dip import baselines, noise
+
+        return baselines.deblur(observation.y, observation.operator, noise.noise_level(observation.y))
 
 
 @dataclasses.dataclass

@@ -8,7 +8,7 @@ import scipy.ndimage
 import torch
 from PIL import Image
 
-from dip import images, metrics
+from dip import baselines, images, metrics
 from dip.errors import ImageError, OptionError
 from dip.operators import Identity
 from dip.targets import Deblur, Degraded, Flash, Jpeg, SuperRes
@@ -24,6 +24,17 @@ def test_degraded_is_taken_as_it_is(photo):
     assert torch.equal(seen.y, photo)
     assert seen.reference is None
     assert Degraded().scores(photo, seen) == {}
+
+
+def test_baselines_of_a_degraded_photo_find_its_noise_level(photo):
+    noise = torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))
+    noisy = (photo + 0.1 * noise).clamp(0, 1)
+    found = Degraded().baselines(Degraded().observe(noisy, 0))
+    told = baselines.denoise(noisy, 0.1)
+    assert found.keys() == told.keys()
+    for name, answer in found.items():
+        assert metrics.psnr(answer, photo) > metrics.psnr(noisy, photo) + 3
+        assert metrics.psnr(answer, photo) == pytest.approx(metrics.psnr(told[name], photo).item(), abs=0.5)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 8])
@@ -127,6 +138,13 @@ def test_a_drawn_kernel_is_convolved(photo):
         scipy.ndimage.convolve(plane.astype(float), kernel, mode="nearest") for plane in photo[0].numpy()
     ]
     assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
+
+
+def test_deconvolution_stands_beside_deblurring(photo):
+    target = Deblur(sigma=1.0, simulate=True)
+    seen = target.observe(photo, 0)
+    answer = target.baselines(seen)["richardson_lucy"]
+    assert target.scores(answer, seen)["psnr"] > target.scores(seen.y, seen)["psnr"] + 2
 
 
 def test_a_blurred_image_is_what_the_blur_must_explain(photo):

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from dip.stopping.noise import clipped_variance, noise_level
+from dip.noise import clipped_variance, noise_level
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.05, 0.1])
