@@ -150,6 +150,17 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def others(device: torch.device) -> str:
+    """What other processes hold of a GPU's memory, in words, to stand in a sentence; "" where they hold little."""
+    if device.type != "cuda":
+        return ""
+    free, total = torch.cuda.mem_get_info(device)
+    held = total - free - torch.cuda.memory_reserved(device)
+    if held < total // 10:  # every process needs some for itself
+        return ""
+    return f" (other processes hold {held / 2**30:.1f} of its {total / 2**30:.1f} GiB: wait for them, or choose another device)"
+
+
 def describe(device: torch.device) -> str:
     """The device in words, with the number of threads on a CPU: exactness holds for the same number only."""
     if device.type == "cuda":

@@ -57,3 +57,28 @@ def test_peak_memory_grows_with_an_allocation():
     block = torch.ones(40_000_000)  # 160 MB, written to
     assert hardware.peak_memory(CPU) >= before
     assert hardware.peak_memory(CPU) > 4 * block.numel()
+
+
+def test_memory_that_others_hold_is_named(monkeypatch: pytest.MonkeyPatch):
+    gpu, gib = torch.device("cuda"), 2**30
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10 * gib, 80 * gib))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 20 * gib)
+    assert "other processes hold 50.0 of its 80.0 GiB" in hardware.others(gpu)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 68 * gib)
+    assert hardware.others(gpu) == hardware.others(CPU) == ""
+
+
+def test_memory_is_kept_or_given_back_as_asked():
+    if not hardware.keep_memory():
+        pytest.skip("needs glibc")
+    assert hardware.keep_memory(False)
+    size = 64 * 2**20
+    torch.ones(size).sum()  # 256 MB, freed at once
+    with open("/proc/self/statm") as file:
+        after = int(file.read().split()[1]) * 4096
+    hardware.keep_memory()
+    torch.ones(size).sum()
+    with open("/proc/self/statm") as file:
+        kept = int(file.read().split()[1]) * 4096
+    assert kept - after > 0.9 * 4 * size
+    hardware.keep_memory(False)
