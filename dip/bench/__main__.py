@@ -80,6 +80,7 @@ def main() -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--compile", action="store_true", help="compile our network")
+    parser.add_argument("--graph", action="store_true", help="replay our network as CUDA graphs")
     parser.add_argument(
         "--checkpoint", action="store_true", help="our network with net.checkpoint_activations=true"
     )
@@ -109,7 +110,7 @@ def main() -> None:
     common = {
         "skips": tuple(options.skips),
         "device": str(device),
-        "compile": options.compile,
+        "speedups": tuple(way for way in ("compile", "graph") if getattr(options, way)),
         "checkpoint": options.checkpoint,
     }
     for size in [] if options.overhead or options.rules else options.sizes:

@@ -20,6 +20,7 @@ from dip.loggers import CSV
 from dip.nets import Hourglass
 from dip.precision import Precision
 from dip.seeds import Perturbation
+from dip.speedups import speed_up
 from dip.z import Z
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -34,7 +35,7 @@ class Problem:
     skips: tuple[int, ...] = (1, 2, 3, 4, 5)
     depth: int = 5
     device: str = "cpu"
-    compile: bool = False
+    speedups: tuple[str, ...] = ()
     checkpoint: bool = False
 
     def pair(self) -> tuple[Tensor, Tensor]:
@@ -69,8 +70,6 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
     net = problem.net().build(32, 3, problem.skips).to(problem.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     dtype = torch.float64 if precision == "fp64" else torch.float32
     net, z, y = net.to(dtype), z.to(dtype, memory_format=torch.channels_last), y.to(dtype)
-    if problem.compile:
-        net.compile()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01, fused=True)
     perturb, count = Perturbation(1 / 30, 0), 0
     average = torch.zeros_like(y)
@@ -81,6 +80,8 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
         with torch.autocast(
             z.device.type, AUTOCAST.get(precision, torch.bfloat16), enabled=precision in AUTOCAST
         ):
+            if count == 1:
+                speed_up(net, z, problem.speedups)
             image = net(perturb(z, count)).to(dtype)
             loss = functional.mse_loss(image, y)
         optimizer.zero_grad()
@@ -132,7 +133,7 @@ def whole_run(problem: Problem, precision: str, steps: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
             size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps,
-            precision=Precision(precision, problem.compile), logger=CSV(), device=problem.device, out=folder,
+            precision=Precision(precision, **dict.fromkeys(problem.speedups, True)), logger=CSV(), device=problem.device, out=folder,
         )  # fmt: skip
         fit = Fit(config, Path(folder), "bench")
         fit.run(progress=False, pictures=False)  # figures and baselines would count as its memory
