@@ -8,6 +8,7 @@ import difflib
 import logging
 import os
 import re
+import signal
 import sys
 import textwrap
 import traceback
@@ -40,6 +41,24 @@ def overrides() -> list[str]:
 
 
 @contextlib.contextmanager
+def _nothing_to_save() -> Iterator[None]:
+    """SIGUSR1 asks for a checkpoint; before there is a fit, and after it, that means nothing, and not the end."""
+    number = getattr(signal, "SIGUSR1", None)
+    if number is None or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+    with contextlib.suppress(ValueError):  # in a thread, where Python takes no signals
+        signal.signal(
+            number, lambda *_: None
+        )  # not ignored yet: what a run is started to ignore stays ignored
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            signal.signal(number, signal.SIG_IGN)  # Python's own handlers end before the process does
+
+
+@contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
     """Shows a user's error as one line and exits with status 1; our own errors keep their traceback.
 
@@ -52,7 +71,8 @@ def errors_in_one_line() -> Iterator[None]:
     # Hydra prints several lines of its own for each error unless it is told to raise it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        yield
+        with _nothing_to_save():
+            yield
     except (DipError, HydraException, OmegaConfBaseException) as error:
         if FULL_ERRORS:
             raise

@@ -202,14 +202,29 @@ def read(composed: Any) -> Config:
 
     Raises:
         OptionError: an option's value is illegal; the message names it.
-        DipError: there is an option that nobody knows, such as one added with `+`.
+        DipError: there is an option that nobody knows, such as one added with `+`, or one that reads the environment.
     """
     from omegaconf import OmegaConf
 
+    _refuse_environment(OmegaConf.to_container(composed, resolve=False))
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "the composed configuration must start from config_schema"
     _refuse_unknown(config)
     return config
+
+
+def _refuse_environment(node: Any, name: str = "") -> None:
+    """A value from the environment, which may be a secret, would stand in every file that a run leaves."""
+    if isinstance(node, (dict, list)):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            _refuse_environment(value, f"{name}.{key}".lstrip("."))
+    elif isinstance(node, str) and "${oc.env" in node.replace(" ", ""):
+        raise OptionError(
+            name,
+            node,
+            "the value itself, for it is saved with the run",
+            f"{name}=value, or {name}=$NAME for the shell",
+        )
 
 
 def _refuse_unknown(node: Any, prefix: str = "") -> None:

@@ -1,0 +1,53 @@
+"""No configuration can run code, and the environment stays out of what is saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Train
+
+CANARY = "canary"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "+target._target_=os.system",
+        "+_target_=os.system",
+        "+net._target_=builtins.eval",
+        "+evil={_target_: os.system, command: 'touch canary'}",
+        "target._target_=os.system",
+        "net.channels=!!python/object/apply:os.system ['touch canary']",
+    ],
+)
+def test_nothing_typed_runs_code(train: Train, tmp_path: Path, option: str):
+    done = train("steps=1", option)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / CANARY).exists()
+    assert not list((tmp_path / "outputs").glob("*/images/restored.png"))
+
+
+def test_a_tag_in_a_file_runs_no_code(train: Train, tmp_path: Path):
+    folder = tmp_path / "sweeps"
+    folder.mkdir()
+    (folder / "evil.yaml").write_text(
+        "defaults:\n  - config\n  - _self_\nnet:\n  channels: !!python/object/apply:os.system ['touch canary']\n"
+    )
+    done = train("-cd", str(folder), "-cn", "evil", "steps=1")
+    assert done.returncode != 0
+    assert not (tmp_path / CANARY).exists()
+
+
+def test_the_environment_stays_out_of_saved_files(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DIP_TEST_SECRET", "hunter2")
+    for option in ("out", "image", "target.name"):
+        done = train("steps=1", option + "=${oc.env:DIP_TEST_SECRET}")
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+    saved = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in saved if b"hunter2" in path.read_bytes()]

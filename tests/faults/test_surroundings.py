@@ -1,0 +1,67 @@
+"""Poor surroundings, odd shapes, and that nothing is opened to others."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+from tests.conftest import ROOT, TINY, Fit
+
+SOURCES = [path for path in [ROOT / "train.py", *(ROOT / "dip").rglob("*.py")] if path.is_file()]
+
+
+def test_without_home_git_locale_and_network_it_runs(tmp_path: Path):
+    """From a source tree that may not be written, by somebody without a home."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("train.py", "conf", "dip"):
+        place = ROOT / name
+        (shutil.copytree if place.is_dir() else shutil.copy)(place, source / name)
+    for path in [source, *source.rglob("*")]:
+        path.chmod(path.stat().st_mode & 0o555)
+    python = [sys.executable, "-B", str(source / "train.py")]
+    given = [*TINY, "steps=3", "device=cpu", f"out={tmp_path / 'outputs'}"]
+    unshare = shutil.which("unshare")
+    closed = [unshare, "--net"] if unshare and os.geteuid() == 0 else []
+    if closed and subprocess.run([*closed, "true"], capture_output=True, check=False).returncode:
+        closed = []
+    done = subprocess.run(
+        [*closed, *python, *given], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={"LC_ALL": "C", "PATH": "/nowhere", "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    for path in [source, *source.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o200)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "outputs").glob("*/images/restored.png"))) == 1
+
+
+def test_tensorboard_is_never_opened_to_others():
+    text = [path.read_text() for path in [*SOURCES, ROOT / "README.md", ROOT / "Makefile"]]
+    assert any("tensorboard" in one for one in text)
+    assert not any(word in one for one in text for word in ("--bind_all", "bind_all", "0.0.0.0"))
+
+
+def test_the_number_of_threads_is_recorded(fit: Fit):
+    import torch
+
+    _, result = fit("steps=1")
+    assert f"{torch.get_num_threads()} threads" in result["device"]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 2), (31, 31), (67, 65), (1, 400)])
+def test_a_picture_of_any_shape_comes_back_in_its_shape(fit: Fit, tmp_path: Path, height: int, width: int):
+    pixels = numpy.random.default_rng(0).integers(0, 256, (height, width, 3), numpy.uint8)
+    Image.fromarray(pixels).save(tmp_path / "odd.png")
+    options = ("size=null", "steps=2", f"image={tmp_path / 'odd.png'}", "target=degraded", "stop=never")
+    folder, _ = fit(*options)
+    with Image.open(folder / "images" / "restored.png") as restored:
+        assert restored.size == (width, height)
+    assert json.loads((folder / "result.json").read_text())["status"] == "finished"
