@@ -120,22 +120,21 @@ def deblur(image: Tensor, blur: Operator, sigma: float) -> dict[str, Tensor]:
     return {"richardson_lucy": x.clamp(0, 1)}
 
 
-def upscale(image: Tensor, factor: int) -> dict[str, Tensor]:
-    """Bicubic and Lanczos interpolation (Pillow's, a = -0.5 and three lobes), `factor` times larger.
+def upscale(image: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+    """Bicubic and Lanczos interpolation (Pillow's, a = -0.5 and three lobes).
 
     Args:
         image: the low-resolution image (1, C, h, w) in [0, 1].
-        factor: >= 1.
+        size: (H, W) of the answers, no smaller.
 
     Returns:
-        "bicubic", "lanczos": (1, C, factor h, factor w).
+        "bicubic", "lanczos": (1, C, H, W).
     """
     small = _to_array(image)  # (h, w, C)
-    size = (factor * small.shape[1], factor * small.shape[0])  # Pillow's order
 
     def resize(filter: Image.Resampling) -> Tensor:
         planes = [Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(small, -1, 0)]
-        return _to_tensor(np.stack([np.asarray(plane.resize(size, filter)) for plane in planes], -1))
+        return _to_tensor(np.stack([np.asarray(plane.resize(size[::-1], filter)) for plane in planes], -1))
 
     return {"bicubic": resize(Image.Resampling.BICUBIC), "lanczos": resize(Image.Resampling.LANCZOS)}
 

@@ -20,7 +20,7 @@ from dip import runs
 from dip.errors import RunError
 from dip.figures.curves import envelope
 from dip.report import papers
-from dip.report.collect import PICTURES, Run, collect, shared, shown
+from dip.report.collect import Run, collect, shared, shown
 from dip.report.commands import command
 from dip.report.pictures import Album, numbers
 from dip.report.question import question
@@ -108,9 +108,14 @@ def _payload(number: int, run: Run, album: Album, count: int) -> dict[str, Any]:
         "best": [result["oracle_step"], result["oracle_psnr"]]
         if result.get("oracle_psnr") is not None
         else None,
+        "answers": {
+            name: scores["psnr"]
+            for name, scores in (result.get("baselines") or {}).items()
+            if scores.get("psnr") is not None
+        },
         "restored": result.get("restored_step"),
         "curves": {"loss": _curve(steps, losses, points), "psnr": _curve(*run.psnr(), points)},
-        "pictures": numbers(album, {name: run.picture(name) for name in PICTURES}),
+        "pictures": numbers(album, run.pictures()),
     }
 
 

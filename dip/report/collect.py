@@ -71,8 +71,15 @@ class Run:
             return int(self.history["step"][-1])
         return steps
 
+    def pictures(self) -> dict[str, Path | None]:
+        """The files of `PICTURES`, None where there is none, then the classical answers, by name."""
+        answers = self.result.get("baselines") or {}
+        return {name: self.picture(name) for name in PICTURES} | {
+            name: self.picture(f"baseline-{name}") for name in answers
+        }
+
     def picture(self, name: str) -> Path | None:
-        """The file of `target`, `restored`, `reference` or `output`, or None."""
+        """The file of `target`, `restored`, `reference`, `output` or `baseline-<name>`, or None."""
         path = self.path / "images" / f"{name}.png"
         return path if path.is_file() else None
 

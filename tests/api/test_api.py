@@ -170,6 +170,26 @@ def test_save_keeps_depth_alpha_and_profile(tmp_path):
         result.save(tmp_path / "deep.png")
 
 
+def test_save_keeps_floats_and_their_range_and_turns_a_photo_once(photo, tmp_path):
+    import tifffile
+
+    values = photo[..., 1].astype(np.float32) * 3 - 100
+    tifffile.imwrite(tmp_path / "in.tif", values)
+    dip.restore(tmp_path / "in.tif", **TINY).save(tmp_path / "out.tif")
+    saved = tifffile.imread(tmp_path / "out.tif")
+    assert (saved.dtype, saved.shape) == (np.float32, values.shape)
+    assert values.min() <= saved.min() < saved.max() <= values.max()
+    assert saved.max() > 1
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    Image.fromarray(photo).save(tmp_path / "turned.jpg", exif=exif)
+    dip.restore(tmp_path / "turned.jpg", **TINY).save(tmp_path / "upright.png")
+    with Image.open(tmp_path / "upright.png") as upright:
+        assert upright.size == (16, 24)
+        assert 0x0112 not in upright.getexif()
+
+
 def test_spectral_arrays_leave_a_tiff(tmp_path):
     cube = np.random.default_rng(0).random((16, 16, 31)).astype(np.float32)
     result = dip.restore(cube, out=tmp_path, **TINY)
@@ -235,6 +255,19 @@ def test_a_loop_keeps_no_tensors(photo):
         assert tensors() <= before
     finally:
         gc.enable()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux for the memory")
+def test_a_loop_of_thirty_calls_takes_no_more_memory(photo):
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    for seed in range(3):
+        dip.restore(photo, "noisy", seed=seed, **TINY)
+    before = resident()
+    for seed in range(30):
+        dip.restore(photo, "noisy", seed=seed, **TINY)
+    assert resident() < before + 10  # MiB; measured: less than one
 
 
 @pytest.mark.parametrize("out", [None, "runs"])

@@ -55,6 +55,21 @@ def test_the_page_stands_alone(sweep):
     assert not re.search(r"https?:|src=|@import|url\(|<iframe", bare)
 
 
+def test_classical_answers_stand_beside_the_run(tmp_path):
+    folder = make(tmp_path / "runs" / "one")
+    found = json.loads((folder / "result.json").read_text())
+    # One scored, as where there is a reference; one only to look at.
+    answers = {"nlm": {"psnr": 27.8125, "ssim": 0.8}, "tv": {}}
+    (folder / "result.json").write_text(json.dumps({**found, "baselines": answers}))
+    for number, name in enumerate(answers):
+        save(folder / "images" / f"baseline-{name}.png", np.full((8, 8, 3), 0.3 + number / 5))
+    report.write(tmp_path / "runs")
+    (run,) = payload(tmp_path / "runs")["runs"]
+    assert run["answers"] == {"nlm": 27.8125}
+    assert list(run["pictures"])[-2:] == ["nlm", "tv"]
+    assert len(set(run["pictures"].values())) == len(run["pictures"])
+
+
 def test_the_page_asks_the_question_and_names_failures_and_logs(sweep):
     page = (sweep / "report.html").read_text()
     assert "<h1>Do skips help?</h1>" in page

@@ -1,6 +1,6 @@
 // One run's pictures over each other with a slider between them, and a card per run to choose from.
 
-const SIDES = ["target", "restored", "reference", "output"];
+const SIDES = ["target", "restored", "reference"]; // of a card
 const byId = (id) => document.getElementById(id);
 
 // The pictures are most of the page's weight: they are parsed when the first one comes near the screen.
@@ -50,7 +50,7 @@ class Viewer {
     card.dataset.pick = run.id;
     const row = document.createElement("span");
     row.className = "row";
-    for (const side of SIDES.slice(0, 3)) {
+    for (const side of SIDES) {
       const cell = document.createElement("span");
       cell.className = "cell";
       const known = run.pictures[side] !== undefined;
@@ -97,6 +97,7 @@ class Viewer {
       ["seed", run.seed], ["status", run.status], ["steps", run.steps && run.steps.toLocaleString("en")],
       ["PSNR", run.psnr !== null && `${run.psnr.toFixed(2)} dB`],
       ["best PSNR", run.best && `${run.best[1].toFixed(2)} dB at step ${run.best[0].toLocaleString("en")}`],
+      ...Object.entries(run.answers).map(([name, psnr]) => [name, `${psnr.toFixed(2)} dB`]),
       ["restored at", run.restored && `step ${run.restored.toLocaleString("en")}`], ["error", run.error], ["folder", run.folder],
     ];
     byId("runfacts").replaceChildren(...facts.filter(([, value]) => value || value === 0).flatMap(([name, value]) => {
@@ -108,7 +109,7 @@ class Viewer {
     byId("runcommand").textContent = run.command || "its options are not known";
     byId("runcopy").hidden = !run.command;
     byId("runcopy").dataset.copy = run.id;
-    const known = SIDES.filter((side) => run.pictures[side] !== undefined);
+    const known = Object.keys(run.pictures);
     for (const [side, wish] of [["leftside", "target"], ["rightside", "restored"]]) {
       const select = byId(side), before = select.value || wish;
       select.replaceChildren(...known.map((name) => new Option(name, name)));
