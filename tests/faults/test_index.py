@@ -11,11 +11,5 @@ def test_every_fault_has_a_test_that_exists():
     assert index.missing() == []
 
 
-def test_what_is_pending_is_still_missing():
-    for fault, test in index.PENDING.items():
-        assert fault in index.INDEX
-        assert not (index.TESTS / test).exists(), f"{test} is there: move it from PENDING to INDEX"
-
-
 def test_notes_are_about_faults():
     assert index.NOTES.keys() <= index.INDEX.keys()

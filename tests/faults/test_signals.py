@@ -47,7 +47,8 @@ def test_a_request_to_save_never_ends_a_run(tmp_path: Path):
     while process.poll() is None:
         os.kill(process.pid, signal.SIGUSR1)
         time.sleep(0.05)
-    assert process.returncode == 0, process.communicate()[1]
+    stderr = process.communicate()[1]
+    assert process.returncode == 0, stderr
 
 
 def test_a_signal_in_the_first_step_is_heard(tmp_path: Path):
