@@ -241,7 +241,7 @@ def test_a_full_disk_costs_the_pictures_not_the_run(
     def full(*_: Any) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("dip.fit.Fit._draw", full)
+    monkeypatch.setattr("dip.outcome.draw", full)
     with caplog.at_level("WARNING", logger="dip"):
         _, result = fit("steps=2")
     assert result["status"] == "finished"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import gc
+import getpass
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from PIL import Image
 import dip
 from dip import images
 from dip.errors import DipError, ImageError, OptionError
+from dip.runs import claims
 from dip.targets import Degraded
 
 TINY = {
@@ -127,7 +129,8 @@ def test_without_a_folder_nothing_is_left(photo, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     dip.restore(photo, "noisy", **TINY)
-    assert list(tmp_path.iterdir()) == []
+    others = {claims.folder().name, f"torchinductor_{getpass.getuser()}"}  # locks of all runs; torch's own
+    assert {path.name for path in tmp_path.iterdir()} <= others
 
 
 def test_reference_scores_and_never_touches_the_fit(photo):

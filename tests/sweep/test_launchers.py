@@ -77,7 +77,7 @@ def test_one_bad_job_and_none_is_started(
 
 
 def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
-    done = multirun("seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=10")
+    done = multirun("seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=4")
     assert done.returncode == 1
     good, bad = sorted(runs.read(tmp_path / "outputs"), key=lambda row: row["config.lr"])
     assert (good["status"], bad["status"]) == ("finished", "failed")
