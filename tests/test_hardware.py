@@ -12,6 +12,7 @@ import torch
 from dip import hardware
 from dip.errors import OptionError
 from dip.hardware import Arithmetic, pick_device, pick_precision
+from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
 
