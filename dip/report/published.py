@@ -205,6 +205,9 @@ def _figures(done: Sequence[Run], to: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         papers.draw(done, Path(scratch))
         names = [name for name in FIGURES if (Path(scratch) / f"{name}.png").is_file()]
+        names = (
+            ["rules"] if "rules" in names else names
+        )  # the runs are a rule's samples then, not what is compared
         data = {name: (Path(scratch) / f"{name}.png").read_bytes() for name in names}
         scale = 1 / 0.9
         while sum(map(len, data.values())) > BUDGET:

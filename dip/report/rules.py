@@ -19,9 +19,13 @@ def watched(found: Sequence[Run]) -> list[Run]:
 
 
 def gaps(found: Sequence[Run]) -> dict[str, list[float]]:
-    """By rule: the gap of each run in dB, from the image that the rule keeps to the best recorded one."""
+    """By rule that all runs have: the gap of each in dB, from the image that it keeps to the best recorded one."""
     runs = watched(found)
-    names = dict.fromkeys(name for run in runs for name in run.result["rules"])
+    names = (
+        [name for name in runs[0].result["rules"] if all(name in run.result["rules"] for run in runs)]
+        if runs
+        else []
+    )
     return {name: [run.result["rules"][name]["gap"] for run in runs] for name in names}
 
 
