@@ -67,6 +67,7 @@ def run(
     with runs.Lock(folder):
         if config.overwrite:
             _clear(folder)
+        runs.remove_temporaries(folder)  # of a run that was killed while it wrote
         with _logged_to(folder):
             _describe(folder, config, overrides)
             result = _attempt(fit, progress, array)

@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dip import fit as fit_module
 from dip.config import Config
+from dip.images.encoding import replace_file
 from dip.module import DeepImagePrior
 from dip.stopping import Never
 from tests.conftest import TINY, Fit, composed
@@ -106,3 +107,21 @@ def test_a_failed_run_tells_the_flags_it_ran_under(tmp_path: Path):
 def test_whole_numbers_and_floats_name_the_same_run():
     assert composed("target.sigma=1").target == Config(target=type(Config().target)(sigma=1)).target
     assert repr(Config(target=type(Config().target)(sigma=1)).target.sigma) == "1.0"
+
+
+def test_what_a_kill_left_of_a_picture_is_cleared(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    options = ("steps=20", "record_every=5", "checkpoint_every=0")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
+    (folder,) = (tmp_path / "outputs").iterdir()
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:  # between writing and renaming, and no time to clean up
+        patch.setattr("dip.images.encoding.os.replace", kill)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            replace_file(folder / "images" / "restored.png", b"half")
+    assert list(folder.rglob(".*.tmp"))
+    fit(*options)
+    assert not list(folder.rglob(".*.tmp"))

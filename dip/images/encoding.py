@@ -91,9 +91,8 @@ def _png16(values: Array, profile: bytes | None) -> bytes:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Writes `data` to `path`: a crash leaves the old file or the new one, never a part. Raises OSError."""
-    temporary = path.with_name(
-        f".{os.getpid()}-{secrets.token_hex(4)}.tmp"
-    )  # beside it: a rename cannot cross disks
+    # Beside it: a rename cannot cross disks. Named like those of `dip.runs.files`, which clears what a kill leaves.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(data)

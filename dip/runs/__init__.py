@@ -18,6 +18,7 @@ from typing import Any
 from dip.errors import RunError
 from dip.runs.files import digest as digest
 from dip.runs.files import read_json
+from dip.runs.files import remove_temporaries as remove_temporaries
 from dip.runs.files import write_bytes as write_bytes
 from dip.runs.files import write_json as write_json
 from dip.runs.files import write_text as write_text
