@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import difflib
@@ -40,22 +41,18 @@ def overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
-@contextlib.contextmanager
-def _nothing_to_save() -> Iterator[None]:
+def _outlive_requests() -> None:
     """SIGUSR1 asks for a checkpoint; before there is a fit, and after it, that means nothing, and not the end."""
     number = getattr(signal, "SIGUSR1", None)
     if number is None or signal.getsignal(number) is not signal.SIG_DFL:
-        yield
         return
     with contextlib.suppress(ValueError):  # in a thread, where Python takes no signals
         signal.signal(
             number, lambda *_: None
         )  # not ignored yet: what a run is started to ignore stays ignored
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            signal.signal(number, signal.SIG_IGN)  # Python's own handlers end before the process does
+        atexit.register(
+            signal.signal, number, signal.SIG_IGN
+        )  # Python's own handlers end before the process does
 
 
 @contextlib.contextmanager
@@ -68,11 +65,11 @@ def errors_in_one_line() -> Iterator[None]:
     from omegaconf.errors import OmegaConfBaseException
 
     _show_log()
+    _outlive_requests()
     # Hydra prints several lines of its own for each error unless it is told to raise it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        with _nothing_to_save():
-            yield
+        yield
     except (DipError, HydraException, OmegaConfBaseException) as error:
         if FULL_ERRORS:
             raise
