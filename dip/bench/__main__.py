@@ -42,7 +42,7 @@ def table(size: int, found: dict[str, list[dict[str, float]]]) -> list[dict[str,
             {
                 "size": size, "row": name, "seconds": seconds, "runs": len(measured), "memory": used,
                 "speed": None if plain is None else plain / seconds,
-                "memory_ratio": None if memory is None or name.startswith("floor") else used / memory,
+                "memory_ratio": used / memory if memory and not name.startswith("floor") else None,
                 "bytes_per_pixel": used / size**2,
             }
         )  # fmt: skip
