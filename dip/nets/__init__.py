@@ -114,8 +114,8 @@ class Hourglass(Net):
     )
     checkpoint_activations: bool = option(
         False,
-        "keep only what enters each half of a level and compute the rest again on the way back: about 40 % "
-        "less memory for activations, a third more time, the same result",
+        "keep only what enters each half of a level, compute the rest again on the way back, and on a CPU give freed "
+        "memory back: 2.3 instead of 6.3 kB per pixel at 5 x 128 channels in bf16, about 1.7 times the time, the same result",
         "true or false",
         "true",
     )
