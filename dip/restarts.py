@@ -7,6 +7,7 @@ two runs of its denoising so (30.43 dB -> 31.00 over nine images).
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -91,5 +92,7 @@ class Restarts:
             outcome.save(images / "reference.png", self.observation.reference)
         for name in ("metrics.csv", "losses.npy"):
             runs.write_bytes(self.folder / name, (first / name).read_bytes())
+        if (first / "figures").is_dir():  # a full disk may have cost them
+            shutil.copytree(first / "figures", self.folder / "figures", dirs_exist_ok=True)
         if self.config.baselines:
             result["baselines"] = outcome.baselines(self.config.target, self.observation, images)

@@ -39,6 +39,9 @@ def test_the_mean_of_the_restarts_is_scored_and_saved(fit: Fit, tmp_path: Path):
     assert together > min(psnr)  # by convexity
     assert result["status"] == "finished"
     assert {"restored.png", "target.png", "reference.png"} <= {p.name for p in (folder / "images").iterdir()}
+    assert (folder / "figures" / "loss.png").read_bytes() == (
+        folder / "restart-1" / "figures" / "loss.png"
+    ).read_bytes()
 
 
 def test_the_first_restart_is_the_run_without_restarts_and_all_see_one_target(fit: Fit):
