@@ -76,7 +76,7 @@ class Fit:
             net = config.net.build(inputs, self.picture.pixels.shape[1], config.skips, size)
         z = data.draw(config.z, size, self.seed) if seen.z is None else data.extend(seen.z, size)
         known = None if seen.known is None else seen.known.to(self.device)
-        self.rule = config.stop.start(seen.y.to(self.device), self.seed, known)
+        self.rule = config.stop.start(seen.y.to(self.device), self.seed, known, config.perturbation_warm_up)
         module = DeepImagePrior(
             net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation,
             warm_up=config.perturbation_warm_up, ema=config.ema,

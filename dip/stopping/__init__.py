@@ -63,13 +63,14 @@ class Stop:
         if own:  # a class that nobody registered may be called anything
             check_choice(self, "name", own, prefix="stop.")
 
-    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule | None:
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         """The rule that watches one run, or None if nothing is to be watched.
 
         Args:
             target: what is observed, (1, C, h, w), values in [0, 1].
             seed: draws the pixels that are watched; the same seed gives the same rule.
             known: (1, 1, h, w), not 0 where the target was really observed; None if it was everywhere.
+            warm_up: steps over which the perturbation grows. Outputs vary less there than they will, and no variance counts.
 
         Raises:
             OptionError: the target is too small for this rule.
@@ -94,7 +95,7 @@ class Never(Stop):
 
     name: str = option("never", help="the stopping rule", legal="never", example="never")
 
-    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> None:
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> None:
         return None
 
 
@@ -113,10 +114,10 @@ class WMV(Stop):
         check_integer(self, "window", low=2, prefix="stop.")
         check_integer(self, "patience", low=1, prefix="stop.")
 
-    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule:
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.variance import WindowedVariance
 
-        return WindowedVariance(self.window, self.patience, seed)
+        return WindowedVariance(self.window, self.patience, seed, first=warm_up + 1)
 
 
 @dataclass
@@ -144,10 +145,11 @@ class EMV(Stop):
         check_integer(self, "patience", low=1, prefix="stop.")
         check_integer(self, "start_step", low=1, prefix="stop.")
 
-    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule:
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.variance import ExponentialVariance
 
-        return ExponentialVariance(self.alpha, self.patience, self.start_step, seed)
+        first = max(self.start_step, warm_up + 1)
+        return ExponentialVariance(self.alpha, self.patience, first, seed)
 
 
 @dataclass
@@ -168,7 +170,7 @@ class HeldOut(Stop):
         check_number(self, "fraction", low=0, high=0.5, open_low=True, prefix="stop.")
         check_integer(self, "patience", low=1, prefix="stop.")
 
-    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule:
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.residual import HeldOutError
 
         if target.shape[-2] * target.shape[-1] < 2 or (known is not None and int((known != 0).sum()) < 2):
@@ -192,7 +194,7 @@ class Discrepancy(Stop):
         super().__post_init__()
         check_number(self, "sigma", low=0, open_low=True, none=True, prefix="stop.")
 
-    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule:
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.residual import NoiseReached
 
         return NoiseReached(target, self.sigma, seed, known)
@@ -209,11 +211,11 @@ class Combined(Stop):
         super().__post_init__()
         check_integer(self, "patience", low=1, prefix="stop.")
 
-    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule:
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping import panel
 
         kinds = HeldOut(patience=self.patience), EMV(patience=self.patience)
-        return panel.Combined(_started(kinds, target, seed, known))
+        return panel.Combined(_started(kinds, target, seed, known, warm_up))
 
 
 @dataclass
@@ -222,15 +224,18 @@ class Compare(Stop):
 
     name: str = option("compare", help="the stopping rule", legal="compare", example="compare")
 
-    def start(self, target: Tensor, seed: int, known: Tensor | None = None) -> Rule:
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.panel import Panel
 
-        return Panel(_started((WMV(), EMV(), HeldOut(), Discrepancy(), Combined()), target, seed, known))
+        kinds = WMV(), EMV(), HeldOut(), Discrepancy(), Combined()
+        return Panel(_started(kinds, target, seed, known, warm_up))
 
 
-def _started(stops: Sequence[Stop], target: Tensor, seed: int, known: Tensor | None) -> dict[str, Rule]:
+def _started(
+    stops: Sequence[Stop], target: Tensor, seed: int, known: Tensor | None, warm_up: int
+) -> dict[str, Rule]:
     """The rules that `stops` start, by name."""
-    begun = {stop.name: stop.start(target, seed, known) for stop in stops}
+    begun = {stop.name: stop.start(target, seed, known, warm_up) for stop in stops}
     return {name: rule for name, rule in begun.items() if rule is not None}
 
 

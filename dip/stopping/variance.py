@@ -30,14 +30,15 @@ class WindowedVariance(Rule):
 
     One thing is not in the paper. Very first outputs are nearly flat and vary little, an early dip that ended
     some fits 7 dB below their best. There the outputs still drift: the two halves of the window have
-    different means. So a variance counts only if that difference makes up less than a tenth of it.
+    different means. So a variance counts only if that difference makes up less than a tenth of it, and from output
+    `first` on.
     """
 
     saved = ("positions", "ring", "centre", "deviation", "recent", "energy", "settled")
 
-    def __init__(self, window: int, patience: int, seed: int) -> None:
+    def __init__(self, window: int, patience: int, seed: int, first: int = 1) -> None:
         super().__init__(patience, LAG)
-        self.window, self.half, self.seed = window, window // 2, seed
+        self.window, self.half, self.seed, self.first = window, window // 2, seed, first
         # Outputs that only scatter give 1 / window on average; 0.1 at the usual window of 100.
         self.drift_limit = 0.08 + 2 / window
         self.positions: Tensor | None = None  # (n,)
@@ -76,7 +77,8 @@ class WindowedVariance(Rule):
 
     def score(self, value: Tensor) -> Tensor:
         assert self.settled is not None
-        return torch.where(self.settled, value, math.inf)
+        early = self.seen + 1 < self.first
+        return torch.full_like(value, math.inf) if early else torch.where(self.settled, value, math.inf)
 
     def _recompute(self, ring: Tensor) -> None:
         """All sums afresh, when the outputs stand in the ring in their order."""
@@ -101,14 +103,15 @@ class WindowedVariance(Rule):
 class ExponentialVariance(Rule):
     """Exponential moving variance: the same idea with constant memory.
 
-    d = x - m;  m += alpha d;  v = (1 - alpha) (v + alpha mean d^2), from m = the first output and v = 0.
+    d = x - m;  m += alpha d;  v = (1 - alpha) (v + alpha mean d^2), from m = the first output and v = 0. It counts from
+    output `first` on.
     """
 
     saved = ("positions", "mean", "variance")
 
-    def __init__(self, alpha: float, patience: int, start_step: int, seed: int) -> None:
+    def __init__(self, alpha: float, patience: int, first: int, seed: int) -> None:
         super().__init__(patience, LAG)
-        self.alpha, self.start_step, self.seed = alpha, start_step, seed
+        self.alpha, self.first, self.seed = alpha, first, seed
         self.positions: Tensor | None = None  # (n,)
         self.mean: Tensor | None = None  # (n,)
         self.variance: Tensor | None = None  # ()
@@ -123,4 +126,4 @@ class ExponentialVariance(Rule):
         step = torch.where(fine, output - self.mean, 0.0)
         self.variance = (1 - self.alpha) * (self.variance + self.alpha * step.square().mean())
         self.mean = self.mean + self.alpha * step
-        return self.variance if self.seen + 1 >= self.start_step else None
+        return self.variance if self.seen + 1 >= self.first else None

@@ -21,8 +21,8 @@ SHAPE = (1, 3, 24, 20)
 FINE = torch.tensor(1.0)
 
 
-def begin(options: Stop, target: Tensor | None = None, seed: int = 0) -> Rule:
-    rule = options.start(torch.full(SHAPE, 0.5) if target is None else target, seed)
+def begin(options: Stop, target: Tensor | None = None, seed: int = 0, warm_up: int = 0) -> Rule:
+    rule = options.start(torch.full(SHAPE, 0.5) if target is None else target, seed, warm_up=warm_up)
     assert rule is not None
     return rule
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sequences import FINE, SHAPE, begin, feed, outputs
 
-from dip.stopping import EMV, WMV
+from dip.stopping import EMV, WMV, Combined, Stop
 from dip.stopping.variance import WindowedVariance
 
 
@@ -105,3 +105,28 @@ def test_windowed_variance_passes_over_the_flat_start() -> None:
     rule = begin(WMV(window=20, patience=400))
     feed(rule, images)
     assert abs(rule.read().best_step - 360) < 40
+
+
+@pytest.mark.parametrize(
+    ("options", "mean_age"), [(WMV(window=20, patience=400), 10), (EMV(patience=400), 9)], ids=["wmv", "emv"]
+)
+def test_no_variance_counts_while_the_perturbation_grows(options: Stop, mean_age: int) -> None:
+    """It makes outputs scatter as much as it has grown: least of all at the start, whatever the image is like."""
+    draw = torch.Generator().manual_seed(0)
+    clean = torch.rand(SHAPE, generator=draw)
+    images = [
+        clean + min(t / 200, 1) ** 4 * (0.01 + 0.0001 * abs(t - 500)) * torch.randn(SHAPE, generator=draw)
+        for t in range(1, 1001)
+    ]
+    deceived, rule = begin(options), begin(options, warm_up=200)
+    feed(deceived, images)
+    feed(rule, images)
+    assert deceived.read().best_step < 200
+    assert abs(rule.read().best_step - 500 - mean_age) <= 15
+
+
+def test_combined_hands_the_warm_up_on() -> None:
+    images = [torch.rand(SHAPE) for _ in range(300)]
+    rule = begin(Combined(patience=1000), images[0], warm_up=250)
+    feed(rule, images)
+    assert rule.state_dict()["rules"]["emv"]["best_step"] > 250
