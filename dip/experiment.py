@@ -70,6 +70,8 @@ def run(
         runs.remove_temporaries(folder)  # of a run that was killed while it wrote
         with _logged_to(folder):
             _describe(folder, config, overrides)
+            if not config.overwrite:
+                fit.take_up()
             result = _attempt(fit, progress, array)
     return {**result, "folder": str(folder)}
 

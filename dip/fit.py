@@ -28,6 +28,7 @@ from dip.config import Config
 from dip.errors import RunError
 from dip.module import DeepImagePrior
 from dip.pictures import Pictures, observe
+from dip.runs.branching import take_up
 from dip.runs.checkpoints import DipCheckpointIO, newest
 from dip.runs.generations import step_of
 from dip.seeds import derive
@@ -42,7 +43,7 @@ class Fit:
     Args:
         config: the options.
         folder: the run folder.
-        identity: of the trajectory, which a checkpoint must share to be continued.
+        identity: of the trajectory, which a checkpoint must share to be continued, as must the number format.
         pictures: where some are not files; default those that `config` names.
         restart: which start this is of several for one observation, from 1: others draw other weights, z and noise.
 
@@ -53,17 +54,24 @@ class Fit:
     def __init__(
         self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None, restart: int = 1
     ) -> None:
-        self.config, self.folder, self.identity = config, folder, identity
+        self.config, self.folder = config, folder
         self.seed = config.seed if restart == 1 else derive(config.seed, "restart", restart)
         self.device = hardware.pick_device(config.device)
         self.arithmetic = hardware.pick_precision(config.precision.name, self.device)
+        # precision=auto means another format elsewhere, and other numbers from there on.
+        self.identity = runs.fingerprint({"options": identity, "precision": self.arithmetic.name})
         config.logger.check()
         with hardware.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags as they are while it runs
         self.picture, self.observation = observe(config, pictures or Pictures(config))
         self.reference = self.observation.reference
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
+        self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once the fit has come to its end
+
+    def take_up(self) -> None:
+        """Lets this run begin where one beside it ended that has the same options and fewer steps."""
+        take_up(self.folder, self.identity, self.config.steps)
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
@@ -97,7 +105,7 @@ class Fit:
         with settings[0], settings[1], _quiet_lightning(), self._enough_memory():
             hardware.reset_peak_memory(self.device)
             module, pair = self.build()
-            described = runs.flat(options.plain(self.config))
+            described = runs.flat(options.plain(self.config)) | {"precision.name": self.arithmetic.name}
             checkpoint = newest(self.folder / "checkpoints", self.identity, options=described)
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint.name)
@@ -146,6 +154,7 @@ class Fit:
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Saves the images, the figures and the final metrics of a run that has come to its end."""
+        assert self.module is not None
         target, seen = self.config.target, self.observation
         average, step = self.stopping.restored(self.module)
         self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # not all networks are bounded
@@ -171,6 +180,7 @@ class Fit:
         return result
 
     def _result(self, status: str, **more: Any) -> dict[str, Any]:
+        assert self.module is not None
         best, best_step = self.recorder.best()
         rows, paces = self.recorder.rows, self.recorder.paces
         return {
@@ -191,7 +201,7 @@ class Fit:
 
     def failure(self, error: str | None) -> dict[str, Any]:
         """The content of `result.json` for a run that failed with `error`."""
-        unknown = ("steps", "loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds",
+        unknown = ("loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds",
                    "step_seconds", "peak_memory_bytes", "parameters")  # fmt: skip
         return {
             "status": "failed",
@@ -199,6 +209,7 @@ class Fit:
             "config": options.plain(self.config),
             "error": None if error is None else " ".join(error.split()),
             **dict.fromkeys(unknown),
+            "steps": None if self.module is None else self.module.step,
             "device": hardware.describe(self.device),
             "precision": self.precision,
             "versions": hardware.versions(),

@@ -43,6 +43,9 @@ class Restarts:
         self.picture, self.observation = self.fits[0].picture, self.fits[0].observation
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once all fits have come to their end
 
+    def take_up(self) -> None:
+        """Restarts have no checkpoint for all of them: a run of more steps begins anew."""
+
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
         """Fits, or goes on fitting, one start after the other; returns the content of `result.json`."""
         parts, total = [], torch.zeros(())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dip import fit as fit_module
 from dip.config import Config
+from dip.errors import DipError, RunError
 from dip.images.encoding import replace_file
 from dip.module import DeepImagePrior
 from dip.stopping import Never
@@ -55,12 +57,42 @@ def test_killed_while_it_saves_its_images_it_ends_the_same(
         assert again[key] == result[key]
 
 
+@pytest.mark.parametrize("step", [1, 2, 20])
+def test_killed_in_its_first_second_or_last_step_it_ends_the_same(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: int
+):
+    options = ("steps=20", "record_every=7", "checkpoint_every=0")
+    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", step, *options)
+    resumed, _ = fit(*options)
+    assert contents(resumed) == contents(whole)
+
+
 def test_double_precision_goes_on_to_the_last_bit(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     options = ("steps=20", "record_every=7", "checkpoint_every=0", "precision=fp64")
     whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
     killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
     resumed, _ = fit(*options)
     assert contents(resumed) == contents(whole)
+
+
+def test_what_auto_means_elsewhere_does_not_go_on(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """Half a run in bf16 and half in float32 would be neither."""
+    options = ("steps=20", "record_every=7", "checkpoint_every=0", "precision=auto")
+    monkeypatch.setattr("dip.hardware._native_bf16", lambda device: False)
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
+    monkeypatch.setattr("dip.hardware._native_bf16", lambda device: True)
+    with pytest.raises(RunError, match="precision.name is fp32 there and bf16 here"):
+        fit(*options)
+
+
+def test_a_failed_run_tells_how_far_it_came(fit: Fit, tmp_path: Path):
+    with pytest.raises(DipError):
+        fit("steps=40", "lr=1e20", "record_every=1")
+    (folder,) = (tmp_path / "outputs").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    assert result["status"] == "failed"
+    assert 1 <= result["steps"] < 40
 
 
 def test_the_average_follows_the_output_to_its_device():
@@ -72,7 +104,9 @@ def test_the_average_follows_the_output_to_its_device():
 
 def test_a_stopping_rule_gets_its_tensors_on_the_device_of_the_run(tmp_path: Path):
     class Noting(Never):
-        def start(self, target: torch.Tensor, seed: int, known: torch.Tensor | None = None) -> None:
+        def start(
+            self, target: torch.Tensor, seed: int, known: torch.Tensor | None = None, warm_up: int = 0
+        ) -> None:
             assert known is not None
             assert target.device == known.device == torch.device("meta")
 

@@ -17,6 +17,7 @@ INDEX: dict[str, tuple[str, ...]] = {
         "test_experiment.py::test_killed_at_any_step_it_ends_the_same",
         "faults/test_kills.py::test_random_kills_in_one_run_change_nothing",
         "test_resuming.py::test_double_precision_goes_on_to_the_last_bit",
+        "test_resuming.py::test_what_auto_means_elsewhere_does_not_go_on",
     ),
     "2 killed while a checkpoint is written": (
         "runs/test_crashes_while_saving.py::test_a_kill_at_any_instant_leaves_the_old_or_the_new_and_nothing_partial",
@@ -31,7 +32,9 @@ INDEX: dict[str, tuple[str, ...]] = {
     "4 fifty kills in one run": ("faults/test_kills.py::test_random_kills_in_one_run_change_nothing",),
     "5 resumed at step 0, 1, the last; finished; more steps": (
         "test_resuming.py::test_killed_while_it_saves_its_images_it_ends_the_same",
+        "test_resuming.py::test_killed_in_its_first_second_or_last_step_it_ends_the_same",
         "test_experiment.py::test_the_same_command_again_says_finished_and_changes_nothing",
+        "runs/test_branching.py::test_more_steps_go_on_from_the_end",
     ),
     "6 a changed option": (
         "test_experiment.py::test_another_option_or_another_picture_means_another_folder",
@@ -172,8 +175,7 @@ INDEX: dict[str, tuple[str, ...]] = {
 
 NOTES = {
     "5 resumed at step 0, 1, the last; finished; more steps": (
-        "not so: more steps asked of a finished run are a run of their own, since `steps` is part of a run's name; steps 0 "
-        "and 1 are met by chance in the random kills only"
+        "more steps go on where the shorter run kept its checkpoint (keep_checkpoint=true) and was not ended by its rule"
     ),
     "15 disk full": "at the level of the writer and of a run's notes; a whole run on a tiny disk is in the soak only",
     "16 a folder that is read-only or gone": "at the level of the writer and the lock",

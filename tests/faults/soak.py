@@ -32,7 +32,7 @@ TARGETS = (
 )  # fmt: skip
 STOPS = (
     "stop=never", "stop=auto", "stop=wmv stop.window=10 stop.patience=30", "stop=emv stop.patience=30",
-    "stop=heldout stop.patience=20",
+    "stop=heldout stop.patience=20", "stop=combined stop.patience=40", "stop=compare",
 )  # fmt: skip
 PATIENCE = 180  # seconds that a tiny run may take, on a busy machine too
 
@@ -49,7 +49,8 @@ def draw(rng: random.Random) -> list[str]:
         f"logger={rng.choice(('csv', 'csv', 'tensorboard'))}", f"keep_checkpoint={rng.choice(('true', 'false'))}",
         f"baselines={rng.choice(('true', 'false', 'false'))}", f"perturbation={rng.choice((0, 0.03))}",
         f"z.distribution={rng.choice(('gaussian', 'uniform'))}", f"ema={rng.choice((0.9, 0.99))}",
-        f"seed={rng.randint(0, 10**6)}",
+        f"seed={rng.randint(0, 10**6)}", f"restarts={rng.choice((1, 1, 1, 2))}",
+        f"perturbation_warm_up={rng.choice((0, 0, 20))}",
     ]  # fmt: skip
 
 
