@@ -2,10 +2,14 @@
 
 import sys
 
-import hydra
-from omegaconf import DictConfig
+from dip import cli
 
-from dip import cli, config, sweep
+cli.outlive_requests()  # before all that takes time
+
+import hydra  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
+
+from dip import config, sweep  # noqa: E402
 
 config.register()
 sweep.register()
@@ -28,5 +32,6 @@ if __name__ == "__main__":
         sys.exit(
             print(cli.help_text())
         )  # Hydra takes three times as long, most of it for lists that ours has too
+    sys.argv[1:] = cli.flags_first(sys.argv[1:])
     with cli.errors_in_one_line():
         main()

@@ -13,7 +13,7 @@ import signal
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dip.config import GROUPS, Config
@@ -41,7 +41,21 @@ def overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
-def _outlive_requests() -> None:
+_WITH_VALUE = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p", "--cfg", "-c",
+               "--info", "-i", "--experimental-rerun")  # fmt: skip
+
+
+def flags_first(arguments: Sequence[str]) -> list[str]:
+    """What was typed, in the order that Hydra's parser takes: it refuses options=values before and behind a flag."""
+    flags: list[str] = []
+    options: list[str] = []
+    for before, this in zip(["", *arguments], arguments, strict=False):
+        option = re.match(r"[+~]{0,2}[A-Za-z]\S*?=", this) and before not in _WITH_VALUE
+        (options if option else flags).append(this)
+    return flags + options
+
+
+def outlive_requests() -> None:
     """SIGUSR1 asks for a checkpoint; before there is a fit, and after it, that means nothing, and not the end."""
     number = getattr(signal, "SIGUSR1", None)
     if number is None or signal.getsignal(number) is not signal.SIG_DFL:
@@ -65,7 +79,6 @@ def errors_in_one_line() -> Iterator[None]:
     from omegaconf.errors import OmegaConfBaseException
 
     _show_log()
-    _outlive_requests()
     # Hydra prints several lines of its own for each error unless it is told to raise it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -82,7 +95,7 @@ def errors_in_one_line() -> Iterator[None]:
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's answer to a second Ctrl-C is 1
             sys.exit(130)
         raise
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         if FULL_ERRORS or not _raised_in_hydra(error):
             raise
         print(f"error: {_explain_hydra(str(error))}", file=sys.stderr)
@@ -90,7 +103,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def _raised_in_hydra(error: BaseException) -> bool:
-    """True where Hydra says by a plain ValueError that what was typed has no meaning."""
+    """True where Hydra says by a plain ValueError, or by stumbling, that what was typed has no meaning."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return str(frames[-1].f_globals.get("__name__", "")).startswith("hydra.")
 
@@ -133,9 +146,16 @@ def _explain_hydra(text: str) -> str:
         r"Key '([^']+)' is not in struct", text
     ):
         key = found.group(1)
-        close = difflib.get_close_matches(key, _names(), 1)
+        close = difflib.get_close_matches(key, set(_names()) - {key}, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
         return f"{key}: no such option{hint} (python train.py --help lists them all, for example size=256)"
+    if wrong := next((word for word in sys.argv[1:] if _names_a_group(word)), None):
+        key, _, value = wrong.partition("=")
+        example = f"{key}={min(GROUPS[key])}" if key in GROUPS else "z.scale=0.1"
+        legal = f"one of {', '.join(sorted(GROUPS[key]))}" if key in GROUPS else "set option by option"
+        return f"{key}={value}: must be {legal}, for example {example}"
+    if "Config group override must be a string" in text:
+        return "experiment: must be the name of a file in conf/experiment, for example experiment=quick"
     if found := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
         key, value = found.groups()
         return f"{key}={value}: one list is written {key}=[{value}]; to run each value in turn, add -m"
@@ -143,12 +163,22 @@ def _explain_hydra(text: str) -> str:
     return " ".join(line for line in lines if not line.startswith("object_type"))
 
 
+def _names_a_group(word: str) -> bool:
+    """Whether `word` gives a group of options something that is no name."""
+    key, _, value = word.partition("=")
+    return key == "z" or (key in GROUPS and not set(value.split(",")) <= set(GROUPS[key]))
+
+
 def _classes() -> list[tuple[str, type[Any]]]:
-    """(prefix, dataclass) of everything that has options."""
+    """(prefix, dataclass) of everything that has options, what was typed before its siblings."""
     nested = [
         (f"{group}.", cls) for group, classes in GROUPS.items() for cls in dict.fromkeys(classes.values())
     ]
-    return [("", Config), ("z.", Z), *nested]
+    chosen = [
+        (f"{group}.", classes[choice]) for group, _, choice in (word.partition("=") for word in sys.argv[1:])
+        if choice in (classes := GROUPS.get(group, {}))
+    ]  # fmt: skip
+    return [("", Config), ("z.", Z), *chosen, *nested]
 
 
 def _names() -> list[str]:

@@ -108,14 +108,41 @@ def test_a_wrong_option_is_one_line_that_names_it(override: str, message: str):
 
 
 @pytest.mark.parametrize(
-    "override", ["steps=0", "targt=noisy", "device=cuda:99", "precision=fp16", "image=nowhere.png"]
-)
+    "override",
+    ["steps=0", "targt=noisy", "device=cuda:99", "precision=fp16", "image=nowhere.png", "z=3", "z={a:1}", "net=3", "target=[1]",
+     "experiment=3"],
+)  # fmt: skip
 def test_an_error_in_the_terminal(train: Train, tmp_path: Path, override: str):
     done = train("device=cpu", override)
     assert done.returncode == 1
     assert re.fullmatch(rf"error: {override.split('=')[0]}.*\n", done.stderr), done.stderr
     assert done.stdout == ""
     assert not list((tmp_path / "outputs").glob("*"))
+
+
+def test_the_legal_values_are_those_of_the_chosen_target(train: Train):
+    assert "must be a number in (0, 100]" in train("target=deblur", "target.sigma=abc").stderr
+    assert "must be a number >= 0" in train("target=noisy", "target.sigma=abc").stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        (["target=noisy", "-m", "seed=0,1"], ["-m", "target=noisy", "seed=0,1"]),
+        (["seed=1", "-cd", "a=b", "+x=1", "-cn", "c", "~y=2"], ["-cd", "a=b", "-cn", "c", "seed=1", "+x=1", "~y=2"]),
+        (["--cfg", "job", "skips=[3,4]"], ["--cfg", "job", "skips=[3,4]"]),
+        (["image=-x=1.png", "--multirun"], ["--multirun", "image=-x=1.png"]),
+        ([], []),
+    ],
+)  # fmt: skip
+def test_flags_may_stand_anywhere(typed: list[str], taken: list[str]):
+    assert cli.flags_first(typed) == taken
+
+
+def test_a_flag_between_options(train: Train):
+    done = train("steps=2", "--cfg", "job", "seed=7")
+    assert done.returncode == 0, done.stderr
+    assert "seed: 7" in done.stdout
 
 
 def test_help_names_every_option():

@@ -93,6 +93,15 @@ class Child:
         os.kill(self.pid, number)
         return True
 
+    def hears(self, number: int) -> bool:
+        """Whether it has a handler of its own for a signal."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:  # gone meanwhile
+            return False
+        mask = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+        return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
+
     def wait(self, seconds: float) -> int:
         """Its exit status; a run that does not end in time is killed, and `Hang` raised."""
         deadline = time.monotonic() + seconds

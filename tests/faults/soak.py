@@ -134,6 +134,9 @@ class Round:
     def signal(self, numbers: list[int], allowed: tuple[int, ...]) -> None:
         child = self.begin("disturbed")
         time.sleep(self.rng.uniform(0, self.seconds))
+        if numbers == [signal.SIGUSR1]:  # Python itself has to have started
+            while child.poll() is None and not child.hears(signal.SIGUSR1):
+                time.sleep(0.001)
         for number in numbers:
             child.send(number)
             time.sleep(self.rng.uniform(0, 0.05))
@@ -161,7 +164,9 @@ class Round:
         aside = injecting.vanish(self.folder) if self.folder.is_dir() else None
         code = child.wait(PATIENCE)
         if aside is not None:
-            finished = runs.finished(aside)
+            finished = any(
+                map(runs.finished, (aside, self.folder))
+            )  # it may have gone before the run held it
             injecting.come_back(self.folder, aside)
             if code == 0 and not finished:
                 raise Violation("exit status 0 without a run folder")
