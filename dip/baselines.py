@@ -6,6 +6,7 @@ tensors on the CPU, clipped to [0, 1]. scikit-image is imported only when it is 
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import math
 from typing import Any
@@ -113,6 +114,7 @@ def deblur(image: Tensor, blur: Operator, sigma: float) -> dict[str, Tensor]:
         "richardson_lucy".
     """
     y = image.detach().float().cpu()
+    blur = copy.deepcopy(blur).to("cpu", torch.float32)  # a fit in double precision has made it double
     weight = blur.adjoint(torch.ones_like(y))
     x = torch.full_like(y, 0.5)
     for _ in range(10 if sigma > 0.01 else 30):

@@ -121,6 +121,9 @@ class Config:
         for name, kind in (("target", Target), ("net", Net), ("stop", Stop), ("logger", Logger)):
             member = getattr(self, name)
             assert isinstance(member, kind), f"{name} must be a {kind.__name__}"
+            if type(member) is kind:  # what is left where the group was emptied, as by logger=[]
+                first = min(GROUPS[name])
+                raise OptionError(name, "[]", f"one of {', '.join(sorted(GROUPS[name]))}", f"{name}={first}")
             own = [known for known, cls in GROUPS[name].items() if cls is type(member)]
             if own and member.name not in own:  # one that nobody registered may be called anything
                 raise OptionError(

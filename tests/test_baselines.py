@@ -195,3 +195,14 @@ def test_inpainting_declines_what_would_take_too_long(monkeypatch: pytest.Monkey
 def test_inpainting_where_nothing_is_missing_changes_nothing() -> None:
     image = photo("camera", 16)
     assert torch.equal(baselines.inpaint(image, torch.ones(1, 1, 16, 16))["biharmonic"], image)
+
+
+def test_deblurring_is_the_same_after_a_fit_in_double_precision():
+    blur, photo = (
+        Blur(gaussian_kernel(1.0)),
+        torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0)),
+    )
+    before = baselines.deblur(photo, blur, 0.0)["richardson_lucy"]
+    after = baselines.deblur(photo, blur.double(), 0.0)["richardson_lucy"]
+    assert torch.equal(before, after)
+    assert blur.kernel.dtype == torch.float64

@@ -77,7 +77,7 @@ class WindowedVariance(Rule):
 
     def score(self, value: Tensor) -> Tensor:
         assert self.settled is not None
-        early = self.seen + 1 < self.first
+        early = self.seen < self.first
         return torch.full_like(value, math.inf) if early else torch.where(self.settled, value, math.inf)
 
     def _recompute(self, ring: Tensor) -> None:

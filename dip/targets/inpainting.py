@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dip.errors import OptionError
+from dip.errors import ImageError, OptionError
 from dip.options import check_choice, check_flag, check_number, option, reject
 from dip.targets.target import NO_PICTURES, Observation, Target
 
@@ -64,6 +64,10 @@ class Inpaint(Target):
 
         mask = self.known_pixels(image, seed, pictures)
         size = (image.shape[-2], image.shape[-1])
+        if not mask.any():
+            raise ImageError(
+                f"target=inpaint: no pixel of {size[0]} x {size[1]} is known; leave some, for example target.missing=0.5"
+            )
         reference = image if self.mask is None else None
         return Observation(mask * image, Mask(mask), reference, size, known=mask)
 

@@ -143,6 +143,9 @@ def _be_a_run(options: Sequence[str], console: Path, prepare: Callable[[], None]
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except KeyboardInterrupt:  # before the program has an answer of its own: as Python ends a process then
+        traceback.print_exc()
+        code = 130
     except BaseException:
         traceback.print_exc()
     finally:
