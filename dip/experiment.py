@@ -140,11 +140,19 @@ def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:
     log.info("%s", shlex.join(["python", Path(sys.argv[0]).name, *overrides]))
 
 
+class _RunLog(logging.FileHandler):
+    """Loses lines where the disk is full: a note is not worth a traceback on the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 @contextlib.contextmanager
 def _logged_to(folder: Path) -> Iterator[None]:
     """Copies what is logged and warned meanwhile to `run.log`."""
     try:
-        handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
+        handler = _RunLog(folder / "run.log", encoding="utf-8")
     except OSError as error:
         raise RunError(
             f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER"

@@ -26,6 +26,8 @@ NEEDED = (
     "skimage.data", "skimage.restoration", "skimage.transform", "tifffile", "torch.utils.tensorboard",
 )  # fmt: skip
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
 
 class Hang(Exception):
     """A run did not end in time."""
@@ -69,9 +71,12 @@ class Child:
             return
         sys.stdout.flush()
         sys.stderr.flush()
+        # A signal waits until the fork has handlers of its own.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self.pid = os.fork()
         if self.pid == 0:
             _be_a_run(options, console, prepare)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     @property
     def text(self) -> str:
@@ -134,8 +139,9 @@ def _be_a_run(options: Sequence[str], console: Path, prepare: Callable[[], None]
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(file, 1)
         os.dup2(file, 2)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        for number in SIGNALS:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if prepare is not None:
             prepare()
         sys.argv = ["train.py", *options]

@@ -27,14 +27,14 @@ SIGNALS: dict[str, tuple[list[int], tuple[int, ...]]] = {
 }
 
 
-def full_disk(rng: random.Random) -> Callable[[], None]:
-    """For the new process: no file may grow beyond a random number of bytes."""
+def full_disk(rng: random.Random) -> tuple[Callable[[], None], int]:
+    """For the new process: no file may grow beyond a random number of bytes, which is told too."""
     limit = int(10 ** rng.uniform(1.5, 5.5))
 
     def prepare() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
-    return prepare
+    return prepare, limit
 
 
 def nobody() -> None:

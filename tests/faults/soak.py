@@ -77,12 +77,15 @@ class Round:
         self.child = Child(options, self.console, anew, **how)  # type: ignore[arg-type]
         return self.child
 
-    def end(self, child: Child, allowed: tuple[int, ...]) -> int:
-        """Waits for the run and checks what it leaves."""
+    def end(self, child: Child, allowed: tuple[int, ...], room: int | None = None) -> int:
+        """Waits for the run and checks what it leaves; what it says is kept in `room` bytes."""
         code = child.wait(PATIENCE)
         found = []
+        text = child.text
+        if room is not None and len(text.encode()) >= room:
+            text = "error: (the disk is full)"
         if self.folder.is_dir():
-            found = invariants.complaints(self.folder, code, child.text, self.litter)
+            found = invariants.complaints(self.folder, code, text, self.litter)
         if code not in allowed:
             found.append(f"exit status {code}: {child.text.strip().splitlines()[-1:]}")
         if outlived := child.survivors():
@@ -151,8 +154,9 @@ class Round:
             self.end(self.begin("disturbed", "overwrite=true"), (0,))
 
     def disk_full(self) -> None:
-        child = self.begin("disturbed", prepare=injecting.full_disk(self.rng))
-        if self.end(child, (0, 1)) == 0 and self.folder.is_dir() and runs.finished(self.folder):
+        prepare, room = injecting.full_disk(self.rng)
+        child = self.begin("disturbed", prepare=prepare)
+        if self.end(child, (0, 1), room) == 0 and self.folder.is_dir() and runs.finished(self.folder):
             # Notes may be missing, what was computed may not be another.
             if invariants.numbers(self.folder) != self.evidence["result"]:
                 raise Violation("another result than its twin's")
