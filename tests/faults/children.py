@@ -63,11 +63,12 @@ class Child:
         self._code: int | None = None
         if anew:
             with open(console, "wb") as file:
-                self.pid = subprocess.Popen(
+                process = subprocess.Popen(
                     [sys.executable, str(ROOT / "train.py"), *options],
                     stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment(),
                     start_new_session=True, preexec_fn=prepare,
-                ).pid  # fmt: skip
+                )  # fmt: skip
+            self.pid, process.returncode = process.pid, 0  # it is waited for here, as a fork is
             return
         sys.stdout.flush()
         sys.stderr.flush()

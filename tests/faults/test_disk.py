@@ -1,0 +1,71 @@
+"""A whole run on a disk that is full, and in a folder that goes away."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import TINY
+from tests.faults import injecting, invariants
+from tests.faults.children import Child
+
+OPTIONS = (
+    *TINY,
+    "steps=60",
+    "record_every=10",
+    "checkpoint_every=0",
+    "keep_checkpoint=true",
+    "baselines=false",
+)
+
+
+def limited(size: int) -> Callable[[], None]:
+    """For the new process: no file may grow beyond `size` bytes."""
+    return lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    )
+
+
+def run(tmp_path: Path, out: str, prepare: Callable[[], None] | None = None) -> Child:
+    return Child([*OPTIONS, f"out={tmp_path / out}"], tmp_path / "console", anew=True, prepare=prepare)
+
+
+def only(folder: Path) -> Path:
+    (found,) = folder.iterdir()
+    return found
+
+
+def test_no_room_for_a_checkpoint(tmp_path: Path):
+    """It ends with what was needed, and with room it goes on as if nothing had been."""
+    assert run(tmp_path, "whole").wait(100) == 0
+    whole = only(tmp_path / "whole")
+    (checkpoint,) = (whole / "checkpoints").glob("step-000000060.ckpt")
+    child = run(tmp_path, "full", limited(checkpoint.stat().st_size // 2))
+    assert child.wait(100) == 1
+    assert "cannot be written" in child.text
+    assert " bytes needed" in child.text
+    assert "Traceback" not in child.text
+    folder = only(tmp_path / "full")
+    assert invariants.complaints(folder, 1, child.text) == []
+    assert run(tmp_path, "full").wait(100) == 0
+    assert invariants.differences(invariants.evidence(folder), invariants.evidence(whole)) == []
+
+
+def test_a_folder_that_goes_away(tmp_path: Path):
+    options = [*OPTIONS, "steps=100000", "checkpoint_every=0.2", f"out={tmp_path / 'out'}"]
+    child = Child(options, tmp_path / "console", anew=True)
+    deadline = time.monotonic() + 100
+    while not list(tmp_path.glob("out/*/checkpoints/step-*.ckpt")):
+        assert child.poll() is None, child.text
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    folder = only(tmp_path / "out")
+    aside = injecting.vanish(folder)
+    assert child.wait(60) == 1
+    assert f"{folder}" in child.text
+    assert "error: " in child.text
+    assert "Traceback" not in child.text
+    assert not folder.exists(), "it is not made again"
+    assert invariants.usable(aside)
