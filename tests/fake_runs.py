@@ -34,18 +34,24 @@ def save(path: Path, picture: np.ndarray) -> None:
     Image.fromarray(np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)).save(path, compress_level=1)
 
 
-def config(target: str = "noisy", **changes: Any) -> dict[str, Any]:
+def config(target: str | dict[str, Any] = "noisy", **changes: Any) -> dict[str, Any]:
     """The options of a run; `changes` are top-level options."""
     found = copy.deepcopy(options.defaults())
-    found["target"] = {"name": target, "sigma": 0.1} if target == "noisy" else {"name": target}
+    named = target if isinstance(target, dict) else {"name": target}
+    found["target"] = {"sigma": 0.1, **named} if target == "noisy" else named
     return {**found, "size": 64, "steps": 2000, **changes}
 
 
 def make(
-    folder: Path, target: str = "noisy", status: str | None = "finished", size: int = 64, **changes: Any
+    folder: Path,
+    target: str | dict[str, Any] = "noisy",
+    status: str | None = "finished",
+    size: int = 64,
+    **changes: Any,
 ) -> Path:
     """One run folder. `status` None leaves no result, as a process does that is at work or was killed."""
     chosen = config(target, size=size, **changes)
+    target = chosen["target"]["name"]
     steps, seed = chosen["steps"], chosen["seed"]
     rng = np.random.default_rng([seed, len(chosen["skips"]), len(target)])
     folder.mkdir(parents=True)
@@ -81,13 +87,13 @@ def _history(
     target: str, steps: int, rng: np.random.Generator, gain: float
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     step = np.arange(1, steps + 1)
-    floor = FLOORS[target]
+    floor = FLOORS.get(target, FLOORS["noisy"])
     losses = (floor + (0.09 - floor) / (1 + step / 40) ** 0.9) * np.exp(rng.normal(0, 0.05, steps))
     shift = rng.normal(0, 0.12)
     rows = []
     for at in (*range(1, 10), *range(10, steps + 1, 10)):
         psnr = 14 + gain + shift + 15 * math.exp(-((math.log10(at / (0.45 * steps + 200)) / 1.3) ** 2))
-        psnr -= {"clean": -3, "noisy": 0, "noise": 8, "shuffled": 7}[target]
+        psnr -= {"clean": -3, "noisy": 0, "noise": 8, "shuffled": 7}.get(target, 0)
         rows.append(
             {"step": at, "loss": losses[at - 1], "psnr": psnr + rng.normal(0, 0.2), "psnr_ema": psnr + 0.8,
              "ssim_ema": psnr / 34, "seconds": 0.031 * at, "watched": 0.01 / at}

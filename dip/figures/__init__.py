@@ -9,7 +9,7 @@ from dip.figures.lines import loss_curve, psnr_curve
 from dip.figures.overlays import Line, losses_overlay, psnr_overlay
 from dip.figures.quality import quality_curves
 from dip.figures.rules import gap_dots
-from dip.figures.strips import snapshot_strip, steps_strip, targets_panel
+from dip.figures.strips import snapshot_strip, steps_strip, targets_panel, tasks_panel
 
 __all__ = [
     "Line",
@@ -22,4 +22,5 @@ __all__ = [
     "snapshot_strip",
     "steps_strip",
     "targets_panel",
+    "tasks_panel",
 ]

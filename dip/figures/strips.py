@@ -43,6 +43,23 @@ def targets_panel(path: str | os.PathLike[str], targets: Mapping[str, Picture]) 
     return _draw(path, [_Cell(read_picture(picture), name) for name, picture in targets.items()], BOTH)
 
 
+def tasks_panel(
+    path: str | os.PathLike[str], tasks: Mapping[str, tuple[Picture, Picture, float | None]]
+) -> list[Path]:
+    """What was given, and below it what came out, as PNG only.
+
+    Args:
+        path: where to write; the suffix is replaced by .png.
+        tasks: name -> target, restored picture and its PSNR in dB, None where nobody knows it; drawn in this order.
+    """
+    given = [_Cell(read_picture(target), name) for name, (target, _, _) in tasks.items()]
+    made = [
+        _Cell(read_picture(restored), "restored" if psnr is None else f"{psnr:.2f} dB")
+        for _, restored, psnr in tasks.values()
+    ]
+    return _draw(path, given + made, ("png",), columns=len(tasks))
+
+
 def steps_strip(
     path: str | os.PathLike[str],
     snapshots: Sequence[tuple[int, Picture]],
@@ -143,10 +160,12 @@ def _evenly(snapshots: Sequence[tuple[int, Picture]], most: int) -> list[tuple[i
     return [snapshots[index] for index in chosen]
 
 
-def _draw(path: str | os.PathLike[str], cells: Sequence[_Cell], formats: Sequence[str]) -> list[Path]:
+def _draw(
+    path: str | os.PathLike[str], cells: Sequence[_Cell], formats: Sequence[str], columns: int | None = None
+) -> list[Path]:
     if not cells:
         return []
-    columns = len(cells) if len(cells) <= 5 else -(-len(cells) // 2)
+    columns = columns or (len(cells) if len(cells) <= 5 else -(-len(cells) // 2))
     rows = -(-len(cells) // columns)
     shape = cells[0].picture.shape
     tall = min(max(shape[0] / shape[1], 0.4), 2.0)

@@ -31,6 +31,7 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
     ]
     drawings: Sequence[Callable[[], list[Path]]] = (
         lambda: _targets(found, folder),
+        lambda: _tasks(found, folder),
         lambda: _steps(found, folder),
         lambda: figures.losses_overlay(folder / "figure3-loss", fits, legend=legend) if fits else [],
         lambda: figures.psnr_overlay(folder / "psnr", scored, legend=legend) if scored else [],
@@ -86,6 +87,27 @@ def _targets(found: Sequence[Run], folder: Path) -> list[Path]:
         if len(best) == len(TARGETS):
             break
     return figures.targets_panel(folder / "figure1-targets", best) if len(best) > 1 else []
+
+
+def _tasks(found: Sequence[Run], folder: Path) -> list[Path]:
+    """Every task beside what came of it, the first run of each, where there are at least two."""
+    tasks: dict[str, tuple[Path, Path, float | None]] = {}
+    for run in found:
+        target, restored = run.picture("target"), run.picture("restored")
+        if run.done and target is not None and restored is not None:
+            tasks.setdefault(_task(run), (target, restored, run.result.get("psnr")))
+    several = len(tasks) > 1 and not set(tasks) <= set(TARGETS)
+    return figures.tasks_panel(folder / "tasks", tasks) if several else []
+
+
+def _task(run: Run) -> str:
+    """The target, with that option of it which makes another task of it."""
+    target = run.config.get("target") or {}
+    name = str(target.get("name"))
+    if name == "inpaint" and target.get("mask") is None:
+        missing = target.get("missing")
+        return f"{name}, {target.get('draw')}" if missing is None else f"{name}, {missing:.0%}"
+    return f"{name} x {target.get('factor')}" if name == "superres" else name
 
 
 def _source(run: Run) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from dip.report.question import question
 READING = "reading.md"
 FIGURES = {
     "figure1-targets": "The targets: what the network is asked to fit",
+    "tasks": "What each task was given, and what came of it",
     "figure2-steps": "The reconstruction over the steps",
     "figure3-loss": "Loss against step",
     "psnr": "PSNR against step, the best of each run marked",

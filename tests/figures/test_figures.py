@@ -123,6 +123,18 @@ def test_the_targets_panel_shows_each_target_in_its_own_pixels(tmp_path):
     assert {"clean", "noise"} <= set(svg(paths[1])[1])
 
 
+def test_each_task_stands_above_what_came_of_it(tmp_path):
+    red, green, blue, black = (np.full((8, 8, 3), color) for color in np.vstack([np.eye(3), np.zeros(3)]))
+    (path,) = figures.tasks_panel(tmp_path / "tasks", {"a": (red, green, 30.0), "b": (blue, black, None)})
+    picture = png(path)
+    height, width = picture.shape[:2]
+    seen = [
+        [tuple(picture[int(height * row), int(width * column)]) for column in (0.25, 0.75)]
+        for row in (0.3, 0.8)
+    ]
+    assert seen == [[(255, 0, 0), (0, 0, 255)], [(0, 255, 0), (0, 0, 0)]]
+
+
 def test_a_strip_gives_the_psnr_of_each_picture(tmp_path):
     answer = np.full((16, 16, 3), 0.5)
     snapshots = [

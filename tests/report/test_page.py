@@ -46,6 +46,23 @@ def test_everything_is_written(sweep):
     assert "nan" not in (sweep / "results.csv").read_text().lower().replace("finance", "")
 
 
+def test_several_tasks_are_shown_with_what_came_of_them(tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr("dip.figures.tasks_panel", lambda path, tasks: shown.update(tasks) or [])
+    text = {"name": "inpaint", "draw": "text", "missing": None, "mask": None}
+    runs = {
+        "text": make(tmp_path / "1", target=text),
+        "half": make(tmp_path / "2", target={**text, "missing": 0.5}),
+        "again": make(tmp_path / "3", target={**text, "missing": 0.5}),
+        "large": make(tmp_path / "4", target={"name": "superres", "factor": 4}),
+        "failed": make(tmp_path / "5", target="jpeg", status="failed"),
+    }
+    report.write(tmp_path)
+    assert list(shown) == ["inpaint, text", "inpaint, 50%", "superres x 4"]
+    assert [pair[0].parents[1] for pair in shown.values()] == [runs["text"], runs["half"], runs["large"]]
+    assert all(pair[1].name == "restored.png" for pair in shown.values())
+
+
 def test_the_page_stands_alone(sweep):
     page = (sweep / "report.html").read_text()
     assert "default-src 'none'" in page
