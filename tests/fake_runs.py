@@ -109,7 +109,7 @@ def _pictures(folder: Path, target: str, size: int, rng: np.random.Generator, st
         "noisy": lambda: clean + noise.normal(0, 0.1, clean.shape),
         "noise": lambda: noise.random(clean.shape),
         "shuffled": lambda: noise.permutation(clean.reshape(-1, 3)).reshape(clean.shape),
-    }[target]()
+    }.get(target, lambda: clean / 2)()
     save(folder / "target.png", observed)
     save(folder / "reference.png", clean)
     for number, step in enumerate((1, 10, 50, 100, 200, 500, 1000, 2000)):
