@@ -11,6 +11,7 @@ import argparse
 import json
 import multiprocessing
 import platform
+import signal
 import statistics
 import sys
 from pathlib import Path
@@ -156,4 +157,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not at once: the measuring process ends first
     main()

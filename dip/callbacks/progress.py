@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,7 @@ class Progress(Callback):
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Opens the bar where the run stands."""
+        seen = sys.stderr.isatty() or "ipykernel" in sys.modules
         with self._watched():
             self._bar = tqdm(
                 total=self.steps,
@@ -35,7 +37,7 @@ class Progress(Callback):
                 desc=self.title,
                 unit="step",
                 dynamic_ncols=True,
-                mininterval=0.5,
+                mininterval=0.5 if seen else 30,  # seconds; a log file shall stay readable
             )
 
     def on_train_batch_end(  # type: ignore[override]

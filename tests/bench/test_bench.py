@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from dip.bench import __main__ as bench
 from dip.bench import measure, variants
 from dip.bench.plain import plain_network
 from dip.nets import Hourglass
+from tests.conftest import ROOT
 
 TINY = {"size": 32, "channels": 4, "depth": 3, "skips": (1, 2, 3)}
 
@@ -80,3 +84,36 @@ def test_the_command_prints_and_writes(
     bench.main()
     assert [row["row"] for row in json.loads(file.read_text())["rows"]] == ["plain fp32", "ours fp32"]
     assert "ours fp32" in capsys.readouterr().out
+
+
+def test_told_to_end_it_takes_its_measuring_process_along(tmp_path: Path):
+    options = [
+        "--sizes",
+        "64",
+        "--channels",
+        "8",
+        "--steps",
+        "1000000",
+        "--rows",
+        "ours fp32",
+        "--json",
+        str(tmp_path / "b"),
+    ]
+    command = [sys.executable, "-m", "dip.bench", *options]
+    bench = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+    if not children.exists():
+        bench.kill()
+        bench.wait()
+        pytest.skip("needs /proc")
+    deadline, found = time.monotonic() + 60, []
+    while len(found) < 2 and time.monotonic() < deadline:  # what watches over semaphores, and what measures
+        found = children.read_text().split()
+        time.sleep(0.05)
+    time.sleep(1)
+    bench.send_signal(signal.SIGTERM)
+    assert bench.wait(60) == 143
+    while any(Path(f"/proc/{pid}").exists() for pid in found) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(found) >= 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in found)
