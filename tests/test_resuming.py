@@ -11,9 +11,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dip import fit as fit_module
+from dip import images
 from dip.config import Config
 from dip.errors import DipError, RunError
-from dip.images.encoding import replace_file
 from dip.module import DeepImagePrior
 from dip.stopping import Never
 from tests.conftest import TINY, Fit, composed
@@ -152,10 +152,10 @@ def test_what_a_kill_left_of_a_picture_is_cleared(fit: Fit, monkeypatch: pytest.
         raise Killed
 
     with monkeypatch.context() as patch:  # between writing and renaming, and no time to clean up
-        patch.setattr("dip.images.encoding.os.replace", kill)
-        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        patch.setattr("dip.runs.files.os.replace", kill)
+        patch.setattr("dip.runs.files.os.unlink", lambda *_: None)
         with pytest.raises(Killed):
-            replace_file(folder / "images" / "restored.png", b"half")
+            images.save(folder / "images" / "restored.png", torch.zeros(1, 1, 2, 2))
     assert list(folder.rglob(".*.tmp"))
     fit(*options)
     assert not list(folder.rglob(".*.tmp"))

@@ -33,9 +33,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dip.errors import ImageError, OptionError
+from dip.errors import ImageError, OptionError, RunError
 from dip.images.decoding import FORMATS, MAX_PIXELS, Array, Stored, Unreadable, one_line, read
-from dip.images.encoding import SUFFIXES, encode, replace_file
+from dip.images.encoding import SUFFIXES, encode
+from dip.runs.files import write_bytes
 from dip.samples import SAMPLES, sample_path
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0}
@@ -190,14 +191,12 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
             raise cannot("it exists and is not a regular file; give another name, for example out.png")
         if like.path is not None and path.exists() and like.path.exists() and path.samefile(like.path):
             raise cannot("this is the input picture; give another name, for example out.png")
-        replace_file(path, encode(Stored(values, alpha, profile), format))
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # a full disk, a missing folder, more pixels than the format allows
-        if isinstance(error, ImageError):
-            raise
-        raise cannot(one_line(getattr(error, "strerror", None) or str(error))) from None
+        write_bytes(path, encode(Stored(values, alpha, profile), format))
+    except ImageError:
+        raise
+    except (OSError, ValueError, RunError) as error:  # a full disk, no folder, too many pixels for the format
+        cause = error.__cause__ or error
+        raise cannot(one_line(getattr(cause, "strerror", None) or str(cause))) from None
 
 
 def _stored(pixels: Tensor, mode: str, scale: tuple[float, float]) -> Array:

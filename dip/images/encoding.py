@@ -1,4 +1,4 @@
-"""NumPy arrays to the bytes of an image file, and those bytes to disk in one piece.
+"""NumPy arrays to the bytes of an image file.
 
 Pillow writes 8-bit files. It can write neither 16-bit nor float colour: 16-bit PNGs are written here,
 TIFFs by tifffile.
@@ -7,11 +7,8 @@ TIFFs by tifffile.
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,23 +84,3 @@ def _png16(values: Array, profile: bytes | None) -> bytes:
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in chunks
     )
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Writes `data` to `path`: a crash leaves the old file or the new one, never a part. Raises OSError."""
-    # Beside it: a rename cannot cross disks. Named like those of `dip.runs.files`, which clears what a kill leaves.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
