@@ -160,6 +160,11 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def portable(value: Any) -> Any:
+    """`value`, a file of this machine by its name alone: its folder says nothing to a reader elsewhere."""
+    return value.rpartition("/")[2] if isinstance(value, str) and value.startswith(("/", "~")) else value
+
+
 def _natural(text: str) -> list[tuple[int, int, str]]:
     """A sort key by which `seed10` comes after `seed9`."""
     parts = "".join(

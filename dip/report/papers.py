@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from dip import figures
 from dip.report import rules
-from dip.report.collect import Run, shown
+from dip.report.collect import Run, portable, shown
 
 TARGETS = ("clean", "noisy", "noise", "shuffled")
 
@@ -64,7 +64,10 @@ def _legend(found: Sequence[Run]) -> str | None:
 
 
 def _label(run: Run, legend: str | None) -> str:
-    return shown(run.options[legend]) if legend in run.options else run.label or "all runs"
+    """What sets the run apart, without the folders of this machine: figures travel."""
+    if legend in run.options:
+        return shown(portable(run.options[legend]))
+    return " ".join(f"{key}={shown(portable(value))}" for key, value in run.options.items()) or "all runs"
 
 
 def _target(run: Run) -> str | None:

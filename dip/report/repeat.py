@@ -12,11 +12,10 @@ from typing import Any
 import yaml
 
 from dip import runs
-from dip.report.collect import Run
+from dip.report.collect import Run, portable
 from dip.report.commands import differences, text
 from dip.report.question import head
 from dip.report.statistics import grouped
-from dip.report.summary import portable
 from dip.runs.naming import WITHOUT_EFFECT
 
 _LEFT_OUT = WITHOUT_EFFECT - {"baselines"}

@@ -13,7 +13,7 @@ import numpy as np
 from dip import runs
 from dip.figures.curves import around
 from dip.report import papers
-from dip.report.collect import Run, shown
+from dip.report.collect import Run, portable, shown
 from dip.report.statistics import Group, grouped, spread
 
 LOSS_STEPS = (100, 300, 1_000, 3_000, 10_000)
@@ -90,11 +90,6 @@ def _place(name: str) -> int:
 
 def _option(group: Group, name: str) -> str | None:
     return shown(portable(group.options[name])) if name in group.options else None
-
-
-def portable(value: Any) -> Any:
-    """`value`, a file of this machine by its name alone: its folder says nothing to a reader elsewhere."""
-    return value.rpartition("/")[2] if isinstance(value, str) and value.startswith(("/", "~")) else value
 
 
 def written(table: Sequence[Mapping[str, Any]]) -> str:

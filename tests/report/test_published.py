@@ -13,8 +13,8 @@ import pytest
 
 from dip import report
 from dip.errors import RunError
-from dip.report import published, repeat, summary
-from dip.report.collect import collect
+from dip.report import published, repeat
+from dip.report.collect import collect, portable
 from tests.conftest import ROOT
 from tests.fake_runs import make
 
@@ -140,7 +140,7 @@ def test_other_runs_are_a_command_per_experiment(tmp_path):
 
 
 def test_files_of_this_machine_lose_their_folders():
-    assert [summary.portable(value) for value in ("/a/b.png", "b/c.png", 3, None)] == [
+    assert [portable(value) for value in ("/a/b.png", "b/c.png", 3, None)] == [
         "b.png",
         "b/c.png",
         3,
