@@ -95,12 +95,16 @@ def _attempt(fit: Fit | Restarts, progress: bool, array: bool) -> dict[str, Any]
             from dip.outcome import save_array
 
             save_array(fit.folder / "images" / "restored.npy", fit.restored)
-    except DipError as error:
-        runs.write_json(fit.folder / "result.json", fit.failure(str(error)))
-        raise
     except Exception as error:
-        log.exception("%s: failed", fit.folder)
-        runs.write_json(fit.folder / "result.json", fit.failure(f"{type(error).__name__}: {error}"))
+        if not fit.folder.is_dir():
+            raise RunError(
+                f"{fit.folder}: the run folder is gone; put it back and the same command goes on, else it begins anew"
+            ) from error
+        known = isinstance(error, DipError)
+        if not known:
+            log.exception("%s: failed", fit.folder)
+        why = str(error) if known else f"{type(error).__name__}: {error}"
+        runs.write_json(fit.folder / "result.json", fit.failure(why))
         raise
     runs.write_json(fit.folder / "result.json", result)
     if result["status"] == "interrupted":

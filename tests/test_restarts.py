@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 
 import dip
 from dip import runs
+from dip.errors import RunError
 from dip.module import DeepImagePrior
 from dip.report.collect import collect
+from dip.restarts import Restarts
 from tests.conftest import Fit
 from tests.test_experiment import contents
 from tests.test_resuming import killed
@@ -81,3 +84,19 @@ def test_the_python_call_averages_too():
     two = dip.restore("astronaut", target="noisy", restarts=2, **tiny)
     assert two.metrics["restarts"][0]["psnr"] == pytest.approx(one.metrics["psnr"])
     assert two.metrics["psnr"] != one.metrics["psnr"]
+
+
+def test_a_folder_that_is_gone_at_the_end_is_named(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Between the last fit and the mean of all."""
+    real = Restarts._save
+
+    def vanish(self: Restarts, result: dict[str, Any]) -> None:
+        self.folder.rename(tmp_path / "aside")
+        real(self, result)
+
+    monkeypatch.setattr(Restarts, "_save", vanish)
+    with pytest.raises(RunError, match="the run folder is gone"):
+        fit("steps=4", "restarts=2")
+    monkeypatch.undo()
+    (tmp_path / "aside").rename(tmp_path / "outputs" / "back")
+    assert not [path for path in (tmp_path / "outputs").iterdir() if path.name != "back"]

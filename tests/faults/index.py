@@ -84,11 +84,14 @@ INDEX: dict[str, tuple[str, ...]] = {
     ),
     # Disk, numbers, memory
     "15 disk full": (
+        "faults/test_disk.py::test_no_room_for_a_checkpoint",
         "runs/test_crashes_while_saving.py::test_a_full_disk_leaves_the_older_checkpoints_and_says_what_was_needed",
         "callbacks/test_watchers.py::test_a_full_disk_costs_the_notes_not_the_run",
         "test_experiment.py::test_a_full_disk_costs_the_pictures_not_the_run",
     ),
     "16 a folder that is read-only or gone": (
+        "faults/test_disk.py::test_a_folder_that_goes_away",
+        "test_restarts.py::test_a_folder_that_is_gone_at_the_end_is_named",
         "runs/test_locks.py::test_a_folder_that_cannot_be_made_is_named",
         "runs/test_checkpoints.py::test_a_run_folder_that_vanished_is_named_and_not_made_again",
     ),
@@ -177,8 +180,8 @@ NOTES = {
     "5 resumed at step 0, 1, the last; finished; more steps": (
         "more steps go on where the shorter run kept its checkpoint (keep_checkpoint=true) and was not ended by its rule"
     ),
-    "15 disk full": "at the level of the writer and of a run's notes; a whole run on a tiny disk is in the soak only",
-    "16 a folder that is read-only or gone": "at the level of the writer and the lock",
+    "15 disk full": "by a limit on the size of files, which fails as a full disk does",
+    "16 a folder that is read-only or gone": "read-only: at the level of the writer and the lock; whole runs in the soak",
     "18 out of memory": "the allocator's error is raised by hand: a machine that is really full takes others with it",
     "26 poor surroundings": "the network is closed by a namespace of its own, where the system grants one",
 }
