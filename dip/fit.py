@@ -113,7 +113,10 @@ class Fit:
             self.signals, self.stopping = Signals(), Stopping(self.rule, self.schedule)
             reference = None if self.reference is None else self.reference.to(self.device)
             self.rescue = Rescue(self.schedule, self.stopping)
-            self.recorder = Recorder(self.folder, self.schedule, reference, self.stopping, self.rescue)
+            self.recorder = Recorder(
+                self.folder, self.schedule, reference, self.stopping, self.rescue,
+                finish=lambda image: self.config.target.finish(image, self.observation),
+            )  # fmt: skip
             keeper = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)
             watchers = [
                 self.rescue,

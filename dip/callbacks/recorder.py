@@ -6,6 +6,7 @@ import csv
 import logging
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,20 @@ class Recorder(Callback):
         reference: (1, C, H, W) on the run's device, or None: the score columns stay empty.
         stopping: the stopping rule's callback, whose watched value stands in its column.
         rescue: who takes a collapsed fit back; `back_to` is the step of the state that the fit went on from.
+        finish: makes of a network's output the image to give back, which is what scores.
     """
 
     def __init__(
-        self, folder: Path, schedule: Schedule, reference: Tensor | None, stopping: Stopping, rescue: Rescue
+        self,
+        folder: Path,
+        schedule: Schedule,
+        reference: Tensor | None,
+        stopping: Stopping,
+        rescue: Rescue,
+        finish: Callable[[Tensor], Tensor],
     ) -> None:
         self.folder, self.schedule, self.reference = folder, schedule, reference
-        self.stopping, self.rescue = stopping, rescue
+        self.stopping, self.rescue, self.finish = stopping, rescue, finish
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
         self.before = 0.0  # seconds computed in earlier processes
@@ -90,10 +98,11 @@ class Recorder(Callback):
         assert module.average is not None
         values = [module.loss]
         if self.reference is not None:
+            output, average = self.finish(module.output), self.finish(module.average)
             values += [
-                metrics.psnr(module.output, self.reference),
-                metrics.psnr(module.average, self.reference),
-                metrics.ssim(module.average, self.reference),
+                metrics.psnr(output, self.reference),
+                metrics.psnr(average, self.reference),
+                metrics.ssim(average, self.reference),
             ]
         numbers = torch.stack([value.float() for value in values]).tolist()  # waits for the device
         row: Row = dict.fromkeys(COLUMNS)

@@ -37,7 +37,10 @@ class Inpaint(Target):
     )
     hole: float = option(0.1, "share of the pixels in the drawn hole", "a number in (0, 1)", "0.1")
     keep: bool = option(
-        False, "put the known pixels, as they were observed, into the restored image", "true or false", "true"
+        True,
+        "put the known pixels, as they were observed, into the restored image; false where they are noisy",
+        "true or false",
+        "false",
     )
 
     def __post_init__(self) -> None:

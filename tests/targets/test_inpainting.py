@@ -1,5 +1,7 @@
 """Inpainting: which pixels are known, what is seen of them, and how the rest is judged."""
 
+import csv
+
 import numpy as np
 import pytest
 import torch
@@ -88,9 +90,21 @@ def test_hole_score_looks_at_the_hole_alone(photo):
 def test_keep_puts_known_pixels_back(photo):
     seen = Inpaint(missing=0.5).observe(photo, 0)
     restored = torch.full_like(photo, 0.25)
-    assert torch.equal(Inpaint(missing=0.5).finish(restored, seen), restored)
-    kept = Inpaint(missing=0.5, keep=True).finish(restored, seen)
+    assert torch.equal(Inpaint(missing=0.5, keep=False).finish(restored, seen), restored)
+    kept = Inpaint(missing=0.5).finish(restored, seen)
     assert torch.equal(kept, torch.where(seen.known.bool(), photo, restored))
+
+
+def test_records_score_what_is_given_back(fit, tmp_path):
+    folder, result = fit(
+        "target=inpaint", "target.missing=0.5", "steps=20", "record_every=10", "net.skip_channels=2"
+    )
+    _, raw = fit("target=inpaint", "target.missing=0.5", "target.keep=false", "steps=20", "record_every=10")
+    with open(folder / "metrics.csv", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert float(last["psnr_ema"]) == pytest.approx(result["psnr"], abs=1e-4)
+    assert result["psnr_hole"] == pytest.approx(result["psnr"] + 10 * np.log10(0.5), abs=0.01)
+    assert raw["psnr"] < result["psnr"]
 
 
 def test_biharmonic_stands_beside_it(photo):
