@@ -70,8 +70,8 @@ class Round:
         self.seconds = 1.0
 
     def begin(self, out: str, *more: str, **how: object) -> Child:
-        """Starts the run; one in twelve as a user does."""
-        anew = self.rng.random() < 1 / 12
+        """Starts the run; one in twelve as a user does, but for somebody else, who may not read this environment."""
+        anew = self.rng.random() < 1 / 12 and how.get("prepare") is not injecting.nobody
         options = [*self.options, f"out={self.place / out}", *more]
         self.litter = invariants.litter(self.folder)
         self.child = Child(options, self.console, anew, **how)  # type: ignore[arg-type]
