@@ -1,0 +1,112 @@
+"""A call leaves its process as it was: no state changed, no memory kept, interrupts and threads as usual."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import dip
+from tests.api.conftest import TINY
+
+
+def state() -> dict[str, object]:
+    loggers = {name: logging.getLogger(name) for name in ("", "dip", "lightning.pytorch")}
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": np.random.get_state()[1].tolist(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "dtype": torch.get_default_dtype(),
+        "grad": torch.is_grad_enabled(),
+        "tf32": (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision()),
+        "cudnn": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "filters": list(warnings.filters),
+        "logging": {name: (log.level, list(log.handlers), log.propagate) for name, log in loggers.items()},
+        "signals": {n: signal.getsignal(n) for n in signal.valid_signals()},
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "threads of Python": threading.active_count(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp64"])
+def test_nothing_global_changes(precision, photo):
+    dip.restore(photo, **TINY)
+    torch.manual_seed(1)
+    torch.set_float32_matmul_precision("high")
+    before = state()
+    dip.restore(photo, "noisy", stop="wmv", **{**TINY, "precision": precision})
+    after = state()
+    torch.set_float32_matmul_precision("highest")
+    for name, value in before.items():
+        assert after[name] == value, name
+
+
+def test_a_loop_keeps_no_tensors(photo):
+    def tensors() -> int:
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    dip.restore(photo, "noisy", **TINY)
+    before = tensors()
+    for seed in range(4):
+        dip.restore(photo, "noisy", seed=seed, **TINY)
+    gc.disable()
+    try:
+        assert tensors() <= before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux for the memory")
+def test_a_loop_of_thirty_calls_takes_no_more_memory(photo):
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    for seed in range(3):
+        dip.restore(photo, "noisy", seed=seed, **TINY)
+    before = resident()
+    for seed in range(30):
+        dip.restore(photo, "noisy", seed=seed, **TINY)
+    assert resident() < before + 10  # MiB; measured: less than one
+
+
+@pytest.mark.parametrize("out", [None, "runs"])
+def test_an_interrupt_reaches_the_caller(out, photo, tmp_path):
+    handler = signal.getsignal(signal.SIGINT)
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    folder = None if out is None else tmp_path / out
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            dip.restore(photo, "noisy", out=folder, **{**TINY, "steps": 10**6})
+    finally:
+        timer.cancel()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_interrupt_inside_a_callback_reaches_the_caller(photo, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dip.callbacks.recorder.Recorder._record", interrupt)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        dip.restore(photo, **TINY)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_works_in_another_thread(photo):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(dip.restore(photo, **TINY)))
+    thread.start()
+    thread.join()
+    assert np.array_equal(found[0].image, dip.restore(photo, **TINY).image)

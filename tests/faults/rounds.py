@@ -1,0 +1,191 @@
+"""One round of the soak: a run of random options, its undisturbed twin, and what befalls it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from dip import runs
+from tests.faults import injecting, invariants
+from tests.faults.children import Child
+
+TARGETS = (
+    "target=clean", "target=noisy target.sigma=0.2", "target=noise", "target=shuffled", "target=degraded",
+    "target=inpaint target.missing=0.5", "target=superres target.simulate=true target.factor=2",
+    "target=jpeg target.quality=20", "target=deblur target.simulate=true target.sigma=1",
+)  # fmt: skip
+STOPS = (
+    "stop=never", "stop=auto", "stop=wmv stop.window=10 stop.patience=30", "stop=emv stop.patience=30",
+    "stop=heldout stop.patience=20", "stop=combined stop.patience=40", "stop=compare",
+)  # fmt: skip
+PATIENCE = 180  # seconds that a tiny run may take, on a busy machine too
+
+
+def draw(rng: random.Random) -> list[str]:
+    """The options of a small run."""
+    depth = rng.choice((2, 3))
+    skips = sorted(rng.sample(range(1, depth + 1), rng.randint(0, depth)))
+    return [
+        *rng.choice(TARGETS).split(), *rng.choice(STOPS).split(), f"net.depth={depth}", f"skips={skips}".replace(" ", ""),
+        f"net.channels={rng.choice((4, 8))}", f"size={rng.choice(('16', '24', '32', '33', '[20,28]'))}",
+        f"precision={rng.choice(('fp32', 'fp32', 'bf16', 'fp64', 'auto'))}", f"steps={rng.randint(5, 150)}",
+        f"record_every={rng.randint(1, 20)}", f"checkpoint_every={rng.choice((0, 0.05, 0.3))}",
+        f"logger={rng.choice(('csv', 'csv', 'tensorboard'))}", f"keep_checkpoint={rng.choice(('true', 'false'))}",
+        f"baselines={rng.choice(('true', 'false', 'false'))}", f"perturbation={rng.choice((0, 0.03))}",
+        f"z.distribution={rng.choice(('gaussian', 'uniform'))}", f"ema={rng.choice((0.9, 0.99))}",
+        f"seed={rng.randint(0, 10**6)}", f"restarts={rng.choice((1, 1, 1, 2))}",
+        f"perturbation_warm_up={rng.choice((0, 0, 20))}",
+    ]  # fmt: skip
+
+
+class Violation(Exception):
+    """Something that must hold does not."""
+
+
+class Round:
+    """One run, its twin and what befalls it."""
+
+    def __init__(self, place: Path, options: list[str], rng: random.Random) -> None:
+        self.place, self.options, self.rng = place, options, rng
+        self.suffered: list[str] = []
+        self.current = "no fault"
+        self.console = place / "console.txt"
+        self.folder = place / "run"  # until the twin has told its name
+        self.seconds = 1.0
+
+    def begin(self, out: str, *more: str, **how: object) -> Child:
+        """Starts the run; one in twelve as a user does, but for somebody else, who may not read this environment."""
+        anew = self.rng.random() < 1 / 12 and how.get("prepare") is not injecting.nobody
+        options = [*self.options, f"out={self.place / out}", *more]
+        self.litter = invariants.litter(self.folder)
+        self.child = Child(options, self.console, anew, **how)  # type: ignore[arg-type]
+        return self.child
+
+    def end(self, child: Child, allowed: tuple[int, ...], room: int | None = None) -> int:
+        """Waits for the run and checks what it leaves; what it says is kept in `room` bytes."""
+        code = child.wait(PATIENCE)
+        found = []
+        text = child.text
+        if room is not None and len(text.encode()) >= room:
+            text = "error: (the disk is full)"
+        if self.folder.is_dir():
+            found = invariants.complaints(self.folder, code, text, self.litter)
+        if code not in allowed:
+            found.append(f"exit status {code}: {child.text.strip().splitlines()[-1:]}")
+        if outlived := child.survivors():
+            found.append(f"processes {outlived} outlived the run")
+        if found:
+            raise Violation("; ".join(found))
+        return code
+
+    def twin(self) -> None:
+        """The undisturbed run, which also shows how long one takes."""
+        began = time.monotonic()
+        self.end(self.begin("twin"), (0,))
+        self.seconds = time.monotonic() - began
+        (folder,) = (self.place / "twin").iterdir()
+        self.whole, self.folder = folder, self.place / "disturbed" / folder.name
+        self.evidence = invariants.evidence(folder)
+
+    def disturb(self) -> None:
+        """One fault, while the run is at work or between two tries."""
+        kinds = [
+            *injecting.SIGNALS,
+            *injecting.DAMAGES,
+            "disk full",
+            "folder gone",
+            "folder not writable",
+            "folder held",
+        ]
+        weights = [8 if kind == "SIGKILL" else 2 if kind in injecting.SIGNALS else 1 for kind in kinds]
+        kind = self.rng.choices(kinds, weights)[0]
+        self.current = kind
+        if kind in injecting.SIGNALS:
+            self.signal(*injecting.SIGNALS[kind])
+        elif kind in injecting.DAMAGES:
+            if not self.folder.is_dir() or not injecting.may_damage(kind, self.folder):
+                return
+            if not injecting.DAMAGES[kind](self.folder, self.rng):
+                return
+            self.refused_where_nothing_is_left()
+        elif kind == "disk full":
+            self.disk_full()
+        elif kind == "folder gone":
+            self.folder_gone()
+        elif self.folder.is_dir() and not runs.finished(self.folder):
+            (self.not_writable if kind == "folder not writable" else self.held)()
+        else:
+            return
+        self.suffered.append(kind)
+
+    def signal(self, numbers: list[int], allowed: tuple[int, ...]) -> None:
+        child = self.begin("disturbed")
+        time.sleep(self.rng.uniform(0, self.seconds))
+        if numbers == [signal.SIGUSR1]:  # Python itself has to have started
+            while child.poll() is None and not child.hears(signal.SIGUSR1):
+                time.sleep(0.001)
+        for number in numbers:
+            child.send(number)
+            time.sleep(self.rng.uniform(0, 0.05))
+        self.end(child, allowed)
+
+    def refused_where_nothing_is_left(self) -> None:
+        if not invariants.usable(self.folder):
+            child = self.begin("disturbed")
+            self.end(child, (1,))
+            if "overwrite=true" not in child.text or str(self.folder) not in child.text:
+                raise Violation(f"no way out is named: {child.text.strip()}")
+            self.end(self.begin("disturbed", "overwrite=true"), (0,))
+
+    def disk_full(self) -> None:
+        prepare, room = injecting.full_disk(self.rng)
+        child = self.begin("disturbed", prepare=prepare)
+        if self.end(child, (0, 1), room) == 0 and self.folder.is_dir() and runs.finished(self.folder):
+            # Notes may be missing, what was computed may not be another.
+            if invariants.numbers(self.folder) != self.evidence["result"]:
+                raise Violation("another result than its twin's")
+            shutil.rmtree(self.folder)  # so that the notes are made once more
+
+    def folder_gone(self) -> None:
+        child = self.begin("disturbed")
+        time.sleep(self.rng.uniform(0, self.seconds))
+        aside = injecting.vanish(self.folder) if self.folder.is_dir() else None
+        code = child.wait(PATIENCE)
+        if aside is not None:
+            finished = any(
+                map(runs.finished, (aside, self.folder))
+            )  # it may have gone before the run held it
+            injecting.come_back(self.folder, aside)
+            if code == 0 and not finished:
+                raise Violation("exit status 0 without a run folder")
+            if code != 0 and ("error: " not in child.text or str(self.folder) not in child.text):
+                raise Violation(f"the folder is not named: {child.text.strip()[-300:]}")
+
+    def not_writable(self) -> None:
+        self.folder.chmod(0o555)
+        try:
+            child = self.begin("disturbed", prepare=injecting.nobody)
+            code = child.wait(PATIENCE)
+        finally:
+            self.folder.chmod(0o755)
+        if code != 1 or str(self.folder) not in child.text or "Traceback" in child.text:
+            raise Violation(f"exit status {code}: {child.text.strip()[-300:]}")
+
+    def held(self) -> None:
+        with runs.Lock(self.folder):
+            child = self.begin("disturbed")
+            code = child.wait(PATIENCE)
+        if code != 1 or "is at work here" not in child.text:
+            raise Violation(f"exit status {code}: {child.text.strip()[-300:]}")
+
+    def finish(self) -> None:
+        """Left alone, it must end as its twin."""
+        self.end(self.begin("disturbed"), (0,))
+        if wrong := invariants.differences(invariants.evidence(self.folder), self.evidence):
+            raise Violation(f"differs from its undisturbed twin in {', '.join(wrong)}")
+        others = [path.name for path in (self.place / "disturbed").iterdir() if path != self.folder]
+        if others:
+            raise Violation(f"another folder appeared: {', '.join(others)}")
