@@ -20,11 +20,16 @@ log = logging.getLogger("dip")
 
 def draw(found: Sequence[Run], folder: Path) -> list[Path]:
     """Draws into `folder` the figures that `found` has the runs for, as PNG and SVG; returns their paths."""
-    legend = _legend(found)
+    names = tasks(found)
+    legend = None if names else _legend(found)
     curves = [(run, *losses(run)) for run in found]
-    fits = [figures.Line(_label(run, legend), loss, steps) for run, steps, loss in curves if np.size(loss)]
+    fits = [
+        figures.Line(names.get(run.path) or _label(run, legend), loss, steps)
+        for run, steps, loss in curves
+        if np.size(loss)
+    ]
     scored = [
-        figures.Line(_label(run, legend), values, steps, run.result.get("oracle_step"))
+        figures.Line(names.get(run.path) or _label(run, legend), values, steps, run.result.get("oracle_step"))
         for run in found
         for steps, values in [run.psnr()]
         if len(steps)
@@ -92,15 +97,22 @@ def _targets(found: Sequence[Run], folder: Path) -> list[Path]:
     return figures.targets_panel(folder / "figure1-targets", best) if len(best) > 1 else []
 
 
+def tasks(found: Sequence[Run]) -> dict[Path, str]:
+    """Run folder -> name of its task, where no two runs have the same: then that says all. {} where some have."""
+    names = {run.path: _task(run) for run in found}
+    several = len(names) > 1 and not set(names.values()) <= set(TARGETS)
+    return names if several and len(set(names.values())) == len(names) else {}
+
+
 def _tasks(found: Sequence[Run], folder: Path) -> list[Path]:
     """Every task beside what came of it, the first run of each, where there are at least two."""
-    tasks: dict[str, tuple[Path, Path, float | None]] = {}
+    pictures: dict[str, tuple[Path, Path, float | None]] = {}
     for run in found:
         target, restored = run.picture("target"), run.picture("restored")
         if run.done and target is not None and restored is not None:
-            tasks.setdefault(_task(run), (target, restored, run.result.get("psnr")))
-    several = len(tasks) > 1 and not set(tasks) <= set(TARGETS)
-    return figures.tasks_panel(folder / "tasks", tasks) if several else []
+            pictures.setdefault(_task(run), (target, restored, run.result.get("psnr")))
+    several = len(pictures) > 1 and not set(pictures) <= set(TARGETS)
+    return figures.tasks_panel(folder / "tasks", pictures) if several else []
 
 
 def _task(run: Run) -> str:

@@ -120,7 +120,7 @@ def _page(
         "## Reading",
         _reading(to / READING),
         "## Numbers",
-        marked.block("table.csv", _columns(table)),
+        marked.block("table.csv", _columns(table, task=bool(papers.tasks(found)))),
         _LEGEND,
     ]
     if rules.watched(found):
@@ -180,10 +180,12 @@ def _reading(path: Path) -> str:
     return f"*Nobody has written yet what these numbers support and what not. It belongs into `{READING}` beside this page.*"
 
 
-def _columns(table: Sequence[dict[str, Any]]) -> list[marked.Column]:
+def _columns(table: Sequence[dict[str, Any]], task: bool = False) -> list[marked.Column]:
     """The options that differ, `n`, and those results that say something: not two that are equal throughout."""
     names = list(table[0])
     options = names[: names.index("n")]
+    if task:  # the rest follows from it
+        options = [name for name in options if name.partition(".")[0] == "target"]
     columns = [marked.Column(f"`{name}`", name) for name in options] + [marked.Column("n", "n")]
     known = [name for name in names if any(row[name] is not None for row in table)]
     if all(

@@ -35,6 +35,8 @@ def commands(found: Sequence[Run], folder: Path, name: str) -> list[str]:
     sweep, out, params = _sweep(folder)
     publish = f"python -m dip.report {shlex.quote(out or f'outputs/{name}')} --publish {shlex.quote(f'sweeps/results/{name}')}"
     values = _product(configs, params)
+    if sweep and "experiment" in params and _as_it_stands(configs, params):
+        return [_line([*["python", "train.py", "-cd", "sweeps", "-cn"], sweep], {}), publish]
     if values is not None and sweep:
         changed = {
             key: several for key, several in values.items() if set(several) != set(params.get(key, ()))
@@ -76,6 +78,14 @@ def _product(configs: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) ->
     combinations = {tuple(flat.get(name) for name in options) for flat in flats}
     complete = all(name in flat for flat in flats for name in options)
     return values if complete and len(combinations) == math.prod(map(len, values.values())) else None
+
+
+def _as_it_stands(configs: Sequence[Mapping[str, Any]], params: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the runs are those of a sweep over experiments whose other options are as its file says."""
+    flats = [{key: text(portable(value)) for key, value in runs.flat(config).items()} for config in configs]
+    rest = {key: several for key, several in params.items() if key != "experiment"}
+    said = all(flat.get(key) in several for flat in flats for key, several in rest.items() if key in flat)
+    return said and len(flats) == math.prod(map(len, params.values()))
 
 
 def _sweep(folder: Path) -> tuple[str | None, str | None, dict[str, list[str]]]:

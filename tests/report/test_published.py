@@ -11,9 +11,9 @@ import sys
 import numpy as np
 import pytest
 
-from dip import report
+from dip import config, report
 from dip.errors import RunError
-from dip.report import published, repeat
+from dip.report import papers, published, repeat
 from dip.report.collect import collect, portable
 from tests.conftest import ROOT
 from tests.fake_runs import make
@@ -114,6 +114,37 @@ def commands(folder, *changes, sweep=None):
     *lines, publish = repeat.commands(found, folder, "mine")
     assert publish == f"python -m dip.report outputs/{sweep or 'mine'} --publish sweeps/results/mine"
     return lines
+
+
+def test_a_sweep_over_experiments_is_repeated_as_it_stands(tmp_path):
+    named = [{"name": "inpaint", "draw": draw, "missing": None, "mask": None} for draw in ("text", "hole")]
+    named += [
+        {"name": "jpeg"},
+        {"name": "flash"},
+        {"name": "deblur"},
+        {"name": "degraded"},
+        {"name": "superres", "factor": 4},
+    ]
+    net = {**config.defaults()["net"], "channels": 32}
+    changes = [
+        (target, {"size": 192, "steps": 1500, "net": net, "skips": [i % 5]})
+        for i, target in enumerate(named, 1)
+    ]
+    line = "python train.py -cd sweeps -cn tasks"
+    assert commands(tmp_path / "as-it-stands", *changes, sweep="tasks") == [line]
+    shorter = [(target, {**change, "steps": 150}) for target, change in changes]
+    assert line not in commands(tmp_path / "shorter", *shorter, sweep="tasks")
+
+
+def test_runs_of_a_task_each_are_named_by_it(tmp_path):
+    make(tmp_path / "a", {"name": "superres", "factor": 4}, skips=[1])
+    make(tmp_path / "b", {"name": "deblur", "sigma": 2}, skips=[2])
+    assert papers.tasks(collect(tmp_path)) == {tmp_path / "a": "superres x 4", tmp_path / "b": "deblur"}
+    page = report.publish(tmp_path, tmp_path / "to").read_text()
+    assert "`target`" in page
+    assert "`skips`" not in page
+    make(tmp_path / "c", {"name": "deblur", "sigma": 3}, skips=[2])
+    assert papers.tasks(collect(tmp_path)) == {}, "what sets two of them apart must be said"
 
 
 def test_a_sweep_is_repeated_with_what_differs_from_its_file(tmp_path):
