@@ -50,7 +50,7 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     flags: list[str] = []
     options: list[str] = []
     for before, this in zip(["", *arguments], arguments, strict=False):
-        option = re.match(r"[+~]{0,2}[A-Za-z]\S*?=", this) and before not in _WITH_VALUE
+        option = re.match(r"~|\+{0,2}[A-Za-z]\S*?=", this) and before not in _WITH_VALUE
         (options if option else flags).append(this)
     return flags + options
 
@@ -149,6 +149,9 @@ def _explain_hydra(text: str) -> str:
         close = difflib.get_close_matches(key, set(_names()) - {key}, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
         return f"{key}: no such option{hint} (python train.py --help lists them all, for example size=256)"
+    if found := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
+        key, value = found.groups()
+        return f"{key}={value}: one list is written {key}=[{value}]; to run each value in turn, add -m"
     if wrong := next((word for word in sys.argv[1:] if _names_a_group(word)), None):
         key, _, value = wrong.partition("=")
         example = f"{key}={min(GROUPS[key])}" if key in GROUPS else "z.scale=0.1"
@@ -156,9 +159,6 @@ def _explain_hydra(text: str) -> str:
         return f"{key}={value}: must be {legal}, for example {example}"
     if "Config group override must be a string" in text:
         return "experiment: must be the name of a file in conf/experiment, for example experiment=quick"
-    if found := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
-        key, value = found.groups()
-        return f"{key}={value}: one list is written {key}=[{value}]; to run each value in turn, add -m"
     lines = [line.strip() for line in text.splitlines() if line.strip() and "full_key" not in line]
     return " ".join(line for line in lines if not line.startswith("object_type"))
 
@@ -166,7 +166,8 @@ def _explain_hydra(text: str) -> str:
 def _names_a_group(word: str) -> bool:
     """Whether `word` gives a group of options something that is no name."""
     key, _, value = word.partition("=")
-    return key == "z" or (key in GROUPS and not set(value.split(",")) <= set(GROUPS[key]))
+    words = value.split(",")
+    return key == "z" or (key in GROUPS and not any("(" in word or word in GROUPS[key] for word in words))
 
 
 def _classes() -> list[tuple[str, type[Any]]]:

@@ -67,7 +67,8 @@ class Restarts:
 
     def failure(self, error: str | None) -> dict[str, Any]:
         """The content of `result.json` for a run that failed with `error`."""
-        return {**self.fits[0].failure(error), **self._own()}
+        begun = [fit for fit in self.fits if fit.module is not None]
+        return {**(begun or self.fits)[-1].failure(error), **self._own()}
 
     def _own(self) -> dict[str, Any]:
         return {"name": self.folder.name, "config": options.plain(self.config)}

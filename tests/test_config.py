@@ -130,6 +130,7 @@ def test_the_legal_values_are_those_of_the_chosen_target(train: Train):
     [
         (["target=noisy", "-m", "seed=0,1"], ["-m", "target=noisy", "seed=0,1"]),
         (["seed=1", "-cd", "a=b", "+x=1", "-cn", "c", "~y=2"], ["-cd", "a=b", "-cn", "c", "seed=1", "+x=1", "~y=2"]),
+        (["seed=1", "~skips", "--cfg", "job"], ["--cfg", "job", "seed=1", "~skips"]),
         (["--cfg", "job", "skips=[3,4]"], ["--cfg", "job", "skips=[3,4]"]),
         (["image=-x=1.png", "--multirun"], ["--multirun", "image=-x=1.png"]),
         ([], []),
@@ -137,6 +138,11 @@ def test_the_legal_values_are_those_of_the_chosen_target(train: Train):
 )  # fmt: skip
 def test_flags_may_stand_anywhere(typed: list[str], taken: list[str]):
     assert cli.flags_first(typed) == taken
+
+
+def test_another_fault_beside_a_sweep_over_a_group(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "target=choice(clean,noisy)", "skips=[1"])
+    assert cli._explain_hydra("no viable alternative at input '[1'").startswith("no viable alternative")
 
 
 def test_a_flag_between_options(train: Train):

@@ -100,3 +100,22 @@ def test_a_folder_that_is_gone_at_the_end_is_named(fit: Fit, tmp_path: Path, mon
     monkeypatch.undo()
     (tmp_path / "aside").rename(tmp_path / "outputs" / "back")
     assert not [path for path in (tmp_path / "outputs").iterdir() if path.name != "back"]
+
+
+def test_a_failure_in_the_second_fit_tells_its_steps(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    calls, real = 0, DeepImagePrior.training_step
+
+    def fail(self: DeepImagePrior, *given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 24:
+            raise RunError("the fourth step of the second fit")
+        return real(self, *given)
+
+    monkeypatch.setattr(DeepImagePrior, "training_step", fail)
+    with pytest.raises(RunError, match="second fit"):
+        fit("steps=20", "restarts=2")
+    (folder,) = (tmp_path / "outputs").iterdir()
+    assert json.loads((folder / "result.json").read_text())["steps"] == 3

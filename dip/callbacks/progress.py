@@ -38,6 +38,7 @@ class Progress(Callback):
                 unit="step",
                 dynamic_ncols=True,
                 mininterval=0.5 if seen else 30,  # seconds; a log file shall stay readable
+                maxinterval=10 if seen else 60,
             )
 
     def on_train_batch_end(  # type: ignore[override]

@@ -122,7 +122,7 @@ class Recorder(Callback):
         self._stretch, self._stretch_step = now, step
 
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
-        output = outcome.preview(output)
+        output = outcome.preview(self.finish(output))
         self.guard(lambda: images.save(self.folder / "images" / f"step-{step:06d}.png", output))
         board = getattr(trainer.logger, "experiment", None)
         if hasattr(board, "add_image"):

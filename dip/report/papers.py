@@ -99,6 +99,8 @@ def _targets(found: Sequence[Run], folder: Path) -> list[Path]:
 
 def tasks(found: Sequence[Run]) -> dict[Path, str]:
     """Run folder -> name of its task, where no two runs have the same: then that says all. {} where some have."""
+    if not all(_target(run) for run in found):
+        return {}
     names = {run.path: _task(run) for run in found}
     several = len(names) > 1 and not set(names.values()) <= set(TARGETS)
     return names if several and len(set(names.values())) == len(names) else {}
@@ -117,8 +119,9 @@ def _tasks(found: Sequence[Run], folder: Path) -> list[Path]:
 
 def _task(run: Run) -> str:
     """The target, with that option of it which makes another task of it."""
-    target = run.config.get("target") or {}
-    name = str(target.get("name"))
+    name, target = str(_target(run)), run.config.get("target")
+    if not isinstance(target, dict):
+        return name
     if name == "inpaint" and target.get("mask") is None:
         missing = target.get("missing")
         return f"{name}, {target.get('draw')}" if missing is None else f"{name}, {missing:.0%}"

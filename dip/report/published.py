@@ -120,7 +120,9 @@ def _page(
         "## Reading",
         _reading(to / READING),
         "## Numbers",
-        marked.block("table.csv", _columns(table, task=bool(papers.tasks(found)))),
+        marked.block(
+            "table.csv", _columns(table, task=bool(papers.tasks([run for run in found if run.done])))
+        ),
         _LEGEND,
     ]
     if rules.watched(found):
@@ -184,8 +186,8 @@ def _columns(table: Sequence[dict[str, Any]], task: bool = False) -> list[marked
     """The options that differ, `n`, and those results that say something: not two that are equal throughout."""
     names = list(table[0])
     options = names[: names.index("n")]
-    if task:  # the rest follows from it
-        options = [name for name in options if name.partition(".")[0] == "target"]
+    if task:  # the rest came with it
+        options = [name for name in options if name.partition(".")[0] in ("image", "target")]
     columns = [marked.Column(f"`{name}`", name) for name in options] + [marked.Column("n", "n")]
     known = [name for name in names if any(row[name] is not None for row in table)]
     if all(

@@ -35,8 +35,14 @@ def commands(found: Sequence[Run], folder: Path, name: str) -> list[str]:
     sweep, out, params = _sweep(folder)
     publish = f"python -m dip.report {shlex.quote(out or f'outputs/{name}')} --publish {shlex.quote(f'sweeps/results/{name}')}"
     values = _product(configs, params)
-    if sweep and "experiment" in params and _as_it_stands(configs, params):
-        return [_line([*["python", "train.py", "-cd", "sweeps", "-cn"], sweep], {}), publish]
+    typed = _typed(folder)
+    if (
+        sweep
+        and "experiment" in params
+        and typed is not None
+        and len(configs) == math.prod(map(len, params.values()))
+    ):
+        return [shlex.join(["python", "train.py", "-cd", "sweeps", "-cn", sweep, *typed]), publish]
     if values is not None and sweep:
         changed = {
             key: several for key, several in values.items() if set(several) != set(params.get(key, ()))
@@ -80,12 +86,14 @@ def _product(configs: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) ->
     return values if complete and len(combinations) == math.prod(map(len, values.values())) else None
 
 
-def _as_it_stands(configs: Sequence[Mapping[str, Any]], params: Mapping[str, Sequence[str]]) -> bool:
-    """Whether the runs are those of a sweep over experiments whose other options are as its file says."""
-    flats = [{key: text(portable(value)) for key, value in runs.flat(config).items()} for config in configs]
-    rest = {key: several for key, several in params.items() if key != "experiment"}
-    said = all(flat.get(key) in several for flat in flats for key, several in rest.items() if key in flat)
-    return said and len(flats) == math.prod(map(len, params.values()))
+def _typed(folder: Path) -> list[str] | None:
+    """What was typed behind the sweep's name, as Hydra kept it, but for where the runs went; None where it kept nothing."""
+    try:
+        kept = yaml.safe_load((folder / "multirun.yaml").read_text(encoding="utf-8"))
+        typed = kept["hydra"]["overrides"]["task"]
+        return [word for word in typed if not word.startswith("out=")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return None
 
 
 def _sweep(folder: Path) -> tuple[str | None, str | None, dict[str, list[str]]]:

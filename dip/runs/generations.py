@@ -55,7 +55,7 @@ def store(path: Path, data: bytes | memoryview, identity: str, facts: Mapping[st
     """
     assert keep >= 1
     remove_temporaries(path.parent)
-    for place in (path, _manifest_of(path)):
+    for place in (path, _manifest_path(path)):
         if place.is_dir():  # not ours to delete, but in the way
             aside = place.with_name(f"{place.name}.aside-{secrets.token_hex(4)}")
             log.warning("%s: is a folder, moved to %s", place, aside.name)
@@ -65,7 +65,7 @@ def store(path: Path, data: bytes | memoryview, identity: str, facts: Mapping[st
     old = _intact(path)
     manifest["was"] = _record(old[0]) if old is not None and old[1]["identity"] == identity else None
     with replacing(path, data):
-        write_json(_manifest_of(path), {**manifest, "manifest_sha256": fingerprint(manifest)})
+        write_json(_manifest_path(path), {**manifest, "manifest_sha256": fingerprint(manifest)})
     _retain(path, keep)
 
 
@@ -74,7 +74,7 @@ def verified(path: Path) -> tuple[bytes, dict[str, Any]]:
 
     Raises `Damaged` where they are not, and `RunError` for a format newer than this program's.
     """
-    manifest = _read_manifest(path)
+    manifest = manifest_of(path)
     if manifest["format"] > FORMAT:
         newer = f"has format {manifest['format']}, this program reads up to {FORMAT}"
         raise RunError(f"{path}: {newer}; use the newer program that wrote it")
@@ -100,7 +100,7 @@ def remove(path: Path) -> None:
 
     The file goes first: a manifest alone is litter, a file alone would look damaged.
     """
-    for file in (path, _manifest_of(path)):
+    for file in (path, _manifest_path(path)):
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
@@ -108,19 +108,20 @@ def remove(path: Path) -> None:
             return
 
 
-def _manifest_of(path: Path) -> Path:
+def _manifest_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    manifest = read_json(_manifest_of(path)) or {}
+def manifest_of(path: Path) -> dict[str, Any]:
+    """What a file's manifest says; the file itself is not looked at. Raises `Damaged` where there is none that is intact."""
+    manifest = read_json(_manifest_path(path)) or {}
     check = manifest.pop("manifest_sha256", None)
     try:
         valid = check is not None and check == fingerprint(manifest)
     except ValueError:  # a number too large for a float
         valid = False
     if not valid:
-        raise Damaged(f"{path}: its manifest {_manifest_of(path).name} is missing or damaged")
+        raise Damaged(f"{path}: its manifest {_manifest_path(path).name} is missing or damaged")
     return manifest
 
 

@@ -26,6 +26,7 @@ This file imports no torch, so that the configuration can be read without it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -117,7 +118,8 @@ class WMV(Stop):
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.variance import WindowedVariance
 
-        return WindowedVariance(self.window, self.patience, seed, first=warm_up + 1)
+        first = warm_up + self.window if warm_up else 1  # a window that the warm-up has left
+        return WindowedVariance(self.window, self.patience, seed, first)
 
 
 @dataclass
@@ -148,7 +150,8 @@ class EMV(Stop):
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.variance import ExponentialVariance
 
-        first = max(self.start_step, warm_up + 1)
+        settling = math.ceil(3 / self.alpha)  # outputs until what the warm-up left weighs a twentieth
+        first = max(self.start_step, warm_up + settling if warm_up else 1)
         return ExponentialVariance(self.alpha, self.patience, first, seed)
 
 

@@ -131,9 +131,14 @@ def test_a_sweep_over_experiments_is_repeated_as_it_stands(tmp_path):
         for i, target in enumerate(named, 1)
     ]
     line = "python train.py -cd sweeps -cn tasks"
-    assert commands(tmp_path / "as-it-stands", *changes, sweep="tasks") == [line]
-    shorter = [(target, {**change, "steps": 150}) for target, change in changes]
-    assert line not in commands(tmp_path / "shorter", *shorter, sweep="tasks")
+    for name, typed, expected in (
+        ("as", ["out=a/b"], line),
+        ("rate", ["out=a/b", "lr=0.5"], f"{line} lr=0.5"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "multirun.yaml").write_text(json.dumps({"hydra": {"overrides": {"task": typed}}}))
+        assert commands(tmp_path / name, *changes, sweep="tasks") == [expected]
+    assert line not in commands(tmp_path / "unknown", *changes, sweep="tasks")
 
 
 def test_runs_of_a_task_each_are_named_by_it(tmp_path):

@@ -68,12 +68,37 @@ def test_a_damaged_neighbour_is_no_neighbour(fit: Fit):
     assert result["steps"] == 40
 
 
-def test_the_events_come_along(fit: Fit):
+def test_the_events_of_the_shorter_run_stay(fit: Fit):
+    """They tell of an end, which the longer run has not come to."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     fit("steps=20", *KEPT, "logger=tensorboard")
     longer, _ = fit("steps=40", *KEPT, "logger=tensorboard")
     assert taken_up(longer) == "20"
     events = EventAccumulator(str(longer)).Reload()
-    assert [event.step for event in events.Scalars("loss")] == [1, 10, 20, 30, 40]
+    assert [event.step for event in events.Scalars("loss")] == [30, 40]
+    assert len(events.Scalars("final/psnr")) == 1
     assert json.loads((longer / "result.json").read_text())["steps"] == 40
+
+
+def test_a_picture_that_cannot_be_brought_along_is_left(fit: Fit, caplog: pytest.LogCaptureFixture):
+    shorter, _ = fit("steps=20", *KEPT)
+    (shorter / "images" / "step-000010 (copy).png").write_bytes(b"")
+    (shorter / "images" / "step-000005.png").unlink()
+    (shorter / "images" / "step-000005.png").mkdir()
+    (shorter / "images" / "step-000099.png").write_bytes(b"of another future")
+    longer, result = fit("steps=40", *KEPT)
+    assert taken_up(longer) == "20"
+    assert result["steps"] == 40
+    brought = {path.name for path in (longer / "images").glob("step-*")}
+    assert {"step-000010.png", "step-000020.png"} <= brought
+    assert not {"step-000010 (copy).png", "step-000005.png", "step-000099.png"} & brought
+
+
+def test_strangers_are_not_read(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    from dip.runs import branching
+
+    for seed in (1, 2):
+        fit("steps=20", f"seed={seed}", *KEPT)
+    monkeypatch.setattr(branching, "verified", lambda path: pytest.fail(f"reads {path}"))
+    assert fit("steps=40", *KEPT)[1]["steps"] == 40

@@ -108,8 +108,11 @@ def test_windowed_variance_passes_over_the_flat_start() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "mean_age"), [(WMV(window=20, patience=400), 10), (EMV(patience=400), 9)], ids=["wmv", "emv"]
-)
+    ("options", "mean_age"),
+    [(WMV(window=20, patience=400), 10), (WMV(window=200, patience=400), 100), (EMV(patience=400), 9),
+     (EMV(alpha=0.03, patience=400), 33)],
+    ids=["wmv", "wide wmv", "emv", "slow emv"],
+)  # fmt: skip
 def test_no_variance_counts_while_the_perturbation_grows(options: Stop, mean_age: int) -> None:
     """It makes outputs scatter as much as it has grown: least of all at the start, whatever the image is like."""
     draw = torch.Generator().manual_seed(0)
@@ -121,8 +124,8 @@ def test_no_variance_counts_while_the_perturbation_grows(options: Stop, mean_age
     deceived, rule = begin(options), begin(options, warm_up=200)
     feed(deceived, images)
     feed(rule, images)
-    assert deceived.read().best_step < 200
-    assert abs(rule.read().best_step - 500 - mean_age) <= 15
+    assert deceived.read().best_step < 300
+    assert abs(rule.read().best_step - 500 - mean_age) <= 25
 
 
 def test_combined_hands_the_warm_up_on() -> None:
