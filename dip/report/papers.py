@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,22 +15,20 @@ from dip.report import rules
 from dip.report.collect import Run, portable, shown
 
 TARGETS = ("clean", "noisy", "noise", "shuffled")
+LONGEST = 44
+"""Characters of a label: a longer one leaves no room for the curves."""
 
 log = logging.getLogger("dip")
 
 
 def draw(found: Sequence[Run], folder: Path) -> list[Path]:
     """Draws into `folder` the figures that `found` has the runs for, as PNG and SVG; returns their paths."""
-    names = tasks(found)
-    legend = None if names else _legend(found)
+    legend = None if tasks(found) else _legend(found)
+    names = labels(found, legend)
     curves = [(run, *losses(run)) for run in found]
-    fits = [
-        figures.Line(names.get(run.path) or _label(run, legend), loss, steps)
-        for run, steps, loss in curves
-        if np.size(loss)
-    ]
+    fits = [figures.Line(names[run.path], loss, steps) for run, steps, loss in curves if np.size(loss)]
     scored = [
-        figures.Line(names.get(run.path) or _label(run, legend), values, steps, run.result.get("oracle_step"))
+        figures.Line(names[run.path], values, steps, run.result.get("oracle_step"))
         for run in found
         for steps, values in [run.psnr()]
         if len(steps)
@@ -68,11 +67,28 @@ def _legend(found: Sequence[Run]) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def _label(run: Run, legend: str | None) -> str:
-    """What sets the run apart, without the folders of this machine: figures travel."""
-    if legend in run.options:
-        return shown(portable(run.options[legend]))
-    return " ".join(f"{key}={shown(portable(value))}" for key, value in run.options.items()) or "all runs"
+def labels(found: Sequence[Run], legend: str | None) -> dict[Path, str]:
+    """Run folder -> what sets the run apart, in few words and without the folders of this machine: figures travel.
+
+    The first options that tell all experiments apart are enough; `legend` is the one that the legend names already.
+    """
+    if names := tasks(found):
+        return names
+    if legend is not None:
+        return {run.path: shown(portable(run.options.get(legend, ""))) or "all runs" for run in found}
+    options = list(dict.fromkeys(name for run in found for name in run.options))
+
+    def label(run: Run, count: int) -> str:
+        said = [
+            f"{name}={shown(portable(run.options[name]))}" for name in options[:count] if name in run.options
+        ]
+        return " ".join(said) or "all runs"
+
+    whole = len({run.label for run in found})
+    enough = next(
+        (n for n in range(len(options)) if len({label(run, n) for run in found}) == whole), len(options)
+    )
+    return {run.path: textwrap.shorten(label(run, enough), LONGEST, placeholder=" ...") for run in found}
 
 
 def _target(run: Run) -> str | None:

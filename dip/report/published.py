@@ -34,6 +34,8 @@ _TITLES = {
     "end_psnr": ("last PSNR, dB", ".2f"),
     "drop": ("drop, dB", ".2f"),
     "psnr": ("kept PSNR, dB", ".2f"),
+    "psnr_y": ("of luma", ".2f"),
+    "psnr_hole": ("at missing pixels", ".2f"),
     "restored_step": ("kept at step", ",.0f"),
     "gap": ("gap, dB", ".2f"),
     **{f"loss_{step}": (f"loss at {step:,}", "#.3g") for step in summary.LOSS_STEPS},

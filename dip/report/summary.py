@@ -51,7 +51,7 @@ def results(run: Run) -> dict[str, float]:
     - `oracle_psnr`, `oracle_step`: the best recorded PSNR in dB, known with hindsight, and its step
     - `end_psnr`, `drop`: the PSNR at the last step, and how far it lies below the best
     - `psnr`, `restored_step`, `gap`: of the image that was kept, and how far its PSNR lies below the best
-    - `ssim`: of the image that was kept
+    - `psnr_y`, `psnr_hole`, `ssim`: of the image that was kept, by their protocols
     - `loss_100`, ..., `loss_end`: the mean loss within a twentieth of a decade around that step
     - `steps`, `seconds`, `step_seconds`
     - `<baseline>_psnr`: of a classical method on the same observation
@@ -76,10 +76,11 @@ def results(run: Run) -> dict[str, float]:
 
 
 _FROM_RESULT = (
-    "oracle_psnr", "oracle_step", "psnr", "restored_step", "ssim", "seconds", "step_seconds"
+    "oracle_psnr", "oracle_step", "psnr", "psnr_y", "psnr_hole", "restored_step", "ssim", "seconds", "step_seconds"
 )  # fmt: skip
 _ORDER = (
-    "steps", "oracle_psnr", "oracle_step", "end_psnr", "drop", "psnr", "restored_step", "gap", "ssim",
+    "steps", "oracle_psnr", "oracle_step", "end_psnr", "drop", "psnr", "psnr_y", "psnr_hole", "restored_step", "gap",
+    "ssim",
     *(f"loss_{step}" for step in LOSS_STEPS), "loss_end", "seconds", "step_seconds",
 )  # fmt: skip
 
