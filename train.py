@@ -4,12 +4,13 @@ import sys
 
 from dip import cli
 
-cli.outlive_requests()  # before all that takes time
+if __name__ == "__main__":
+    cli.outlive_requests()  # before all that takes time
 
-import hydra  # noqa: E402
-from omegaconf import DictConfig  # noqa: E402
+import hydra
+from omegaconf import DictConfig
 
-from dip import config, sweep  # noqa: E402
+from dip import config, sweep
 
 config.register()
 sweep.register()
