@@ -156,7 +156,10 @@ def _sorted(rows: Sequence[dict[str, Any]], name: str, falling: bool) -> list[di
     """Numbers by size, the unknown last."""
     known = [row for row in rows if row.get(name) not in (None, "")]
     rest = [row for row in rows if row.get(name) in (None, "")]
-    return sorted(known, key=lambda row: float(row[name]), reverse=falling) + rest
+    try:
+        return sorted(known, key=lambda row: float(row[name]), reverse=falling) + rest
+    except ValueError:
+        raise DipError(f"sort: {name} holds texts; name a column of numbers") from None
 
 
 def _cell(row: dict[str, Any], column: Column) -> str:
