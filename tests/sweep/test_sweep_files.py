@@ -18,7 +18,7 @@ from tests.conftest import ROOT, composed
 FILES = sorted((ROOT / "sweeps").glob("*.yaml"))
 JOBS = {
     "figure1": 4, "figure2": 1, "figure3": 4, "skips": 27, "precision": 4, "widths": 10, "depth": 10, "seeds": 5,
-    "upsampling": 4 * 2, "perturbation": 8, "prior": 3, "stopping": 18,
+    "upsampling": 4 * 2, "perturbation": 8, "prior": 3, "stopping": 18, "tasks": 7,
 }  # fmt: skip
 
 
