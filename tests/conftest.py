@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hypothesis import settings
 
 from dip import config, sweep
 
@@ -25,6 +26,10 @@ TINY = ("size=32", "net.depth=3", "net.channels=8", "skips=[2]", "logger=csv", "
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+# The same examples each time: a suite that fails by chance is soon not believed. Others: --hypothesis-profile=default
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 Fit = Callable[..., tuple[Path, dict[str, Any]]]

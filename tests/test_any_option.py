@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hydra.errors import HydraException
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
@@ -47,7 +47,7 @@ def read(override: str) -> Config | str:
         return cli._explain_hydra(str(error))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None)
 @given(st.sampled_from(FIELDS), VALUES)
 @example("skips", "[1e400]")
 @example("target.sigma", "nan")
