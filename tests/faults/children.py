@@ -101,12 +101,7 @@ class Child:
 
     def hears(self, number: int) -> bool:
         """Whether it has a handler of its own for a signal."""
-        try:
-            status = Path(f"/proc/{self.pid}/status").read_text()
-        except OSError:  # gone meanwhile
-            return False
-        mask = next(line for line in status.splitlines() if line.startswith("SigCgt"))
-        return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
+        return hears(self.pid, number)
 
     def wait(self, seconds: float) -> int:
         """Its exit status; a run that does not end in time is killed, and `Hang` raised."""
@@ -130,6 +125,16 @@ class Child:
             if int(session) == self.pid and state != "Z":
                 found.append(int(place.parent.name))
         return found
+
+
+def hears(pid: int, number: int) -> bool:
+    """Whether a process has a handler of its own for a signal; False where it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    mask = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
 
 
 def _be_a_run(options: Sequence[str], console: Path, prepare: Callable[[], None] | None) -> None:

@@ -27,14 +27,17 @@ SIGNALS: dict[str, tuple[list[int], tuple[int, ...]]] = {
 }
 
 
+def limited(size: int) -> Callable[[], None]:
+    """For the new process: no file may grow beyond `size` bytes."""
+    return lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    )
+
+
 def full_disk(rng: random.Random) -> tuple[Callable[[], None], int]:
     """For the new process: no file may grow beyond a random number of bytes, which is told too."""
     limit = int(10 ** rng.uniform(1.5, 5.5))
-
-    def prepare() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
-    return prepare, limit
+    return limited(limit), limit
 
 
 def nobody() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +20,6 @@ OPTIONS = (
 )
 
 
-def limited(size: int) -> Callable[[], None]:
-    """For the new process: no file may grow beyond `size` bytes."""
-    return lambda: resource.setrlimit(
-        resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
-    )
-
-
 def run(tmp_path: Path, out: str, prepare: Callable[[], None] | None = None) -> Child:
     return Child([*OPTIONS, f"out={tmp_path / out}"], tmp_path / "console", anew=True, prepare=prepare)
 
@@ -42,7 +34,7 @@ def test_no_room_for_a_checkpoint(tmp_path: Path):
     assert run(tmp_path, "whole").wait(100) == 0
     whole = only(tmp_path / "whole")
     (checkpoint,) = (whole / "checkpoints").glob("step-000000060.ckpt")
-    child = run(tmp_path, "full", limited(checkpoint.stat().st_size // 2))
+    child = run(tmp_path, "full", injecting.limited(checkpoint.stat().st_size // 2))
     assert child.wait(100) == 1
     assert "cannot be written" in child.text
     assert " bytes needed" in child.text

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import ROOT, TINY, Train, environment
 from tests.faults import invariants
+from tests.faults.children import hears
 
 
 def started(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
@@ -35,15 +36,9 @@ def wait_for(process: subprocess.Popen[str], there: Callable[[], object]) -> Non
 def test_a_request_to_save_never_ends_a_run(tmp_path: Path):
     """SIGUSR1 as soon as Python has started, again and again until the run is over."""
     process = started(tmp_path, "steps=60", "keep_checkpoint=true")
-    handled = Path(f"/proc/{process.pid}/status")
-
-    def hears() -> bool:
-        mask = next(line for line in handled.read_text().splitlines() if line.startswith("SigCgt"))
-        return bool(int(mask.split()[1], 16) >> (signal.SIGUSR1 - 1) & 1)
-
-    if not handled.exists():
+    if not Path(f"/proc/{process.pid}/status").exists():
         pytest.skip("needs /proc")
-    wait_for(process, hears)
+    wait_for(process, lambda: hears(process.pid, signal.SIGUSR1))
     while process.poll() is None:
         os.kill(process.pid, signal.SIGUSR1)
         time.sleep(0.05)
