@@ -17,7 +17,7 @@ A table stands below a comment that says what it is made of, and above one that 
     <!-- end of results -->
 
 The file is relative to the page: a CSV, or a JSON file and the key of its list of rows (`steps.json#rows`). `where`
-keeps rows (`name=value`, several with `and`), `sort` orders them (`-` for the highest first); both may be absent. Each
+keeps rows (`name=value` or `name=value or another`, several with `and`), `sort` orders them (`-` for the highest first); both may be absent. Each
 further line is a column: its title, the name in the file, a factor (none for 1) and a format. A text has no format. Where
 the file has `<name>_std` too, it stands behind a ±. `refresh` writes every table of a page anew.
 """
@@ -107,7 +107,8 @@ def _table(folder: Path, source: str, orders: Sequence[str]) -> str:
         if line.startswith("where:"):
             for name, value in (part.strip().split("=", 1) for part in line[6:].split(" and ")):
                 _known(rows, name, source)
-                rows = [row for row in rows if str(row.get(name)) == value]
+                values = value.split(" or ")
+                rows = [row for row in rows if str(row.get(name)) in values]
                 if not rows:
                     raise DipError(f"{source}: has no row with {name}={value}")
         elif line.startswith("sort:"):

@@ -54,6 +54,13 @@ def test_a_table_is_chosen_sorted_and_written_from_its_file(page):
     assert not report.refresh(page)
 
 
+def test_rows_are_kept_by_several_values(page):
+    page.write_text(PAGE.replace("target=noisy", "skips=[] or [1] and target=noisy or clean"))
+    report.refresh(page)
+    table = page.read_text().split("|---|---|---|---|\n")[1]
+    assert [line.split(" | ")[0] for line in table.splitlines()[:2]] == ["| []", "| [1]"]
+
+
 def test_each_of_several_tables_is_written(page):
     report.refresh(page)
     one = page.read_text()
