@@ -13,7 +13,7 @@ from torch.nn import functional
 from dip.data import FixedPair, draw
 from dip.fit import _quiet_lightning
 from dip.module import DeepImagePrior, total_variation
-from dip.nets import Hourglass
+from dip.nets import Hourglass, join
 from dip.operators import Mask
 from dip.seeds import Perturbation
 from dip.z import Z
@@ -134,7 +134,9 @@ GOLDEN: list[float] = [
 ]
 
 
-def test_golden_losses():
+@pytest.mark.parametrize("folded_from", [0, 2**62])
+def test_golden_losses(monkeypatch, folded_from):
+    monkeypatch.setattr(join, "FOLDED_FROM", folded_from)
     net = Hourglass(depth=3, channels=[8, 12, 16], skip_channels=4)
     torch.manual_seed(0)
     built = net.build(8, 3, [1, 3])

@@ -65,11 +65,19 @@ def mirror(x: Tensor, pixels: int, about_edge: bool = False) -> Tensor:
     """`x` and its mirror image around it, (N, C, H, W) -> (N, C, H + 2 pixels, W + 2 pixels).
 
     The mirror goes through the centres of the border pixels, which is reflection padding (c b | a b c), or,
-    with `about_edge`, along their outer edges, so that border pixels repeat (b a | a b c). By slices, because
-    the framework's own padding leaves channels_last on CUDA and its way back is not deterministic there.
+    with `about_edge`, along their outer edges, so that border pixels repeat (b a | a b c). By slices where the framework
+    has no such padding, and on CUDA, where its own leaves channels_last and has a way back that is not deterministic.
     """
     if pixels == 0:
         return x
+    assert min(x.shape[2:]) >= pixels + (not about_edge), "too few pixels to mirror"
+    if x.device.type == "cpu" and (pixels == 1 or not about_edge):
+        return F.pad(x, [pixels] * 4, mode="replicate" if about_edge else "reflect")
+    return mirror_by_slices(x, pixels, about_edge)
+
+
+def mirror_by_slices(x: Tensor, pixels: int, about_edge: bool = False) -> Tensor:
+    """What `mirror` returns, for any device and `pixels` >= 1."""
     padded: Tensor = _Mirror.apply(x, pixels, about_edge)  # type: ignore[no-untyped-call]
     return padded
 
@@ -77,7 +85,6 @@ def mirror(x: Tensor, pixels: int, about_edge: bool = False) -> Tensor:
 class _Mirror(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, pixels: int, about_edge: bool) -> Tensor:
-        assert min(x.shape[2:]) >= pixels + (not about_edge), "too few pixels to mirror"
         # The k-th line outside repeats the k-th inside; indices are those of the padded image.
         lines = [(pixels - k, pixels + k - about_edge) for k in range(1, pixels + 1)]
         lines += [(-1 - outside, -1 - inside) for outside, inside in lines]

@@ -9,11 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets import Hourglass
+from dip.nets import Hourglass, join
 from tests.nets.plain import PlainHourglass, copy_weights, pairs
 
 ALL = [1, 2, 3, 4, 5]
 SUBSETS = [list(s) for n in range(6) for s in itertools.combinations(ALL, n)]
+
+
+@pytest.fixture(params=[0, 2**62], ids=["folded", "plain"], autouse=True)
+def _joins(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test with either way to join, as large and as small images have it."""
+    monkeypatch.setattr(join, "FOLDED_FROM", request.param)
 
 
 def both(net: Hourglass, skips: list[int], in_channels: int = 3) -> tuple[nn.Module, PlainHourglass]:

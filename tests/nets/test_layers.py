@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dip.nets.layers import mirror
+from dip.nets.layers import mirror, mirror_by_slices
 
+Way = Callable[..., Tensor]
+WAYS = [mirror, mirror_by_slices]
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
@@ -18,30 +22,43 @@ def image(height: int, width: int, memory_format: torch.memory_format) -> Tensor
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)
-@pytest.mark.parametrize(("height", "width", "pixels"), [(2, 2, 1), (5, 3, 2), (4, 7, 3), (3, 6, 0)])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("height", "width", "pixels"), [(2, 2, 1), (5, 3, 2), (4, 7, 3)])
 def test_through_pixels_is_reflection(
-    height: int, width: int, pixels: int, memory_format: torch.memory_format
+    height: int, width: int, pixels: int, way: Way, memory_format: torch.memory_format
 ) -> None:
     x = image(height, width, memory_format)
-    out = mirror(x, pixels)
-    assert torch.equal(out, F.pad(x, [pixels] * 4, mode="reflect"))
+    out = way(x, pixels)
+    assert torch.equal(out, x[:, :, reflected(height, pixels)][..., reflected(width, pixels)])
     assert out.is_contiguous(memory_format=memory_format)
 
 
-def test_about_the_edge_repeats_the_border() -> None:
+def reflected(length: int, pixels: int) -> list[int]:
+    """Indices of a line and its mirror images through both ends."""
+    return [length - 1 - abs(length - 1 - abs(i)) for i in range(-pixels, length + pixels)]
+
+
+def test_no_pixels_to_mirror() -> None:
+    x = image(3, 6, torch.channels_last)
+    assert mirror(x, 0) is x
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_about_the_edge_repeats_the_border(way: Way) -> None:
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(1, 1, 2, 2)
     expected = torch.tensor([[4.0, 3, 3, 4], [2, 1, 1, 2], [2, 1, 1, 2], [4, 3, 3, 4]])
     lines = [1, 0, 0, 1, 1, 0]
-    assert torch.equal(mirror(x, 2, about_edge=True)[0, 0], x[0, 0][lines][:, lines])
-    assert torch.equal(mirror(x, 1, about_edge=True), F.pad(x, [1] * 4, mode="replicate"))
-    assert torch.equal(mirror(x, 2, about_edge=True)[0, 0, :4, :4], expected)
+    assert torch.equal(way(x, 2, about_edge=True)[0, 0], x[0, 0][lines][:, lines])
+    assert torch.equal(way(x, 1, about_edge=True), F.pad(x, [1] * 4, mode="replicate"))
+    assert torch.equal(way(x, 2, about_edge=True)[0, 0, :4, :4], expected)
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)
-@pytest.mark.parametrize("about_edge", [False, True])
-def test_gradient(about_edge: bool, memory_format: torch.memory_format) -> None:
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("pixels", "about_edge"), [(1, False), (2, False), (1, True), (2, True)])
+def test_gradient(pixels: int, about_edge: bool, way: Way, memory_format: torch.memory_format) -> None:
     x = image(3, 4, memory_format).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: mirror(x, 2, about_edge), x)
+    assert torch.autograd.gradcheck(lambda x: way(x, pixels, about_edge), x)
 
 
 def test_one_pixel_mirrors_about_its_edges_only() -> None:
