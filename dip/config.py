@@ -18,13 +18,15 @@ from typing import Any
 from dip.errors import DipError, OptionError
 from dip.loggers import LOGGERS, Logger, TensorBoard
 from dip.nets import NETS, Hourglass, Net
-from dip.options import check_flag, check_integer, check_number, option, reject
+from dip.options import check_choice, check_flag, check_integer, check_number, check_size, option, reject
 from dip.precision import PRECISIONS, Precision
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
 
 log = logging.getLogger("dip")
+
+OPTIMIZERS = ("adam", "muon")
 
 
 @dataclasses.dataclass
@@ -59,7 +61,13 @@ class Config:
     )
     precision: Precision = dataclasses.field(default_factory=Precision)
     steps: int = option(10_000, "optimisation steps (the report says epochs)", "an integer >= 1", "3000")
-    lr: float = option(0.01, "learning rate of Adam", "a number > 0", "0.01")
+    optimizer: str = option(
+        "adam",
+        "adam, as in the paper, or muon: fewer steps to the same image, and sooner past it",
+        " or ".join(OPTIMIZERS),
+        "muon",
+    )
+    lr: float = option(0.01, "learning rate of the optimizer", "a number > 0", "0.01")
     perturbation: float = option(
         1 / 30, "standard deviation of the noise added to z, fresh at each step", "a number >= 0", "0.03"
     )
@@ -138,6 +146,7 @@ class Config:
             check_integer(self, name, low=1)
         check_integer(self, "snapshot_every", low=1, none=True)
         check_integer(self, "seed", low=0, high=2**63 - 1)
+        check_choice(self, "optimizer", OPTIMIZERS)
         check_number(self, "lr", low=0, open_low=True)
         check_number(self, "perturbation", low=0)
         check_integer(self, "perturbation_warm_up", low=0)
@@ -145,19 +154,11 @@ class Config:
         check_number(self, "ema", low=0, high=1, open_high=True)
         for name in ("keep_checkpoint", "baselines", "overwrite"):
             check_flag(self, name)
-        self._check_size()
+        check_size(self, "size")
         self._pass_over_ignored()
         self.skips = self.net.ordered(self.skips)  # one spelling gives one run folder
         if isinstance(self.stop, Auto):
             self.stop = self.stop.choose(blind=isinstance(self.target, Degraded))
-
-    def _check_size(self) -> None:
-        sides = (
-            self.size if isinstance(self.size, (list, tuple)) else [] if self.size is None else [self.size]
-        )
-        legal = all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides)
-        if not legal or (isinstance(self.size, (list, tuple)) and len(sides) != 2):
-            raise reject(self, "size")
 
     def _pass_over_ignored(self) -> None:
         """Options without effect get one value each, which costs least, so that there is one run folder."""

@@ -89,7 +89,7 @@ class Fit:
             net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation,
             warm_up=config.perturbation_warm_up, ema=config.ema,
             seed=self.seed, weights=None if self.rule is None else self.rule.loss_mask,
-            speedups=config.precision.speedups(), tv=config.net.tv,
+            speedups=config.precision.speedups(), tv=config.net.tv, optimizer=config.optimizer,
         )  # fmt: skip
         if self.arithmetic.name == "fp64":
             module.double()  # Lightning does it too, but only after a checkpoint's weights are in their place

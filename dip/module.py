@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dip import optimizers
 from dip.operators import Identity, Operator
 from dip.seeds import Perturbation
 from dip.speedups import speed_up
@@ -28,7 +29,7 @@ class DeepImagePrior(LightningModule):
         net: (1, C_z, H', W') -> (1, C, H', W'), where H' >= H and W' >= W.
         size: (H, W) of the image; what the network makes beyond it is cropped.
         operator: A, from an image (1, C, H, W) to the space of the observation.
-        lr: learning rate of Adam.
+        lr: learning rate.
         perturbation: standard deviation of the noise on z, fresh at each step.
         warm_up: steps over which it grows to that.
         ema: decay of the moving average of the output (0.99 in the original's denoising).
@@ -36,6 +37,7 @@ class DeepImagePrior(LightningModule):
         weights: of the pixels' squared errors in the loss, (1, 1, h, w) with mean 1; None counts all alike.
         speedups: names out of `dip.speedups.WAYS`, tried at the first step.
         tv: weight of the image's total variation in the loss.
+        optimizer: one of `dip.config.OPTIMIZERS`.
     """
 
     average: Tensor | None
@@ -57,13 +59,14 @@ class DeepImagePrior(LightningModule):
         weights: Tensor | None = None,
         speedups: Sequence[str] = (),
         tv: float = 0.0,
+        optimizer: str = "adam",
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # costs about 1 ms a step, several steps of a tiny network
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.operator = operator or Identity()
         self.size = size
-        self.lr, self.ema, self.tv = lr, ema, tv
+        self.lr, self.ema, self.tv, self.optimizer = lr, ema, tv, optimizer
         self.perturb = Perturbation(perturbation, seed, warm_up)
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
@@ -81,7 +84,7 @@ class DeepImagePrior(LightningModule):
         return image if image.dtype == torch.float64 else image.float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int = 0) -> None:
-        """One step of Adam on || A f(z + noise) - y ||^2, averaged over the entries of y."""
+        """One step of the optimiser on || A f(z + noise) - y ||^2, averaged over the entries of y."""
         z, y = batch
         self.step += 1
         z = self.perturb(z, self.step)
@@ -116,10 +119,8 @@ class DeepImagePrior(LightningModule):
             self.average = self.average.to(output.device).lerp_(output, 1 - decay)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam on every weight of the network; z stays fixed."""
-        # One kernel for all parameters. On a CPU too; not where parameters lie on a device without the kernel.
-        fused = next(self.net.parameters()).device.type in ("cpu", "cuda")
-        return torch.optim.Adam(self.net.parameters(), lr=self.lr, fused=fused)
+        """Of every weight of the network; z stays fixed."""
+        return optimizers.make(self.optimizer, self.net.parameters(), self.lr)
 
     def history(self) -> dict[str, Tensor]:
         """What a fit carries from step to step beside its weights; {} before the first step."""

@@ -99,3 +99,13 @@ def check_flag(owner: object, name: str, *, prefix: str = "") -> None:
     """Raises `OptionError` unless field `name` is true or false."""
     if not isinstance(getattr(owner, name), bool):
         raise reject(owner, name, prefix)
+
+
+def check_size(owner: object, name: str) -> None:
+    """Raises `OptionError` unless field `name` is None, a side in pixels, or a list of height and width."""
+    value = getattr(owner, name)
+    pair = isinstance(value, (list, tuple))
+    sides = value if pair else [] if value is None else [value]
+    legal = all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides)
+    if not legal or (pair and len(sides) != 2):
+        raise reject(owner, name)

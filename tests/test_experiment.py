@@ -146,9 +146,10 @@ def contents(run: Path) -> dict[str, Any]:
     return {"rows": rows, "losses": (run / "losses.npy").read_bytes(), **pictures}
 
 
-@pytest.mark.parametrize("stop", ["never", "wmv"])
-def test_killed_at_any_step_it_ends_the_same(train: Train, tmp_path: Path, stop: str):
+@pytest.mark.parametrize(("stop", "optimizer"), [("never", "muon"), ("wmv", "adam")])
+def test_killed_at_any_step_it_ends_the_same(train: Train, tmp_path: Path, stop: str, optimizer: str):
     options = [*TINY, "steps=300", "record_every=7", f"stop={stop}", "checkpoint_every=0.05"]
+    options += [f"optimizer={optimizer}"]
     if stop == "wmv":
         options += ["stop.window=20", "stop.patience=150"]
     assert train(*options).returncode == 0
