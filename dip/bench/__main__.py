@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dip.bench.measure import measure, overhead, rules
+from dip.config import OPTIMIZERS
 
 KNOWN = ("plain fp32", "plain tf32", *(f"{row} {name}" for row in ("ours", "run", "floor") for name in ("fp32", "tf32", "bf16")),
          "ours fp64", "run fp64", "run fp16")  # fmt: skip
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument(
         "--checkpoint", action="store_true", help="our network with net.checkpoint_activations=true"
     )
+    parser.add_argument("--optimizer", default="adam", choices=OPTIMIZERS, help="ours (plain has Adam)")
     parser.add_argument(
         "--overhead", action="store_true", help="a run against a bare loop, at --sizes and on a tiny network"
     )
@@ -113,6 +115,7 @@ def main() -> None:
         "device": str(device),
         "speedups": tuple(way for way in ("compile", "graph") if getattr(options, way)),
         "checkpoint": options.checkpoint,
+        "optimizer": options.optimizer,
     }
     for size in [] if options.overhead or options.rules else options.sizes:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in names}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dip import hardware
+from dip import hardware, optimizers
 from dip.bench.plain import plain_network
 from dip.config import Config
 from dip.data import draw
@@ -37,6 +37,7 @@ class Problem:
     device: str = "cpu"
     speedups: tuple[str, ...] = ()
     checkpoint: bool = False
+    optimizer: str = "adam"
 
     def pair(self) -> tuple[Tensor, Tensor]:
         """z and y of this size."""
@@ -64,13 +65,13 @@ def plain(problem: Problem, precision: str) -> Callable[[], None]:
 
 
 def ours(problem: Problem, precision: str) -> Callable[[], None]:
-    """A bare loop over what a run computes: perturbation, network, loss, Adam, average. No framework."""
+    """A bare loop over what a run computes: perturbation, network, loss, optimiser, average. No framework."""
     hardware.keep_memory(not problem.checkpoint)
     z, y = problem.pair()
     net = problem.net().build(32, 3, problem.skips).to(problem.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     dtype = torch.float64 if precision == "fp64" else torch.float32
     net, z, y = net.to(dtype), z.to(dtype, memory_format=torch.channels_last), y.to(dtype)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.01, fused=True)
+    optimizer = optimizers.make(problem.optimizer, net.parameters(), 0.01)
     perturb, count = Perturbation(1 / 30, 0), 0
     average = torch.zeros_like(y)
 
@@ -84,9 +85,9 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
                 speed_up(net, z, problem.speedups)
             image = net(perturb(z, count)).to(dtype)
             loss = functional.mse_loss(image, y)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
         average.lerp_(image.detach(), 0.01)
 
     return step
@@ -132,7 +133,7 @@ def whole_run(problem: Problem, precision: str, steps: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
-            size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps,
+            size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps, optimizer=problem.optimizer,
             precision=Precision(precision, **dict.fromkeys(problem.speedups, True)), logger=CSV(), device=problem.device, out=folder,
         )  # fmt: skip
         fit = Fit(config, Path(folder), "bench")
