@@ -87,7 +87,7 @@ class Fit:
         self.rule = config.stop.start(seen.y.to(self.device), self.seed, known, config.perturbation_warm_up)
         module = DeepImagePrior(
             net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation,
-            warm_up=config.perturbation_warm_up, ema=config.ema,
+            warm_up=config.perturbation_warm_up, distribution=config.perturbation_distribution, ema=config.ema,
             seed=self.seed, weights=None if self.rule is None else self.rule.loss_mask,
             speedups=config.precision.speedups(), tv=config.net.tv, optimizer=config.optimizer,
         )  # fmt: skip

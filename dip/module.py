@@ -32,6 +32,7 @@ class DeepImagePrior(LightningModule):
         lr: learning rate.
         perturbation: standard deviation of the noise on z, fresh at each step.
         warm_up: steps over which it grows to that.
+        distribution: of it, gaussian or uniform.
         ema: decay of the moving average of the output (0.99 in the original's denoising).
         seed: of the perturbation.
         weights: of the pixels' squared errors in the loss, (1, 1, h, w) with mean 1; None counts all alike.
@@ -54,6 +55,7 @@ class DeepImagePrior(LightningModule):
         lr: float = 0.01,
         perturbation: float = 1 / 30,
         warm_up: int = 0,
+        distribution: str = "gaussian",
         ema: float = 0.99,
         seed: int = 0,
         weights: Tensor | None = None,
@@ -67,7 +69,7 @@ class DeepImagePrior(LightningModule):
         self.operator = operator or Identity()
         self.size = size
         self.lr, self.ema, self.tv, self.optimizer = lr, ema, tv, optimizer
-        self.perturb = Perturbation(perturbation, seed, warm_up)
+        self.perturb = Perturbation(perturbation, seed, warm_up, distribution)
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
         self.speedups, self.faster = speedups, None
