@@ -87,6 +87,7 @@ def main() -> None:
         "--checkpoint", action="store_true", help="our network with net.checkpoint_activations=true"
     )
     parser.add_argument("--optimizer", default="adam", choices=OPTIMIZERS, help="ours (plain has Adam)")
+    parser.add_argument("--uniform", action="store_true", help="ours with perturbation_distribution=uniform")
     parser.add_argument(
         "--overhead", action="store_true", help="a run against a bare loop, at --sizes and on a tiny network"
     )
@@ -116,6 +117,7 @@ def main() -> None:
         "speedups": tuple(way for way in ("compile", "graph") if getattr(options, way)),
         "checkpoint": options.checkpoint,
         "optimizer": options.optimizer,
+        "perturbation": "uniform" if options.uniform else "gaussian",
     }
     for size in [] if options.overhead or options.rules else options.sizes:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in names}

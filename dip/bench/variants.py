@@ -38,6 +38,7 @@ class Problem:
     speedups: tuple[str, ...] = ()
     checkpoint: bool = False
     optimizer: str = "adam"
+    perturbation: str = "gaussian"
 
     def pair(self) -> tuple[Tensor, Tensor]:
         """z and y of this size."""
@@ -72,7 +73,7 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
     dtype = torch.float64 if precision == "fp64" else torch.float32
     net, z, y = net.to(dtype), z.to(dtype, memory_format=torch.channels_last), y.to(dtype)
     optimizer = optimizers.make(problem.optimizer, net.parameters(), 0.01)
-    perturb, count = Perturbation(1 / 30, 0), 0
+    perturb, count = Perturbation(1 / 30, 0, distribution=problem.perturbation), 0
     average = torch.zeros_like(y)
 
     def step() -> None:
@@ -134,6 +135,7 @@ def whole_run(problem: Problem, precision: str, steps: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
             size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps, optimizer=problem.optimizer,
+            perturbation_distribution=problem.perturbation,
             precision=Precision(precision, **dict.fromkeys(problem.speedups, True)), logger=CSV(), device=problem.device, out=folder,
         )  # fmt: skip
         fit = Fit(config, Path(folder), "bench")
