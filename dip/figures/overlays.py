@@ -38,12 +38,14 @@ class Line:
         values: one per step of `steps`; None and NaN are left out.
         steps: rising, >= 1; default 1, 2, 3, ...
         best_step: where to put a marker; None for none.
+        panel: the title of the plot that it belongs to, where there are several side by side.
     """
 
     label: str
     values: ArrayLike
     steps: ArrayLike | None = None
     best_step: int | None = None
+    panel: str = ""
 
 
 def losses_overlay(
@@ -63,35 +65,39 @@ def psnr_overlay(
 def _overlay(
     path: str | os.PathLike[str], lines: Sequence[Line], unit: str, title: str | None, legend: str | None
 ) -> list[Path]:
-    groups: dict[str, list[Line]] = {}
-    for line in lines:
-        groups.setdefault(line.label, []).append(line)
-    outside = len(groups) > _LEGEND_INSIDE
-    with sheet(path, (7.6 if outside else 6.0, 3.8)) as figure:
-        axes = figure.subplots()
-        step_axis(axes)
-        axes.set_ylabel(unit)
-        ends = [_draw_group(axes, number, group) for number, group in enumerate(groups.values())]
-        steps, values = _drawn(axes)
-        if len(values):
-            fit_steps(axes, steps)
-        else:
-            say_nothing(axes)
-        if unit == LOSS_LABEL and spans_decades(values):
-            log_values(axes)
-        if title:
-            axes.set_title(title, loc="left", color=INK)
-        _draw_legend(figure, axes, ends, outside, legend)
+    labels = list(dict.fromkeys(line.label for line in lines))
+    panels = list(dict.fromkeys(line.panel for line in lines)) or [""]
+    outside = len(labels) > _LEGEND_INSIDE or len(panels) > 1
+    with sheet(path, (3.8 * (len(panels) + 1) if outside else 6.0, 3.8)) as figure:
+        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(row, panels, strict=True):
+            step_axis(axes)
+            axes.set_title(panel or title or "", loc="left", color=INK)
+        row[0].set_ylabel(unit)
+        ends = []
+        for number, label in enumerate(labels):
+            here = [[x for x in lines if (x.label, x.panel) == (label, panel)] for panel in panels]
+            last = [_draw_group(axes, number, label, group) for axes, group in zip(row, here, strict=True)]
+            ends.append(next((end for end in last if not np.isnan(end)), np.nan))
+        steps, values = (np.concatenate(parts) for parts in zip(*map(_drawn, row), strict=True))
+        for axes in row:
+            if len(values):
+                fit_steps(axes, steps)
+            else:
+                say_nothing(axes)
+            if unit == LOSS_LABEL and spans_decades(values):
+                log_values(axes)
+        _draw_legend(figure, row[0], ends, outside, legend)
     return files(path)
 
 
-def _draw_group(axes: Axes, number: int, group: Sequence[Line]) -> float:
+def _draw_group(axes: Axes, number: int, label: str, group: Sequence[Line]) -> float:
     """Draws the repeats of one experiment thin and their mean bold; returns the mean's last value (NaN if empty)."""
     color = COLORS[number % len(COLORS)]
     dashes = DASHES[number // len(COLORS) % len(DASHES)]
     curves = [(line, envelope(line.values, line.steps)) for line in group]
     curves = [(line, curve) for line, curve in curves if len(curve)]
-    label = group[0].label + (f" ({len(curves)} runs)" if len(curves) > 1 else "")
+    label += f" ({len(curves)} runs)" if len(curves) > 1 else ""
     if not curves:
         axes.plot([], [], color=color, ls=dashes, label=label)
         return float("nan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import textwrap
 from collections.abc import Callable, Sequence
@@ -18,17 +19,25 @@ TARGETS = ("clean", "noisy", "noise", "shuffled")
 LONGEST = 44
 """Characters of a label: a longer one leaves no room for the curves."""
 
+MANY = 8
+"""Experiments from which curves of different targets stand in plots of their own."""
+
 log = logging.getLogger("dip")
 
 
 def draw(found: Sequence[Run], folder: Path) -> list[Path]:
     """Draws into `folder` the figures that `found` has the runs for, as PNG and SVG; returns their paths."""
-    legend = None if tasks(found) else _legend(found)
-    names = labels(found, legend)
+    panels, rest = side_by_side(found)
+    legend = None if tasks(found) else _legend(rest)
+    names = labels(rest, legend)
     curves = [(run, *losses(run)) for run in found]
-    fits = [figures.Line(names[run.path], loss, steps) for run, steps, loss in curves if np.size(loss)]
+    fits = [
+        figures.Line(names[run.path], loss, steps, panel=panels[run.path])
+        for run, steps, loss in curves
+        if np.size(loss)
+    ]
     scored = [
-        figures.Line(names[run.path], values, steps, run.result.get("oracle_step"))
+        figures.Line(names[run.path], values, steps, run.result.get("oracle_step"), panels[run.path])
         for run in found
         for steps, values in [run.psnr()]
         if len(steps)
@@ -59,6 +68,23 @@ def losses(run: Run) -> tuple[ArrayLike | None, ArrayLike]:
     if len(run.losses):
         return None, run.losses
     return run.history.get("step", []), run.history.get("loss", [])
+
+
+def side_by_side(found: Sequence[Run]) -> tuple[dict[Path, str], Sequence[Run]]:
+    """Run folder -> the title of the plot that its curves belong to, and the runs without the option that it names.
+
+    One plot, without a title, unless there are many experiments, of two or three targets that differ in more than those.
+    """
+    targets = dict.fromkeys(run.options["target"] for run in found if "target" in run.options)
+    experiments = {run.label for run in found}
+    others = {name for run in found for name in run.options} - {"target"}
+    if not others or not 2 <= len(targets) <= 3 or len(experiments) <= MANY or tasks(found):
+        return dict.fromkeys((run.path for run in found), ""), found
+    rest = [
+        dataclasses.replace(run, options={k: v for k, v in run.options.items() if k != "target"})
+        for run in found
+    ]
+    return {run.path: f"target={run.options.get('target', '?')}" for run in found}, rest
 
 
 def _legend(found: Sequence[Run]) -> str | None:

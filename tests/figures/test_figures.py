@@ -105,6 +105,19 @@ def test_many_labels_are_counted_and_a_dollar_or_an_empty_curve_breaks_nothing(t
     assert figures.losses_overlay(tmp_path / "none", [])
 
 
+def test_an_overlay_of_two_panels_has_two_titles_and_one_legend(tmp_path):
+    lines = [
+        figures.Line(label, [height, height / 2], panel=f"target={target}")
+        for target, height in (("clean", 0.1), ("noisy", 0.4))
+        for label in ("[]", "[3,4]")
+    ]
+    lines.append(figures.Line("[1]", [0.3, 0.2], panel="target=noisy"))
+    _, words = svg(figures.losses_overlay(tmp_path / "panels", lines, legend="skips")[1])
+    for word in ("target=clean", "target=noisy", "[]", "[3,4]", "[1]", "skips"):
+        assert words.count(word) == 1, word
+    assert words.count("step (logarithmic)") == 2
+
+
 def test_a_psnr_overlay_marks_best_steps(tmp_path):
     lines = [figures.Line("a", [20, 30, 25], [1, 10, 100], best_step=10), figures.Line("b", [1, 2], [1, 10])]
     text, words = svg(figures.psnr_overlay(tmp_path / "psnr", lines)[1])

@@ -199,3 +199,17 @@ def test_the_command_line_publishes_and_writes_tables(tmp_path):
     assert said(tmp_path / "runs", "--publish", tmp_path / "to") == (0, str(page))
     assert said("--tables", page) == (0, f"{page}: as it was")
     assert said("--tables", tmp_path / "no.md")[0] == 1
+
+
+def test_many_experiments_of_two_targets_stand_side_by_side(tmp_path):
+    for target in ("clean", "noisy"):
+        for level in range(1, 6):
+            make(tmp_path / f"{target}-{level}", target, skips=[level])
+    found = collect(tmp_path)
+    panels, rest = papers.side_by_side(found)
+    assert {path.name: panel for path, panel in panels.items()} == {
+        f"{target}-{level}": f"target={target}" for target in ("clean", "noisy") for level in range(1, 6)
+    }
+    assert [run.options for run in rest] == [{"skips": run.config["skips"]} for run in found]
+    few = [run for run in found if run.config["skips"] == [1]] * 2
+    assert set(papers.side_by_side(few)[0].values()) == {""}
