@@ -210,6 +210,6 @@ def test_many_experiments_of_two_targets_stand_side_by_side(tmp_path):
     assert {path.name: panel for path, panel in panels.items()} == {
         f"{target}-{level}": f"target={target}" for target in ("clean", "noisy") for level in range(1, 6)
     }
-    assert [run.options for run in rest] == [{"skips": run.config["skips"]} for run in found]
+    assert [run.options for run in rest] == [{"skips": tuple(run.config["skips"])} for run in found]
     few = [run for run in found if run.config["skips"] == [1]] * 2
     assert set(papers.side_by_side(few)[0].values()) == {""}
