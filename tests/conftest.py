@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -52,6 +53,15 @@ def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     yield
     monkeypatch.undo()
     tempfile.tempdir = None
+
+
+@pytest.fixture(autouse=True)
+def untouched_log():
+    """Every test finds our logger as a new process does: an earlier one may have sent it to a terminal (`dip.cli`)."""
+    log = logging.getLogger("dip")
+    log.handlers.clear()
+    log.propagate = True
+    log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import subprocess
 import sys
@@ -43,10 +42,7 @@ def test_groups_become_their_own_classes():
     assert composed("target=degraded").target == Degraded()
 
 
-def test_what_has_no_effect_warns_and_is_not_another_run(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(logging.getLogger("dip"), "propagate", True)  # the command line switches it off
+def test_what_has_no_effect_warns_and_is_not_another_run(caplog: pytest.LogCaptureFixture):
     plain = composed("net=pixels")
     assert not caplog.records  # nothing was said
     assert composed("net=pixels", "skips=[1,9]", "perturbation=0.2", "z.scale=3") == plain

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -62,7 +61,6 @@ def test_the_report_shows_failed_jobs_too(tmp_path: Path):
 def test_a_report_that_cannot_be_written_is_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(logging.getLogger("dip"), "propagate", True)
     monkeypatch.setattr("dip.report.write", lambda folder: 1 / 0)
     assert ending.write_reports([Outcome(jobs(tmp_path, 1)[0], "finished")]) == []
     assert caplog.messages == [

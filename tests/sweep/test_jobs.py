@@ -54,8 +54,7 @@ def test_a_missing_mask_is_found_too(tmp_path: Path):
         plan([["target=inpaint"]], lambda overrides: (config, overrides))
 
 
-def test_two_jobs_of_one_run_are_run_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(logging.getLogger("dip"), "propagate", True)
+def test_two_jobs_of_one_run_are_run_once(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO, "dip"):
         jobs = plan([["seed=0"], ["seed=1"], ["seed=0", "device=cpu"]], read)
     assert [job.config.seed for job in jobs] == [0, 1]
