@@ -29,10 +29,14 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    if {"--help", "-h"} & set(sys.argv):
-        sys.exit(
-            print(cli.help_text())
-        )  # Hydra takes three times as long, most of it for lists that ours has too
+    if {"--help", "-h"} & set(
+        sys.argv
+    ):  # Hydra takes three times as long, most of it for lists that ours has too
+        from dip.help import help_text
+
+        with cli.shown_as_far_as_read():
+            print(help_text())
+        sys.exit()
     sys.argv[1:] = cli.flags_first(sys.argv[1:])
     with cli.errors_in_one_line():
         main()

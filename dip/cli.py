@@ -1,4 +1,4 @@
-"""What a terminal shows: the help text, made from the options' own words, and errors in one line."""
+"""What a terminal takes and shows: flags in any order, the log as plain lines, errors in one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import os
 import re
 import signal
 import sys
-import textwrap
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,16 +18,6 @@ from typing import Any
 from dip.config import GROUPS, Config
 from dip.errors import DipError
 from dip.z import Z
-
-EXAMPLES = """\
-Examples
-  python train.py experiment=quick                               a restored image in minutes on a laptop
-  python train.py image=photo.png target=noisy target.sigma=0.1  add noise to a photo, take it off again
-  python train.py image=photo.jpg target=degraded                a photo that is already noisy
-  python train.py target=shuffled 'skips=[3,4]'                  the report's experiment
-  python train.py -m target=clean,noisy 'skips=[],[3,4]'         every combination, one run each
-  python train.py -cd sweeps -cn figure3                         a canned sweep
-"""
 
 # Asked before `errors_in_one_line` sets it for Hydra.
 FULL_ERRORS = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -67,6 +56,16 @@ def outlive_requests() -> None:
         atexit.register(
             signal.signal, number, signal.SIG_IGN
         )  # Python's own handlers end before the process does
+
+
+@contextlib.contextmanager
+def shown_as_far_as_read() -> Iterator[None]:
+    """What is printed may go to a reader that has seen enough, such as `head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
 
 
 @contextlib.contextmanager
@@ -192,44 +191,3 @@ def _field(key: str) -> dataclasses.Field[Any] | None:
             if prefix + field.name == key.split("[")[0] and field.metadata:
                 return field
     return None
-
-
-def help_text() -> str:
-    """The text of `python train.py --help`: each option with its meaning, unit, legal values and default."""
-    parts = [
-        "Deep Image Prior: fits one network to one image, and restores it by stopping in time.",
-        "",
-        EXAMPLES,
-    ]
-    parts.append("Options (name=value)")
-    parts += [
-        line for field in dataclasses.fields(Config) if field.metadata for line in _option_lines("", field)
-    ]
-    parts += [line for field in dataclasses.fields(Z) for line in _option_lines("z.", field)]
-    for group, classes in GROUPS.items():
-        parts += ["", f"{group}=..."]
-        for name, cls in classes.items():
-            summary = (cls.__doc__ or "").strip().split("\n")[0] if group != "precision" else ""
-            parts.append(_wrapped(f"  {name}", summary))
-            fields = [f for f in dataclasses.fields(cls) if f.metadata and f.name != "name"]
-            if group != "precision" or name == "fp64":  # its options are the same for every format
-                parts += [line for field in fields for line in _option_lines(f"{group}.", field, "    ")]
-    parts += ["", "experiment=...", "  files in conf/experiment/: a name for several options at once", ""]
-    parts.append(
-        "Also: --cfg job prints the options as composed, -m runs every combination, --hydra-help says more."
-    )
-    return "\n".join(parts)
-
-
-def _option_lines(prefix: str, field: dataclasses.Field[Any], indent: str = "  ") -> list[str]:
-    default = field.default_factory() if callable(field.default_factory) else field.default
-    shown = "null" if default is None else f"{default:.4g}" if isinstance(default, float) else str(default)
-    shown = {"True": "true", "False": "false"}.get(shown, shown).replace(" ", "")
-    text = f"{field.metadata['help']}; {field.metadata['legal']}"
-    return [_wrapped(f"{indent}{prefix}{field.name}={shown}", text)]
-
-
-def _wrapped(left: str, text: str, column: int = 34, width: int = 110) -> str:
-    lines = textwrap.wrap(text, width - column) or [""]
-    first = f"{left:<{column}}{lines[0]}" if len(left) < column else f"{left}\n{' ' * column}{lines[0]}"
-    return "\n".join([first, *(" " * column + line for line in lines[1:])]).rstrip()

@@ -18,7 +18,16 @@ from typing import Any
 from dip.errors import DipError, OptionError
 from dip.loggers import LOGGERS, Logger, TensorBoard
 from dip.nets import NETS, Hourglass, Net
-from dip.options import check_choice, check_flag, check_integer, check_number, check_size, option, reject
+from dip.options import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_size,
+    option,
+    pass_over,
+    reject,
+)
 from dip.precision import PRECISIONS, Precision
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
@@ -67,7 +76,9 @@ class Config:
         " or ".join(OPTIMIZERS),
         "muon",
     )
-    lr: float = option(0.01, "learning rate of the optimizer", "a number > 0", "0.01")
+    lr: float = option(
+        0.01, "learning rate of the optimizer; experiment=fast has 0.02 for muon", "a number > 0", "0.01"
+    )
     perturbation: float = option(
         1 / 30, "standard deviation of the noise added to z, fresh at each step", "a number >= 0", "0.03"
     )
@@ -163,6 +174,8 @@ class Config:
             check_flag(self, name)
         check_size(self, "size")
         self._pass_over_ignored()
+        if self.perturbation == 0:
+            pass_over(self, "perturbation_warm_up", "perturbation_distribution", beside="perturbation=0")
         self.skips = self.net.ordered(self.skips)  # one spelling gives one run folder
         if isinstance(self.stop, Auto):
             self.stop = self.stop.choose(blind=isinstance(self.target, Degraded))

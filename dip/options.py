@@ -7,11 +7,14 @@ themselves all come from these fields, so a number or a sentence about an option
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Collection
 from typing import Any
 
 from dip.errors import OptionError
+
+log = logging.getLogger("dip")
 
 
 def option(default: Any, help: str, legal: str, example: str) -> Any:
@@ -40,6 +43,16 @@ def reject(owner: object, name: str, prefix: str = "") -> OptionError:
     return OptionError(
         full, getattr(owner, name), field.metadata["legal"], f"{full}={field.metadata['example']}"
     )
+
+
+def pass_over(owner: object, *names: str, beside: str, prefix: str = "") -> None:
+    """Gives fields that have no effect `beside` another option their default: one result, one run folder. What was asked
+    for in vain is warned of.
+    """
+    for field in dataclasses.fields(owner):  # type: ignore[arg-type]
+        if field.name in names and getattr(owner, field.name) != field.default:
+            log.warning("%s%s: has no effect with %s", prefix, field.name, beside)
+            setattr(owner, field.name, field.default)
 
 
 def check_number(

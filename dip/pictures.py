@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dip.images import Picture
     from dip.targets import Observation
 
+log = logging.getLogger("dip")
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm")
 """Of the files that are taken from a folder."""
@@ -74,6 +76,7 @@ class Pictures:
         named |= {f"target.{option}": path for option, path in config.target.files().items()}
         self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
         self.given = dict(given or {})
+        self._cut_said = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
     def digest(self, option: str) -> str | None:
@@ -108,7 +111,16 @@ class Pictures:
         picture = self.given.get(option)
         if picture is None:
             picture = images.load(self.sources[option], option, scale)
-        return images.prepare(picture, size)
+        prepared = images.prepare(picture, size)
+        height, width = picture.pixels.shape[-2:]
+        cut = option == "image" and isinstance(size, int) and height != width
+        if cut and self.sources[option] not in SAMPLES and not self._cut_said:
+            self._cut_said = True  # once, however many fits there are
+            log.info(
+                "image: %d x %d pixels, of which the middle square is taken, at %d x %d; size=null takes all",
+                width, height, size, size,
+            )  # fmt: skip
+        return prepared
 
 
 def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:

@@ -54,6 +54,28 @@ def test_what_has_no_effect_warns_and_is_not_another_run(caplog: pytest.LogCaptu
     assert set(caplog.messages) == {"z: has no effect with target=flash"}
 
 
+@pytest.mark.parametrize(
+    ("chosen", "in_vain", "beside"),
+    [
+        ("target.kind=poisson", "target.sigma=0.3", "target.kind=poisson"),
+        ("target.kind=salt_and_pepper", "target.peak=9", "target.kind=salt_and_pepper"),
+        ("target=inpaint", "target.hole=0.3", "target.draw=text"),
+        ("target=inpaint target.missing=0.5", "target.draw=hole", "target.missing=0.5"),
+        ("target=deblur", "target.length=9", "target.kernel=gaussian"),
+        ("target=deblur target.kernel=k.png", "target.sigma=9", "target.kernel=k.png"),
+        ("target=flash target.flash=f.png", "target.sigma=9", "target.flash=f.png"),
+        ("perturbation=0", "perturbation_warm_up=9", "perturbation=0"),
+    ],
+)
+def test_what_has_no_effect_beside_another_option(
+    caplog: pytest.LogCaptureFixture, chosen: str, in_vain: str, beside: str
+):
+    plain = composed(*chosen.split())
+    assert not caplog.records
+    assert composed(*chosen.split(), in_vain) == plain
+    assert caplog.messages == [f"{in_vain.partition('=')[0]}: has no effect with {beside}"]
+
+
 def test_order_of_skips_has_no_meaning():
     assert composed("skips=[4,3]") == composed("skips=[3,4]")
 
@@ -145,19 +167,6 @@ def test_a_flag_between_options(train: Train):
     done = train("steps=2", "--cfg", "job", "seed=7")
     assert done.returncode == 0, done.stderr
     assert "seed: 7" in done.stdout
-
-
-def test_help_names_every_option():
-    command = [sys.executable, str(ROOT / "train.py"), "--help"]
-    text = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True).stdout
-    for prefix, cls in cli._classes():
-        for field in cls.__dataclass_fields__.values():
-            if field.metadata and field.name != "name":
-                assert f"{prefix}{field.name}" in text
-    for group, classes in config.GROUPS.items():
-        assert f"{group}=..." in text
-        assert all(re.search(rf"^  {name}\b", text, re.MULTILINE) for name in classes)
-    assert max(map(len, text.splitlines())) <= 110
 
 
 def test_help_and_composition_import_no_torch():

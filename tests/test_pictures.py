@@ -1,5 +1,6 @@
 """Which pictures a run is made from, what stands for their content, and how they are made to fit each other."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,22 @@ def test_size_acts_on_image_mask_and_reference_alike(file):
     assert torch.equal(picture.pixels, seen.reference)
     expected = images.prepare(images.load(mask), 10).pixels.mean(1, keepdim=True) >= 0.5
     assert torch.equal(seen.known, expected.float())
+
+
+def test_a_photo_that_is_cut_is_told_of_once(file, caplog: pytest.LogCaptureFixture):
+    photo = file("image.png", 20, 30)
+    cut, whole, sample = Config(image=photo, size=10), Config(image=photo, size=[10, 14]), Config(size=10)
+    pictures = Pictures(cut)
+    with caplog.at_level(logging.INFO, "dip"):
+        for config, its in (
+            (cut, pictures),
+            (cut, pictures),
+            (whole, Pictures(whole)),
+            (sample, Pictures(sample)),
+        ):
+            observe(config, its)
+    said = "image: 30 x 20 pixels, of which the middle square is taken, at 10 x 10; size=null takes all"
+    assert caplog.messages == [said]
 
 
 def test_size_leaves_a_kernel_as_it_is(file):

@@ -19,6 +19,7 @@ from typing import Any
 
 from dip.bench.measure import measure, overhead, rules
 from dip.config import OPTIMIZERS
+from dip.nets import Hourglass
 
 KNOWN = ("plain fp32", "plain tf32", *(f"{row} {name}" for row in ("ours", "run", "floor") for name in ("fp32", "tf32", "bf16")),
          "ours fp64", "run fp64", "run fp16")  # fmt: skip
@@ -98,6 +99,10 @@ def main() -> None:
         "--json", type=Path, default=Path("bench.json"), help="where the figures go (default bench.json)"
     )
     options = parser.parse_args()
+    for size in options.sizes:
+        if (needed := Hourglass().padded(size, size)[0]) != size:  # plain knows no padding
+            parser.error(f"argument --sizes: {size} is padded to {needed} by the network, which would be what is timed; "
+                         f"for example --sizes {needed}")  # fmt: skip
 
     import torch
 

@@ -19,8 +19,9 @@ def measure(row: str, precision: str, options: dict[str, Any], steps: int, warm_
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if row == "run":
-        # Records fall on steps 1, 50, 100, ...: the first stretch is the warm-up.
-        seconds = variants.whole_run(problem, precision, 50 + max(50, steps // 50 * 50))
+        # Records fall on steps 1, 10, 20, ...: the first stretch is the warm-up. Of many steps, as by default, on 50, 100.
+        every = min(50, max(10, steps))
+        seconds = variants.whole_run(problem, precision, every + max(every, steps // every * every), every)
     else:
         step = getattr(variants, row)(problem, precision)
         variants.timed(step, warm_up, problem.device)

@@ -128,14 +128,14 @@ def floor(problem: Problem, precision: str) -> Callable[[], None]:
     return step
 
 
-def whole_run(problem: Problem, precision: str, steps: int) -> float:
-    """Seconds per step of a real run in a run folder of its own, recording as by default every 50 steps."""
+def whole_run(problem: Problem, precision: str, steps: int, record_every: int = 50) -> float:
+    """Seconds per step of a real run in a run folder of its own, after its first records."""
     from dip.fit import Fit
 
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
             size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps, optimizer=problem.optimizer,
-            perturbation_distribution=problem.perturbation,
+            perturbation_distribution=problem.perturbation, record_every=record_every,
             precision=Precision(precision, **dict.fromkeys(problem.speedups, True)), logger=CSV(), device=problem.device, out=folder,
         )  # fmt: skip
         fit = Fit(config, Path(folder), "bench")

@@ -114,7 +114,7 @@ def _page(
     parts = [f"# {asked}"]
     if expected:
         parts.append(expected)
-    parts.append("```bash\n" + "\n".join(repeat.commands(found, folder, to.resolve().name)) + "\n```")
+    parts.append("```bash\n" + "\n".join(repeat.commands(found, folder, to)) + "\n```")
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(found)))
     if done < len(found):
         parts.append(f"**{done} of {len(found)} runs came to their end**; the others are not in the table.")

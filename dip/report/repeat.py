@@ -21,20 +21,22 @@ from dip.runs.naming import WITHOUT_EFFECT
 _LEFT_OUT = WITHOUT_EFFECT - {"baselines"}
 
 
-def commands(found: Sequence[Run], folder: Path, name: str) -> list[str]:
+def commands(found: Sequence[Run], folder: Path, to: Path) -> list[str]:
     """The shortest commands that make the runs in `found`, and the one that publishes them.
 
-    Files of this machine are named without their folders.
+    Files of this machine are named without their folders; folders below this one by their path, others as is usual here.
 
     Args:
         found: the runs in `folder`.
         folder: with a `sweep.yaml` where they came from one.
-        name: of the published result, and of the folder of runs where no sweep file names one.
+        to: where they are published.
     """
     configs = [run.config for run in found if run.config]
-    sweep, out, params = _sweep(folder)
-    publish = f"python -m dip.report {shlex.quote(out or f'outputs/{name}')} --publish {shlex.quote(f'sweeps/results/{name}')}"
-    values = _product(configs, params)
+    sweep, usual, params = _sweep(folder)
+    runs_at = _place(folder, usual or f"outputs/{folder.resolve().name}")
+    publish = f"python -m dip.report {shlex.quote(runs_at)} --publish {shlex.quote(_place(to, f'sweeps/results/{to.resolve().name}'))}"
+    out = {} if runs_at == usual else {"out": [text(runs_at)]}
+    start = ["python", "train.py"]
     typed = _typed(folder)
     if (
         sweep
@@ -42,26 +44,50 @@ def commands(found: Sequence[Run], folder: Path, name: str) -> list[str]:
         and typed is not None
         and len(configs) == math.prod(map(len, params.values()))
     ):
-        return [shlex.join(["python", "train.py", "-cd", "sweeps", "-cn", sweep, *typed]), publish]
-    if values is not None and sweep:
-        changed = {
-            key: several for key, several in values.items() if set(several) != set(params.get(key, ()))
-        }
-        return [_line([*["python", "train.py", "-cd", "sweeps", "-cn"], sweep], changed), publish]
-    tasks = (
-        [configs] if values is not None else [[run.config for run in group.runs] for group in grouped(found)]
-    )
+        return [_line([*start, "-cd", "sweeps", "-cn", sweep, *map(shlex.quote, typed)], out), publish]
     lines = []
-    for task in tasks:
-        values = _product(task, {}) or {}
-        many = any(len(several) > 1 for several in values.values())
-        start = ["python", "train.py", *(["-m"] if many else [])]
-        lines.append(_line(start, {**values, "out": [f"outputs/{name}"]}))
+    parts = _parts(configs, params)
+    for part in parts or [[run.config for run in group.runs] for group in grouped(found)]:
+        values = _product(part, params if parts else {}) or {}
+        if sweep and parts:
+            chosen = ["-cd", "sweeps", "-cn", sweep]
+            values = {
+                name: several for name, several in values.items() if set(several) != set(params.get(name, ()))
+            }
+        else:
+            chosen = ["-m"] if any(len(several) > 1 for several in values.values()) else []
+        lines.append(_line([*start, *chosen], {**values, **out}))
     return [*dict.fromkeys(lines), publish]
 
 
 def _line(start: Sequence[str], values: Mapping[str, Sequence[str]]) -> str:
     return " ".join([*start, *(shlex.quote(f"{key}={','.join(several)}") for key, several in values.items())])
+
+
+def _place(folder: Path, otherwise: str) -> str:
+    """The path of a folder below this one; `otherwise` for one that another reader would not have."""
+    here, there = Path.cwd(), folder.resolve()
+    return there.relative_to(here).as_posix() if there.is_relative_to(here) else otherwise
+
+
+def _parts(
+    configs: Sequence[Mapping[str, Any]], params: Mapping[str, Any]
+) -> list[list[Mapping[str, Any]]] | None:
+    """The runs in as few parts as can be, by the value of one option, of which each is all combinations of something.
+
+    None where no one option parts them so.
+    """
+    if _product(configs, params) is not None:
+        return [[*configs]]
+    found = []
+    for name in dict.fromkeys(name for config in configs for name in runs.flat(config)):
+        parts: dict[str | None, list[Mapping[str, Any]]] = {}
+        for config in configs:
+            flat = runs.flat(config)
+            parts.setdefault(text(flat[name]) if name in flat else None, []).append(config)
+        if name != "seed" and all(_product(part, params) is not None for part in parts.values()):
+            found.append([*parts.values()])
+    return min(found, key=len, default=None)
 
 
 def _product(configs: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> dict[str, list[str]] | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dip.errors import ImageError, OptionError
-from dip.options import check_choice, check_flag, check_number, option, reject
+from dip.options import check_choice, check_flag, check_number, option, pass_over, reject
 from dip.targets.target import NO_PICTURES, Observation, Target
 
 if TYPE_CHECKING:
@@ -56,6 +56,13 @@ class Inpaint(Target):
             raise OptionError(
                 "target.missing", self.missing, "null where target.mask is given", "target.missing=null"
             )
+        for name in ("mask", "missing"):
+            if getattr(self, name) is not None:
+                pass_over(
+                    self, "draw", "hole", beside=f"target.{name}={getattr(self, name)}", prefix="target."
+                )
+        if self.draw == "text":
+            pass_over(self, "hole", beside="target.draw=text", prefix="target.")
 
     def files(self) -> dict[str, str]:
         """The mask, where it is a file."""

@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dip.options import check_choice, check_number, option
+from dip.options import check_choice, check_number, option, pass_over
 from dip.targets.target import NO_PICTURES, Observation, Target, direct, draws
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-KINDS = ("gaussian", "poisson", "speckle", "salt_and_pepper")
+LEVELS = {"gaussian": "sigma", "poisson": "peak", "speckle": "sigma", "salt_and_pepper": "amount"}
+"""The kinds of noise, and the option that says how much of it there is."""
 
 
 @dataclasses.dataclass
@@ -35,7 +36,7 @@ class Noisy(Target):
         "gaussian",
         "gaussian adds N(0, sigma^2), speckle multiplies by 1 + N(0, sigma^2), poisson counts photons (peak), "
         "salt_and_pepper turns some values into 0 or 1 (amount)",
-        f"one of {', '.join(KINDS)}",
+        f"one of {', '.join(LEVELS)}",
         "poisson",
     )
     sigma: float = option(
@@ -55,10 +56,12 @@ class Noisy(Target):
     )
 
     def __post_init__(self) -> None:
-        check_choice(self, "kind", KINDS, prefix="target.")
+        check_choice(self, "kind", LEVELS, prefix="target.")
         check_number(self, "sigma", low=0, prefix="target.")
         check_number(self, "peak", low=0, open_low=True, prefix="target.")
         check_number(self, "amount", low=0, high=1, prefix="target.")
+        others = {*LEVELS.values()} - {LEVELS[self.kind]}
+        pass_over(self, *others, beside=f"target.kind={self.kind}", prefix="target.")
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = clip(noisy image), scored against the image."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.errors import ImageError
-from dip.options import check_choice, check_flag, check_integer, check_number, option, reject
+from dip.options import check_choice, check_flag, check_integer, check_number, option, pass_over, reject
 from dip.targets.target import NO_PICTURES, Observation, Target, direct, draws
 
 if TYPE_CHECKING:
@@ -149,6 +149,9 @@ class Deblur(Target):
         check_number(self, "length", low=0, high=1000, open_low=True, prefix="target.")
         check_number(self, "angle", low=-360, high=360, prefix="target.")
         check_flag(self, "simulate", prefix="target.")
+        own = {"gaussian": {"sigma"}, "motion": {"length", "angle"}}.get(self.kernel, set())
+        others = {"sigma", "length", "angle"} - own
+        pass_over(self, *others, beside=f"target.kernel={self.kernel}", prefix="target.")
 
     def files(self) -> dict[str, str]:
         """The kernel, where it is a file."""
@@ -195,6 +198,8 @@ class Flash(Target):
         check_number(self, "sigma", low=0, prefix="target.")
         if self.flash is not None and not self.flash:
             raise reject(self, "flash", "target.")
+        if self.flash is not None:
+            pass_over(self, "sigma", beside=f"target.flash={self.flash}", prefix="target.")
 
     def files(self) -> dict[str, str]:
         """The flash photo."""

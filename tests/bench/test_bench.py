@@ -41,7 +41,8 @@ def test_the_baseline_has_the_papers_parameters():
 
 
 @pytest.mark.parametrize(
-    ("row", "precision"), [("plain", "fp32"), ("ours", "fp32"), ("ours", "bf16"), ("floor", "bf16")]
+    ("row", "precision"),
+    [("plain", "fp32"), ("ours", "fp32"), ("ours", "bf16"), ("run", "bf16"), ("floor", "bf16")],
 )
 def test_each_row_is_measured(row: str, precision: str):
     found = measure.measure(row, precision, TINY, steps=1, warm_up=1)

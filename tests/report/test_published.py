@@ -1,12 +1,14 @@
 """A published result: its numbers are those of the runs, its command makes them, its author's text is kept."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from dip import config, report
 from dip.errors import RunError
 from dip.report import papers, published, repeat
 from dip.report.collect import collect, portable
+from dip.targets import Noisy
 from tests.conftest import ROOT
 from tests.fake_runs import make
 
@@ -111,9 +114,9 @@ def commands(folder, *changes, sweep=None):
     if sweep:
         shutil.copy(ROOT / "sweeps" / f"{sweep}.yaml", folder / "sweep.yaml")
     found = collect(folder)
-    *lines, publish = repeat.commands(found, folder, "mine")
-    assert publish == f"python -m dip.report outputs/{sweep or 'mine'} --publish sweeps/results/mine"
-    return lines
+    *lines, publish = repeat.commands(found, folder, folder / "mine")
+    assert publish == f"python -m dip.report outputs/{sweep or folder.name} --publish sweeps/results/mine"
+    return [line.replace(f"out=outputs/{folder.name}", "out=outputs/mine") for line in lines]
 
 
 def test_a_sweep_over_experiments_is_repeated_as_it_stands(tmp_path):
@@ -164,6 +167,34 @@ def test_all_combinations_are_one_multirun(tmp_path):
     changes = [("noisy", {"skips": skips, "image": "/home/me/a.png"}) for skips in ([], [3, 4])]
     assert commands(tmp_path, *changes) == [
         "python train.py -m image=a.png size=64 'skips=[],[3,4]' steps=2000 out=outputs/mine"
+    ]
+
+
+def test_folders_below_this_one_are_named_by_their_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "of mine"
+    make(folder / "r", "clean")
+    lines = ["python train.py size=64 target=clean steps=2000 'out='\"'\"'runs/of mine'\"'\"''"]
+    publish = "python -m dip.report 'runs/of mine' --publish docs/page"
+    assert repeat.commands(collect(folder), folder, Path("docs/page")) == [*lines, publish]
+    shutil.copy(ROOT / "sweeps" / "figure3.yaml", folder / "sweep.yaml")
+    line = "python train.py -cd sweeps -cn figure3 size=64 target=clean steps=2000 'out="
+    assert repeat.commands(collect(folder), folder, Path("docs/page"))[0].startswith(line)
+
+
+def test_two_sweeps_in_one_folder_are_two_commands(tmp_path):
+    def noisy(**options):
+        return dataclasses.asdict(Noisy(**options))
+
+    changes = [
+        (noisy(sigma=sigma), {"image": image, "stop": {"name": "compare"}})
+        for image in ("coffee", "rocket")
+        for sigma in (0.1, 0.2)
+    ]
+    changes += [(noisy(kind="poisson"), options) for _, options in changes[::2]]
+    assert commands(tmp_path, *changes) == [
+        "python train.py -m image=coffee,rocket size=64 target.sigma=0.1,0.2 steps=2000 stop=compare out=outputs/mine",
+        "python train.py -m image=coffee,rocket size=64 target.kind=poisson steps=2000 stop=compare out=outputs/mine",
     ]
 
 

@@ -9,7 +9,7 @@ from dip import images
 from dip.errors import OptionError
 from dip.operators import Identity
 from dip.targets import Clean, Noise, Noisy, Shuffled, permutation
-from dip.targets.report import KINDS
+from dip.targets.report import LEVELS
 
 GRAY = torch.full((1, 3, 128, 128), 0.5)
 
@@ -172,7 +172,7 @@ def test_scores_of_the_observation_are_its_noise(photo):
     assert scores.keys() == {"psnr", "ssim"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LEVELS)
 def test_baselines_answer_every_kind_of_noise(kind, photo):
     target = Noisy(kind=kind, sigma=0.2)
     seen = target.observe(photo, 0)
