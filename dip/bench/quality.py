@@ -30,7 +30,7 @@ def curves(folder: Path, seconds: float) -> dict[str, tuple[Any, Any]]:
     """
     found: dict[str, tuple[Any, Any]] = {}
     for run in runs.read(folder):
-        name = Path(run["config.image"]).stem.removesuffix("_noisy")
+        name = _image(run)
         history = runs.history(run["folder"])
         psnr = np.asarray(history.get("psnr_ema", []), dtype=np.float64)
         if name in found or not np.isfinite(psnr).any():
@@ -39,6 +39,33 @@ def curves(folder: Path, seconds: float) -> dict[str, tuple[Any, Any]]:
             )
         found[name] = np.asarray(history["step"]) * seconds, psnr
     return found
+
+
+def means(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
+    """By image: what several fits (`restarts`) that ended by themselves came to, and the seconds that they took together.
+
+    `alone` is the mean of their PSNRs in dB, `together` the PSNR of the mean of their images.
+
+    Raises:
+        RunError: a run has no restarts or no reference.
+    """
+    found = {}
+    for run in runs.read(folder):
+        result = runs.read_result(run["folder"]) or {}
+        fits = result.get("restarts") or []
+        if not fits or result.get("psnr") is None:
+            raise RunError(
+                f"{run['folder']}: give runs of several fits with a reference, for example restarts=2"
+            )
+        found[_image(run)] = {
+            "alone": sum(fit["psnr"] for fit in fits) / len(fits), "together": result["psnr"],
+            "together_seconds": sum(fit["steps"] for fit in fits) * seconds,
+        }  # fmt: skip
+    return found
+
+
+def _image(run: Mapping[str, Any]) -> str:
+    return Path(run["config.image"]).stem.removesuffix("_noisy")
 
 
 def compare(slow: Mapping[str, tuple[Any, Any]], fast: Mapping[str, tuple[Any, Any]]) -> list[dict[str, Any]]:
@@ -81,16 +108,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
             help="runs, and seconds per step",
         )
     parser.add_argument(
-        "--to", type=Path, default=Path("."), help="where table.csv and quality.png go (default here)"
+        "--mean", type=Path, metavar="FOLDER", help="runs of --fast with restarts, that ended by themselves"
+    )
+    parser.add_argument(
+        "--to",
+        type=Path,
+        default=Path("."),
+        help="where table.csv, curves.csv and quality.png go (default here)",
     )
     given = parser.parse_args(arguments)
     try:
         slow, fast = (curves(Path(folder), float(seconds)) for folder, seconds in (given.slow, given.fast))
         table = compare(slow, fast)
+        together = means(given.mean, float(given.fast[1])) if given.mean else {}
+        for row in table:
+            if known := together.get(row["image"]):
+                row |= known | {"together_ratio": row["slow_seconds"] / known["together_seconds"]}
         if not table:
             raise RunError("--slow and --fast have no image in common; give runs of the same images")
         given.to.mkdir(parents=True, exist_ok=True)
         runs.write_text(given.to / "table.csv", written(table))
+        points = [
+            {"image": row["image"], "way": way, "seconds": at, "psnr": psnr}
+            for row in table
+            for way, found in (("slow", slow), ("fast", fast))
+            for at, psnr in zip(*found[row["image"]], strict=True)
+        ]
+        runs.write_text(given.to / "curves.csv", written(points))
         figures.quality_curves(
             given.to / "quality", {name: (slow[name], fast[name]) for name in slow.keys() & fast.keys()}
         )
