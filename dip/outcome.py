@@ -113,5 +113,5 @@ def draw(folder: Path, recorder: Recorder, result: dict[str, Any]) -> None:
     taken = [(int(path.stem[5:]), path) for path in sorted(images.glob("step-*.png"))]
     known = images / "reference.png" if recorder.reference is not None else None
     figures.snapshot_strip(
-        place / "snapshots.png", taken, images / "target.png", known, images / "restored.png"
+        place / "snapshots.png", taken, images / "target.png", known, images / "restored.png", result["psnr"]
     )

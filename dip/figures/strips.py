@@ -85,12 +85,14 @@ def snapshot_strip(
     target: Picture | None = None,
     reference: Picture | None = None,
     restored: Picture | None = None,
+    psnr: float | None = None,
 ) -> list[Path]:
     """One run at a glance: target, outputs over the steps, restored image and reference, as PNG only.
 
-    `snapshots` are (step, picture) in the order of steps, of which at most six are drawn, chosen evenly.
+    `snapshots` are (step, picture) in the order of steps, of which at most six are drawn, chosen evenly. `psnr` is that of
+    the restored image in dB, before it was rounded to 8 bits; otherwise it is computed from the picture.
     """
-    return _draw(path, _cells(snapshots, target, reference, restored, {}), ("png",))
+    return _draw(path, _cells(snapshots, target, reference, restored, {}, psnr), ("png",))
 
 
 def read_picture(picture: Picture) -> NDArray[np.float64]:
@@ -121,19 +123,21 @@ def _cells(
     reference: Picture | None,
     restored: Picture | None,
     psnr: Mapping[int, float],
+    final: float | None = None,
 ) -> list[_Cell]:
     answer = None if reference is None else read_picture(reference)
 
-    def cell(picture: Picture, title: str, step: int | None = None) -> _Cell:
+    def cell(picture: Picture, title: str, known: float | None = None) -> _Cell:
         pixels = read_picture(picture)
-        known = psnr.get(step) if step is not None else None
         score = _psnr(pixels, answer) if known is None else known
         return _Cell(pixels, title, "" if score is None else f"{score:.2f} dB")
 
     cells = [] if target is None else [cell(target, "target")]
-    cells += [cell(picture, f"step {step:,}", step) for step, picture in _evenly(snapshots, _SNAPSHOTS)]
+    cells += [
+        cell(picture, f"step {step:,}", psnr.get(step)) for step, picture in _evenly(snapshots, _SNAPSHOTS)
+    ]
     if restored is not None:
-        cells.append(cell(restored, "restored"))
+        cells.append(cell(restored, "restored", final))
     if answer is not None:
         cells.append(_Cell(answer, "reference"))
     return cells
