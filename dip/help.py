@@ -48,6 +48,7 @@ def help_text() -> str:
             if group != "precision" or name == "fp64":  # its options are the same for every format
                 parts += [line for field in fields for line in _option_lines(f"{group}.", field, "    ")]
     parts += ["", "experiment=...: several options at once", *_files("conf/experiment")]
+    parts += ["", "hydra/launcher=...: where the jobs of -m run", *_files("conf/hydra/launcher")]
     parts += ["", "-cd sweeps -cn ...: many runs, and a page about them", *_files("sweeps"), ""]
     parts.append(
         "Also: --cfg job prints the options as composed, -m runs every combination, --hydra-help says more."

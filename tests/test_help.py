@@ -20,7 +20,11 @@ def test_help_names_every_option():
     for group, classes in config.GROUPS.items():
         assert f"{group}=..." in text
         assert all(re.search(rf"^  {name}\b", text, re.MULTILINE) for name in classes)
-    for file in (*(ROOT / "conf" / "experiment").iterdir(), *(ROOT / "sweeps").glob("*.yaml")):
+    for file in (
+        file
+        for folder in ("conf/experiment", "conf/hydra/launcher", "sweeps")
+        for file in (ROOT / folder).glob("*.yaml")
+    ):
         assert re.search(rf"^  {file.stem}\n? +\w", text, re.MULTILINE), "with what it says of itself"
     assert max(map(len, text.splitlines())) <= 110
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dip import figures
-from dip.figures.strips import _evenly, read_picture
+from dip.figures.strips import _cells, _evenly, read_picture
 from tests.fake_runs import photograph, save
 
 
@@ -182,6 +182,12 @@ def test_strips_take_files_other_sizes_tall_shapes_and_nothing(tmp_path):
     figures.snapshot_strip(tmp_path / "tall", [(1, np.zeros((200, 1, 3)))])
     figures.snapshot_strip(tmp_path / "wide", [(1, np.zeros((1, 1000)))])
     assert figures.snapshot_strip(tmp_path / "none", []) == []
+
+
+def test_a_score_that_is_known_is_not_computed_from_the_rounded_picture():
+    answer = np.full((4, 4, 3), 0.5)
+    cells = _cells([(7, answer + 0.1), (9, answer + 0.1)], None, answer, answer + 0.1, {9: 30.0}, 25.5)
+    assert [cell.note for cell in cells] == ["20.00 dB", "30.00 dB", "25.50 dB", ""]
 
 
 def test_at_most_six_snapshots_are_chosen_evenly_on_a_logarithmic_axis():
