@@ -141,6 +141,15 @@ def _explain_hydra(text: str) -> str:
             names = sorted(GROUPS[group])
             example = (difflib.get_close_matches(choice, names, 1) or names)[0]
             return f"{group}={choice}: must be one of {', '.join(names)}, for example {group}={example}"
+    if found := re.search(r"In '(experiment)/([\w-]+)'.*Key '(\w+)' not in '(\w+)'", text, re.DOTALL):
+        *file, key, kind = found.groups()
+        choice = next(
+            f"{g}={name}"
+            for g, classes in GROUPS.items()
+            for name, c in classes.items()
+            if c.__name__ == kind
+        )
+        return f"{choice}: has no option {key}, which {'='.join(file)} sets; leave one of the two out"
     if found := re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Key '([^']+)' is not in struct", text
     ):

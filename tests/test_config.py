@@ -125,6 +125,13 @@ def test_a_wrong_option_is_one_line_that_names_it(override: str, message: str):
     assert "\n" not in line
 
 
+def test_a_choice_without_an_option_that_the_experiment_sets():
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - as above
+        composed("experiment=quick", "stop=never")
+    expected = "stop=never: has no option patience, which experiment=quick sets; leave one of the two out"
+    assert cli.explain(caught.value) == expected
+
+
 @pytest.mark.parametrize(
     "override",
     ["steps=0", "targt=noisy", "device=cuda:99", "precision=fp16", "image=nowhere.png", "z=3", "z={a:1}", "net=3", "target=[1]",
