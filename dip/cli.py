@@ -124,6 +124,8 @@ def explain(error: BaseException) -> str:
     for link in chain:
         if isinstance(link, DipError):
             return str(link)
+    if lacking := _lacking(" ".join(map(str, chain))):
+        return lacking
     for link in reversed(chain):
         key = getattr(link, "full_key", None)
         if key and (field := _field(key)) is not None:
@@ -131,6 +133,24 @@ def explain(error: BaseException) -> str:
             what = given.group(1) if given else key
             return f"{what}: must be {field.metadata['legal']}, for example {key}={field.metadata['example']}"
     return _explain_hydra(str(error))
+
+
+def _lacking(text: str) -> str | None:
+    """That a choice does not have an option, which it was given by hand or by an experiment; None where `text` says none."""
+    found = re.search(r"Key '(\w+)' not in '(\w+)'", text)
+    for group, classes in GROUPS.items() if found else ():
+        assert found is not None
+        key, kind = found.groups()
+        names = [name for name, cls in classes.items() if cls.__name__ == kind]
+        if names:
+            own = [field.name for field in dataclasses.fields(classes[names[0]]) if field.name != "name"]
+            if close := difflib.get_close_matches(key, own, 1):
+                return f"{group}.{key}: no such option; did you mean {group}.{close[0]}?"
+            choice = f"{group}={names[0]}" if len(names) == 1 else group
+            if file := re.search(r"In 'experiment/([\w-]+)'", text):
+                return f"{choice}: has no option {key}, which experiment={file[1]} sets; leave one of the two out"
+            return f"{choice}: has no option {key}; it has {', '.join(own) or 'none'}"
+    return None
 
 
 def _explain_hydra(text: str) -> str:
@@ -141,15 +161,6 @@ def _explain_hydra(text: str) -> str:
             names = sorted(GROUPS[group])
             example = (difflib.get_close_matches(choice, names, 1) or names)[0]
             return f"{group}={choice}: must be one of {', '.join(names)}, for example {group}={example}"
-    if found := re.search(r"In '(experiment)/([\w-]+)'.*Key '(\w+)' not in '(\w+)'", text, re.DOTALL):
-        *file, key, kind = found.groups()
-        choice = next(
-            f"{g}={name}"
-            for g, classes in GROUPS.items()
-            for name, c in classes.items()
-            if c.__name__ == kind
-        )
-        return f"{choice}: has no option {key}, which {'='.join(file)} sets; leave one of the two out"
     if found := re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Key '([^']+)' is not in struct", text
     ):

@@ -110,6 +110,7 @@ def _attempt(fit: Fit | Restarts, progress: bool, array: bool) -> dict[str, Any]
     if result["status"] == "interrupted":
         log.warning("%s: interrupted at step %d; the same command continues it", fit.folder, result["steps"])
     else:
+        fit.tidy()
         log.info("%s: %s, %s", fit.folder, result["status"], _summary(result))
         log.info("restored image: %s", fit.folder / "images" / "restored.png")
         log.info("figures:        %s", fit.folder / "figures")
@@ -176,4 +177,10 @@ def _logged_to(folder: Path) -> Iterator[None]:
 def _summary(result: dict[str, Any]) -> str:
     """The one line at the end of a run."""
     score = "no reference" if result["psnr"] is None else f"PSNR {result['psnr']:.2f} dB"
-    return f"{score}, step {result['restored_step']} of {result['steps']}, {result['seconds']:.0f} s"
+    fits = len(result.get("restarts") or ())
+    which = (
+        f"the mean of {fits} fits, {result['steps']} steps"
+        if fits
+        else f"step {result['restored_step']} of {result['steps']}"
+    )
+    return f"{score}, {which}, {result['seconds']:.0f} s"

@@ -67,6 +67,7 @@ class Fit:
         self.reference = self.observation.reference
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
         self.module: DeepImagePrior | None = None  # once it runs
+        self.signals = Signals()
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once the fit has come to its end
 
     def take_up(self) -> None:
@@ -110,7 +111,7 @@ class Fit:
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint.name)
             self.module = module
-            self.signals, self.stopping = Signals(), Stopping(self.rule, self.schedule)
+            self.stopping = Stopping(self.rule, self.schedule)
             reference = None if self.reference is None else self.reference.to(self.device)
             self.rescue = Rescue(self.schedule, self.stopping)
             self.recorder = Recorder(
@@ -178,9 +179,12 @@ class Fit:
             self.config.logger.finish(trainer.logger, runs.flat(options.plain(self.config)), final)
         if self.config.keep_checkpoint:
             keeper.save(trainer, self.module.step)
-        else:
-            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
         return result
+
+    def tidy(self) -> None:
+        """Removes the checkpoints that nobody asked to keep; not before `result.json` is there, which takes their place."""
+        if not self.config.keep_checkpoint:
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
     def _result(self, status: str, **more: Any) -> dict[str, Any]:
         assert self.module is not None

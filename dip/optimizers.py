@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 MOMENTUM = 0.95
-# Each turn maps a singular value s to a s + b s^3 + c s^5; five of them bring all from 0.002 to 1 into [0.68, 1.13].
+# Each turn maps a singular value s to a s + b s^3 + c s^5; five of them bring all from 0.002 to 1 into [0.68, 1.21].
 POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 TURNS = 5
 LENGTH = 0.2  # root mean square of Adam's usual update, in learning rates
@@ -36,6 +36,11 @@ class Muon(torch.optim.Adam):
     `torch.optim.Muon` does the same to one matrix after the other, and to matrices only. Here all kernels of one shape go
     together: a step of 20 kernels of 32 maps takes 1.4 ms on a CPU, instead of 5.7.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # A scaler of fp16 must unscale, and leave a step out, itself: fused Adam would do both, for its own part alone.
+        self._step_supports_amp_scaling = False
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -21,6 +21,9 @@ from dip.config import Config
 from dip.fit import Fit
 from dip.pictures import Pictures
 
+OF_ONE = ("restored_step", "oracle_psnr", "oracle_step", "loss")
+"""What one fit has and a mean of several has not: its place in `result.json` is empty."""
+
 EACH = ("status", "steps", "restored_step", "psnr", "ssim", "oracle_psnr", "oracle_step", "seconds", "events")
 """What `result.json` tells of each restart."""
 
@@ -43,6 +46,9 @@ class Restarts:
         self.picture, self.observation = self.fits[0].picture, self.fits[0].observation
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once all fits have come to their end
 
+    def tidy(self) -> None:
+        """Each fit has tidied up after itself."""
+
     def take_up(self) -> None:
         """Restarts have no checkpoint for all of them: a run of more steps begins anew."""
 
@@ -53,14 +59,25 @@ class Restarts:
             part = self._part(fit, progress, pictures)
             if part["status"] == "interrupted":
                 return {**part, **self._own()}
+            if (
+                fit.signals.ends is not None and fit is not self.fits[-1]
+            ):  # in the last step: not for that fit any more
+                return {**part, **self._own(), "status": "interrupted", "signal": fit.signals.ends}
             parts.append(part)
             array = np.load(fit.folder / "restored.npy", allow_pickle=False)  # (H, W, C)
             total = total + torch.from_numpy(array).permute(2, 0, 1)[None] / len(self.fits)  # (1, C, H, W)
         self.restored = total
         scores = outcome.scores(self.config.target, total, self.observation)
-        result = {**parts[0], **self._own(), **scores, "restarts": [{k: p[k] for k in EACH} for p in parts]}
+        result = {
+            **parts[0], **self._own(), **dict.fromkeys(OF_ONE), **scores, "steps": sum(part["steps"] for part in parts),
+            "restarts": [{name: part[name] for name in EACH} for part in parts],
+        }  # fmt: skip
+        result.pop("rules", None)
         result["status"] = "stopped" if all(part["status"] == "stopped" for part in parts) else "finished"
         result["seconds"] = sum(part["seconds"] for part in parts)
+        for name in ("metrics.csv", "losses.npy"):  # a full disk may have cost them
+            if (self.fits[0].folder / name).is_file():
+                runs.write_bytes(self.folder / name, (self.fits[0].folder / name).read_bytes())
         if pictures:
             self._save(result)
         return result
@@ -83,6 +100,7 @@ class Restarts:
         if fit.restored is not None:
             outcome.save_array(fit.folder / "restored.npy", fit.restored)
             runs.write_json(fit.folder / "result.json", part)  # last: it says that the image is there
+            fit.tidy()
         return part
 
     def _save(self, result: dict[str, Any]) -> None:
@@ -94,9 +112,7 @@ class Restarts:
         outcome.save(images / "target.png", self.observation.y)
         if self.observation.reference is not None:
             outcome.save(images / "reference.png", self.observation.reference)
-        for name in ("metrics.csv", "losses.npy"):
-            runs.write_bytes(self.folder / name, (first / name).read_bytes())
-        if (first / "figures").is_dir():  # a full disk may have cost them
+        if (first / "figures").is_dir():  # these too
             shutil.copytree(first / "figures", self.folder / "figures", dirs_exist_ok=True)
         if self.config.baselines:
             result["baselines"] = outcome.baselines(self.config.target, self.observation, images)

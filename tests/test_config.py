@@ -125,6 +125,31 @@ def test_a_wrong_option_is_one_line_that_names_it(override: str, message: str):
     assert "\n" not in line
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["target=clean", "target.sigma=0.2"], "target=clean: has no option sigma; it has none"),
+        (["net=pixels", "net.channels=32"], "net=pixels: has no option channels; it has tv"),
+        (["precision=fp32", "precision.sigma=1"], "precision: has no option sigma; it has compile, graph"),
+    ],
+)
+def test_a_choice_without_an_option(given: list[str], expected: str):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - as above
+        composed(*given)
+    assert cli.explain(caught.value) == expected
+
+
+@pytest.mark.parametrize("written", ["lrr: 0.1", "z:\n  sclae: 1", "target:\n  sgma: 1"])
+def test_a_typo_in_an_experiment_of_ones_own(train: Train, tmp_path: Path, written: str):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{written}\n")
+    done = train("-cd", str(tmp_path), "experiment=mine")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert written.split()[-2].strip(":") in line
+
+
 def test_a_choice_without_an_option_that_the_experiment_sets():
     with pytest.raises(Exception) as caught:  # noqa: PT011 - as above
         composed("experiment=quick", "stop=never")

@@ -25,6 +25,22 @@ def test_singular_values_follow_the_polynomial_and_vectors_stay(shape: tuple[int
     torch.testing.assert_close(orthogonalized(matrices), u @ torch.diag_embed(s) @ vh, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["adam", "muon"])
+def test_an_overflow_of_fp16_leaves_the_weights_alone(name: str) -> None:
+    weight = nn.Parameter(torch.ones(4, 2, 3, 3))
+    optimizer = optimizers.make(name, [weight], 0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    scaler.scale(weight.sum() * float("inf")).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    assert torch.equal(weight, torch.ones_like(weight))
+    optimizer.zero_grad()
+    scaler.scale(weight.square().sum()).backward()
+    scaler.step(optimizer)
+    assert torch.isfinite(weight).all()
+    assert not torch.equal(weight, torch.ones_like(weight))
+
+
 def test_no_gradient_no_move() -> None:
     assert torch.equal(orthogonalized(torch.zeros(2, 3, 4)), torch.zeros(2, 3, 4))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def test_the_mean_of_the_restarts_is_scored_and_saved(fit: Fit, tmp_path: Path):
     assert result["psnr"] == pytest.approx(together, abs=1e-3)
     assert [part["psnr"] for part in result["restarts"]] == pytest.approx(psnr, abs=1e-3)
     assert together > min(psnr)  # by convexity
-    assert result["status"] == "finished"
+    assert (result["status"], result["steps"]) == ("finished", 60)
+    assert result["oracle_psnr"] is result["restored_step"] is None, "what one fit has, the mean has not"
     assert {"restored.png", "target.png", "reference.png"} <= {p.name for p in (folder / "images").iterdir()}
     assert (folder / "figures" / "loss.png").read_bytes() == (
         folder / "restart-1" / "figures" / "loss.png"
@@ -84,6 +86,40 @@ def test_the_python_call_averages_too():
     two = dip.restore("astronaut", target="noisy", restarts=2, **tiny)
     assert two.metrics["restarts"][0]["psnr"] == pytest.approx(one.metrics["psnr"])
     assert two.metrics["psnr"] != one.metrics["psnr"]
+    assert two.history["psnr"] == one.history["psnr"], "of the first"
+
+
+def test_a_curve_that_a_full_disk_has_cost_costs_no_more(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    real = Restarts._part
+
+    def lose(self: Restarts, *given: Any) -> Any:
+        part = real(self, *given)
+        for name in ("losses.npy", "metrics.csv"):
+            (self.fits[0].folder / name).unlink(missing_ok=True)
+        return part
+
+    monkeypatch.setattr(Restarts, "_part", lose)
+    folder, result = fit("steps=4", "restarts=2")
+    assert result["status"] == "finished"
+    assert not (folder / "losses.npy").exists()
+
+
+def test_a_signal_in_the_last_step_of_a_fit_ends_before_the_next(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    calls, real = 0, DeepImagePrior.training_step
+
+    def hit(self: DeepImagePrior, *given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return real(self, *given)
+
+    monkeypatch.setattr(DeepImagePrior, "training_step", hit)
+    folder, result = fit("steps=4", "restarts=3")
+    assert (result["status"], result["signal"], calls) == ("interrupted", signal.SIGTERM, 4)
+    assert result_of(folder / "restart-1")["status"] == "finished"
+    _, result = fit("steps=4", "restarts=3")
+    assert (result["status"], calls) == ("finished", 12)
 
 
 def test_a_folder_that_is_gone_at_the_end_is_named(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dip import fit as fit_module
-from dip import images
+from dip import images, runs
 from dip.config import Config
 from dip.errors import DipError, RunError
 from dip.module import DeepImagePrior
@@ -55,6 +55,23 @@ def test_killed_while_it_saves_its_images_it_ends_the_same(
     assert contents(resumed) == contents(whole)
     for key in ("status", "steps", "restored_step", "loss", "psnr"):
         assert again[key] == result[key]
+
+
+def test_checkpoints_stay_until_the_result_is_written(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """Else a full disk, or a kill in that instant, would cost the whole fit."""
+    options, steps = ("steps=20", "checkpoint_every=0"), []
+    real = DeepImagePrior.training_step
+    monkeypatch.setattr(
+        DeepImagePrior, "training_step", lambda self, *given: steps.append(self.step) or real(self, *given)
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "write_json", lambda path, data: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit(*options, "seed=1")
+    assert len(steps) == 20
+    _, result = fit(*options, "seed=1")
+    assert result["status"] == "finished"
+    assert len(steps) == 20, "nothing was computed again"
 
 
 @pytest.mark.parametrize("step", [1, 2, 20])

@@ -19,6 +19,7 @@ from typing import Any
 
 from dip.bench.measure import measure, overhead, rules
 from dip.config import OPTIMIZERS
+from dip.errors import DipError, RunError
 from dip.nets import Hourglass
 
 KNOWN = ("plain fp32", "plain tf32", *(f"{row} {name}" for row in ("ours", "run", "floor") for name in ("fp32", "tf32", "bf16")),
@@ -99,6 +100,7 @@ def main() -> None:
         "--json", type=Path, default=Path("bench.json"), help="where the figures go (default bench.json)"
     )
     options = parser.parse_args()
+    skips = Hourglass().ordered(options.skips)
     for size in options.sizes:
         if (needed := Hourglass().padded(size, size)[0]) != size:  # plain knows no padding
             parser.error(f"argument --sizes: {size} is padded to {needed} by the network, which would be what is timed; "
@@ -111,13 +113,20 @@ def main() -> None:
     device = hardware.pick_device(options.device)
     usable = [row for row in ROWS if device.type == "cuda" or row[1] != "tf32"]
     names = options.rows or [" ".join(row) for row in usable]
+    for name in names:
+        if not name.startswith("floor"):
+            hardware.pick_precision(name.split()[1], device)  # raises where the device cannot
+    try:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"--json {options.json}: cannot be written ({error.strerror})") from error
     result: dict[str, Any] = {
         "machine": hardware.describe(device), "torch": torch.__version__, "python": platform.python_version(),
         "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [], "overhead": [],
     }  # fmt: skip
     print(f"{result['machine']}, torch {torch.__version__}")
     common = {
-        "skips": tuple(options.skips),
+        "skips": tuple(skips),
         "device": str(device),
         "speedups": tuple(way for way in ("compile", "graph") if getattr(options, way)),
         "checkpoint": options.checkpoint,
@@ -168,4 +177,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not at once: the measuring process ends first
-    main()
+    try:
+        main()
+    except DipError as error:
+        sys.exit(f"error: {error}")

@@ -108,17 +108,18 @@ def floor(problem: Problem, precision: str) -> Callable[[], None]:
             torch.randn(s, device=x.device, dtype=dtype) for s in (shape, module.weight.shape, output.shape)
         ]
         x, weight, gradient = (t.to(memory_format=torch.channels_last) for t in made)
-        # The input of the first level is z, which needs no gradient.
+        # z, which the first level and its skip take, needs no gradient.
         calls.append(
-            (x.requires_grad_(x.shape[1] != 32), weight.requires_grad_(), module.stride[0], gradient)
+            (x.requires_grad_(inputs[0] is not z), weight.requires_grad_(), module.stride[0], gradient)
         )
 
+    z = problem.pair()[0]
     net = plain_network(32, problem.channels, problem.depth, problem.skips).to(problem.device)
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             module.register_forward_hook(note)
     with torch.no_grad():
-        net(problem.pair()[0])
+        net(z)
 
     def step() -> None:
         for x, weight, stride, gradient in calls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from dip.bench import __main__ as bench
 from dip.bench import measure, variants
 from dip.bench.plain import plain_network
 from dip.nets import Hourglass
-from tests.conftest import ROOT
+from tests.conftest import ROOT, environment
 
 TINY = {"size": 32, "channels": 4, "depth": 3, "skips": (1, 2, 3)}
 
@@ -73,6 +74,18 @@ def test_the_floor_is_the_convolutions_of_the_plain_network(monkeypatch: pytest.
     )
 
 
+def test_the_floor_spares_the_gradient_of_z_alone(monkeypatch: pytest.MonkeyPatch):
+    asked: list[int] = []
+    real = torch.autograd.grad
+    monkeypatch.setattr(
+        torch.autograd, "grad", lambda out, inputs, grad: asked.append(len(inputs)) or real(out, inputs, grad)
+    )
+    variants.floor(variants.Problem(size=64, channels=32, depth=3, skips=(1, 2)), "fp32")()
+    convolutions = 3 * 4 + 2 + 1  # two down and two up in each level, two skips, one to the image
+    assert len(asked) == convolutions
+    assert sum(asked) == 2 * convolutions - 2, "all but z, in the first convolution and the first skip"
+
+
 def test_the_command_prints_and_writes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -85,6 +98,26 @@ def test_the_command_prints_and_writes(
     bench.main()
     assert [row["row"] for row in json.loads(file.read_text())["rows"]] == ["plain fp32", "ours fp32"]
     assert "ours fp32" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("--device cuda:99", "device=cuda:99: "),
+        ("--skips 9", "skips=[9]: must be"),
+        ("--device cpu --rows 'ours tf32'", "precision=tf32: "),
+        ("--sizes 48", "argument --sizes: 48 is padded to 64"),
+        ("--json {file}/bench.json --rows 'ours fp32'", "--json {file}/bench.json: cannot be written"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is(tmp_path: Path, given: str, message: str):
+    file = tmp_path / "file"
+    file.touch()
+    command = [sys.executable, "-m", "dip.bench", *shlex.split(given.format(file=file))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode in (1, 2)
+    assert message.format(file=file) in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 def test_told_to_end_it_takes_its_measuring_process_along(tmp_path: Path):
