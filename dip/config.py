@@ -134,7 +134,7 @@ class Config:
     )
     baselines: bool = option(
         True,
-        "compute classical answers to the same observation when the fit is over",
+        "compute classical answers to the same observation when the fit is over, up to a million pixels",
         "true or false",
         "false",
     )

@@ -68,6 +68,7 @@ def baselines(target: Target, observation: Observation, folder: Path) -> dict[st
     """
     height, width = observation.size
     if height * width > BASELINE_PIXELS:
+        log.info("baselines: none above %d pixels, they would take minutes", BASELINE_PIXELS)
         return {}
     try:
         answers = target.baselines(observation)

@@ -133,7 +133,16 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
     image = pictures.load("image", size)
     beside_size = size if target.resized else None
+    if size is not None and not target.resized and not getattr(target, "simulate", False):
+        log.warning(
+            "size: resizes the image, not the kernel, which is taken as the blur of the resized image"
+        )
     beside = {option: pictures.load(f"target.{option}", beside_size).pixels for option in target.files()}
+    if size is not None and target.masked:
+        from dip.images import prepare_mask
+
+        whole = {option: pictures.load(f"target.{option}").pixels for option in target.files()}
+        beside["mask"] = prepare_mask(target.known(pictures.load("image").pixels, whole), size)
     seen = target.observe(image.pixels, config.seed, beside)
     if config.reference is not None:
         seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))

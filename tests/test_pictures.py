@@ -66,13 +66,40 @@ def test_a_mask_of_other_content_is_another_run(file):
 
 
 def test_size_acts_on_image_mask_and_reference_alike(file):
-    image, mask = file("image.png", 20, 30), file("mask.png", 20, 30, seed=1)
+    image, mask = file("image.png", 20, 30), file("mask.png", 20, 30)
+    holed = np.full((20, 30), 255, np.uint8)
+    holed[:6, 5:12] = 0  # of the middle square, the upper left corner
+    Image.fromarray(holed).save(mask)
     config = Config(image=image, target=Inpaint(mask=mask), reference=image, size=10)
     picture, seen = observe(config, Pictures(config))
     assert picture.pixels.shape == seen.reference.shape == (1, 3, 10, 10)
     assert torch.equal(picture.pixels, seen.reference)
-    expected = images.prepare(images.load(mask), 10).pixels.mean(1, keepdim=True) >= 0.5
-    assert torch.equal(seen.known, expected.float())
+    assert not seen.known[..., :3, :4].any()
+    assert seen.known[..., 5:, :].all()
+    assert seen.known[..., :, 6:].all()
+
+
+@pytest.mark.parametrize("size", [13, 16, 40, [24, 31]])
+@pytest.mark.parametrize("black", [True, False])
+def test_missing_pixels_never_get_into_known_ones(file, size, black):
+    """Whatever lies in the hole: resizing mixes neighbours."""
+    image, mask = file("image.png", 32, 32), file("mask.png", 32, 32)
+    holed = np.full((32, 32), 255, np.uint8)
+    holed[9:20, 11:17] = holed[30, 1] = 0
+    Image.fromarray(holed).save(mask)
+    seen = []
+    for content in (0, 0) if black else (0, 255):
+        values = np.full((32, 32, 3), 200, np.uint8)
+        values[holed == 0] = content
+        Image.fromarray(values).save(image)
+        config = Config(image=image, target=Inpaint(mask="black" if black else mask), size=size)
+        seen.append(observe(config, Pictures(config))[1])
+        known = seen[-1].known.expand_as(seen[-1].y) > 0
+        assert 0.3 < known.float().mean() < 0.95
+        torch.testing.assert_close(
+            seen[-1].y[known], torch.full_like(seen[-1].y[known], 200 / 255), rtol=0, atol=1e-4
+        )
+    assert torch.equal(seen[0].known, seen[1].known)
 
 
 def test_a_photo_that_is_cut_is_told_of_once(file, caplog: pytest.LogCaptureFixture):

@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 BASES = {"target": Target, "net": Net, "stop": Stop, "logger": Logger, "precision": Precision}
 """What an object given for a group must be; it need not be one of the registered classes."""
 
+NAMED = ("target", "stop")
+"""Groups whose default has no options of its own: a dict that does not say of what its options are is refused."""
+
 
 def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
     """The `Config` that `options` describe, and the pictures among them that are arrays, by option.
 
     Args:
         options: fields of `Config`. A group (`target`, `net`, `stop`, `precision`, `logger`) is a name, a dict of its
-            options (with its `name`, or of the default's) or an object; `z` is a dict or a `Z`. A picture is a path, a
+            options (with its `name`; of a net or a precision without, the default's) or an object; `z` is a dict or a `Z`. A picture is a path, a
             sample's name, a NumPy array or a tensor.
 
     Raises:
@@ -61,6 +64,11 @@ def _member(group: str, value: Any, given: dict[str, Picture]) -> Any:
     described = {"name": value} if isinstance(value, str) else value
     if not isinstance(described, Mapping):
         raise _illegal(group, value)
+    if "name" not in described and group in NAMED:
+        example = {"name": {"target": "noisy", "stop": "combined"}[group], **described}
+        raise DipError(
+            f"{group}={dict(described)}: needs the name of the {group} too, for example {group}={example}"
+        )
     name = described.get("name", getattr(Config(), group).name)
     if name not in classes:
         raise _illegal(group, name)

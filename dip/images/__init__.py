@@ -129,21 +129,29 @@ def prepare(picture: Picture, size: int | tuple[int, int] | None) -> Picture:
             "size", size, f"null, N or [H, W], at least 1 and {MAX_PIXELS:,} pixels at most", "size=256"
         )
     planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
-    if isinstance(size, int):
-        height, width = picture.pixels.shape[-2:]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        planes = [plane[..., top : top + side, left : left + side] for plane in planes]
-    planes = [_resize(plane, wanted) for plane in planes]
+    planes = [_resize(plane, size).clamp(0, 1) for plane in planes]
     return replace(picture, pixels=planes[0], alpha=planes[1] if len(planes) > 1 else None)
 
 
-def _resize(plane: Tensor, size: tuple[int, ...]) -> Tensor:
-    if tuple(plane.shape[-2:]) == size:
+def prepare_mask(mask: Tensor, size: int | tuple[int, int] | None) -> Tensor:
+    """Where a picture at `size` is made of known pixels alone, 1, and 0 elsewhere, as `mask` says of it as it is.
+
+    Resizing mixes a pixel with its neighbours, some with a negative weight: one missing pixel among them spoils it.
+    """
+    return ((_resize(mask, size) - 1).abs() < 1e-4).float()  # weights sum to 1
+
+
+def _resize(plane: Tensor, size: int | tuple[int, int] | None) -> Tensor:
+    """See `prepare`; not yet clipped."""
+    height, width = plane.shape[-2:]
+    if isinstance(size, int):
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        plane = plane[..., top : top + side, left : left + side]
+        size = size, size
+    if size is None or tuple(plane.shape[-2:]) == tuple(size):
         return plane.contiguous()
-    return F.interpolate(plane, size=list(size), mode="bicubic", antialias=True, align_corners=False).clamp(
-        0, 1
-    )
+    return F.interpolate(plane, size=list(size), mode="bicubic", antialias=True, align_corners=False)
 
 
 def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
@@ -183,7 +191,8 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
         mode = "uint8"
     values, alpha, profile = _stored(pixels, mode, like.scale), None, like.icc_profile
     if like.alpha is not None:
-        alpha = _stored(_resize(like.alpha, tuple(pixels.shape[-2:])), mode, (0.0, 1.0))[..., 0]
+        height, width = pixels.shape[-2:]
+        alpha = _stored(_resize(like.alpha, (height, width)).clamp(0, 1), mode, (0.0, 1.0))[..., 0]
     if profile is not None and profile[16:20] != {1: b"GRAY", 3: b"RGB "}.get(channels):
         profile = None  # made for other channels, readers would reject it
     try:

@@ -1,7 +1,7 @@
 """The layers that networks share: each one idea, written out where the framework's own is slow.
 
-All work in any memory format and floating point type and keep both. They copy and add slices only, so that
-they are deterministic on every device.
+All work in any memory format and floating point type and keep both. On a GPU they copy and add slices only, and on a CPU use
+nothing that adds in an order of its own: they are deterministic on every device.
 """
 
 from __future__ import annotations

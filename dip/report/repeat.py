@@ -45,18 +45,25 @@ def commands(found: Sequence[Run], folder: Path, to: Path) -> list[str]:
         and len(configs) == math.prod(map(len, params.values()))
     ):
         return [_line([*start, "-cd", "sweeps", "-cn", sweep, *map(shlex.quote, typed)], out), publish]
-    lines = []
-    parts = _parts(configs, params)
-    for part in parts or [[run.config for run in group.runs] for group in grouped(found)]:
-        values = _product(part, params if parts else {}) or {}
-        if sweep and parts:
-            chosen = ["-cd", "sweeps", "-cn", sweep]
-            values = {
-                name: several for name, several in values.items() if set(several) != set(params.get(name, ()))
-            }
-        else:
-            chosen = ["-m"] if any(len(several) > 1 for several in values.values()) else []
-        lines.append(_line([*start, *chosen], {**values, **out}))
+    if sweep and "experiment" not in params and (parts := _parts(configs, params)):
+        start += ["-cd", "sweeps", "-cn", sweep]
+        changed = [
+            {name: several for name, several in values.items() if set(several) != set(params.get(name, ()))}
+            for values in parts
+        ]
+        return [*dict.fromkeys(_line(start, {**values, **out}) for values in changed), publish]
+    parts = _parts(configs, {})
+    if parts is None:  # a command for each experiment, or for each of its runs
+        alike = [[run.config for run in group.runs] for group in grouped(found)]
+        alone = [
+            [group] if _product(group, {}) is not None else [[config] for config in group] for group in alike
+        ]
+        parts = [_product(part, {}) or {} for group in alone for part in group]
+    out = {"out": [text(runs_at)]}
+    several = [any(len(values) > 1 for values in part.values()) for part in parts]
+    lines = [
+        _line([*start, *["-m"][:many]], {**part, **out}) for many, part in zip(several, parts, strict=True)
+    ]
     return [*dict.fromkeys(lines), publish]
 
 
@@ -72,21 +79,23 @@ def _place(folder: Path, otherwise: str) -> str:
 
 def _parts(
     configs: Sequence[Mapping[str, Any]], params: Mapping[str, Any]
-) -> list[list[Mapping[str, Any]]] | None:
-    """The runs in as few parts as can be, by the value of one option, of which each is all combinations of something.
+) -> list[dict[str, list[str]]] | None:
+    """The products (see `_product`) of the runs in as few parts as can be, told apart by the value of one option.
 
-    None where no one option parts them so.
+    None where no one option parts them so that each part is a product.
     """
-    if _product(configs, params) is not None:
-        return [[*configs]]
+    if (whole := _product(configs, params)) is not None:
+        return [whole]
     found = []
     for name in dict.fromkeys(name for config in configs for name in runs.flat(config)):
         parts: dict[str | None, list[Mapping[str, Any]]] = {}
         for config in configs:
             flat = runs.flat(config)
             parts.setdefault(text(flat[name]) if name in flat else None, []).append(config)
-        if name != "seed" and all(_product(part, params) is not None for part in parts.values()):
-            found.append([*parts.values()])
+        products = [_product(part, params) for part in parts.values()]
+        known = [product for product in products if product is not None]
+        if name != "seed" and len(known) == len(products):
+            found.append(known)
     return min(found, key=len, default=None)
 
 

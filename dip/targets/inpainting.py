@@ -81,15 +81,26 @@ class Inpaint(Target):
         reference = image if self.mask is None else None
         return Observation(mask * image, Mask(mask), reference, size, known=mask)
 
+    @property
+    def masked(self) -> bool:
+        """Whether it is not drawn here."""
+        return self.mask is not None
+
+    def known(self, image: Tensor, pictures: Mapping[str, Tensor]) -> Tensor:
+        """White in the mask, or not black in the image."""
+        from dip.targets import masks
+
+        drawn = pictures["mask"] if "mask" in pictures else (image.amax(1, keepdim=True) > 0).float()
+        return masks.from_image(drawn, (image.shape[-2], image.shape[-1]))
+
     def known_pixels(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor]) -> Tensor:
         """The mask (1, 1, H, W): 1 = known, 0 = missing."""
         from dip.seeds import derive
         from dip.targets import masks
 
+        if self.masked:
+            return self.known(image, pictures)
         size = (image.shape[-2], image.shape[-1])
-        if self.mask is not None:
-            drawn = pictures["mask"] if "mask" in pictures else (image.amax(1, keepdim=True) > 0).float()
-            return masks.from_image(drawn, size)
         if self.missing is not None:
             return masks.random_pixels(size, self.missing, derive(seed, "target"))
         if self.draw == "hole":

@@ -45,6 +45,15 @@ class Target:
     resized: ClassVar[bool] = True
     """Whether the option `size` acts on the pictures of `files` as it does on the image."""
 
+    @property
+    def masked(self) -> bool:
+        """Whether the pictures that are given say which pixels are known; `known` then takes it from them."""
+        return False
+
+    def known(self, image: Tensor, pictures: Mapping[str, Tensor]) -> Tensor:
+        """Which pixels of `image` (1, C, H, W) the pictures of `files` say are known, (1, 1, H, W): 1, else 0."""
+        raise NotImplementedError
+
     def files(self) -> dict[str, str]:
         """The pictures that options of this target name, beside the image: option -> path."""
         return {}

@@ -24,7 +24,7 @@ def test_nothing_said_is_the_default():
     ("option", "value", "meant"),
     [
         ("target", "noisy", Noisy()),
-        ("target", {"sigma": 0.2}, Noisy(sigma=0.2)),
+        ("target", {"name": "noisy", "sigma": 0.2}, Noisy(sigma=0.2)),
         ("target", {"name": "inpaint", "missing": 0.5}, Inpaint(missing=0.5)),
         ("target", Inpaint(), Inpaint()),
         ("net", {"channels": 32}, Hourglass(channels=32)),
@@ -67,6 +67,7 @@ def test_arrays_become_pictures_by_their_option():
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
         ({"stop": "wvm"}, "stop=wvm: must be one of auto, combined, compare, discrepancy, emv"),
         ({"net": 3}, "net=3: must be one of"),
+        ({"target": {"sigma": 0.2}}, "target={'sigma': 0.2}: needs the name of the target too, for example"),
     ],
 )
 def test_mistakes_are_named(options, message):

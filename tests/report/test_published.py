@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -141,7 +142,24 @@ def test_a_sweep_over_experiments_is_repeated_as_it_stands(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "multirun.yaml").write_text(json.dumps({"hydra": {"overrides": {"task": typed}}}))
         assert commands(tmp_path / name, *changes, sweep="tasks") == [expected]
-    assert line not in commands(tmp_path / "unknown", *changes, sweep="tasks")
+    # Nobody knows what was typed: a command for each run, without the sweep's file, which would multiply it.
+    (tmp_path / "unknown").mkdir()
+    alone = commands(tmp_path / "unknown", *changes, sweep="tasks")
+    assert len(alone) == len(changes)
+    assert all("-cn" not in line and "size=192" in line and "net.channels=32" in line for line in alone)
+    assert [re.search(r"skips=\[(\d)\]", line)[1] for line in alone] == [str(i % 5) for i in range(1, 8)]
+
+
+def test_seeds_that_differ_in_more_than_that_are_a_command_each(tmp_path):
+    changes = [("noisy", {"seed": seed, "baselines": seed == 0}) for seed in (0, 1, 2)] + [
+        ("clean", {"skips": []})
+    ]
+    assert commands(tmp_path, *changes) == [
+        "python train.py size=64 steps=2000 out=outputs/mine",
+        "python train.py size=64 steps=2000 seed=1 baselines=false out=outputs/mine",
+        "python train.py size=64 steps=2000 seed=2 baselines=false out=outputs/mine",
+        "python train.py size=64 target=clean 'skips=[]' steps=2000 out=outputs/mine",
+    ]
 
 
 def test_runs_of_a_task_each_are_named_by_it(tmp_path):
