@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -9,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
-from dip import config
 from tests.conftest import ROOT, Fit, composed, environment
 
 README = (ROOT / "README.md").read_text()
@@ -63,14 +65,29 @@ def test_run(fit: Fit, line: str):
     composed(*given)  # as it stands, too
 
 
+@pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("line", SWEEPS)
 def test_sweep(line: str):
     given = shlex.split(line)[2:]
     if "-cn" in given:
         assert (ROOT / "sweeps" / f"{given[given.index('-cn') + 1]}.yaml").exists()
-        return
-    known = set(config.GROUPS) | set(config.Config.__dataclass_fields__)
-    assert all(option.split("=")[0].split(".")[0] in known for option in given if "=" in option)
+    options = OverridesParser.create().parse_overrides([option for option in given if "=" in option])
+    launcher = {
+        str(o.key_or_group).rpartition("/")[2]: o.value() for o in options if "hydra" in str(o.key_or_group)
+    }
+    if launcher:
+        file = ROOT / "conf" / "hydra" / "launcher" / f"{launcher.pop('launcher')}.yaml"
+        known = yaml.safe_load(file.read_text())
+        assert {key.removeprefix("hydra.launcher.") for key in launcher} <= known.keys()
+    each = [
+        [f"{o.key_or_group}={value}" for value in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [o.input_line]
+        for o in options
+        if "hydra" not in str(o.key_or_group)
+    ]
+    for combination in itertools.product(*each):
+        composed(*combination)
 
 
 @pytest.mark.parametrize("target", sorted(set(MAKE)))
