@@ -2,7 +2,8 @@
 
 Reads two folders of runs that restore the same images, and takes a step of each to last as long as the benchmark says:
 seconds in run folders are those of whatever else the machine did. The time to quality is the first recorded step whose
-averaged output comes within 0.1 dB of the best that the slow run of the same image ever has.
+averaged output comes within 0.1 dB of the best that the slow run of the same image ever has; of runs that differ in their
+seed, the mean of their PSNRs counts.
 """
 
 from __future__ import annotations
@@ -23,22 +24,25 @@ NEAR = 0.1  # dB
 
 
 def curves(folder: Path, seconds: float) -> dict[str, tuple[Any, Any]]:
-    """By image: (seconds, PSNR of the averaged output in dB), an entry per record.
+    """By image: (seconds, PSNR of the averaged output in dB), an entry per record, the mean of the runs of that image.
 
     Raises:
-        RunError: a run has no reference, or two are of one image.
+        RunError: a run has no reference, or two of one image have other records.
     """
-    found: dict[str, tuple[Any, Any]] = {}
+    found: dict[str, list[tuple[Any, Any]]] = {}
     for run in runs.read(folder):
-        name = _image(run)
+        same = found.setdefault(_image(run), [])
         history = runs.history(run["folder"])
         psnr = np.asarray(history.get("psnr_ema", []), dtype=np.float64)
-        if name in found or not np.isfinite(psnr).any():
+        if not np.isfinite(psnr).any() or (same and not np.array_equal(same[0][0], history["step"])):
             raise RunError(
-                f"{run['folder']}: give one run with a reference for each image, for example reference=clean.png"
+                f"{run['folder']}: give runs with a reference, of as many steps, for example reference=clean.png stop=never"
             )
-        found[name] = np.asarray(history["step"]) * seconds, psnr
-    return found
+        same.append((history["step"], psnr))
+    return {
+        name: (np.asarray(same[0][0]) * seconds, np.mean([psnr for _, psnr in same], axis=0))
+        for name, same in found.items()
+    }
 
 
 def means(folder: Path, seconds: float) -> dict[str, dict[str, float]]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy
 import pytest
 
+from dip import runs
 from dip.bench import quality
+from dip.errors import RunError
 from tests.conftest import Fit
 
 
@@ -57,4 +59,15 @@ def test_a_folder_without_scores_is_refused(fit: Fit, tmp_path: Path, capsys: py
     fit("steps=2", "target=degraded")
     code = quality.main(["--slow", str(tmp_path / "outputs"), "1", "--fast", str(tmp_path / "outputs"), "1"])
     assert code == 1
-    assert "give one run with a reference for each image" in capsys.readouterr().err
+    assert "give runs with a reference" in capsys.readouterr().err
+
+
+def test_seeds_are_averaged(fit: Fit, tmp_path: Path):
+    histories = [runs.history(fit("steps=20", "record_every=5", f"seed={seed}")[0]) for seed in (0, 1)]
+    at, psnr = quality.curves(tmp_path / "outputs", 0.5)["astronaut"]
+    assert at.tolist() == [0.5, 2.5, 5.0, 7.5, 10.0]
+    expected = [sum(pair) / 2 for pair in zip(*(history["psnr_ema"] for history in histories), strict=True)]
+    assert psnr == pytest.approx(expected)
+    fit("steps=15", "record_every=5")
+    with pytest.raises(RunError, match="of as many steps"):
+        quality.curves(tmp_path / "outputs", 0.5)
