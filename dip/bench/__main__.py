@@ -122,7 +122,7 @@ def main() -> None:
         raise RunError(f"--json {options.json}: cannot be written ({error.strerror})") from error
     result: dict[str, Any] = {
         "machine": hardware.describe(device), "torch": torch.__version__, "python": platform.python_version(),
-        "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [], "overhead": [],
+        "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [], "overhead": [], "rules": [],
     }  # fmt: skip
     print(f"{result['machine']}, torch {torch.__version__}")
     common = {
@@ -168,10 +168,9 @@ def main() -> None:
         precision = hardware.pick_precision("auto", device).name
         times = in_a_process(rules, problem, precision, 10 * options.steps)
         for name, seconds in times.items():
-            print(
-                f"{size:>5}  {name:<12}{seconds * 1e3:>10.3f} ms{seconds / times['step'] * 100:>8.2f} % of a step"
-            )
-        result["rules"] = [*result.get("rules", []), {"problem": problem, "precision": precision, **times}]
+            share = seconds / times["step"]
+            print(f"{size:>5}  {name:<12}{seconds * 1e3:>10.3f} ms{share:>9.2%} of a step")
+            result["rules"].append({"size": size, "rule": name, "seconds": seconds, "share": share})
     options.json.write_text(json.dumps(result, indent=2) + "\n")
 
 

@@ -1,6 +1,7 @@
 """Tables of a page are made from their files, and those of this repository are as their files say."""
 
 import json
+import re
 
 import pytest
 
@@ -40,6 +41,19 @@ def test_the_tables_of_this_repository_are_as_their_files_say(path):
     text = path.read_text()
     assert "<!-- results:" in text
     assert marked.filled(text, path.parent) == text, "python -m dip.report --tables writes them anew"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_of_this_repository_hold_together(path):
+    text = path.read_text()
+    reading = path.parent / "reading.md"
+    assert not reading.exists() or reading.read_text().strip() in text
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not link.startswith("http")]
+    assert all((path.parent / link).exists() for link in links), links
+    assert (
+        path.parent == ROOT
+        or f"({path.parent.name}/README.md)" in (ROOT / "sweeps/results/README.md").read_text()
+    )
 
 
 def test_a_table_is_chosen_sorted_and_written_from_its_file(page):
