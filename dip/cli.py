@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from dip.config import GROUPS, Config
@@ -157,10 +158,23 @@ def _explain_hydra(text: str) -> str:
     """Hydra's texts that a user meets most often, in one line; any other joined to one."""
     if found := re.search(r"Could not find '([\w/]+)/([^'\s]+)'", text):
         group, choice = found.groups()
-        if group in GROUPS:
-            names = sorted(GROUPS[group])
+        listed = re.search(r"Available options in '[^']*':(.*?)Config search path", text, re.DOTALL)
+        names = sorted(GROUPS.get(group, listed[1].split() if listed else ()))
+        if names:
             example = (difflib.get_close_matches(choice, names, 1) or names)[0]
             return f"{group}={choice}: must be one of {', '.join(names)}, for example {group}={example}"
+    if found := re.search(r"Cannot find primary config '([^']+)'", text):
+        where = re.findall(r"provider=command-line, path=file://(\S+)", text)
+        names = sorted(file.stem for folder in where for file in Path(folder).glob("*.yaml"))
+        close = difflib.get_close_matches(found[1], names, 1) or names
+        hint = (
+            f"; must be one of {', '.join(names)}, for example -cn {close[0]}"
+            if names
+            else "; give its folder with -cd"
+        )
+        return f"-cn {found[1]}: there is no such file{hint}"
+    if found := re.search(r"Error parsing override '([^']+)'\s+missing EQUAL", text):
+        return f"{found[1]}: an option is written name=value, for example steps=100"
     if found := re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Key '([^']+)' is not in struct", text
     ):

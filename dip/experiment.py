@@ -59,6 +59,7 @@ def run(
     done = runs.read_result(folder)
     if done is not None and runs.finished(folder) and not config.overwrite:
         log.info("%s: %s already, %s", folder, done["status"], _summary(done))
+        log.info("restored image: %s", folder / "images" / "restored.png")
         return {**done, "folder": str(folder)}
     from dip.restarts import prepare  # torch from here on
 

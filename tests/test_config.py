@@ -139,6 +139,27 @@ def test_a_choice_without_an_option(given: list[str], expected: str):
     assert cli.explain(caught.value) == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["steps", "100"], "steps: an option is written name=value, for example steps=100"),
+        (["experiment=fastt"], "experiment=fastt: must be one of fast, paper-denoise, "),
+        (["experiment=fastt"], ", for example experiment=fast"),
+        (
+            ["-cd", str(ROOT / "sweeps"), "-cn", "figure9"],
+            "-cn figure9: there is no such file; must be one of depth, ",
+        ),
+        (["-cn", "figure9"], "-cn figure9: there is no such file; give its folder with -cd"),
+    ],
+)
+def test_what_hydra_says_of_a_slip_in_our_words(given: list[str], message: str):
+    command = [sys.executable, str(ROOT / "train.py"), *given]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert message in line
+
+
 @pytest.mark.parametrize("written", ["lrr: 0.1", "z:\n  sclae: 1", "target:\n  sgma: 1"])
 def test_a_typo_in_an_experiment_of_ones_own(train: Train, tmp_path: Path, written: str):
     (tmp_path / "experiment").mkdir()

@@ -7,13 +7,17 @@ import re
 import shlex
 import subprocess
 import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
+from dip import config, experiment
 from tests.conftest import ROOT, Fit, composed, environment
 
 README = (ROOT / "README.md").read_text()
@@ -93,3 +97,28 @@ def test_sweep(line: str):
 @pytest.mark.parametrize("target", sorted(set(MAKE)))
 def test_make_knows_the_target(target: str):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_recipe_of_another_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    code, recipe = (
+        next(text for _, text in BLOCKS if word in text) for word in ("class Dimmed", "target=dimmed")
+    )
+    made: dict[str, Any] = {"__name__": "dimmed"}
+    monkeypatch.setitem(sys.modules, "dimmed", types.SimpleNamespace(__dict__=made))
+    exec(compile(code, "dimmed.py", "exec"), made)
+    monkeypatch.setitem(config.TARGETS, "dimmed", made["Dimmed"])
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "dimmed.yaml").write_text(recipe)
+    config.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        overrides = [
+            f"hydra.searchpath=[file://{tmp_path}]",
+            "target=dimmed",
+            "size=32",
+            "steps=2",
+            *SMALL[2:],
+        ]
+        options = config.read(compose("config", [*overrides, f"out={tmp_path / 'outputs'}"]))
+    result = experiment.run(options, [], progress=False)
+    seen = Image.open(Path(result["folder"]) / "images" / "target.png")
+    assert max(high for _, high in seen.getextrema()) in (127, 128)

@@ -55,7 +55,7 @@ def table(size: int, found: dict[str, list[dict[str, float]]]) -> list[dict[str,
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Prints the table of one size."""
-    print(f"{'size':>5}  {'what':<12}{'ms/step':>10}{'x plain':>9}{'MB':>8}{'x plain':>9}{'B/pixel':>9}")
+    print(f"{'size':>5}  {'what':<12}{'ms/step':>10}{'x plain':>9}{'MB':>8}{'of plain':>9}{'B/pixel':>9}")
     for r in rows:
         speed = "" if r["speed"] is None else f"{r['speed']:.2f}"
         memory = "" if r["memory_ratio"] is None else f"{r['memory_ratio']:.2f}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+
+import yaml
 
 
 def head(folder: Path) -> list[str]:
@@ -18,7 +21,21 @@ def head(folder: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("@package")]
 
 
+def typed_words(folder: Path) -> list[str] | None:
+    """What was typed behind the sweep's name, as Hydra kept it, but for where the runs went; None where it kept nothing."""
+    try:
+        kept = yaml.safe_load((folder / "multirun.yaml").read_text(encoding="utf-8"))
+        typed = kept["hydra"]["overrides"]["task"]
+        return [word for word in typed if not word.startswith("out=")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return None
+
+
 def question(folder: Path, title: str | None) -> tuple[str, list[str]]:
-    """The title, and the lines that explain it."""
+    """The title, and the lines that explain it; what the file says of its cost only where it was run as it stands."""
     lines = head(folder)
+    if typed := typed_words(folder):
+        command = next((line for line in lines if line.startswith("python train.py")), None)
+        lines = [f"{line} {shlex.join(typed)}" if line is command else line for line in lines]
+        lines = [line for line in lines if not line.startswith("Cost:")]
     return (title, lines) if title else (lines[0], lines[1:]) if lines else (folder.resolve().name, [])

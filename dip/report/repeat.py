@@ -14,7 +14,7 @@ import yaml
 from dip import runs
 from dip.report.collect import Run, portable
 from dip.report.commands import differences, text
-from dip.report.question import head
+from dip.report.question import head, typed_words
 from dip.report.statistics import grouped
 from dip.runs.naming import WITHOUT_EFFECT
 
@@ -37,7 +37,7 @@ def commands(found: Sequence[Run], folder: Path, to: Path) -> list[str]:
     publish = f"python -m dip.report {shlex.quote(runs_at)} --publish {shlex.quote(_place(to, f'sweeps/results/{to.resolve().name}'))}"
     out = {} if runs_at == usual else {"out": [text(runs_at)]}
     start = ["python", "train.py"]
-    typed = _typed(folder)
+    typed = typed_words(folder)
     if (
         sweep
         and "experiment" in params
@@ -119,16 +119,6 @@ def _product(configs: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) ->
     combinations = {tuple(flat.get(name) for name in options) for flat in flats}
     complete = all(name in flat for flat in flats for name in options)
     return values if complete and len(combinations) == math.prod(map(len, values.values())) else None
-
-
-def _typed(folder: Path) -> list[str] | None:
-    """What was typed behind the sweep's name, as Hydra kept it, but for where the runs went; None where it kept nothing."""
-    try:
-        kept = yaml.safe_load((folder / "multirun.yaml").read_text(encoding="utf-8"))
-        typed = kept["hydra"]["overrides"]["task"]
-        return [word for word in typed if not word.startswith("out=")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
-        return None
 
 
 def _sweep(folder: Path) -> tuple[str | None, str | None, dict[str, list[str]]]:

@@ -30,6 +30,7 @@ def rows(found: Sequence[Run]) -> list[dict[str, Any]]:
     """
     groups = grouped(found)
     options = list(dict.fromkeys(name for group in groups for name in group.options))
+    groups.sort(key=lambda group: [_size(group.options.get(name)) for name in options])
     measured = [[results(run) for run in group.done] for group in groups]
     names = list(dict.fromkeys(name for values in measured for value in values for name in value))
     names.sort(key=_place)
@@ -83,6 +84,12 @@ _ORDER = (
     "ssim",
     *(f"loss_{step}" for step in LOSS_STEPS), "loss_end", "seconds", "step_seconds",
 )  # fmt: skip
+
+
+def _size(value: Any) -> tuple[float, str]:
+    """For sorting: numbers by their size, before texts by the alphabet."""
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return (value, "") if known else (math.inf, shown(value))
 
 
 def _place(name: str) -> int:

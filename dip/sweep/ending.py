@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from dip.sweep.jobs import apart
 from dip.sweep.outcomes import GOOD, Outcome, counted
 from dip.sweep.progress import duration
 
@@ -15,13 +16,13 @@ log = logging.getLogger("dip")
 
 def table(outcomes: Sequence[Outcome], seconds: float) -> str:
     """One line per job, and below it the error and the log of one that failed; last, how many ended how."""
-    rows = [("status", "PSNR dB", "seconds", "run")]
+    rows, asked = [("status", "PSNR dB", "seconds", "run")], apart([outcome.job for outcome in outcomes])
     notes: list[list[str]] = [[]]
     for outcome in outcomes:
         psnr = "-" if outcome.psnr is None else f"{outcome.psnr:.2f}"
         took = "-" if outcome.seconds is None else f"{outcome.seconds:.0f}"
         status = f"{outcome.status}, before" if outcome.before else outcome.status
-        rows.append((status, psnr, took, outcome.job.name))
+        rows.append((status, psnr, took, f"{outcome.job.name}  {asked[outcome.job]}".rstrip()))
         notes.append(
             [outcome.error or "", f"log: {outcome.job.console}"] if outcome.status == "failed" else []
         )

@@ -90,6 +90,12 @@ def plan(
     return list(jobs.values())
 
 
+def apart(jobs: Sequence[Job]) -> dict[Job, str]:
+    """What was asked of each job and not of all: `image=a.jpg seed=1`. Folder names tell less."""
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
+    return {job: " ".join(word for word in job.overrides if word not in common) for job in jobs}
+
+
 def _one_picture_each(config: Config, words: Sequence[str]) -> Iterator[tuple[Config, Sequence[str]]]:
     """The same options for each of the pictures that `image` stands for, and the overrides that give them."""
     files = several(config.image)

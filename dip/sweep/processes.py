@@ -97,7 +97,7 @@ class Processes:
     def waiting_for(self) -> str:
         """See `Workers`."""
         holders = [f"{device} ({claims.holder(device)})" for device in self.devices]
-        return f"waiting: other sweeps use {', '.join(holders)}"
+        return f"waiting: other sweeps use {', '.join(holders)}; a job of this one begins where one of theirs ends"
 
     def _spawn(self, job: Job, console: int, device: str, claim: Sequence[int]) -> subprocess.Popen[bytes]:
         visible = {} if device == CPU else {"CUDA_VISIBLE_DEVICES": device}

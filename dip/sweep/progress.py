@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import TextIO
 
-from dip.sweep.jobs import Job
+from dip.sweep.jobs import Job, apart
 from dip.sweep.outcomes import GOOD, Outcome
 from dip.sweep.pace import Pace
 
@@ -34,6 +34,7 @@ class Progress:
         self.stream = stream or sys.stderr
         self.terminal = self.stream.isatty()
         self.count = len(jobs)
+        self.asked = apart(jobs)
         self.pace = Pace(jobs)
         self._shown = 0
         self._due = 0.0
@@ -47,7 +48,7 @@ class Progress:
         """Notes that a job has begun, and says so where there is no line that counts."""
         self.pace.started(job)
         if not self.terminal:
-            self.say(f"started: {job.name}")
+            self.say(f"started: {self._named(job)}")
 
     def ended(
         self, outcome: Outcome, position: int, running: Collection[Job], waiting: Collection[Job]
@@ -64,9 +65,12 @@ class Progress:
         details += [f"{duration(left)} left"] if left and not outcome.before else []
         status = "finished before" if outcome.before else outcome.status
         self.say(
-            f"[{position}/{self.count}] {status}: {outcome.job.name}"
+            f"[{position}/{self.count}] {status}: {self._named(outcome.job)}"
             + "".join(f", {text}" for text in details)
         )
+
+    def _named(self, job: Job) -> str:
+        return f"{job.name} ({asked})" if (asked := self.asked.get(job)) else job.name
 
     def update(self, ended: Collection[Outcome], running: Collection[Job], waiting: Collection[Job]) -> None:
         """Renews the line, at most twice a second."""

@@ -22,12 +22,12 @@ def test_the_table_names_failures_and_their_logs(tmp_path: Path):
     ]
     assert ending.table(outcomes, 700.0).splitlines() == [
         "status           PSNR dB  seconds  run",
-        f"finished           30.13       62  {four[0].name}",
-        f"failed                 -        3  {four[1].name}",
+        f"finished           30.13       62  {four[0].name}  seed=0",
+        f"failed                 -        3  {four[1].name}  seed=1",
         "                                   killed by SIGKILL (out of memory?)",
         f"                                   log: {four[1].console}",
-        f"stopped, before     8.50        7  {four[2].name}",
-        f"not started            -        -  {four[3].name}",
+        f"stopped, before     8.50        7  {four[2].name}  seed=2",
+        f"not started            -        -  {four[3].name}  seed=3",
         "The same command goes on from here.",
         "4 jobs in 12 min: 1 finished, 1 finished before, 1 failed, 1 not started",
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from dip.config import Config
 from dip.errors import DipError
-from dip.sweep.jobs import Job, plan
+from dip.sweep.jobs import Job, apart, plan
 from dip.targets import Inpaint
 
 
@@ -76,3 +76,10 @@ def test_the_last_recorded_step(tmp_path: Path, content: str | None, step: int):
     if content is not None:
         (tmp_path / "metrics.csv").write_text(content)
     assert Job(Config(), (), tmp_path).recorded_step() == step
+
+
+def test_what_sets_jobs_apart_is_what_was_not_asked_of_all():
+    made = plan([["size=9", "seed=0"], ["size=9", "seed=1"], ["size=9", "seed=1", "lr=2"]], read)
+    assert [*apart(made).values()] == ["seed=0", "seed=1", "seed=1 lr=2"]
+    assert [*apart(made[:1]).values()] == [""]
+    assert apart([]) == {}

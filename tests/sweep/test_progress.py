@@ -31,7 +31,7 @@ def test_a_terminal_shows_one_line_that_changes(tmp_path: Path, clock: list[floa
     assert screen.getvalue().rpartition("\r")[2] == "1 of 3 done, 1 running, 0 failed, 2 min left"
     progress.ended(Outcome(three[1], "failed", seconds=1.0, error="broken"), 2, [], three[2:])
     assert (
-        f"\r[2/3] failed: {three[1].name}, 1 s, broken; log: {three[1].console}, 60 s left\n"
+        f"\r[2/3] failed: {three[1].name} (seed=1), 1 s, broken; log: {three[1].console}, 60 s left\n"
         in screen.getvalue()
     )
     progress.close()
