@@ -142,7 +142,10 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
         from dip.images import prepare_mask
 
         whole = {option: pictures.load(f"target.{option}").pixels for option in target.files()}
-        beside["mask"] = prepare_mask(target.known(pictures.load("image").pixels, whole), size)
+        photo = pictures.load("image").pixels
+        if all(picture.shape[-2:] == photo.shape[-2:] for picture in whole.values()):
+            beside["mask"] = prepare_mask(target.known(photo, whole), size)
+        # Else the mask was drawn for the resized image.
     seen = target.observe(image.pixels, config.seed, beside)
     if config.reference is not None:
         seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))

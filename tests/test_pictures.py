@@ -79,6 +79,17 @@ def test_size_acts_on_image_mask_and_reference_alike(file):
     assert seen.known[..., :, 6:].all()
 
 
+def test_a_mask_may_have_the_size_that_is_fitted(file):
+    mask = file("mask.png", 10, 10)
+    holed = np.full((10, 10), 255, np.uint8)
+    holed[2:5, 3:7] = 0
+    Image.fromarray(holed).save(mask)
+    config = Config(image=file("image.png", 20, 30), target=Inpaint(mask=mask), size=10)
+    assert torch.equal(
+        observe(config, Pictures(config))[1].known[0, 0], torch.from_numpy(holed / 255).float()
+    )
+
+
 @pytest.mark.parametrize("size", [13, 16, 40, [24, 31]])
 @pytest.mark.parametrize("black", [True, False])
 def test_missing_pixels_never_get_into_known_ones(file, size, black):
