@@ -85,7 +85,7 @@ def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["status", "PSNR", "dB", "seconds", "run"]
     assert lines[1].startswith("finished ")
-    assert lines[1].endswith(Path(good["folder"]).name)
+    assert lines[1].endswith(f"{Path(good['folder']).name}  lr=0.01")
     assert lines[2].startswith("failed ")
     assert lines[3].strip() == bad["error"]
     assert lines[4].strip() == f"log: {bad['folder']}/console.log"
