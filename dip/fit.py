@@ -160,6 +160,9 @@ class Fit:
         """Saves the images, the figures and the final metrics of a run that has come to its end."""
         assert self.module is not None
         target, seen = self.config.target, self.observation
+        self.recorder.guard(
+            self.recorder.rewrite
+        )  # the fit may have gone on at its very end, without a record
         average, step = self.stopping.restored(self.module)
         self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # not all networks are bounded
         scores = outcome.scores(target, self.restored, seen)

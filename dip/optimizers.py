@@ -66,7 +66,8 @@ class Muon(torch.optim.Adam):
             state = self.state[kernel]
             if not state:
                 state["momentum"] = torch.zeros_like(kernel)
-                state["step"] = torch.zeros(())  # Adam asks for it where it loads a state
+                # Adam asks for it where it loads a state, and makes it this format, whatever the default is.
+                state["step"] = torch.zeros((), dtype=torch.float32)
             momentum = state["momentum"].lerp_(kernel.grad, 1 - MOMENTUM)
             updates.append(kernel.grad.lerp(momentum, MOMENTUM))  # Nesterov's
             kernel.grad = None

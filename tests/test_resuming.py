@@ -17,6 +17,7 @@ from dip.errors import DipError, RunError
 from dip.module import DeepImagePrior
 from dip.stopping import Never
 from tests.conftest import TINY, Fit, composed
+from tests.faults.invariants import evidence
 from tests.test_experiment import contents
 
 
@@ -55,6 +56,26 @@ def test_killed_while_it_saves_its_images_it_ends_the_same(
     assert contents(resumed) == contents(whole)
     for key in ("status", "steps", "restored_step", "loss", "psnr"):
         assert again[key] == result[key]
+
+
+def test_records_that_were_lost_at_the_very_end_are_written_again(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    options = (
+        "steps=20",
+        "record_every=5",
+        "checkpoint_every=0",
+        "precision=fp64",
+        "optimizer=muon",
+        "keep_checkpoint=true",
+    )
+    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
+    killed(monkeypatch, fit, fit_module.Fit, "_finish", 1, *options)
+    (folder,) = (tmp_path / "outputs").iterdir()
+    metrics = folder / "metrics.csv"
+    metrics.write_bytes(metrics.read_bytes()[:90])
+    fit(*options)
+    assert evidence(folder) == evidence(whole)
 
 
 def test_checkpoints_stay_until_the_result_is_written(fit: Fit, monkeypatch: pytest.MonkeyPatch):

@@ -80,7 +80,7 @@ class Recorder(Callback):
         self._began = self._stretch = time.perf_counter()
         self._stretch_step = module.step
         (self.folder / "images").mkdir(exist_ok=True)
-        self.guard(self._rewrite)
+        self.guard(self.rewrite)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
@@ -143,7 +143,8 @@ class Recorder(Callback):
         with open(self.folder / "metrics.csv", "a", newline="") as file:
             csv.DictWriter(file, COLUMNS).writerow(row)
 
-    def _rewrite(self) -> None:
+    def rewrite(self) -> None:
+        """Writes `metrics.csv` anew from all rows, whatever became of the file."""
         with open(self.folder / "metrics.csv", "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
