@@ -29,9 +29,8 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    if {"--help", "-h"} & set(
-        sys.argv
-    ):  # Hydra takes three times as long, most of it for lists that ours has too
+    if {"--help", "-h"} & set(sys.argv):
+        # Hydra takes three times as long, most of it for lists that ours has too.
         from dip.help import help_text
 
         with cli.shown_as_far_as_read():

@@ -51,12 +51,10 @@ def outlive_requests() -> None:
     if number is None or signal.getsignal(number) is not signal.SIG_DFL:
         return
     with contextlib.suppress(ValueError):  # in a thread, where Python takes no signals
-        signal.signal(
-            number, lambda *_: None
-        )  # not ignored yet: what a run is started to ignore stays ignored
-        atexit.register(
-            signal.signal, number, signal.SIG_IGN
-        )  # Python's own handlers end before the process does
+        # Not ignored yet: what a run is started to ignore stays ignored.
+        signal.signal(number, lambda *_: None)
+        # Python's own handlers end before the process does.
+        atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

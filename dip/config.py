@@ -103,7 +103,7 @@ class Config:
     )
     restarts: int = option(
         1,
-        "fits from different random starts, one after the other, whose restored images are averaged",
+        "networks that are fitted side by side from different random starts, and whose outputs are averaged",
         "an integer >= 1",
         "2",
     )

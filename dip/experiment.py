@@ -25,7 +25,6 @@ from dip.runs import naming
 if TYPE_CHECKING:
     from dip.fit import Fit
     from dip.images import Picture
-    from dip.restarts import Restarts
 
 log = logging.getLogger("dip")
 
@@ -61,10 +60,10 @@ def run(
         log.info("%s: %s already, %s", folder, done["status"], _summary(done))
         log.info("restored image: %s", folder / "images" / "restored.png")
         return {**done, "folder": str(folder)}
-    from dip.restarts import prepare  # torch from here on
+    from dip.fit import Fit  # torch from here on
 
     # Everything that a user can have got wrong is found here, before there is a folder.
-    fit = prepare(config, folder, runs.fingerprint({**identity, "steps": None}), pictures)
+    fit = Fit(config, folder, runs.fingerprint({**identity, "steps": None}), pictures)
     with runs.Lock(folder):
         if config.overwrite:
             _clear(folder)
@@ -89,13 +88,13 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
     return identity, Path(config.out) / runs.name(naming.readable(config), identity)
 
 
-def _attempt(fit: Fit | Restarts, progress: bool, array: bool) -> dict[str, Any]:
+def _attempt(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
+    from dip import outcome
+
     try:
         result = fit.run(progress)
         if array and fit.restored is not None:
-            from dip.outcome import save_array
-
-            save_array(fit.folder / "images" / "restored.npy", fit.restored)
+            outcome.save_array(fit.folder / "images" / "restored.npy", fit.restored)
     except Exception as error:
         if not fit.folder.is_dir():
             raise RunError(
@@ -105,7 +104,7 @@ def _attempt(fit: Fit | Restarts, progress: bool, array: bool) -> dict[str, Any]
         if not known:
             log.exception("%s: failed", fit.folder)
         why = str(error) if known else f"{type(error).__name__}: {error}"
-        runs.write_json(fit.folder / "result.json", fit.failure(why))
+        runs.write_json(fit.folder / "result.json", outcome.failed(fit, why))
         raise
     runs.write_json(fit.folder / "result.json", result)
     if result["status"] == "interrupted":
@@ -178,10 +177,5 @@ def _logged_to(folder: Path) -> Iterator[None]:
 def _summary(result: dict[str, Any]) -> str:
     """The one line at the end of a run."""
     score = "no reference" if result["psnr"] is None else f"PSNR {result['psnr']:.2f} dB"
-    fits = len(result.get("restarts") or ())
-    which = (
-        f"the mean of {fits} fits, {result['steps']} steps"
-        if fits
-        else f"step {result['restored_step']} of {result['steps']}"
-    )
+    which = f"step {result['restored_step']} of {result['steps']}"
     return f"{score}, {which}, {result['seconds']:.0f} s"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import statistics
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
-from torch import Tensor
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor, nn
 
 from dip import config as options
 from dip import data, hardware, outcome, runs, threads
@@ -45,17 +44,13 @@ class Fit:
         folder: the run folder.
         identity: of the trajectory, which a checkpoint must share to be continued, as must the number format.
         pictures: where some are not files; default those that `config` names.
-        restart: which start this is of several for one observation, from 1: others draw other weights, z and noise.
 
     Raises:
         DipError: a picture cannot be read, the reference does not fit, the device or the precision is not to be had.
     """
 
-    def __init__(
-        self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None, restart: int = 1
-    ) -> None:
+    def __init__(self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None) -> None:
         self.config, self.folder = config, folder
-        self.seed = config.seed if restart == 1 else derive(config.seed, "restart", restart)
         self.device = hardware.pick_device(config.device)
         self.arithmetic = hardware.pick_precision(config.precision.name, self.device)
         # precision=auto means another format elsewhere, and other numbers from there on.
@@ -77,24 +72,34 @@ class Fit:
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
         config, seen = self.config, self.observation
-        with torch.random.fork_rng(devices=[]):
-            # Not `torch.manual_seed`, which seeds every GPU too, for good.
-            torch.default_generator.manual_seed(derive(self.seed, "weights"))
-            inputs = config.z.channels if seen.z is None else seen.z.shape[1]
-            size = config.net.padded(*seen.size)
-            net = config.net.build(inputs, self.picture.pixels.shape[1], config.skips, size)
-        z = data.draw(config.z, size, self.seed) if seen.z is None else data.extend(seen.z, size)
+        size = config.net.padded(*seen.size)
+        # Each restart draws weights, z and noise of its own.
+        more = [derive(config.seed, "restart", number) for number in range(2, config.restarts + 1)]
+        seeds = [config.seed, *more]
+        nets = [self._net(seed, size) for seed in seeds]
+        if seen.z is None:
+            z = torch.cat([data.draw(config.z, size, seed) for seed in seeds])  # (restarts, C_z, H', W')
+        else:
+            z = data.extend(seen.z, size).expand(len(seeds), -1, -1, -1)
         known = None if seen.known is None else seen.known.to(self.device)
-        self.rule = config.stop.start(seen.y.to(self.device), self.seed, known, config.perturbation_warm_up)
+        self.rule = config.stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
         module = DeepImagePrior(
-            net, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation,
+            nets, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation,
             warm_up=config.perturbation_warm_up, distribution=config.perturbation_distribution, ema=config.ema,
-            seed=self.seed, weights=None if self.rule is None else self.rule.loss_mask,
+            seeds=seeds, weights=None if self.rule is None else self.rule.loss_mask,
             speedups=config.precision.speedups(), tv=config.net.tv, optimizer=config.optimizer,
         )  # fmt: skip
         if self.arithmetic.name == "fp64":
             module.double()  # Lightning does it too, but only after a checkpoint's weights are in their place
         return module, data.FixedPair(z, seen.y, self.device)
+
+    def _net(self, seed: int, size: tuple[int, int]) -> nn.Module:
+        seen, channels = self.observation, self.picture.pixels.shape[1]
+        inputs = self.config.z.channels if seen.z is None else seen.z.shape[1]
+        with torch.random.fork_rng(devices=[]):
+            # Not `torch.manual_seed`, which seeds every GPU too, for good.
+            torch.default_generator.manual_seed(derive(seed, "weights"))
+            return self.config.net.build(inputs, channels, self.config.skips, size)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
         """Fits, or goes on fitting, and saves; returns the content of `result.json`.
@@ -102,15 +107,20 @@ class Fit:
         Without `pictures`, neither images nor figures nor baselines are made: `restored` is all that is wanted.
         """
         frugal = getattr(self.config.net, "checkpoint_activations", False)
+        # At once they need the memory of all; compiled code and graphs are the main thread's.
+        together = 1 if frugal or self.config.precision.speedups() else self.config.restarts
         settings = threads.shared(self.device), hardware.prepared(self.arithmetic, frugal)
-        with settings[0], settings[1], _quiet_lightning(), self._enough_memory():
+        with (
+            settings[0], settings[1], _quiet_lightning(), self._enough_memory(),
+            threads.side_by_side(together, self.device) as each,
+        ):  # fmt: skip
             hardware.reset_peak_memory(self.device)
             module, pair = self.build()
             described = runs.flat(options.plain(self.config)) | {"precision.name": self.arithmetic.name}
             checkpoint = newest(self.folder / "checkpoints", self.identity, options=described)
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint.name)
-            self.module = module
+            self.module, module.each = module, each
             self.stopping = Stopping(self.rule, self.schedule)
             reference = None if self.reference is None else self.reference.to(self.device)
             self.rescue = Rescue(self.schedule, self.stopping)
@@ -119,13 +129,8 @@ class Fit:
                 finish=lambda image: self.config.target.finish(image, self.observation),
             )  # fmt: skip
             keeper = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)
-            watchers = [
-                self.rescue,
-                self.stopping,
-                self.recorder,
-                keeper,
-                self.signals,
-            ]  # in the order of a step
+            # In the order of a step.
+            watchers: list[Callback] = [self.rescue, self.stopping, self.recorder, keeper, self.signals]
             if progress:
                 watchers.append(Progress(self.config.steps, self.recorder, self.config.target.name))
             first = 1 if checkpoint is None else step_of(checkpoint) + 1
@@ -146,7 +151,7 @@ class Fit:
                 self.signals.ends is not None and module.step < self.config.steps and not self.stopping.fired
             )
             if interrupted:
-                return self._result("interrupted", signal=self.signals.ends)
+                return outcome.result(self, "interrupted", signal=self.signals.ends)
             return self._finish(trainer, keeper, pictures)
 
     def _image_path(self, name: str) -> Path:
@@ -160,13 +165,13 @@ class Fit:
         """Saves the images, the figures and the final metrics of a run that has come to its end."""
         assert self.module is not None
         target, seen = self.config.target, self.observation
-        self.recorder.guard(
-            self.recorder.rewrite
-        )  # the fit may have gone on at its very end, without a record
+        # The fit may have gone on at its very end, without a record.
+        self.recorder.guard(self.recorder.rewrite)
         average, step = self.stopping.restored(self.module)
         self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # not all networks are bounded
         scores = outcome.scores(target, self.restored, seen)
-        result = self._result("stopped" if self.stopping.fired else "finished", restored_step=step, **scores)
+        status = "stopped" if self.stopping.fired else "finished"
+        result = outcome.result(self, status, restored_step=step, **scores)
         if isinstance(self.rule, Panel):
             result["rules"] = outcome.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
@@ -188,42 +193,6 @@ class Fit:
         """Removes the checkpoints that nobody asked to keep; not before `result.json` is there, which takes their place."""
         if not self.config.keep_checkpoint:
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-
-    def _result(self, status: str, **more: Any) -> dict[str, Any]:
-        assert self.module is not None
-        best, best_step = self.recorder.best()
-        rows, paces = self.recorder.rows, self.recorder.paces
-        return {
-            **self.failure(None),
-            "status": status,
-            "steps": self.module.step,
-            "loss": rows[-1]["loss"] if rows else None,
-            "oracle_psnr": best,
-            "oracle_step": best_step,
-            "seconds": round(self.recorder.seconds, 3),
-            "step_seconds": statistics.median(paces) if paces else None,
-            "peak_memory_bytes": hardware.peak_memory(self.device),
-            "parameters": sum(p.numel() for p in self.module.net.parameters()),
-            "precision": {**self.precision, **(self.module.faster or {})},
-            "events": self.rescue.events,
-            **more,
-        }
-
-    def failure(self, error: str | None) -> dict[str, Any]:
-        """The content of `result.json` for a run that failed with `error`."""
-        unknown = ("loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds",
-                   "step_seconds", "peak_memory_bytes", "parameters")  # fmt: skip
-        return {
-            "status": "failed",
-            "name": self.folder.name,
-            "config": options.plain(self.config),
-            "error": None if error is None else " ".join(error.split()),
-            **dict.fromkeys(unknown),
-            "steps": None if self.module is None else self.module.step,
-            "device": hardware.describe(self.device),
-            "precision": self.precision,
-            "versions": hardware.versions(),
-        }
 
     @contextmanager
     def _enough_memory(self) -> Iterator[None]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from dip.config import GROUPS, Config
+from dip.options import head_comment
 from dip.z import Z
 
 ROOT = Path(__file__).parent.parent
@@ -66,10 +66,7 @@ def _files(folder: str) -> list[str]:
 
 def _head(file: str) -> str:
     """The first sentence that a file of options says of itself, or its beginning up to a colon; "" without one."""
-    path = ROOT / file
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    comment = [line.strip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
-    text = " ".join(line for line in comment if not line.startswith(("@package", "python ")))
+    text = " ".join(line for line in head_comment(ROOT / file) if not line.startswith("python "))
     sentence = re.match(r".{20,}?[.:?](?= |$)", text)
     return sentence[0].rstrip(":") if sentence else text
 

@@ -5,7 +5,8 @@ Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior" (arXiv 1711.10925): theta* = arg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -20,13 +21,16 @@ from dip.speedups import speed_up
 
 
 class DeepImagePrior(LightningModule):
-    """One network fitted to one image.
+    """One network fitted to one image, or several side by side, each from a random start of its own.
 
-    After each step `output`, `observed` (A of it), `average` and `loss` hold that step's results as device tensors; nothing in a step reads
-    their values, so the device is never waited for.
+    What the networks make up differs from start to start, what the observation tells does not: the mean of their outputs is better than
+    any of them. The original paper averages two runs of its denoising so (30.43 dB -> 31.00 over nine images).
+
+    After each step `output`, `observed` (A of it), `average` and `loss` hold that step's results as device tensors, of several networks
+    their mean; nothing in a step reads their values, so the device is never waited for.
 
     Args:
-        net: (1, C_z, H', W') -> (1, C, H', W'), where H' >= H and W' >= W.
+        nets: each (1, C_z, H', W') -> (1, C, H', W'), where H' >= H and W' >= W.
         size: (H, W) of the image; what the network makes beyond it is cropped.
         operator: A, from an image (1, C, H, W) to the space of the observation.
         lr: learning rate.
@@ -34,11 +38,14 @@ class DeepImagePrior(LightningModule):
         warm_up: steps over which it grows to that.
         distribution: of it, gaussian or uniform.
         ema: decay of the moving average of the output (0.99 in the original's denoising).
-        seed: of the perturbation.
+        seeds: of the perturbation, one for each network.
         weights: of the pixels' squared errors in the loss, (1, 1, h, w) with mean 1; None counts all alike.
         speedups: names out of `dip.speedups.WAYS`, tried at the first step.
         tv: weight of the image's total variation in the loss.
         optimizer: one of `dip.config.OPTIMIZERS`.
+
+    Attributes:
+        each: a `map` by which the networks take their steps.
     """
 
     average: Tensor | None
@@ -48,7 +55,7 @@ class DeepImagePrior(LightningModule):
 
     def __init__(
         self,
-        net: nn.Module,
+        nets: Sequence[nn.Module],
         size: tuple[int, int],
         operator: Operator | None = None,
         *,
@@ -57,7 +64,7 @@ class DeepImagePrior(LightningModule):
         warm_up: int = 0,
         distribution: str = "gaussian",
         ema: float = 0.99,
-        seed: int = 0,
+        seeds: Sequence[int] = (0,),
         weights: Tensor | None = None,
         speedups: Sequence[str] = (),
         tv: float = 0.0,
@@ -65,44 +72,53 @@ class DeepImagePrior(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # costs about 1 ms a step, several steps of a tiny network
-        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.nets = nn.ModuleList(nets).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.operator = operator or Identity()
         self.size = size
         self.lr, self.ema, self.tv, self.optimizer = lr, ema, tv, optimizer
-        self.perturb = Perturbation(perturbation, seed, warm_up, distribution)
+        self.perturb = [Perturbation(perturbation, seed, warm_up, distribution) for seed in seeds]
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
         self.speedups, self.faster = speedups, None
+        self.each: Callable[..., Iterable[Any]] = map
         self.step = 0
         self.average = None
         self.output: Tensor
         self.observed: Tensor
         self.loss: Tensor
 
-    def forward(self, z: Tensor) -> Tensor:
-        """The image that the network makes of `z`: (1, C_z, H', W') -> (1, C, H, W) float32 or float64."""
+    def _image(self, net: nn.Module, z: Tensor) -> Tensor:
+        """What `net` makes of `z`, (1, C, H, W) float32 or float64."""
         height, width = self.size
-        image: Tensor = self.net(z)[..., :height, :width]  # (1, C, H, W)
+        image: Tensor = net(z)[..., :height, :width]  # (1, C, H, W)
         return image if image.dtype == torch.float64 else image.float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int = 0) -> None:
-        """One step of the optimiser on || A f(z + noise) - y ||^2, averaged over the entries of y."""
-        z, y = batch
+        """One step of the optimiser on || A f(z + noise) - y ||^2, averaged over the entries of y, for each network."""
+        z, y = batch  # (networks, C_z, H', W'), (1, C, h, w)
         self.step += 1
-        z = self.perturb(z, self.step)
         if self.faster is None:
-            self.faster = speed_up(self.net, z, self.speedups)
-        image = self(z)
+            self.faster = speed_up(self.nets, z[:1], self.speedups)
+        optimizer = self.optimizers()
+        optimizer.zero_grad()  # type: ignore[union-attr]
+        starts = torch.split(z, 1)  # each (1, C_z, H', W')
+        made = list(self.each(self._descend, self.nets, self.perturb, starts, itertools.repeat(y)))
+        optimizer.step()  # type: ignore[union-attr]
+        self.output, self.observed, self.loss = (_mean(several) for several in zip(*made, strict=True))
+        self._follow(self.output)
+
+    def _descend(
+        self, net: nn.Module, perturb: Perturbation, z: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Adds the gradients of one network; its output, that observed, and its loss."""
+        image = self._image(net, perturb(z, self.step))
         observed = self.operator(image)
         loss = self.misfit(observed, y)
         if self.tv:
             loss = loss + self.tv * total_variation(image)
-        optimizer = self.optimizers()
-        optimizer.zero_grad()  # type: ignore[union-attr]
+        # Now, so that the activations of one network at a time lie in memory.
         self.manual_backward(loss)
-        optimizer.step()  # type: ignore[union-attr]
-        self.output, self.observed, self.loss = image.detach(), observed.detach(), loss.detach()
-        self._follow(self.output)
+        return image.detach(), observed.detach(), loss.detach()
 
     def misfit(self, observed: Tensor, y: Tensor) -> Tensor:
         """Mean squared error, each pixel's counted as `weights` says."""
@@ -121,8 +137,8 @@ class DeepImagePrior(LightningModule):
             self.average = self.average.to(output.device).lerp_(output, 1 - decay)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Of every weight of the network; z stays fixed."""
-        return optimizers.make(self.optimizer, self.net.parameters(), self.lr)
+        """Of every weight of the networks; z stays fixed."""
+        return optimizers.make(self.optimizer, self.nets.parameters(), self.lr)
 
     def history(self) -> dict[str, Tensor]:
         """What a fit carries from step to step beside its weights; {} before the first step."""
@@ -132,7 +148,7 @@ class DeepImagePrior(LightningModule):
 
     def go_back(self, history: dict[str, Tensor]) -> None:
         """Takes up a former `history`, not an empty one; the steps are counted on."""
-        device = next(self.net.parameters()).device  # it may come from a checkpoint, on the host
+        device = next(self.nets.parameters()).device  # it may come from a checkpoint, on the host
         self.average, self.output, self.observed = (
             history[name].to(device) for name in ("average", "output", "observed")
         )
@@ -145,6 +161,10 @@ class DeepImagePrior(LightningModule):
         """Takes it back."""
         state = checkpoint["dip"]
         self.step, self.average, self.output = state["step"], state["average"], state["output"]
+
+
+def _mean(several: Sequence[Tensor]) -> Tensor:
+    return several[0] if len(several) == 1 else torch.stack(list(several)).mean(0)
 
 
 def total_variation(image: Tensor) -> Tensor:

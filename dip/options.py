@@ -7,9 +7,11 @@ themselves all come from these fields, so a number or a sentence about an option
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import math
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from dip.errors import OptionError
@@ -122,3 +124,13 @@ def check_size(owner: object, name: str) -> None:
     legal = all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides)
     if not legal or (pair and len(sides) != 2):
         raise reject(owner, name)
+
+
+def head_comment(path: Path) -> list[str]:
+    """The lines of the comment at the head of a file of options, without what only Hydra reads; [] without one."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):  # no such file, or not one of ours
+        return []
+    comment = [line.strip("# \t") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    return [line for line in comment if line and not line.startswith("@package")]

@@ -1,22 +1,25 @@
-"""What a fit came to: the restored picture on disk, its scores by named protocol, classical answers beside it."""
+"""What a fit came to: the restored picture on disk, its scores by named protocol, classical answers beside it, `result.json`."""
 
 from __future__ import annotations
 
 import logging
 import math
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
-from dip import figures, images
+from dip import config as options
+from dip import figures, hardware, images
 from dip.images import Picture
 from dip.stopping.panel import Panel
 from dip.targets import Observation, Target
 
 if TYPE_CHECKING:
     from dip.callbacks.recorder import Recorder
+    from dip.fit import Fit
 
 PROTOCOLS = {
     "psnr": "dB over all pixels and channels, peak 1, not rounded to 8 bit",
@@ -28,6 +31,10 @@ PROTOCOLS = {
 
 BASELINE_PIXELS = 2**20
 """Pixels up to which baselines are computed: they take a few seconds there."""
+
+UNKNOWN = ("loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds", "step_seconds",
+           "peak_memory_bytes", "parameters")  # fmt: skip
+"""What `result.json` leaves empty for a run that failed."""
 
 log = logging.getLogger("dip")
 
@@ -116,3 +123,40 @@ def draw(folder: Path, recorder: Recorder, result: dict[str, Any]) -> None:
     figures.snapshot_strip(
         place / "snapshots.png", taken, images / "target.png", known, images / "restored.png", result["psnr"]
     )
+
+
+def result(fit: Fit, status: str, **more: Any) -> dict[str, Any]:
+    """The content of `result.json` for a run that has `status` now; `more` is added."""
+    assert fit.module is not None
+    recorder = fit.recorder
+    best, best_step = recorder.best()
+    return {
+        **failed(fit, None),
+        "status": status,
+        "steps": fit.module.step,
+        "loss": recorder.rows[-1]["loss"] if recorder.rows else None,
+        "oracle_psnr": best,
+        "oracle_step": best_step,
+        "seconds": round(recorder.seconds, 3),
+        "step_seconds": statistics.median(recorder.paces) if recorder.paces else None,
+        "peak_memory_bytes": hardware.peak_memory(fit.device),
+        "parameters": sum(p.numel() for p in fit.module.nets.parameters()),
+        "precision": {**fit.precision, **(fit.module.faster or {})},
+        "events": fit.rescue.events,
+        **more,
+    }
+
+
+def failed(fit: Fit, error: str | None) -> dict[str, Any]:
+    """That for a run that failed with `error`."""
+    return {
+        "status": "failed",
+        "name": fit.folder.name,
+        "config": options.plain(fit.config),
+        "error": None if error is None else " ".join(error.split()),
+        **dict.fromkeys(UNKNOWN),
+        "steps": None if fit.module is None else fit.module.step,
+        "device": hardware.describe(fit.device),
+        "precision": fit.precision,
+        "versions": hardware.versions(),
+    }

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 log = logging.getLogger("dip")
 
 
-def speed_up(net: nn.Module, z: Tensor, ways: Sequence[str]) -> dict[str, bool]:
-    """Changes `net` in place in the order of `WAYS`; tells which of `ways` worked. Others are warned of.
+def speed_up(nets: nn.ModuleList, z: Tensor, ways: Sequence[str]) -> dict[str, bool]:
+    """Changes `nets` in place in the order of `WAYS`; tells which of `ways` worked. Others are warned of.
 
     Args:
-        net: the network, on the device of `z`.
+        nets: the networks, on the device of `z`.
         z: an input as every step will bring one: shape, type and device stay.
         ways: names out of `WAYS`.
     """
@@ -32,27 +32,29 @@ def speed_up(net: nn.Module, z: Tensor, ways: Sequence[str]) -> dict[str, bool]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they are about torch's own code
-                apply(net, z)
+                apply(nets, z)
             worked[way] = True
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # of whatever kind compilers, of which there are three, raise
-            net._compiled_call_impl = None  # all that `compile` has set
+            for net in nets:
+                net._compiled_call_impl = None  # all that `compile` has set
             reason = str(error).strip().partition("\n")[0]
             log.warning("precision.%s: the network runs as it is (%s: %s)", way, type(error).__name__, reason)
             worked[way] = False
         finally:
-            net.zero_grad()
+            nets.zero_grad()
     return worked
 
 
-def _compile(net: nn.Module, z: Tensor) -> None:
+def _compile(nets: nn.ModuleList, z: Tensor) -> None:
     torch._dynamo.reset()  # what earlier runs of this process compiled counts towards a limit
-    net.compile(dynamic=False)
-    net(z).sum().backward()  # compilers start when called, the one of the way back then
+    for net in nets:
+        net.compile(dynamic=False)
+        net(z).sum().backward()  # compilers start when called, the one of the way back then
 
 
-def _capture(net: nn.Module, z: Tensor) -> None:
+def _capture(nets: nn.ModuleList, z: Tensor) -> None:
     if z.device.type != "cuda":
         raise RuntimeError(f"CUDA graphs need a CUDA device, this is {z.device.type}")
     device = z.device.type
@@ -60,8 +62,9 @@ def _capture(net: nn.Module, z: Tensor) -> None:
     with torch.autocast(
         device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device), cache_enabled=False
     ):
-        torch.cuda.make_graphed_callables(net, (z,))  # type: ignore[no-untyped-call]
-    net._compiled_call_impl = None  # what was compiled is in the graph now
+        for net in nets:
+            torch.cuda.make_graphed_callables(net, (z,))  # type: ignore[no-untyped-call]
+            net._compiled_call_impl = None  # what was compiled is in the graph now
 
 
-WAYS: dict[str, Callable[[nn.Module, Tensor], None]] = {"compile": _compile, "graph": _capture}
+WAYS: dict[str, Callable[[nn.ModuleList, Tensor], None]] = {"compile": _compile, "graph": _capture}

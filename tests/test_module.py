@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer
 from torch import nn
 from torch.nn import functional
 
+from dip import threads
 from dip.data import FixedPair, draw
 from dip.fit import _quiet_lightning
 from dip.module import DeepImagePrior, total_variation
@@ -43,7 +44,7 @@ def problem(height: int = 16, width: int = 16) -> tuple[torch.Tensor, torch.Tens
 def test_equals_a_plain_loop(weights):
     z, y = problem()
     mask = (torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(2)) < 0.5).double()
-    module = DeepImagePrior(small_net(), (16, 16), Mask(mask), lr=0.02, ema=0.9, seed=5, weights=weights)
+    module = DeepImagePrior([small_net()], (16, 16), Mask(mask), lr=0.02, ema=0.9, seeds=[5], weights=weights)
     fit(module, FixedPair(z, y), steps=12)
 
     net = small_net().double()
@@ -75,7 +76,7 @@ def test_total_variation_of_known_images():
 def test_total_variation_is_in_the_loss():
     z, y = problem()
     weight = 1e-3
-    module = DeepImagePrior(small_net(), (16, 16), lr=0.02, tv=weight)
+    module = DeepImagePrior([small_net()], (16, 16), lr=0.02, tv=weight)
     fit(module, FixedPair(z, y), steps=1)
     image = small_net().double()(Perturbation(1 / 30, 0)(z, 1))
     down, right = image.diff(dim=2)[..., :-1], image.diff(dim=3)[..., :-1, :]
@@ -91,7 +92,7 @@ def test_a_flat_image_has_a_gradient():
 
 def test_crops_what_the_network_makes_beyond_the_image():
     z, y = problem(13, 7)
-    module = DeepImagePrior(small_net(), (13, 7))
+    module = DeepImagePrior([small_net()], (13, 7))
     fit(module, FixedPair(z, y), steps=2)
     assert module.output.shape == module.average.shape == (1, 3, 13, 7)
 
@@ -99,10 +100,10 @@ def test_crops_what_the_network_makes_beyond_the_image():
 def test_loss_falls_on_a_constant_image():
     z, _ = problem()
     y = torch.full((1, 3, 16, 16), 0.3, dtype=torch.float64)
-    module = DeepImagePrior(small_net(), (16, 16), lr=0.05)
+    module = DeepImagePrior([small_net()], (16, 16), lr=0.05)
     fit(module, FixedPair(z, y), steps=1)
     first = module.loss.item()
-    module = DeepImagePrior(small_net(), (16, 16), lr=0.05)
+    module = DeepImagePrior([small_net()], (16, 16), lr=0.05)
     fit(module, FixedPair(z, y), steps=80)
     assert module.loss.item() < first / 20
     assert functional.mse_loss(module.average, y).item() < first / 20
@@ -142,8 +143,41 @@ def test_golden_losses(monkeypatch, folded_from):
     built = net.build(8, 3, [1, 3])
     y = torch.linspace(0, 1, 3 * 32 * 32, dtype=torch.float64).view(1, 3, 32, 32)
     z = draw(Z(channels=8), net.padded(32, 32), seed=0).double()
-    module = DeepImagePrior(built, (32, 32), seed=0)
+    module = DeepImagePrior([built], (32, 32))
     losses: list[float] = []
     module.on_train_batch_end = lambda *_: losses.append(module.loss.item())
     fit(module, FixedPair(z, y), steps=20)
     assert losses == pytest.approx(GOLDEN, rel=1e-9), repr(losses)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_several_networks_are_as_many_plain_loops(together: bool):
+    _, y = problem()
+    z = torch.cat([draw(Z(channels=4), (16, 16), seed).double() for seed in (0, 1)])
+    module = DeepImagePrior([small_net(0), small_net(1)], (16, 16), ema=0.9, seeds=[5, 6])
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with threads.side_by_side(2 if together else 1, torch.device("cpu")) as module.each:
+        fit(module, FixedPair(z, y), steps=8)
+    torch.set_num_threads(before)
+
+    images, losses = [], []
+    average: torch.Tensor | None = None
+    loops = [
+        (small_net(seed).double(), Perturbation(1 / 30, 5 + seed), z[seed : seed + 1]) for seed in (0, 1)
+    ]
+    optimizers = [torch.optim.Adam(net.parameters(), lr=0.01) for net, _, _ in loops]
+    for step in range(1, 9):
+        images = [net(perturb(start, step)) for net, perturb, start in loops]
+        losses = [functional.mse_loss(image, y) for image in images]
+        for loss, optimizer in zip(losses, optimizers, strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        output = (images[0] + images[1]).detach() / 2
+        decay = min(0.9, step / (step + 9))
+        average = output if average is None else decay * average + (1 - decay) * output
+    assert module.loss.item() == pytest.approx(sum(loss.item() for loss in losses) / 2, rel=1e-9)
+    assert torch.allclose(module.output, (images[0] + images[1]) / 2, rtol=1e-8)
+    assert average is not None
+    assert torch.allclose(module.average, average, rtol=1e-8)

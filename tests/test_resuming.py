@@ -11,7 +11,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dip import fit as fit_module
-from dip import images, runs
+from dip import images, outcome, runs
 from dip.config import Config
 from dip.errors import DipError, RunError
 from dip.module import DeepImagePrior
@@ -134,7 +134,7 @@ def test_a_failed_run_tells_how_far_it_came(fit: Fit, tmp_path: Path):
 
 
 def test_the_average_follows_the_output_to_its_device():
-    module = DeepImagePrior(torch.nn.Conv2d(1, 1, 1), (2, 2))
+    module = DeepImagePrior([torch.nn.Conv2d(1, 1, 1)], (2, 2))
     module.average, module.step = torch.zeros(1, 1, 2, 2), 5  # as read from a checkpoint, on the host
     module._follow(torch.ones(1, 1, 2, 2, device="meta"))
     assert module.average.device.type == "meta"
@@ -171,7 +171,7 @@ def test_events_that_an_interrupted_run_wrote_too_far_are_void(fit: Fit, monkeyp
 
 
 def test_a_failed_run_tells_the_flags_it_ran_under(tmp_path: Path):
-    failed = fit_module.Fit(composed(*TINY), tmp_path, "").failure("why")
+    failed = outcome.failed(fit_module.Fit(composed(*TINY), tmp_path, ""), "why")
     assert failed["precision"]["name"] == "fp32"
     assert failed["precision"]["cudnn_allow_tf32"] is False
 

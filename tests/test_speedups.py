@@ -71,7 +71,7 @@ def test_a_graph_is_captured_without_the_weights_that_autocast_keeps(monkeypatch
     monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
     net, z = nn.Conv2d(1, 1, 1), OnGpu()
     with torch.autocast("cuda", torch.float16):
-        assert speed_up(net, z, ["graph"]) == {"graph": True}  # type: ignore[arg-type]
+        assert speed_up(nn.ModuleList([net]), z, ["graph"]) == {"graph": True}  # type: ignore[arg-type]
     assert seen == [(net, (z,), True, False)]
 
 
@@ -90,7 +90,7 @@ def test_a_graph_computes_the_same_step_for_step(enabled: bool):
             z = torch.randn(1, 4, 64, 64, device="cuda", generator=generator)
             with torch.autocast("cuda", torch.bfloat16, enabled=enabled):
                 if step == 0:
-                    assert all(speed_up(net, z, ways).values())
+                    assert all(speed_up(nn.ModuleList([net]), z, ways).values())
                 loss = (net(z) - y).square().mean()
             optimizer.zero_grad()
             loss.backward()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
@@ -78,3 +79,34 @@ def test_who_was_told_a_number_keeps_it(monkeypatch: pytest.MonkeyPatch):
 def test_a_gpu_leaves_the_threads_alone():
     with other(2), threads.shared(torch.device("cuda")):
         assert torch.get_num_threads() == 2
+
+
+def test_networks_side_by_side_share_the_threads():
+    torch.set_num_threads(2)
+    with threads.side_by_side(2, CPU) as each, torch.autocast("cpu", torch.float16, cache_enabled=True):
+        found = list(each(lambda number: (number, _surroundings()), range(4)))
+    assert [number for number, _ in found] == [0, 1, 2, 3]
+    names = {name for _, (name, *_) in found}
+    assert names <= {"network_0", "network_1"}
+    assert {tuple(rest) for _, (_, *rest) in found} == {(1, True, torch.float16, False)}
+    assert torch.get_num_threads() == 2
+
+
+def _surroundings() -> tuple[str, int, bool, torch.dtype, bool]:
+    return (
+        threading.current_thread().name, torch.get_num_threads(), torch.is_autocast_enabled("cpu"),
+        torch.get_autocast_dtype("cpu"), torch.is_autocast_cache_enabled(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "device", "have"), [(1, "cpu", 2), (2, "cuda", 2), (2, "cpu", 1)])
+def test_what_has_nothing_to_share_goes_one_after_the_other(count: int, device: str, have: int):
+    torch.set_num_threads(have)
+    with threads.side_by_side(count, torch.device(device)) as each:
+        assert each is map
+
+
+def test_what_fails_in_one_network_fails():
+    with pytest.raises(ZeroDivisionError), threads.side_by_side(2, CPU) as each:
+        list(each(lambda number: 1 / number, (1, 0)))
+    assert torch.get_num_threads() == 2

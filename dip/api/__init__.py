@@ -136,11 +136,11 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoratio
 
 def _in_memory(config: Config, pictures: Pictures, progress: bool) -> Restoration:
     """A run whose folder is temporary: no pictures, figures or checkpoints are written."""
-    from dip.restarts import prepare
+    from dip.fit import Fit
 
     never = dataclasses.replace(config, checkpoint_every=1e9, snapshot_every=config.steps + 1)
     with tempfile.TemporaryDirectory(prefix="dip-") as folder:
-        fit = prepare(never, Path(folder), "", pictures)
+        fit = Fit(never, Path(folder), "", pictures)
         metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)
     _raise_interrupt(metrics)

@@ -45,26 +45,17 @@ def curves(folder: Path, seconds: float) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def means(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
-    """By image: what several fits (`restarts`) that ended by themselves came to, and the seconds that they took together.
-
-    `alone` is the mean of their PSNRs in dB, `together` the PSNR of the mean of their images.
+def ends(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
+    """By image: the PSNR in dB of what a run restored that ended by itself, and the seconds that it took.
 
     Raises:
-        RunError: a run has no restarts or no reference.
+        RunError: a run has no reference.
     """
     found = {}
     for run in runs.read(folder):
-        result = runs.read_result(run["folder"]) or {}
-        fits = result.get("restarts") or []
-        if not fits or result.get("psnr") is None:
-            raise RunError(
-                f"{run['folder']}: give runs of several fits with a reference, for example restarts=2"
-            )
-        found[_image(run)] = {
-            "alone": sum(fit["psnr"] for fit in fits) / len(fits), "together": result["psnr"],
-            "together_seconds": sum(fit["steps"] for fit in fits) * seconds,
-        }  # fmt: skip
+        if run["psnr"] is None:
+            raise RunError(f"{run['folder']}: give runs with a reference, for example reference=clean.png")
+        found[_image(run)] = {"alone": run["psnr"], "alone_seconds": run["steps"] * seconds}
     return found
 
 
@@ -112,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             help="runs, and seconds per step",
         )
     parser.add_argument(
-        "--mean", type=Path, metavar="FOLDER", help="runs of --fast with restarts, that ended by themselves"
+        "--alone", type=Path, metavar="FOLDER", help="runs as those of --fast, that ended by themselves"
     )
     parser.add_argument(
         "--to",
@@ -124,10 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         slow, fast = (curves(Path(folder), float(seconds)) for folder, seconds in (given.slow, given.fast))
         table = compare(slow, fast)
-        together = means(given.mean, float(given.fast[1])) if given.mean else {}
+        alone = ends(given.alone, float(given.fast[1])) if given.alone else {}
         for row in table:
-            if known := together.get(row["image"]):
-                row |= known | {"together_ratio": row["slow_seconds"] / known["together_seconds"]}
+            if known := alone.get(row["image"]):
+                row |= known | {"alone_ratio": row["slow_seconds"] / known["alone_seconds"]}
         if not table:
             raise RunError("--slow and --fast have no image in common; give runs of the same images")
         given.to.mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,7 @@ class Problem:
     checkpoint: bool = False
     optimizer: str = "adam"
     perturbation: str = "gaussian"
+    restarts: int = 1  # of a run; all else has one network
 
     def pair(self) -> tuple[Tensor, Tensor]:
         """z and y of this size."""
@@ -83,7 +84,7 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
             z.device.type, AUTOCAST.get(precision, torch.bfloat16), enabled=precision in AUTOCAST
         ):
             if count == 1:
-                speed_up(net, z, problem.speedups)
+                speed_up(nn.ModuleList([net]), z, problem.speedups)
             image = net(perturb(z, count)).to(dtype)
             loss = functional.mse_loss(image, y)
             optimizer.zero_grad()
@@ -135,7 +136,7 @@ def whole_run(problem: Problem, precision: str, steps: int, record_every: int = 
 
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
-            size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps, optimizer=problem.optimizer,
+            size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps, optimizer=problem.optimizer, restarts=problem.restarts,
             perturbation_distribution=problem.perturbation, record_every=record_every,
             precision=Precision(precision, **dict.fromkeys(problem.speedups, True)), logger=CSV(), device=problem.device, out=folder,
         )  # fmt: skip

@@ -107,7 +107,7 @@ class Rescue(Callback):
 
     def _state(self, trainer: Trainer, module: DeepImagePrior, level: float) -> dict[str, Any]:
         return {
-            "step": module.step, "level": level, "net": _copied(module.net.state_dict()),
+            "step": module.step, "level": level, "nets": _copied(module.nets.state_dict()),
             "optimizer": _copied(trainer.optimizers[0].state_dict()), "module": _copied(module.history()),
             "stopping": _copied(self.stopping.state_dict()),
         }  # fmt: skip
@@ -120,7 +120,7 @@ class Rescue(Callback):
         self._since.clear()
         self._next = None
         good = _copied(self._good)  # loading keeps what it is given, and the next steps change that
-        module.net.load_state_dict(good["net"])
+        module.nets.load_state_dict(good["nets"])
         optimizer.load_state_dict(good["optimizer"])
         for group, before in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = before * rate

@@ -7,18 +7,12 @@ from pathlib import Path
 
 import yaml
 
+from dip.options import head_comment
+
 
 def head(folder: Path) -> list[str]:
     """The lines of the comment at the head of the folder's `sweep.yaml`; [] without one."""
-    lines: list[str] = []
-    try:
-        for line in (folder / "sweep.yaml").read_text(encoding="utf-8").splitlines():
-            if not line.startswith("#"):
-                break
-            lines.append(line.strip("# \t"))
-    except (OSError, ValueError):
-        pass  # no sweep file, or not one of ours
-    return [line for line in lines if line and not line.startswith("@package")]
+    return head_comment(folder / "sweep.yaml")
 
 
 def typed_words(folder: Path) -> list[str] | None:

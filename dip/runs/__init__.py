@@ -28,8 +28,6 @@ log = logging.getLogger("dip")
 
 STATUSES = ("finished", "stopped", "failed", "interrupted")
 
-RESTART = "restart-"
-"""How folders inside a run folder are called that hold its restarts: parts of a run, not runs."""
 
 CONSOLE = "console.log"
 """The file in a run folder that holds what a run of a sweep would have shown on the terminal."""
@@ -95,7 +93,7 @@ def read(root: str | Path) -> list[dict[str, Any]]:
         raise RunError(f"{root}: is not a folder; give a folder of runs, for example outputs")
     rows = []
     for place, folders, files in os.walk(root):
-        folders[:] = sorted(folder for folder in folders if not folder.startswith(RESTART))
+        folders.sort()
         if "result.json" not in files and ".lock" not in files and "metrics.csv" not in files:
             continue
         result = None if (Path(place) / "result.json").is_symlink() else read_result(place)

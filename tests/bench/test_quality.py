@@ -35,16 +35,18 @@ def test_runs_become_a_table_and_a_figure(fit: Fit, tmp_path: Path, capsys: pyte
     for name, lr in (("slow", 0.003), ("fast", 0.01)):
         fit("steps=40", "record_every=5", f"lr={lr}", f"out={tmp_path / name}")
     to = tmp_path / "to"
-    _, two = fit("steps=10", "restarts=2", f"out={tmp_path / 'two'}")
-    given = f"--slow {tmp_path}/slow 1 --fast {tmp_path}/fast 0.5 --mean {tmp_path}/two --to {to}"
+    _, ended = fit(
+        "steps=40", "stop=heldout", "stop.patience=1", "record_every=1", f"out={tmp_path / 'ended'}"
+    )
+    assert ended["status"] == "stopped"
+    given = f"--slow {tmp_path}/slow 1 --fast {tmp_path}/fast 0.5 --alone {tmp_path}/ended --to {to}"
     assert quality.main(given.split()) == 0
     assert {path.name for path in to.iterdir()} == {"table.csv", "curves.csv", "quality.png", "quality.svg"}
     with open(to / "table.csv", newline="") as file:
         row = next(csv.DictReader(file))
-    assert float(row["together"]) == pytest.approx(two["psnr"], rel=1e-6)
-    assert float(row["alone"]) == pytest.approx(sum(part["psnr"] for part in two["restarts"]) / 2, rel=1e-6)
-    assert float(row["together_seconds"]) == 2 * 10 * 0.5
-    assert float(row["together_ratio"]) == float(row["slow_seconds"]) / 10
+    assert float(row["alone"]) == pytest.approx(ended["psnr"], rel=1e-6)
+    assert float(row["alone_seconds"]) == ended["steps"] * 0.5
+    assert float(row["alone_ratio"]) == pytest.approx(float(row["slow_seconds"]) / (ended["steps"] * 0.5))
     with open(to / "curves.csv", newline="") as file:
         points = list(csv.DictReader(file))
     best = max((point for point in points if point["way"] == "fast"), key=lambda point: float(point["psnr"]))

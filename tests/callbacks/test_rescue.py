@@ -32,7 +32,7 @@ def damaged(monkeypatch: pytest.MonkeyPatch, at: dict[int, Callable[[torch.Tenso
         real(module, *args)
         if module.step in at:
             with torch.no_grad():
-                for parameter in module.net.parameters():
+                for parameter in module.nets.parameters():
                     at[module.step](parameter)
 
     monkeypatch.setattr(DeepImagePrior, "training_step", training_step)
@@ -89,7 +89,7 @@ def test_weights_moments_average_and_rate_go_back_together(fit: Fit, monkeypatch
 
     def state(trainer: Any, module: DeepImagePrior) -> list[torch.Tensor]:
         moments = trainer.optimizers[0].state_dict()["state"].values()
-        tensors = [*module.net.parameters(), *(tensor for one in moments for tensor in one.values())]
+        tensors = [*module.nets.parameters(), *(tensor for one in moments for tensor in one.values())]
         return [tensor.detach().clone() for tensor in [*tensors, module.average]]
 
     real_state, real_back = rescue.Rescue._state, rescue.Rescue._back

@@ -91,7 +91,6 @@ INDEX: dict[str, tuple[str, ...]] = {
     ),
     "16 a folder that is read-only or gone": (
         "faults/test_disk.py::test_a_folder_that_goes_away",
-        "test_restarts.py::test_a_folder_that_is_gone_at_the_end_is_named",
         "runs/test_locks.py::test_a_folder_that_cannot_be_made_is_named",
         "runs/test_checkpoints.py::test_a_run_folder_that_vanished_is_named_and_not_made_again",
     ),

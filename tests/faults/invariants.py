@@ -37,8 +37,6 @@ def numbers(folder: Path) -> dict[str, Any]:
     """What a result says about the computation."""
     result = json.loads((folder / "result.json").read_text())
     kept = {key: value for key, value in result.items() if key not in UNEQUAL}
-    for part in kept.get("restarts", ()):
-        part.pop("seconds")
     for option in ("out", "overwrite"):
         kept["config"].pop(option)
     return kept
