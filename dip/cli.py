@@ -135,20 +135,28 @@ def explain(error: BaseException) -> str:
 
 
 def _lacking(text: str) -> str | None:
-    """That a choice does not have an option, which it was given by hand or by an experiment; None where `text` says none."""
+    """That something does not have an option, which it was given by hand or by an experiment; None where `text` says none."""
     found = re.search(r"Key '(\w+)' not in '(\w+)'", text)
-    for group, classes in GROUPS.items() if found else ():
-        assert found is not None
-        key, kind = found.groups()
-        names = [name for name, cls in classes.items() if cls.__name__ == kind]
-        if names:
-            own = [field.name for field in dataclasses.fields(classes[names[0]]) if field.name != "name"]
-            if close := difflib.get_close_matches(key, own, 1):
-                return f"{group}.{key}: no such option; did you mean {group}.{close[0]}?"
-            choice = f"{group}={names[0]}" if len(names) == 1 else group
-            if file := re.search(r"In 'experiment/([\w-]+)'", text):
-                return f"{choice}: has no option {key}, which experiment={file[1]} sets; leave one of the two out"
-            return f"{choice}: has no option {key}; it has {', '.join(own) or 'none'}"
+    if found is None:
+        return None
+    key, kind = found.groups()
+    file = re.search(r"In 'experiment/([\w-]+)'", text)
+    for prefix, cls in _classes():
+        if cls.__name__ != kind:
+            continue
+        own = [field.name for field in dataclasses.fields(cls) if field.name != "name"]
+        if close := difflib.get_close_matches(key, own, 1):
+            said = f" (in experiment={file[1]})" if file else ""
+            return f"{prefix}{key}: no such option{said}; did you mean {prefix}{close[0]}?"
+        group = prefix.rstrip(".")
+        names = [name for name, known in GROUPS.get(group, {}).items() if known is cls]
+        choice = f"{group}={names[0]}" if len(names) == 1 else group
+        if not names:
+            said = f", which experiment={file[1]} sets" if file else ""
+            return f"{prefix}{key}: no such option{said} (python train.py --help lists them all, for example size=256)"
+        if file:
+            return f"{choice}: has no option {key}, which experiment={file[1]} sets; leave one of the two out"
+        return f"{choice}: has no option {key}; it has {', '.join(own) or 'none'}"
     return None
 
 

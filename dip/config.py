@@ -10,7 +10,6 @@ wrong value names the option, and no configuration can name code to run.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -32,8 +31,6 @@ from dip.precision import PRECISIONS, Precision
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
-
-log = logging.getLogger("dip")
 
 OPTIMIZERS = ("adam", "muon")
 
@@ -173,24 +170,15 @@ class Config:
         for name in ("keep_checkpoint", "baselines", "overwrite"):
             check_flag(self, name)
         check_size(self, "size")
-        self._pass_over_ignored()
+        # What has no effect takes the value that costs least.
+        least = {"skips": [], "perturbation": 0.0, "z": Z(channels=1)}
+        for group, chosen in (("net", self.net), ("target", self.target)):
+            pass_over(self, *chosen.ignores, beside=f"{group}={chosen.name}", instead=least)
         if self.perturbation == 0:
             pass_over(self, "perturbation_warm_up", "perturbation_distribution", beside="perturbation=0")
         self.skips = self.net.ordered(self.skips)  # one spelling gives one run folder
         if isinstance(self.stop, Auto):
             self.stop = self.stop.choose(blind=isinstance(self.target, Degraded))
-
-    def _pass_over_ignored(self) -> None:
-        """Options without effect get one value each, which costs least, so that there is one run folder."""
-        neutral = {"skips": [], "perturbation": 0.0, "z": Z(channels=1)}
-        fields = {field.name: field for field in dataclasses.fields(self)}
-        for chooser in (self.net, self.target):
-            for name in chooser.ignores:
-                field, group = fields[name], "net" if chooser is self.net else "target"
-                usual = field.default_factory() if callable(field.default_factory) else field.default
-                if getattr(self, name) not in (usual, neutral[name]):
-                    log.warning("%s: has no effect with %s=%s", name, group, chooser.name)
-                setattr(self, name, neutral[name])
 
 
 GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +47,21 @@ def reject(owner: object, name: str, prefix: str = "") -> OptionError:
     )
 
 
-def pass_over(owner: object, *names: str, beside: str, prefix: str = "") -> None:
-    """Gives fields that have no effect `beside` another option their default: one result, one run folder. What was asked
-    for in vain is warned of.
+def pass_over(
+    owner: object, *names: str, beside: str, prefix: str = "", instead: Mapping[str, Any] | None = None
+) -> None:
+    """Gives fields that have no effect `beside` another option one value: one result, one run folder.
+
+    That value is the one in `instead`, else the default. What was asked for in vain is warned of.
     """
     for field in dataclasses.fields(owner):  # type: ignore[arg-type]
-        if field.name in names and getattr(owner, field.name) != field.default:
+        if field.name not in names:
+            continue
+        usual = field.default_factory() if callable(field.default_factory) else field.default
+        neutral = (instead or {}).get(field.name, usual)
+        if getattr(owner, field.name) not in (usual, neutral):
             log.warning("%s%s: has no effect with %s", prefix, field.name, beside)
-            setattr(owner, field.name, field.default)
+        setattr(owner, field.name, neutral)
 
 
 def check_number(
