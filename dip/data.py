@@ -20,7 +20,7 @@ class FixedPair(LightningDataModule):
     small network.
 
     Args:
-        z: the network's input, (1, C_z, H', W').
+        z: the networks' inputs, (networks, C_z, H', W').
         y: the observation, (1, C, h, w) in [0, 1].
         device: where both are kept.
     """

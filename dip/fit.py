@@ -205,7 +205,7 @@ class Fit:
                 raise
             height, width = self.observation.size
             raise RunError(
-                f"out of memory on {self.device} at {height} x {width}{hardware.others(self.device)}: lower size, net.channels or net.skip_channels, "
+                f"out of memory on {self.device} at {height} x {width}{hardware.others(self.device)}: lower size, net.channels, net.skip_channels or restarts, "
                 "or set net.checkpoint_activations=true, for example size=512 net.channels=64"
             ) from error
 

@@ -124,15 +124,23 @@ def keep_memory(keep: bool = True) -> bool:
     """Tells glibc to keep freed memory, or to do as it does by default; True where that worked.
 
     By default every activation of a few MB is mapped anew from the system and returned, page fault by page fault,
-    at every step, which costs about a quarter of a step's time on a CPU. Kept memory falls to pieces, though: it
-    takes about 1.4 times as much, so that a run for which memory is short does better without.
+    at every step, which costs about a quarter of a step's time on a CPU. Threads that networks compute in share the main
+    thread's memory then, since one of their own is given back all the same. Kept memory falls to pieces, though: it takes
+    about 1.4 times as much, so that a run for which memory is short does better without.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
-    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX in <malloc.h>
+    trim_threshold, mmap_max, arena_max = (
+        -1,
+        -4,
+        -8,
+    )  # M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX in <malloc.h>
     libc = ctypes.CDLL(None)
-    most, rest = (0, 2**31 - 1) if keep else (65536, 128 * 1024)  # the latter are glibc's own
-    return bool(libc.mallopt(mmap_max, most)) and bool(libc.mallopt(trim_threshold, rest))
+    most, rest, arenas = (0, 2**31 - 1, 1) if keep else (65536, 128 * 1024, 0)  # the latter are glibc's own
+    worked = [
+        libc.mallopt(*asked) for asked in ((mmap_max, most), (trim_threshold, rest), (arena_max, arenas))
+    ]
+    return all(worked)
 
 
 def reset_peak_memory(device: torch.device) -> None:

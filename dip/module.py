@@ -27,7 +27,7 @@ class DeepImagePrior(LightningModule):
     any of them. The original paper averages two runs of its denoising so (30.43 dB -> 31.00 over nine images).
 
     After each step `output`, `observed` (A of it), `average` and `loss` hold that step's results as device tensors, of several networks
-    their mean; nothing in a step reads their values, so the device is never waited for.
+    their mean, and `losses` (networks,) the loss of each; nothing in a step reads their values, so the device is never waited for.
 
     Args:
         nets: each (1, C_z, H', W') -> (1, C, H', W'), where H' >= H and W' >= W.
@@ -72,6 +72,7 @@ class DeepImagePrior(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # costs about 1 ms a step, several steps of a tiny network
+        assert len(seeds) == len(nets), "a seed for each network"
         self.nets = nn.ModuleList(nets).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.operator = operator or Identity()
         self.size = size
@@ -86,6 +87,7 @@ class DeepImagePrior(LightningModule):
         self.output: Tensor
         self.observed: Tensor
         self.loss: Tensor
+        self.losses: Tensor
 
     def _image(self, net: nn.Module, z: Tensor) -> Tensor:
         """What `net` makes of `z`, (1, C, H, W) float32 or float64."""
@@ -96,6 +98,7 @@ class DeepImagePrior(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int = 0) -> None:
         """One step of the optimiser on || A f(z + noise) - y ||^2, averaged over the entries of y, for each network."""
         z, y = batch  # (networks, C_z, H', W'), (1, C, h, w)
+        assert len(z) == len(self.nets), "an input for each network"
         self.step += 1
         if self.faster is None:
             self.faster = speed_up(self.nets, z[:1], self.speedups)
@@ -104,7 +107,10 @@ class DeepImagePrior(LightningModule):
         starts = torch.split(z, 1)  # each (1, C_z, H', W')
         made = list(self.each(self._descend, self.nets, self.perturb, starts, itertools.repeat(y)))
         optimizer.step()  # type: ignore[union-attr]
-        self.output, self.observed, self.loss = (_mean(several) for several in zip(*made, strict=True))
+        outputs, observed, losses = zip(*made, strict=True)
+        self.output, self.observed = _mean(outputs), _mean(observed)
+        self.losses = torch.stack(losses)  # (networks,)
+        self.loss = self.losses.mean()
         self._follow(self.output)
 
     def _descend(
@@ -116,7 +122,7 @@ class DeepImagePrior(LightningModule):
         loss = self.misfit(observed, y)
         if self.tv:
             loss = loss + self.tv * total_variation(image)
-        # Now, so that the activations of one network at a time lie in memory.
+        # Now, so that networks that take turns have the activations of one at a time in memory.
         self.manual_backward(loss)
         return image.detach(), observed.detach(), loss.detach()
 

@@ -39,6 +39,9 @@ def speed_up(nets: nn.ModuleList, z: Tensor, ways: Sequence[str]) -> dict[str, b
         except Exception as error:  # of whatever kind compilers, of which there are three, raise
             for net in nets:
                 net._compiled_call_impl = None  # all that `compile` has set
+                net.__dict__.pop(
+                    "forward", None
+                )  # what a capture has, of networks before the one that failed
             reason = str(error).strip().partition("\n")[0]
             log.warning("precision.%s: the network runs as it is (%s: %s)", way, type(error).__name__, reason)
             worked[way] = False
@@ -63,7 +66,8 @@ def _capture(nets: nn.ModuleList, z: Tensor) -> None:
         device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device), cache_enabled=False
     ):
         for net in nets:
-            torch.cuda.make_graphed_callables(net, (z,))  # type: ignore[no-untyped-call]
+            # It keeps its example, and copies every later input into it: not into the z that the fit has.
+            torch.cuda.make_graphed_callables(net, (z.clone(),))  # type: ignore[no-untyped-call]
             net._compiled_call_impl = None  # what was compiled is in the graph now
 
 

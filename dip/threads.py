@@ -60,27 +60,27 @@ def shared(device: torch.device) -> Iterator[None]:
 def side_by_side(count: int, device: torch.device) -> Iterator[Callable[..., Iterable[Any]]]:
     """A `map` for `count` networks that on a CPU has them compute at once, each with an equal share of this process's threads.
 
-    The layers of a narrow network are too small to be shared out among threads: two of 32 feature maps at 256 x 256 take
-    84 to 104 ms a step with a thread each, and 98 to 131 one after the other with two.
+    The layers of a narrow network are too small to be shared out well: two of 32 feature maps at 256 x 256 take 105 to 109 ms
+    a step with a thread each on two cores, and 115 to 125 one after the other with both.
     """
     threads = torch.get_num_threads()
     lanes = min(count, threads) if device.type == "cpu" else 1
     if lanes == 1:
         yield map
         return
-    with ThreadPoolExecutor(lanes, "network", torch.set_num_threads, (threads // lanes,)) as pool:
 
-        def each(call: Callable[..., Any], *columns: Iterable[Any]) -> Iterable[Any]:
-            autocast = torch.get_autocast_dtype("cpu"), torch.is_autocast_enabled("cpu")
+    def each(call: Callable[..., Any], *columns: Iterable[Any]) -> Iterable[Any]:
+        autocast = torch.get_autocast_dtype("cpu"), torch.is_autocast_enabled("cpu")
 
-            def inside(*arguments: Any) -> Any:
-                # A thread begins without autocast. Its cache is one for all threads: who ends first would empty it for the others.
-                with torch.autocast("cpu", *autocast, cache_enabled=False):
-                    return call(*arguments)
+        def inside(*arguments: Any) -> Any:
+            # A thread begins without autocast. Its cache is one for all threads: who ends first would empty it for the others.
+            with torch.autocast("cpu", *autocast, cache_enabled=False):
+                return call(*arguments)
 
-            return list(pool.map(inside, *columns))
+        return list(pool.map(inside, *columns))
 
-        try:
+    try:
+        with ThreadPoolExecutor(lanes, "network", torch.set_num_threads, (threads // lanes,)) as pool:
             yield each
-        finally:
-            torch.set_num_threads(threads)  # MKL's number is one for all threads
+    finally:
+        torch.set_num_threads(threads)  # else threads that begin later would have a share too

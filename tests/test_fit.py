@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 import torch
 
 import dip
+from dip.errors import RunError
 from dip.fit import Fit as Fitting
 from dip.module import DeepImagePrior
 from tests.conftest import Fit
 from tests.test_experiment import contents
 from tests.test_resuming import killed
 
+TINY: dict[str, Any] = {
+    "size": 32,
+    "steps": 10,
+    "net": {"channels": 8, "depth": 3},
+    "skips": [2],
+    "progress": False,
+}
 OPTIONS = ("steps=30", "record_every=10", "restarts=2")
 
 
@@ -48,13 +58,42 @@ def test_restarts_differ_in_all_that_chance_decides(fit: Fit, monkeypatch: pytes
             assert not torch.allclose(several[a], several[b], atol=0.01)
 
 
-def test_the_mean_is_better_than_either_alone(fit: Fit):
-    """As the loss is the mean of theirs, and that of a mean is below it: squares are convex."""
-    folder, result = fit("steps=60", "record_every=60", "restarts=4", "target.sigma=0.2", "ema=0")
-    _, alone = fit("steps=60", "record_every=60", "target.sigma=0.2", "ema=0")
-    assert result["psnr"] > alone["psnr"]
-    assert (result["status"], result["steps"], result["restored_step"]) == ("finished", 60, 60)
-    assert numpy.load(folder / "losses.npy").shape == (60,)
+def test_what_is_restored_is_the_mean(monkeypatch: pytest.MonkeyPatch):
+    made: list[numpy.ndarray] = []
+    real = DeepImagePrior._descend
+
+    def descend(self: DeepImagePrior, *given: Any) -> Any:
+        image, *others = real(self, *given)
+        made.append(image.numpy())  # (1, C, H, W)
+        return image, *others
+
+    monkeypatch.setattr(DeepImagePrior, "_descend", descend)
+    four = dip.restore("astronaut", target="noisy", restarts=4, ema=0, **TINY)
+    assert len(made) == 4 * 10
+    assert four.image.transpose(2, 0, 1)[None] == pytest.approx(numpy.mean(made[-4:], axis=0), abs=1e-6)
+    assert (four.metrics["steps"], four.metrics["restored_step"]) == (10, 10)
+
+
+def test_what_fails_in_one_network_fails_the_run(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+):
+    calls, real = 0, DeepImagePrior._descend
+
+    def fail(self: DeepImagePrior, *given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if given[0] is self.nets[1] and self.step == 4:
+            raise RunError("the fourth step of the second network")
+        return real(self, *given)
+
+    monkeypatch.setattr(DeepImagePrior, "_descend", fail)
+    with pytest.raises(RunError, match="second network"):
+        fit("steps=20", "restarts=2")
+    (folder,) = (tmp_path / "outputs").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["status"], result["steps"]) == ("failed", 4)
+    monkeypatch.undo()
+    assert fit("steps=20", "restarts=2")[1]["status"] == "finished"
 
 
 def test_killed_they_go_on_bit_for_bit(
@@ -76,16 +115,19 @@ def test_more_steps_go_on_where_fewer_ended(fit: Fit, tmp_path: Path):
     assert contents(longer) == contents(whole)
 
 
-def test_the_python_call_averages_too():
-    tiny = {"size": 32, "steps": 10, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False}
-    one = dip.restore("astronaut", target="noisy", **tiny)
-    two = dip.restore("astronaut", target="noisy", restarts=2, **tiny)
-    assert not numpy.allclose(one.image, two.image, atol=1e-3)
-    assert (one.observed == two.observed).all()
-
-
-def test_one_own_input_serves_all(fit: Fit):
+def test_one_own_input_serves_all(fit: Fit, monkeypatch: pytest.MonkeyPatch):
     """A flash photo is what it is; weights and perturbation differ."""
+    seen: list[torch.Tensor] = []
+    real = Fitting.build
+
+    def build(self: Fitting):
+        module, pair = real(self)
+        seen.append(pair.pair[0])
+        return module, pair
+
+    monkeypatch.setattr(Fitting, "build", build)
     _, result = fit("steps=3", "target=flash", "restarts=2")
+    (z,) = seen
+    assert len(z) == 2
+    assert torch.equal(z[0], z[1])
     assert result["status"] == "finished"
-    assert result["psnr"] is not None

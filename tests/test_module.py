@@ -157,9 +157,11 @@ def test_several_networks_are_as_many_plain_loops(together: bool):
     module = DeepImagePrior([small_net(0), small_net(1)], (16, 16), ema=0.9, seeds=[5, 6])
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    with threads.side_by_side(2 if together else 1, torch.device("cpu")) as module.each:
-        fit(module, FixedPair(z, y), steps=8)
-    torch.set_num_threads(before)
+    try:
+        with threads.side_by_side(2 if together else 1, torch.device("cpu")) as module.each:
+            fit(module, FixedPair(z, y), steps=8)
+    finally:
+        torch.set_num_threads(before)
 
     images, losses = [], []
     average: torch.Tensor | None = None
@@ -177,6 +179,7 @@ def test_several_networks_are_as_many_plain_loops(together: bool):
         output = (images[0] + images[1]).detach() / 2
         decay = min(0.9, step / (step + 9))
         average = output if average is None else decay * average + (1 - decay) * output
+    assert module.losses.tolist() == pytest.approx([loss.item() for loss in losses], rel=1e-9)
     assert module.loss.item() == pytest.approx(sum(loss.item() for loss in losses) / 2, rel=1e-9)
     assert torch.allclose(module.output, (images[0] + images[1]) / 2, rtol=1e-8)
     assert average is not None

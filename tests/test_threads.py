@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -83,13 +84,23 @@ def test_a_gpu_leaves_the_threads_alone():
 
 def test_networks_side_by_side_share_the_threads():
     torch.set_num_threads(2)
+    meeting = threading.Barrier(2, timeout=60)  # nobody gets past it alone
+
+    def call(number: int) -> tuple[int, tuple[str, int, bool, torch.dtype, bool]]:
+        meeting.wait()
+        return number, _surroundings()
+
     with threads.side_by_side(2, CPU) as each, torch.autocast("cpu", torch.float16, cache_enabled=True):
-        found = list(each(lambda number: (number, _surroundings()), range(4)))
+        found = list(each(call, range(4)))
     assert [number for number, _ in found] == [0, 1, 2, 3]
-    names = {name for _, (name, *_) in found}
-    assert names <= {"network_0", "network_1"}
+    assert {name for _, (name, *_) in found} == {"network_0", "network_1"}
     assert {tuple(rest) for _, (_, *rest) in found} == {(1, True, torch.float16, False)}
-    assert torch.get_num_threads() == 2
+    assert _of_a_new_thread() == torch.get_num_threads() == 2
+
+
+def _of_a_new_thread() -> int:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
 
 
 def _surroundings() -> tuple[str, int, bool, torch.dtype, bool]:
@@ -109,4 +120,4 @@ def test_what_has_nothing_to_share_goes_one_after_the_other(count: int, device: 
 def test_what_fails_in_one_network_fails():
     with pytest.raises(ZeroDivisionError), threads.side_by_side(2, CPU) as each:
         list(each(lambda number: 1 / number, (1, 0)))
-    assert torch.get_num_threads() == 2
+    assert _of_a_new_thread() == torch.get_num_threads() == 2

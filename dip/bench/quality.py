@@ -46,17 +46,20 @@ def curves(folder: Path, seconds: float) -> dict[str, tuple[Any, Any]]:
 
 
 def ends(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
-    """By image: the PSNR in dB of what a run restored that ended by itself, and the seconds that it took.
+    """By image: the PSNR in dB of what runs restored that were left to themselves, and the seconds that they took: means.
 
     Raises:
         RunError: a run has no reference.
     """
-    found = {}
+    found: dict[str, list[tuple[float, float]]] = {}
     for run in runs.read(folder):
         if run["psnr"] is None:
             raise RunError(f"{run['folder']}: give runs with a reference, for example reference=clean.png")
-        found[_image(run)] = {"alone": run["psnr"], "alone_seconds": run["steps"] * seconds}
-    return found
+        found.setdefault(_image(run), []).append((run["psnr"], run["steps"] * seconds))
+    return {
+        image: dict(zip(("ended", "ended_seconds"), np.mean(ends, axis=0).tolist(), strict=True))
+        for image, ends in found.items()
+    }
 
 
 def _image(run: Mapping[str, Any]) -> str:
@@ -103,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             help="runs, and seconds per step",
         )
     parser.add_argument(
-        "--alone", type=Path, metavar="FOLDER", help="runs as those of --fast, that ended by themselves"
+        "--ended", type=Path, metavar="FOLDER", help="runs as those of --fast, left to a stopping rule"
     )
     parser.add_argument(
         "--to",
@@ -115,10 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         slow, fast = (curves(Path(folder), float(seconds)) for folder, seconds in (given.slow, given.fast))
         table = compare(slow, fast)
-        alone = ends(given.alone, float(given.fast[1])) if given.alone else {}
+        ended = ends(given.ended, float(given.fast[1])) if given.ended else {}
         for row in table:
-            if known := alone.get(row["image"]):
-                row |= known | {"alone_ratio": row["slow_seconds"] / known["alone_seconds"]}
+            if known := ended.get(row["image"]):
+                row |= known | {"ended_ratio": row["slow_seconds"] / known["ended_seconds"]}
         if not table:
             raise RunError("--slow and --fast have no image in common; give runs of the same images")
         given.to.mkdir(parents=True, exist_ok=True)

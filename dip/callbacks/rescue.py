@@ -30,7 +30,7 @@ log = logging.getLogger("dip")
 
 
 class Rescue(Callback):
-    """Goes back to the last good state where the loss has risen or is not finite; steps are counted on.
+    """Goes back to the last good state, with all networks, where the loss of one has risen or is not finite; steps are counted on.
 
     After a loss that is not finite the learning rate is halved, three times at most. A loss that has risen again and
     again, three times in a row, is accepted: then it is no accident.
@@ -46,21 +46,21 @@ class Rescue(Callback):
         """What happened: `step` at which it was found, `back_to`, the step of the state gone back to, and `why`."""
         self._good: dict[str, Any] | None = None
         self._next: dict[str, Any] | None = None  # good as soon as the losses after it prove it
-        self._fresh: list[Tensor] = []  # losses on the device, not looked at yet
-        self._since: list[float] = []  # losses since the state that is kept
+        self._fresh: list[Tensor] = []  # losses on the device, (networks,) for each step, not looked at yet
+        self._since: list[list[float]] = []  # those since the state that is kept, read
         self._tried = 0  # rescues from a risen loss without a good stretch between
         self._halved = 0
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Keeps the state that the fit starts from; after a resume there is one already."""
         if self._good is None:
-            self._good = self._state(trainer, module, level=math.inf)
+            self._good = self._state(trainer, module, levels=[math.inf] * len(module.nets))
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Takes the loss; looks at all new ones when a record is due."""
-        self._fresh.append(module.loss)
+        self._fresh.append(module.losses)
         if self.schedule.records(module.step):
             self._since += torch.stack(self._fresh).tolist()  # waits for the device
             self._fresh.clear()
@@ -72,13 +72,11 @@ class Rescue(Callback):
         after = self._since[
             :TAIL
         ]  # the losses of a state are those behind it: the last update may have spoilt it
-        if (
-            self._next is not None
-            and len(after) == TAIL
-            and statistics.median(after) <= COLLAPSE * self._next["level"]
-        ):
+        if self._next is not None and len(after) == TAIL and not _risen(self._next["levels"], _levels(after)):
             self._good, self._next = self._next, None
-        broken = next((first + i for i, loss in enumerate(self._since) if not math.isfinite(loss)), None)
+        broken = next(
+            (first + i for i, losses in enumerate(self._since) if not all(map(math.isfinite, losses))), None
+        )
         if broken is not None:
             self._halved += 1
             if self._halved > ATTEMPTS or not self._good["module"]:  # no rate helps the very first step
@@ -95,19 +93,19 @@ class Rescue(Callback):
                 "module": _copied(module.history()),
                 "stopping": _copied(self.stopping.state_dict()),
             }
-        level = statistics.median(self._since[-TAIL:])
-        before = (self._next or self._good)["level"]
-        if len(self._since) >= TAIL and level > COLLAPSE * before and self._tried < ATTEMPTS:
+        levels = _levels(self._since[-TAIL:])
+        risen = _risen((self._next or self._good)["levels"], levels)
+        if len(self._since) >= TAIL and risen and self._tried < ATTEMPTS:
             self._tried += 1
-            self._back(trainer, module, f"the loss has risen from {before:.4g} to {level:.4g}")
+            self._back(trainer, module, f"the loss has risen from {risen[0]:.4g} to {risen[1]:.4g}")
         elif len(self._since) >= EVERY:
             self._tried = 0
             self._since.clear()
-            self._next = self._state(trainer, module, level)
+            self._next = self._state(trainer, module, levels)
 
-    def _state(self, trainer: Trainer, module: DeepImagePrior, level: float) -> dict[str, Any]:
+    def _state(self, trainer: Trainer, module: DeepImagePrior, levels: list[float]) -> dict[str, Any]:
         return {
-            "step": module.step, "level": level, "nets": _copied(module.nets.state_dict()),
+            "step": module.step, "levels": levels, "nets": _copied(module.nets.state_dict()),
             "optimizer": _copied(trainer.optimizers[0].state_dict()), "module": _copied(module.history()),
             "stopping": _copied(self.stopping.state_dict()),
         }  # fmt: skip
@@ -140,6 +138,17 @@ class Rescue(Callback):
         self._good, self._next, self._since = state_dict["good"], state_dict["next"], state_dict["since"]
         self._tried, self._halved = state_dict["tried"], state_dict["halved"]
         self.events = state_dict["events"]
+
+
+def _levels(losses: list[list[float]]) -> list[float]:
+    """The median loss of each network."""
+    return [statistics.median(own) for own in zip(*losses, strict=True)]
+
+
+def _risen(before: list[float], now: list[float]) -> tuple[float, float] | None:
+    """The levels, before and now, of the first network that has collapsed; None where none has."""
+    pairs = zip(before, now, strict=True)
+    return next((pair for pair in pairs if pair[1] > COLLAPSE * pair[0]), None)
 
 
 def _copied(state: Any) -> Any:

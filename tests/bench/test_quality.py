@@ -39,14 +39,14 @@ def test_runs_become_a_table_and_a_figure(fit: Fit, tmp_path: Path, capsys: pyte
         "steps=40", "stop=heldout", "stop.patience=1", "record_every=1", f"out={tmp_path / 'ended'}"
     )
     assert ended["status"] == "stopped"
-    given = f"--slow {tmp_path}/slow 1 --fast {tmp_path}/fast 0.5 --alone {tmp_path}/ended --to {to}"
+    given = f"--slow {tmp_path}/slow 1 --fast {tmp_path}/fast 0.5 --ended {tmp_path}/ended --to {to}"
     assert quality.main(given.split()) == 0
     assert {path.name for path in to.iterdir()} == {"table.csv", "curves.csv", "quality.png", "quality.svg"}
     with open(to / "table.csv", newline="") as file:
         row = next(csv.DictReader(file))
-    assert float(row["alone"]) == pytest.approx(ended["psnr"], rel=1e-6)
-    assert float(row["alone_seconds"]) == ended["steps"] * 0.5
-    assert float(row["alone_ratio"]) == pytest.approx(float(row["slow_seconds"]) / (ended["steps"] * 0.5))
+    assert float(row["ended"]) == pytest.approx(ended["psnr"], rel=1e-6)
+    assert float(row["ended_seconds"]) == ended["steps"] * 0.5
+    assert float(row["ended_ratio"]) == pytest.approx(float(row["slow_seconds"]) / (ended["steps"] * 0.5))
     with open(to / "curves.csv", newline="") as file:
         points = list(csv.DictReader(file))
     best = max((point for point in points if point["way"] == "fast"), key=lambda point: float(point["psnr"]))
@@ -73,3 +73,13 @@ def test_seeds_are_averaged(fit: Fit, tmp_path: Path):
     fit("steps=15", "record_every=5")
     with pytest.raises(RunError, match="of as many steps"):
         quality.curves(tmp_path / "outputs", 0.5)
+
+
+def test_ends_are_averaged_over_seeds(fit: Fit, tmp_path: Path):
+    results = [fit(f"steps={steps}", f"seed={steps}")[1] for steps in (2, 4)]
+    found = quality.ends(tmp_path / "outputs", 0.5)
+    psnr = sum(result["psnr"] for result in results) / 2
+    assert found == {"astronaut": {"ended": pytest.approx(psnr), "ended_seconds": 1.5}}
+    fit("steps=2", "target=degraded", "seed=9")
+    with pytest.raises(RunError, match="give runs with a reference"):
+        quality.ends(tmp_path / "outputs", 0.5)

@@ -94,10 +94,10 @@ def test_weights_moments_average_and_rate_go_back_together(fit: Fit, monkeypatch
 
     real_state, real_back = rescue.Rescue._state, rescue.Rescue._back
 
-    def keep(self: Any, trainer: Any, module: DeepImagePrior, level: float) -> dict[str, Any]:
+    def keep(self: Any, trainer: Any, module: DeepImagePrior, levels: list[float]) -> dict[str, Any]:
         if module.step:
             seen[f"kept {module.step}"] = state(trainer, module)
-        return real_state(self, trainer, module, level)
+        return real_state(self, trainer, module, levels)
 
     def back(self: Any, trainer: Any, module: DeepImagePrior, *args: Any, **kwargs: Any) -> None:
         real_back(self, trainer, module, *args, **kwargs)
@@ -109,6 +109,21 @@ def test_weights_moments_average_and_rate_go_back_together(fit: Fit, monkeypatch
     fit(*STEPS)
     assert all(map(torch.equal, seen["kept 50"], seen["back"]))
     assert seen["rate"] == 0.01
+
+
+def test_one_of_several_networks_that_collapses_takes_all_back(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """Its loss doubles; the mean of four rises by a quarter, which alone would pass."""
+    real = DeepImagePrior.training_step
+
+    def training_step(module: DeepImagePrior, *given: Any) -> None:
+        real(module, *given)
+        if 120 < module.step <= 135:
+            module.losses = module.losses * torch.tensor([1, 1, 1, 2])
+            module.loss = module.losses.mean()
+
+    monkeypatch.setattr(DeepImagePrior, "training_step", training_step)
+    _, result = fit("steps=150", "record_every=15", "restarts=4")
+    assert [event["step"] for event in result["events"]] == [135]
 
 
 def test_a_spike_that_is_over_by_the_record_needs_no_rescue(fit: Fit, monkeypatch: pytest.MonkeyPatch):
