@@ -63,6 +63,9 @@ def test_a_graph_is_captured_without_the_weights_that_autocast_keeps(monkeypatch
     class OnGpu:
         device = torch.device("cuda")
 
+        def clone(self) -> OnGpu:
+            return OnGpu()
+
     def make(net: nn.Module, inputs: tuple[Any, ...]) -> nn.Module:
         seen.append((net, inputs, torch.is_autocast_enabled("cuda"), torch.is_autocast_cache_enabled()))
         return net
@@ -72,7 +75,10 @@ def test_a_graph_is_captured_without_the_weights_that_autocast_keeps(monkeypatch
     net, z = nn.Conv2d(1, 1, 1), OnGpu()
     with torch.autocast("cuda", torch.float16):
         assert speed_up(nn.ModuleList([net]), z, ["graph"]) == {"graph": True}  # type: ignore[arg-type]
-    assert seen == [(net, (z,), True, False)]
+    ((captured, (example,), enabled, kept),) = seen
+    assert (captured, enabled, kept) == (net, True, False)
+    assert isinstance(example, OnGpu)
+    assert example is not z, "a graph copies its inputs into its example"
 
 
 @pytest.mark.gpu
