@@ -39,9 +39,8 @@ def speed_up(nets: nn.ModuleList, z: Tensor, ways: Sequence[str]) -> dict[str, b
         except Exception as error:  # of whatever kind compilers, of which there are three, raise
             for net in nets:
                 net._compiled_call_impl = None  # all that `compile` has set
-                net.__dict__.pop(
-                    "forward", None
-                )  # what a capture has, of networks before the one that failed
+                # What a capture has set, of networks before the one that failed.
+                net.__dict__.pop("forward", None)
             reason = str(error).strip().partition("\n")[0]
             log.warning("precision.%s: the network runs as it is (%s: %s)", way, type(error).__name__, reason)
             worked[way] = False
