@@ -69,9 +69,8 @@ class Rescue(Callback):
     def _judge(self, trainer: Trainer, module: DeepImagePrior) -> None:
         assert self._good is not None
         first = module.step - len(self._since) + 1
-        after = self._since[
-            :TAIL
-        ]  # the losses of a state are those behind it: the last update may have spoilt it
+        # The losses of a state are those behind it: the last update may have spoilt it.
+        after = self._since[:TAIL]
         if self._next is not None and len(after) == TAIL and not _risen(self._next["levels"], _levels(after)):
             self._good, self._next = self._next, None
         broken = next(
