@@ -114,6 +114,7 @@ def _attempt(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
         log.info("%s: %s, %s", fit.folder, result["status"], _summary(result))
         log.info("restored image: %s", fit.folder / "images" / "restored.png")
         log.info("figures:        %s", fit.folder / "figures")
+        fit.signals.send_on()
     return result
 
 

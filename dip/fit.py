@@ -152,7 +152,8 @@ class Fit:
             )
             if interrupted:
                 return outcome.result(self, "interrupted", signal=self.signals.ends)
-            return self._finish(trainer, keeper, pictures)
+            with self.signals.waiting():
+                return self._finish(trainer, keeper, pictures)
 
     def _image_path(self, name: str) -> Path:
         return self.folder / "images" / f"{name}.png"

@@ -144,6 +144,7 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool) -> Restoratio
         metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)
     _raise_interrupt(metrics)
+    fit.signals.send_on()
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)
     assert fit.restored is not None, "a fit that was not interrupted has come to its end"
     return _restoration(fit.restored, fit.observation.y, metrics, history, None, fit.picture)

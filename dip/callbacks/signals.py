@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -31,6 +33,20 @@ class Signals(Callback):
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Takes over the handlers, Lightning's own among them: those exit without a checkpoint."""
+        self._take_over()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Signals wait meanwhile: a run that has made its last step is done in seconds, and what draws its figures would
+        take an interrupt for an error of its own.
+        """
+        self._take_over()
+        try:
+            yield
+        finally:
+            self._restore()
+
+    def _take_over(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
         for name in ENDING + SAVING:
@@ -51,16 +67,20 @@ class Signals(Callback):
         asked, self._save = self._save, False
         return asked
 
-    def restore(self) -> None:
-        """Puts the handlers back as they were."""
+    def send_on(self) -> None:
+        """Raises the signal that came too late to end the run, if one did, for whoever hears it now."""
+        if self.ends is not None:
+            signal.raise_signal(self.ends)
+
+    def _restore(self) -> None:
         while self._before:
             number, handler = self._before.popitem()
             signal.signal(number, handler)
 
     def on_train_end(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Puts the handlers back as they were."""
-        self.restore()
+        self._restore()
 
     def on_exception(self, trainer: Trainer, module: DeepImagePrior, exception: BaseException) -> None:  # type: ignore[override]
         """Puts the handlers back as they were."""
-        self.restore()
+        self._restore()

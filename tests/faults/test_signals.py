@@ -80,3 +80,16 @@ def test_told_to_end_while_saving(train: Train, tmp_path: Path):
     done = train("steps=400", "checkpoint_every=0")
     assert done.returncode == 0, done.stderr
     assert f"continuing from step-{reached:09d}" in done.stderr
+
+
+def test_told_to_end_while_it_draws_it_is_done_first(tmp_path: Path):
+    """Those who draw take an interrupt for an error of their own; the run's last step is made, and seconds are left."""
+    process = started(tmp_path, "steps=40", "record_every=1")
+    wait_for(process, lambda: list((tmp_path / "outputs").glob("*/images/restored.png")))
+    os.kill(process.pid, signal.SIGINT)
+    stderr = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, stderr
+    (folder,) = (tmp_path / "outputs").iterdir()
+    assert json.loads((folder / "result.json").read_text())["status"] == "finished"
+    assert list((folder / "figures").glob("*.png")) and not (folder / "checkpoints").exists()
+    assert "Traceback" not in stderr
