@@ -74,9 +74,9 @@ def centred(a: Tensor, bilinear: bool) -> tuple[Tensor, Tensor]:
 
 
 def filter_channels(x: Tensor, taps: tuple[float, float, float]) -> Tensor:
-    """Every channel filtered by `taps` in both dimensions, without padding: (N, C, H - 2, W - 2)."""
-    make = _kernel if torch.compiler.is_compiling() else _kept_kernel
-    return F.conv2d(x, make(taps, x.dtype, x.device).expand(x.shape[1], 1, 3, 3), groups=x.shape[1])
+    """Every channel filtered by symmetric `taps` in both dimensions, without padding: (N, C, H - 2, W - 2)."""
+    filtered: Tensor = _Filter.apply(x, taps)  # type: ignore[no-untyped-call]
+    return filtered
 
 
 def _kernel(taps: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -91,6 +91,26 @@ _kept_kernel = functools.cache(_kernel)  # numbers that go to a device wait for 
 def _interleave(middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:
     doubled: Tensor = _Interleave.apply(middle, outer, dim, margin)  # type: ignore[no-untyped-call]
     return doubled
+
+
+class _Filter(torch.autograd.Function):
+    """A depthwise convolution by symmetric taps, whose way back is another; the framework's would keep `x` for it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, taps: tuple[float, float, float]) -> Tensor:
+        ctx.taps = taps
+        return _correlate(x, taps, 0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _correlate(grad, ctx.taps, 2), None
+
+
+def _correlate(x: Tensor, taps: tuple[float, float, float], padding: int) -> Tensor:
+    make = _kernel if torch.compiler.is_compiling() else _kept_kernel
+    weight = make(taps, x.dtype, x.device).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
 
 
 class _Taps(torch.autograd.Function):

@@ -91,5 +91,6 @@ def test_told_to_end_while_it_draws_it_is_done_first(tmp_path: Path):
     assert process.returncode == 130, stderr
     (folder,) = (tmp_path / "outputs").iterdir()
     assert json.loads((folder / "result.json").read_text())["status"] == "finished"
-    assert list((folder / "figures").glob("*.png")) and not (folder / "checkpoints").exists()
+    assert list((folder / "figures").glob("*.png"))
+    assert not (folder / "checkpoints").exists()
     assert "Traceback" not in stderr

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets import Hourglass, join
+from dip.nets import Hourglass, join, layers
 from tests.nets.plain import PlainHourglass, copy_weights, pairs
 
 ALL = [1, 2, 3, 4, 5]
@@ -143,6 +143,22 @@ def test_bfloat16_is_close_and_its_output_is_float32() -> None:
     assert float((rounded.detach() - exact).square().mean().sqrt()) < 0.01
     F.mse_loss(rounded, torch.rand_like(rounded)).backward()
     assert all(p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize("sliced_from", [0, 2**62])
+def test_in_bfloat16_no_activation_is_kept_in_float32(
+    sliced_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Autocast makes float32 of what some operations take, padding among them; either way to mirror is tried."""
+    monkeypatch.setattr(layers, "SLICED_FROM", sliced_from)
+    net = Hourglass(depth=3, channels=16).build(8, 3, [1, 2, 3])
+    kept: list[Tensor] = []
+    keep = torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x)
+    with keep, torch.autocast("cpu", torch.bfloat16):
+        out = net(torch.rand(1, 8, 64, 64))
+    images = [x for x in kept if x.ndim == 4 and min(x.shape[2:]) > 3]
+    assert {x.shape for x in images if x.dtype == torch.float32} <= {out.shape}
+    assert sum(x.dtype == torch.bfloat16 for x in images) > 30
 
 
 def test_channels_last_from_end_to_end() -> None:

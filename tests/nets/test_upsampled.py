@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dip.nets.join import PlainJoin
-from dip.nets.upsampled import centred, convolve_upsampled
+from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels
 
 SIZES = [(2, 2), (3, 2), (5, 7), (8, 4)]
 FORMATS = [torch.contiguous_format, torch.channels_last]
@@ -40,6 +40,17 @@ def test_gradient_of_the_convolution(bilinear: bool, memory_format: torch.memory
     a = image(3, 2, memory_format).requires_grad_()
     weight = torch.randn(2, 3, 3, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda a, w: convolve_upsampled(a, w, bilinear), (a, weight))
+
+
+def test_a_filter_keeps_nothing_for_its_gradient() -> None:
+    a = image(5, 7).requires_grad_()
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+        filtered = filter_channels(a, BLUR)
+    assert not kept
+    line = torch.tensor(BLUR, dtype=a.dtype)
+    torch.testing.assert_close(filtered, F.conv2d(a, torch.outer(line, line).expand(3, 1, 3, 3), groups=3))
+    assert torch.autograd.gradcheck(lambda a: filter_channels(a, BLUR), a)
 
 
 @pytest.mark.parametrize("bilinear", [True, False])
