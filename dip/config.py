@@ -85,6 +85,12 @@ class Config:
         "an integer >= 0",
         "1500",
     )
+    perturbation_half_life: int = option(
+        0,
+        "steps in which the perturbation, once it has grown, shrinks to its half, and so on; 0 keeps its size",
+        "an integer >= 0",
+        "500",
+    )
     perturbation_distribution: str = option(
         "gaussian",
         "of that noise: gaussian, as in the paper, or uniform, which is drawn five times sooner on a CPU",
@@ -164,6 +170,7 @@ class Config:
         check_number(self, "lr", low=0, open_low=True)
         check_number(self, "perturbation", low=0)
         check_integer(self, "perturbation_warm_up", low=0)
+        check_integer(self, "perturbation_half_life", low=0)
         check_choice(self, "perturbation_distribution", ("gaussian", "uniform"))
         check_number(self, "checkpoint_every", low=0)
         check_number(self, "ema", low=0, high=1, open_high=True)
@@ -175,7 +182,8 @@ class Config:
         for group, chosen in (("net", self.net), ("target", self.target)):
             pass_over(self, *chosen.ignores, beside=f"{group}={chosen.name}", instead=least)
         if self.perturbation == 0:
-            pass_over(self, "perturbation_warm_up", "perturbation_distribution", beside="perturbation=0")
+            names = ("perturbation_warm_up", "perturbation_half_life", "perturbation_distribution")
+            pass_over(self, *names, beside="perturbation=0")
         self.skips = self.net.ordered(self.skips)  # one spelling gives one run folder
         if isinstance(self.stop, Auto):
             self.stop = self.stop.choose(blind=isinstance(self.target, Degraded))

@@ -36,6 +36,7 @@ class DeepImagePrior(LightningModule):
         lr: learning rate.
         perturbation: standard deviation of the noise on z, fresh at each step.
         warm_up: steps over which it grows to that.
+        half_life: steps in which it then halves; 0 for never.
         distribution: of it, gaussian or uniform.
         ema: decay of the moving average of the output (0.99 in the original's denoising).
         seeds: of the perturbation, one for each network.
@@ -62,6 +63,7 @@ class DeepImagePrior(LightningModule):
         lr: float = 0.01,
         perturbation: float = 1 / 30,
         warm_up: int = 0,
+        half_life: int = 0,
         distribution: str = "gaussian",
         ema: float = 0.99,
         seeds: Sequence[int] = (0,),
@@ -77,7 +79,7 @@ class DeepImagePrior(LightningModule):
         self.operator = operator or Identity()
         self.size = size
         self.lr, self.ema, self.tv, self.optimizer = lr, ema, tv, optimizer
-        self.perturb = [Perturbation(perturbation, seed, warm_up, distribution) for seed in seeds]
+        self.perturb = [Perturbation(perturbation, seed, warm_up, half_life, distribution) for seed in seeds]
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
         self.speedups, self.faster = speedups, None

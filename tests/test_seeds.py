@@ -52,7 +52,7 @@ def test_uniform_perturbation_is_uniform():
     noise = Perturbation(1.0, seed=0, distribution="uniform")(torch.zeros(1, 1, 81, 81), 1).flatten()
     values, counts = numpy.unique(noise.numpy(), return_counts=True)
     assert len(values) == 256
-    assert values == pytest.approx((numpy.arange(256) - 127.5) / (65535 / 12) ** 0.5, rel=1e-5)
+    assert values == pytest.approx((numpy.arange(256) - 128) / (65535 / 12) ** 0.5, rel=1e-5)
     expected = noise.numel() / 256
     chi_square = ((counts - expected) ** 2 / expected).sum()
     assert 180 < chi_square < 340  # 255 degrees of freedom: 255 +- 23
@@ -85,8 +85,24 @@ def test_global_generator_is_not_moved():
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_the_perturbation_grows_to_its_size():
+@pytest.mark.parametrize(
+    ("options", "step", "share"),
+    [
+        ({}, 1, 1),
+        ({}, 9000, 1),
+        ({"warm_up": 100}, 1, 0.01),
+        ({"warm_up": 100}, 50, 0.5),
+        ({"warm_up": 100}, 100, 1),
+        ({"warm_up": 100}, 300, 1),
+        ({"half_life": 50}, 50, 0.5),
+        ({"half_life": 50}, 75, 0.5**1.5),
+        ({"warm_up": 100, "half_life": 50}, 50, 0.5),
+        ({"warm_up": 100, "half_life": 50}, 100, 1),
+        ({"warm_up": 100, "half_life": 50}, 200, 0.25),
+        ({"half_life": 1}, 5000, 0),
+    ],
+)
+def test_the_perturbation_grows_to_its_size_and_halves(options: dict[str, int], step: int, share: float):
     z = torch.zeros(1, 4, 64, 64)
-    grown, plain = Perturbation(0.2, seed=3, warm_up=100), Perturbation(0.2, seed=3)
-    for step, share in ((1, 0.01), (50, 0.5), (100, 1), (300, 1)):
-        torch.testing.assert_close(grown(z, step), share * plain(z, step))
+    changing, plain = Perturbation(0.2, seed=3, **options), Perturbation(0.2, seed=3)
+    torch.testing.assert_close(changing(z, step), share * plain(z, step))
