@@ -86,7 +86,8 @@ class Fit:
         module = DeepImagePrior(
             nets, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation,
             warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life,
-            distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds, weights=None if self.rule is None else self.rule.loss_mask,
+            distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
+            weights=None if self.rule is None else self.rule.loss_mask,
             speedups=config.precision.speedups(), tv=config.net.tv, optimizer=config.optimizer,
         )  # fmt: skip
         if self.arithmetic.name == "fp64":

@@ -68,7 +68,8 @@ def mirror(x: Tensor, pixels: int, about_edge: bool = False) -> Tensor:
 
     The mirror goes through the centres of the border pixels, which is reflection padding (c b | a b c), or,
     with `about_edge`, along their outer edges, so that border pixels repeat (b a | a b c). By slices where the framework
-    has no such padding, and on CUDA, where its own leaves channels_last and has a way back that is not deterministic.
+    has no such padding, where its own takes longer, and on CUDA, where it leaves channels_last and has a way back that is
+    not deterministic.
     """
     if pixels == 0:
         return x
