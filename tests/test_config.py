@@ -65,6 +65,9 @@ def test_what_has_no_effect_warns_and_is_not_another_run(caplog: pytest.LogCaptu
         ("target=deblur target.kernel=k.png", "target.sigma=9", "target.kernel=k.png"),
         ("target=flash target.flash=f.png", "target.sigma=9", "target.flash=f.png"),
         ("perturbation=0", "perturbation_warm_up=9", "perturbation=0"),
+        ("perturbation=0", "perturbation_half_life=9", "perturbation=0"),
+        ("stop=never", "stop.patience=9", "stop=never"),
+        ("stop=discrepancy", "stop.patience=9", "stop=discrepancy"),
     ],
 )
 def test_what_has_no_effect_beside_another_option(
@@ -183,8 +186,8 @@ def test_a_slip_in_an_experiment_of_ones_own(train: Train, tmp_path: Path, writt
 
 def test_a_choice_without_an_option_that_the_experiment_sets():
     with pytest.raises(Exception) as caught:  # noqa: PT011 - as above
-        composed("experiment=quick", "stop=never")
-    expected = "stop=never: has no option patience, which experiment=quick sets; leave one of the two out"
+        composed("experiment=quick", "net=pixels")
+    expected = "net=pixels: has no option channels, which experiment=fast sets; leave one of the two out"
     assert cli.explain(caught.value) == expected
 
 

@@ -29,10 +29,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dip.errors import OptionError
-from dip.options import check_choice, check_integer, check_number, option
+from dip.options import check_choice, check_integer, check_number, option, pass_over
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,24 +42,25 @@ if TYPE_CHECKING:
 __all__ = ["EMV", "STOPS", "WMV", "Auto", "Combined", "Compare", "Discrepancy", "HeldOut", "Never", "Stop"]
 
 
-def _patience(default: int) -> int:
-    """The option that all rules share which look for a minimum."""
-    field: int = option(
-        default,
-        help="steps without a new minimum after which the fit ends",
-        legal="an integer >= 1",
-        example=str(default),
-    )
-    return field
-
-
 @dataclass
 class Stop:
     """The options of a stopping rule. `name` is the rule's name in `STOPS`."""
 
     name: str = option("", help="the stopping rule", legal="the name of its rule", example="wmv")
+    patience: int = option(
+        1000,
+        help="steps without a new minimum after which the fit ends",
+        legal="an integer >= 1",
+        example="300",
+    )
+
+    waits: ClassVar[bool] = True
+    """Whether it looks for a minimum, and so has a patience."""
 
     def __post_init__(self) -> None:
+        check_integer(self, "patience", low=1, prefix="stop.")
+        if not self.waits:
+            pass_over(self, "patience", beside=f"stop={self.name}", prefix="stop.")
         own = [name for name, kind in STOPS.items() if kind is type(self)]
         if own:  # a class that nobody registered may be called anything
             check_choice(self, "name", own, prefix="stop.")
@@ -87,7 +88,7 @@ class Auto(Stop):
 
     def choose(self, blind: bool) -> Stop:
         """The rule that really watches; `blind` says that there is no answer to compare with."""
-        return Combined() if blind else Never()
+        return Combined(patience=self.patience) if blind else Never(patience=self.patience)
 
 
 @dataclass
@@ -95,6 +96,7 @@ class Never(Stop):
     """All steps are done, and the restored image is the average at the last one."""
 
     name: str = option("never", help="the stopping rule", legal="never", example="never")
+    waits = False
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> None:
         return None
@@ -108,12 +110,10 @@ class WMV(Stop):
     window: int = option(
         100, help="outputs whose variance is watched, in steps", legal="an integer >= 2", example="100"
     )
-    patience: int = _patience(1000)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer(self, "window", low=2, prefix="stop.")
-        check_integer(self, "patience", low=1, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.variance import WindowedVariance
@@ -133,7 +133,6 @@ class EMV(Stop):
         legal="a number in (0, 1)",
         example="0.1",
     )
-    patience: int = _patience(1000)
     start_step: int = option(
         100,
         help="first step whose variance counts; earlier ones are dominated by the start",
@@ -144,7 +143,6 @@ class EMV(Stop):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number(self, "alpha", low=0, high=1, open_low=True, open_high=True, prefix="stop.")
-        check_integer(self, "patience", low=1, prefix="stop.")
         check_integer(self, "start_step", low=1, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
@@ -166,12 +164,10 @@ class HeldOut(Stop):
         legal="a number in (0, 0.5]",
         example="0.02",
     )
-    patience: int = _patience(1000)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number(self, "fraction", low=0, high=0.5, open_low=True, prefix="stop.")
-        check_integer(self, "patience", low=1, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.residual import HeldOutError
@@ -192,6 +188,7 @@ class Discrepancy(Stop):
         legal="a number > 0 or null",
         example="0.1",
     )
+    waits = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -208,11 +205,6 @@ class Combined(Stop):
     """Waits for `heldout` and for `emv`, and keeps the mean of the two images that they choose."""
 
     name: str = option("combined", help="the stopping rule", legal="combined", example="combined")
-    patience: int = _patience(1000)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_integer(self, "patience", low=1, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping import panel
@@ -223,14 +215,15 @@ class Combined(Stop):
 
 @dataclass
 class Compare(Stop):
-    """Feeds every rule, with its defaults, on one run to the last step; `result.json` tells what each would have kept."""
+    """Feeds every rule on one run to the last step; `result.json` tells what each would have kept."""
 
     name: str = option("compare", help="the stopping rule", legal="compare", example="compare")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping.panel import Panel
 
-        kinds = WMV(), EMV(), HeldOut(), Discrepancy(), Combined()
+        kinds: list[Stop] = [kind(patience=self.patience) for kind in (WMV, EMV, HeldOut, Combined)]
+        kinds.insert(3, Discrepancy())
         return Panel(_started(kinds, target, seed, known, warm_up))
 
 
