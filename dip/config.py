@@ -185,8 +185,8 @@ class Config:
             names = ("perturbation_warm_up", "perturbation_half_life", "perturbation_distribution")
             pass_over(self, *names, beside="perturbation=0")
         self.skips = self.net.ordered(self.skips)  # one spelling gives one run folder
-        if isinstance(self.stop, Auto):
-            self.stop = self.stop.choose(blind=isinstance(self.target, Degraded))
+        blind, shrinking = isinstance(self.target, Degraded), self.perturbation_half_life > 0
+        self.stop = self.stop.choose(blind, shrinking)
 
 
 GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,29 @@ def test_what_has_no_effect_beside_another_option(
     assert not caplog.records
     assert composed(*chosen.split(), in_vain) == plain
     assert caplog.messages == [f"{in_vain.partition('=')[0]}: has no effect with {beside}"]
+
+
+@pytest.mark.parametrize("rule", ["wmv", "emv", "combined", "heldout"])
+def test_a_rule_that_needs_a_steady_perturbation_says_so(caplog: pytest.LogCaptureFixture, rule: str):
+    composed(f"stop={rule}")
+    assert not caplog.records
+    composed(f"stop={rule}", "perturbation_half_life=300")
+    warned = f"stop={rule}: outputs vary less as perturbation_half_life shrinks the perturbation"
+    assert [line.startswith(warned) for line in caplog.messages] == ([] if rule == "heldout" else [True])
+
+
+@pytest.mark.parametrize(
+    ("typed", "chosen"),
+    [
+        ((), {"name": "never", "patience": 1000}),
+        (("target=degraded", "stop.patience=7"), {"name": "combined", "patience": 7}),
+        (("target=degraded", "perturbation_half_life=300"), {"name": "heldout", "patience": 1000}),
+    ],
+)
+def test_what_auto_takes(caplog: pytest.LogCaptureFixture, typed: tuple[str, ...], chosen: dict[str, Any]):
+    stop = vars(composed(*typed).stop)
+    assert {name: stop[name] for name in chosen} == chosen
+    assert not caplog.records
 
 
 def test_order_of_skips_has_no_meaning():

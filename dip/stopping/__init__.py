@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.errors import OptionError
-from dip.options import check_choice, check_integer, check_number, option, pass_over
+from dip.options import check_choice, check_integer, check_number, log, option, pass_over
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,6 +56,8 @@ class Stop:
 
     waits: ClassVar[bool] = True
     """Whether it looks for a minimum, and so has a patience."""
+    steady: ClassVar[bool] = False
+    """Whether it watches how much outputs vary, which a perturbation that shrinks makes less and less."""
 
     def __post_init__(self) -> None:
         check_integer(self, "patience", low=1, prefix="stop.")
@@ -64,6 +66,15 @@ class Stop:
         own = [name for name, kind in STOPS.items() if kind is type(self)]
         if own:  # a class that nobody registered may be called anything
             check_choice(self, "name", own, prefix="stop.")
+
+    def choose(self, blind: bool, shrinking: bool) -> Stop:
+        """The rule that really watches. `blind`: there is no answer to compare with; `shrinking`: the perturbation shrinks."""
+        if self.steady and shrinking:
+            log.warning(
+                "stop=%s: outputs vary less as perturbation_half_life shrinks the perturbation, so it may find no end; "
+                "stop=heldout does not mind", self.name,
+            )  # fmt: skip
+        return self
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         """The rule that watches one run, or None if nothing is to be watched.
@@ -82,13 +93,14 @@ class Stop:
 
 @dataclass
 class Auto(Stop):
-    """combined for target=degraded, whose answer nobody knows; never for everything else."""
+    """For target=degraded, whose answer nobody knows, combined, or heldout if the perturbation shrinks; else never."""
 
     name: str = option("auto", help="the stopping rule", legal="auto", example="auto")
 
-    def choose(self, blind: bool) -> Stop:
-        """The rule that really watches; `blind` says that there is no answer to compare with."""
-        return Combined(patience=self.patience) if blind else Never(patience=self.patience)
+    def choose(self, blind: bool, shrinking: bool) -> Stop:
+        """As the class says."""
+        chosen = (HeldOut if shrinking else Combined) if blind else Never
+        return chosen(patience=self.patience)
 
 
 @dataclass
@@ -107,6 +119,7 @@ class WMV(Stop):
     """Stops at the minimum of the outputs' windowed moving variance (Wang et al., TMLR 2023, ES-WMV)."""
 
     name: str = option("wmv", help="the stopping rule", legal="wmv", example="wmv")
+    steady = True
     window: int = option(
         100, help="outputs whose variance is watched, in steps", legal="an integer >= 2", example="100"
     )
@@ -127,6 +140,7 @@ class EMV(Stop):
     """Stops at the minimum of the outputs' exponential moving variance (Wang et al., TMLR 2023, ES-EMV)."""
 
     name: str = option("emv", help="the stopping rule", legal="emv", example="emv")
+    steady = True
     alpha: float = option(
         0.1,
         help="weight of the newest output in the moving variance",
@@ -205,6 +219,7 @@ class Combined(Stop):
     """Waits for `heldout` and for `emv`, and keeps the mean of the two images that they choose."""
 
     name: str = option("combined", help="the stopping rule", legal="combined", example="combined")
+    steady = True
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         from dip.stopping import panel
