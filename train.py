@@ -36,6 +36,6 @@ if __name__ == "__main__":
         with cli.shown_as_far_as_read():
             print(help_text())
         sys.exit()
-    sys.argv[1:] = cli.flags_first(sys.argv[1:])
+    sys.argv[1:] = cli.files_quoted(cli.flags_first(sys.argv[1:]))
     with cli.errors_in_one_line():
         main()

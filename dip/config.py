@@ -233,6 +233,16 @@ def read(composed: Any) -> Config:
     return config
 
 
+def fields(composed: Any) -> dict[str, Any]:
+    """The fields of `Config` in what Hydra composed, each made for itself, for more to be put in their places."""
+    from omegaconf import OmegaConf
+
+    return {
+        name: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+        for name, value in composed.items()
+    }
+
+
 def _refuse_environment(node: Any, name: str = "") -> None:
     """A value from the environment, which may be a secret, would stand in every file that a run leaves."""
     if isinstance(node, (dict, list)):

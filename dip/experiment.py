@@ -60,6 +60,7 @@ def run(
         log.info("%s: %s already, %s", folder, done["status"], _summary(done))
         log.info("restored image: %s", folder / "images" / "restored.png")
         return {**done, "folder": str(folder)}
+    pictures.check()
     from dip.fit import Fit  # torch from here on
 
     # Everything that a user can have got wrong is found here, before there is a folder.

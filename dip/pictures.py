@@ -79,6 +79,20 @@ class Pictures:
         self._cut_said = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
+    def check(self) -> None:
+        """That the files are there, which is soon seen; a run would tell of it only once torch is imported.
+
+        Raises:
+            ImageError: one is not.
+        """
+        for option, source in self.sources.items():
+            if option in self.given or source in SAMPLES or Path(source).exists():
+                continue
+            samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
+            raise ImageError(
+                f"{option}={source}: there is no such file; give a path{samples}; for example {option}=photo.png"
+            )
+
     def digest(self, option: str) -> str | None:
         """What stands for a picture in a run's identity: the content of a file or an array, the name of a sample.
 

@@ -12,14 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
-from dip import cli, config
+from dip import cli, config, explain
 from dip.config import GROUPS, Config
 from dip.errors import DipError, OptionError
 from dip.runs import naming
 from tests.conftest import composed
 
 FIELDS = sorted(
-    {f"{prefix}{f.name}" for prefix, cls in cli._classes() for f in dataclasses.fields(cls)} - {*GROUPS, "z"}
+    {f"{prefix}{f.name}" for prefix, cls in explain.classes() for f in dataclasses.fields(cls)}
+    - {*GROUPS, "z"}
 )
 
 NUMBERS = st.one_of(
@@ -40,11 +41,11 @@ def read(override: str) -> Config | str:
     try:
         return composed(override)
     except (DipError, HydraException, OmegaConfBaseException) as error:
-        return cli.explain(error)
+        return explain.in_one_line(error)
     except (ValueError, TypeError) as error:
         if not cli._raised_in_hydra(error):
             raise
-        return cli._explain_hydra(str(error))
+        return explain.hydras(str(error))
 
 
 @settings(max_examples=120, deadline=None)

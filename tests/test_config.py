@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dip import cli, config, runs
+from dip import cli, config, explain, runs
 from dip.config import Config
 from dip.errors import DipError, OptionError
 from dip.nets import Hourglass
@@ -132,6 +132,8 @@ WRONG = [
     ("target=blurry", "target=blurry: must be one of clean, "),
     ("precision=fp8", "precision=fp8: must be one of auto, bf16, fp16, fp32, fp64, tf32"),
     ("stop=soon", "stop=soon: must be one of "),
+    ("factor=4", "factor: no such option; did you mean target.factor?"),
+    ("sigma=0.1", "sigma: no such option; did you mean target.sigma or stop.sigma?"),
     ("targt=noisy", "targt: no such option; did you mean target?"),
     ("target.sgma=1", "target.sgma: no such option; did you mean target.sigma?"),
     ("skips=3,4", "skips=3,4: one list is written skips=[3,4]; to run each value in turn, add -m"),
@@ -147,7 +149,7 @@ WRONG = [
 def test_a_wrong_option_is_one_line_that_names_it(override: str, message: str):
     with pytest.raises(Exception) as caught:  # noqa: PT011 - Hydra's kinds and ours; what counts is the line
         composed(override)
-    line = cli.explain(caught.value)
+    line = explain.in_one_line(caught.value)
     assert message in line
     assert "\n" not in line
 
@@ -163,7 +165,7 @@ def test_a_wrong_option_is_one_line_that_names_it(override: str, message: str):
 def test_a_choice_without_an_option(given: list[str], expected: str):
     with pytest.raises(Exception) as caught:  # noqa: PT011 - as above
         composed(*given)
-    assert cli.explain(caught.value) == expected
+    assert explain.in_one_line(caught.value) == expected
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_a_choice_without_an_option_that_the_experiment_sets():
     with pytest.raises(Exception) as caught:  # noqa: PT011 - as above
         composed("experiment=quick", "net=pixels")
     expected = "net=pixels: has no option channels, which experiment=fast sets; leave one of the two out"
-    assert cli.explain(caught.value) == expected
+    assert explain.in_one_line(caught.value) == expected
 
 
 @pytest.mark.parametrize(
@@ -248,9 +250,56 @@ def test_flags_may_stand_anywhere(typed: list[str], taken: list[str]):
     assert cli.flags_first(typed) == taken
 
 
+@pytest.mark.parametrize("option", ["image", "target.mask", "out"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain.png",
+        "photo (1).png",
+        "Küche.png",
+        "a[1].png",
+        "a'b.png",
+        'a"b.png',
+        "#1.png",
+        "a,b.png",
+        "{x}.png",
+    ],
+)
+def test_files_of_any_name(option: str, name: str, tmp_path: Path):
+    path = tmp_path / name
+    path.touch()
+    (quoted,) = cli.files_quoted([f"{option}={path}"])
+    found = composed("target=inpaint", quoted)
+    assert {"image": found.image, "out": found.out, "target.mask": vars(found.target)["mask"]}[option] == str(
+        path
+    )
+
+
+def test_only_files_are_quoted():
+    typed = [
+        "-m",
+        "image=a.png,b.png",
+        "skips=[3,4]",
+        "reference=null",
+        "image='a (1).png'",
+        "target.mask=black",
+    ]
+    assert cli.files_quoted(typed) == typed
+    assert cli.files_quoted(["image=a.png,b.png"]) == ["image=a.png,b.png"]  # two, or an oversight
+    assert cli.files_quoted(["image=~/a.png"]) == [f"image={Path.home()}/a.png"]
+
+
+def test_a_file_without_its_option(train: Train, tmp_path: Path):
+    photo = tmp_path / "photo.png"
+    photo.touch()
+    done = train(str(photo))
+    assert done.returncode == 1
+    assert done.stderr == f"error: {photo}: an option is written name=value, for example image={photo}\n"
+
+
 def test_another_fault_beside_a_sweep_over_a_group(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["train.py", "-m", "target=choice(clean,noisy)", "skips=[1"])
-    assert cli._explain_hydra("no viable alternative at input '[1'").startswith("no viable alternative")
+    assert explain.hydras("no viable alternative at input '[1'").startswith("no viable alternative")
 
 
 def test_a_flag_between_options(train: Train):
@@ -269,7 +318,7 @@ def test_help_and_composition_import_no_torch():
 
 
 def test_every_option_says_what_it_is():
-    for _, cls in cli._classes():
+    for _, cls in explain.classes():
         for field in cls.__dataclass_fields__.values():
             if field.metadata:
                 assert all(field.metadata[key] for key in ("help", "legal", "example"))

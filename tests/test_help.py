@@ -6,14 +6,14 @@ import re
 import subprocess
 import sys
 
-from dip import cli, config
+from dip import config, explain
 from tests.conftest import ROOT, environment
 
 
 def test_help_names_every_option():
     command = [sys.executable, str(ROOT / "train.py"), "--help"]
     text = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True).stdout
-    for prefix, cls in cli._classes():
+    for prefix, cls in explain.classes():
         for field in cls.__dataclass_fields__.values():
             if field.metadata and field.name != "name":
                 assert f"{prefix}{field.name}" in text

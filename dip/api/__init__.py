@@ -37,8 +37,9 @@ def restore(
     image: str | os.PathLike[str] | NDArray[Any] | Tensor,
     target: str | Mapping[str, Any] | Target = "degraded",
     *,
-    stop: str | Mapping[str, Any] | Stop = "auto",
-    steps: int = 10_000,
+    experiment: str | None = None,
+    stop: str | Mapping[str, Any] | Stop | None = None,
+    steps: int | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
     **options: Any,
@@ -50,17 +51,19 @@ def restore(
     only if asked for, TensorBoard events are written only with `logger="tensorboard"`, both only into `out`.
 
     Nothing global changes: random states, number of threads, default dtype, TF32, logging, warning filters and signal
-    handlers are afterwards what they were before. No Hydra is needed.
+    handlers are afterwards what they were before.
 
     Args:
-        image: a path, the name of a sample, or an array or tensor (H, W) or (H, W, C) of uint8, uint16, bool or floats
-            in [0, 1], with any number of channels C.
+        image: a path, the name of a sample, a PIL image, or an array or tensor (H, W) or (H, W, C) of uint8, uint16, bool or
+            floats in [0, 1], with any number of channels C.
         target: what is observed of the image, `degraded` (as it is), `noisy`, `inpaint`, `superres`, `jpeg`,
             `deblur`, `flash`, `clean`, `noise` or `shuffled`: a name, a dict of options with the `name`, or an object
             from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
+        experiment: a file in conf/experiment, such as `fast` for a noisy photo; its options are taken, but for `target`, where
+            none are given here.
         stop: the stopping rule, `auto` (`combined` for `degraded`, else `never`), `never`, `wmv`, `emv`, `heldout`, `discrepancy`,
-            `combined` or `compare`.
-        steps: optimisation steps at most.
+            `combined` or `compare`; None: the experiment's, else `auto`.
+        steps: optimisation steps at most; None: the experiment's, else 10,000.
         out: the folder for the run folder, which is found again by the same call; None leaves nothing behind.
         progress: show a progress bar, in a terminal or a notebook.
         options: any other field of `dip.config.Config`: `reference`, `size`, `net`, `skips`, `lr`, `seed`, `device`, ...
@@ -115,9 +118,9 @@ def restore(
     """
     written = {"out": "outputs" if out is None else out}
     asked = {"logger": "csv", "baselines": False, **options}
-    config, given = assemble(
-        {**asked, **written, "image": image, "target": target, "stop": stop, "steps": steps}
-    )
+    named = {"experiment": experiment, "stop": stop, "steps": steps}
+    asked |= {name: value for name, value in named.items() if value is not None}
+    config, given = assemble({**asked, **written, "image": image, "target": target})
     with _unchanged():
         pictures = Pictures(config, given)
         return (

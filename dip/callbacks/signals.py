@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ class Signals(Callback):
     def __init__(self) -> None:
         self.ends: int | None = None
         """The number of the signal that ended the run; None if none did."""
-        self._save = False
+        self._save = self._finishing = False
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
@@ -41,6 +42,7 @@ class Signals(Callback):
         take an interrupt for an error of its own.
         """
         self._take_over()
+        self._finishing = True
         try:
             yield
         finally:
@@ -61,6 +63,8 @@ class Signals(Callback):
             raise KeyboardInterrupt
         else:
             self.ends = number
+            if self._finishing:  # by no stream of Python's, which may be in the middle of a line
+                os.write(2, b"the last step is made: saving and drawing first; Ctrl-C again to end at once\n")
 
     def take_save_request(self) -> bool:
         """True once for each request to save."""

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dip import cli, experiment, runs
+from dip import experiment, explain, runs
 from dip.config import Config
-from dip.errors import DipError, ImageError
+from dip.errors import DipError
 from dip.pictures import Pictures, several
 from dip.report.commands import text
-from dip.samples import SAMPLES
 
 log = logging.getLogger("dip")
 
@@ -80,7 +79,7 @@ def plan(
             places = [experiment.place(config)[1] for config, _ in wanted]
         except (DipError, HydraException, OmegaConfBaseException) as error:
             which = f"job {number} of {len(batch)} ({shlex.join(overrides)})"
-            raise DipError(f"{which}: {cli.explain(error)}; no job was started") from error
+            raise DipError(f"{which}: {explain.in_one_line(error)}; no job was started") from error
         for (config, words), folder in zip(wanted, places, strict=True):
             if folder in jobs:
                 this, same = shlex.join(words), shlex.join(jobs[folder].overrides)
@@ -100,21 +99,11 @@ def _one_picture_each(config: Config, words: Sequence[str]) -> Iterator[tuple[Co
     """The same options for each of the pictures that `image` stands for, and the overrides that give them."""
     files = several(config.image)
     if files is None:
-        _check_pictures(config)
+        Pictures(config).check()
         yield config, words
         return
     others = [word for word in words if not word.lstrip("+").startswith("image=")]
     for file in files:
         one = dataclasses.replace(config, image=file)
-        _check_pictures(one)
+        Pictures(one).check()
         yield one, [*others, f"image={text(file)}"]
-
-
-def _check_pictures(config: Config) -> None:
-    """A missing file would fail its job only once torch is imported, and the sweep would have begun."""
-    for option, source in Pictures(config).sources.items():
-        if source not in SAMPLES and not Path(source).exists():
-            legal = f"give a path, or a sample: {' '.join(sorted(SAMPLES))}"
-            raise ImageError(
-                f"{option}={source}: there is no such file; {legal}; for example {option}=photo.png"
-            )

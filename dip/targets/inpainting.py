@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dip.errors import ImageError, OptionError
-from dip.options import check_choice, check_flag, check_number, option, pass_over, reject
+from dip.options import check_choice, check_flag, check_number, log, option, pass_over, reject
 from dip.targets.target import NO_PICTURES, Observation, Target
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+NEARLY_BLACK = 16 / 255
 
 
 @dataclasses.dataclass
@@ -73,6 +75,7 @@ class Inpaint(Target):
         from dip.operators import Mask
 
         mask = self.known_pixels(image, seed, pictures)
+        self._tell(image, mask)
         size = (image.shape[-2], image.shape[-1])
         if not mask.any():
             raise ImageError(
@@ -106,6 +109,24 @@ class Inpaint(Target):
         if self.draw == "hole":
             return masks.holes(size, self.hole, seed=derive(seed, "target"))
         return masks.text(size)
+
+    def _tell(self, image: Tensor, mask: Tensor) -> None:
+        """How much is missing: a mask that does not say what its maker meant shows in no other number."""
+        share = 1 - mask.mean().item()
+        if self.masked or self.missing is not None:
+            log.info("target=inpaint: %.1f %% of the pixels are missing", 100 * share)
+        else:
+            log.info(
+                "target=inpaint: no target.mask and no target.missing, so %s is drawn over the image: %.1f %% of its pixels "
+                "are missing", {"hole": "a hole"}.get(self.draw, self.draw), 100 * share,
+            )  # fmt: skip
+        if self.mask == "black":
+            near = ((image.amax(1, keepdim=True) < NEARLY_BLACK) & (mask > 0)).float().mean().item()
+            if near > share / 10:
+                log.warning(
+                    "target.mask=black: another %.1f %% of the pixels are nearly black, as marks in a JPEG are, and count as "
+                    "known; where they are missing too, give a mask of its own, for example target.mask=mask.png", 100 * near,
+                )  # fmt: skip
 
     def finish(self, restored: Tensor, observation: Observation) -> Tensor:
         """With `keep`, what was observed takes its place again."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dip.options import check_choice, check_number, option, pass_over
+from dip.options import check_choice, check_number, log, option, pass_over
 from dip.targets.target import NO_PICTURES, Observation, Target, direct, draws
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ class Noisy(Target):
     def __post_init__(self) -> None:
         check_choice(self, "kind", LEVELS, prefix="target.")
         check_number(self, "sigma", low=0, prefix="target.")
+        if self.sigma > 1:
+            log.warning(
+                "target.sigma=%g: that is more than from black to white, which is 1; 25 of 255 are target.sigma=0.098",
+                self.sigma,
+            )
         check_number(self, "peak", low=0, open_low=True, prefix="target.")
         check_number(self, "amount", low=0, high=1, prefix="target.")
         others = {*LEVELS.values()} - {LEVELS[self.kind]}

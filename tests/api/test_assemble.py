@@ -1,10 +1,12 @@
 """Names, dicts, objects and arrays become the same options that a command line would give."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from dip.api.assemble import assemble
 from dip.config import Config
@@ -12,8 +14,9 @@ from dip.errors import DipError, OptionError
 from dip.nets import Hourglass
 from dip.precision import Precision
 from dip.stopping import WMV
-from dip.targets import Inpaint, Noisy
+from dip.targets import Degraded, Inpaint, Noisy
 from dip.z import Z
+from tests.conftest import composed
 
 
 def test_nothing_said_is_the_default():
@@ -54,6 +57,39 @@ def test_arrays_become_pictures_by_their_option():
     assert config.image == config.target.mask == "array"
     assert given["image"].pixels.shape == (1, 3, 4, 5)
     assert given["target.mask"].pixels.shape == (1, 1, 4, 5)
+
+
+def test_an_experiment_is_what_the_command_line_has_and_gives_way():
+    there = composed("experiment=fast")
+    found, _ = assemble({"experiment": "fast"})
+    assert found == there
+    found, _ = assemble(
+        {
+            "experiment": "fast",
+            "target": "degraded",
+            "stop": {"fraction": 0.1},
+            "net": {"depth": 3},
+            "skips": [],
+        }
+    )
+    stop = dataclasses.replace(there.stop, fraction=0.1)
+    net = dataclasses.replace(there.net, depth=3)
+    assert found == dataclasses.replace(there, target=Degraded(), stop=stop, net=net, skips=[])
+    with pytest.raises(OptionError, match="experiment=fats: must be one of fast, paper-denoise"):
+        assemble({"experiment": "fats"})
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
+def test_pictures_of_pillow(mode: str):
+    picture = Image.new("RGB", (5, 4), (255, 0, 0)).convert(mode)
+    _, given = assemble({"image": picture})
+    _, expected = assemble({"image": np.asarray(picture.convert("RGB") if mode == "P" else picture)})
+    assert torch.equal(given["image"].pixels, expected["image"].pixels)
+
+
+def test_arrays_of_numbers_are_lists():
+    found, given = assemble({"skips": np.array([3, 4]), "size": torch.tensor([8, 9])})
+    assert (found.skips, list(found.size), given) == ([3, 4], [8, 9], {})
 
 
 @pytest.mark.parametrize(

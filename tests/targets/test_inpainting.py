@@ -77,6 +77,38 @@ def test_black_pixels_can_be_the_mask(photo):
     assert torch.equal(seen.y, masked)
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (Inpaint(missing=0.5), "target=inpaint: 50.0 % of the pixels are missing"),
+        (
+            Inpaint(draw="hole", hole=0.25),
+            "so a hole is drawn over the image: 25.0 % of its pixels are missing",
+        ),
+        (Inpaint(), "no target.mask and no target.missing, so text is drawn over the image"),
+    ],
+)
+def test_it_is_told_how_much_is_missing(target, said, photo, caplog):
+    caplog.set_level("INFO", "dip")
+    target.observe(photo, seed=1)
+    (line,) = caplog.messages
+    assert said in line
+
+
+def test_marks_that_are_nearly_black_are_told_of(photo, caplog):
+    """A JPEG leaves few of them quite black."""
+    torn = photo.clamp(min=0.2)
+    torn[..., :10, :] = 0.03
+    torn[..., :1, :] = 0
+    Inpaint(mask="black").observe(torn, seed=0)
+    (warning,) = caplog.messages
+    assert warning.startswith("target.mask=black: another 18.8 % of the pixels are nearly black")
+    caplog.clear()
+    torn[..., :10, :] = 0
+    Inpaint(mask="black").observe(torn, seed=0)
+    assert not caplog.messages
+
+
 def test_hole_score_looks_at_the_hole_alone(photo):
     target = Inpaint(missing=0.3)
     seen = target.observe(photo, 0)
