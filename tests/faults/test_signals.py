@@ -93,4 +93,5 @@ def test_told_to_end_while_it_draws_it_is_done_first(tmp_path: Path):
     assert json.loads((folder / "result.json").read_text())["status"] == "finished"
     assert list((folder / "figures").glob("*.png"))
     assert not (folder / "checkpoints").exists()
+    assert "saving and drawing first" in stderr
     assert "Traceback" not in stderr
