@@ -59,7 +59,9 @@ class Fit:
         with hardware.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags as they are while it runs
         self.picture, self.observation = observe(config, pictures or Pictures(config))
-        self.reference = self.observation.reference
+        seen = self.observation
+        config.stop.start(seen.y, config.seed, seen.known)  # for what it refuses
+        self.reference = seen.reference
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
         self.module: DeepImagePrior | None = None  # once it runs
         self.signals = Signals()

@@ -9,9 +9,10 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from PIL import Image
 
 import dip
-from dip.errors import RunError
+from dip.errors import OptionError, RunError
 from dip.fit import Fit as Fitting
 from dip.module import DeepImagePrior
 from tests.conftest import Fit
@@ -34,6 +35,13 @@ def threads(request: pytest.FixtureRequest):
     torch.set_num_threads(request.param)
     yield request.param
     torch.set_num_threads(before)
+
+
+def test_what_a_rule_refuses_leaves_no_folder(fit: Fit, tmp_path: Path):
+    Image.new("RGB", (1, 1)).save(tmp_path / "point.png")
+    with pytest.raises(OptionError, match="stop"):
+        fit(f"image={tmp_path / 'point.png'}", "target=degraded", "size=null")
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_restarts_differ_in_all_that_chance_decides(fit: Fit, monkeypatch: pytest.MonkeyPatch):

@@ -17,6 +17,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
+import dip
 from dip import config, experiment
 from tests.conftest import ROOT, Fit, composed, environment
 
@@ -29,6 +30,12 @@ RUNS = [
     line for line in LINES if line.startswith("python train.py") and " -m " not in line and "-cn" not in line
 ]
 SWEEPS = [line for line in LINES if " -m " in line or "-cn" in line]
+CALLS = [text for kind, text in BLOCKS if kind == "python"]
+CALLS += [
+    call
+    for call in re.findall(r"`(dip\.restore\([^`]+\))`", README)
+    if "..." not in call and "cube" not in call
+]
 MAKE = [line.split()[1] for line in LINES if line.startswith("make ")]
 SMALL = ("size=32", "steps=2", "net.depth=3", "net.channels=8", "skips=[2]", "device=cpu", "logger=csv")
 
@@ -38,12 +45,23 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files that the README's user has: photographs of 48 x 40 pixels and a mask."""
     monkeypatch.chdir(tmp_path)
     photo = Image.radial_gradient("L").convert("RGB")
-    for name in re.findall(r"[\w-]+\.(?:png|jpg|tif)", " ".join(RUNS)):
+    photo.paste("black", (0, 0, 90, 90))  # torn there
+    for name in re.findall(r"[\w-]+\.(?:png|jpg|tif)", " ".join([*RUNS, *CALLS])):
         photo.resize((48, 40)).save(name)
     Image.radial_gradient("L").resize((48, 40)).point(lambda v: 255 * (v > 90)).save("mask.png")
 
 
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("call", CALLS)
+def test_call(call: str, monkeypatch: pytest.MonkeyPatch):
+    small = {"size": 32, "steps": 2, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False}
+    restore = dip.restore
+    monkeypatch.setattr(dip, "restore", lambda *given, **options: restore(*given, **{**options, **small}))
+    exec(call, {"dip": dip})
+
+
 def test_there_are_commands_of_every_kind():
+    assert len(CALLS) >= 8
     assert len(RUNS) >= 6
     assert SWEEPS
     assert {"run", "test"} <= set(MAKE)

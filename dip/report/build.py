@@ -23,7 +23,7 @@ from dip.report import papers
 from dip.report.collect import Run, collect, shared, shown
 from dip.report.commands import command
 from dip.report.pictures import Album, numbers
-from dip.report.question import question
+from dip.report.question import paragraphs, question
 from dip.report.statistics import grouped
 from dip.report.tables import group_table, run_table
 
@@ -51,7 +51,8 @@ def build(folder: Path, title: str | None) -> Path:
     try:
         runs.write_text(folder / "results.csv", _csv(found))
         papers.draw(found, folder / "figures")
-        runs.write_text(page, _page(found, *question(folder, title)))
+        asked, notes = question(folder, title)
+        runs.write_text(page, _page(found, asked, paragraphs(notes)))
     except OSError as error:
         raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
     return page

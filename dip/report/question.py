@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -33,3 +34,14 @@ def question(folder: Path, title: str | None) -> tuple[str, list[str]]:
         lines = [f"{line} {shlex.join(typed)}" if line is command else line for line in lines]
         lines = [line for line in lines if not line.startswith("Cost:")]
     return (title, lines) if title else (lines[0], lines[1:]) if lines else (folder.resolve().name, [])
+
+
+def paragraphs(lines: Sequence[str]) -> list[str]:
+    """Commands, each for itself, and the sentences between them without the line ends that they have in a file."""
+    found: list[str] = []
+    for line in lines:
+        if found and not line.startswith("python ") and not found[-1].startswith("python "):
+            found[-1] += f" {line}"
+        else:
+            found.append(line)
+    return found

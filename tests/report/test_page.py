@@ -13,6 +13,7 @@ from PIL import Image
 
 from dip import report
 from dip.report import pictures
+from dip.report.question import paragraphs
 from tests.conftest import ROOT
 from tests.fake_runs import make, save
 
@@ -181,3 +182,13 @@ def test_the_command_line_prints_the_page_or_one_line(tmp_path):
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("error: ")
+
+
+def test_lines_of_a_comment_become_paragraphs():
+    lines = ["Which targets does", "it resist?", "python train.py -cn figure3", "Cost: an hour", "on a GPU."]
+    assert paragraphs(lines) == [
+        "Which targets does it resist?",
+        "python train.py -cn figure3",
+        "Cost: an hour on a GPU.",
+    ]
+    assert paragraphs([]) == []
