@@ -74,6 +74,8 @@ def run(
             if not config.overwrite:
                 fit.take_up()
             result = _attempt(fit, progress, array)
+    if result["status"] != "interrupted":
+        fit.signals.send_on()  # now that the run lets go of its folder: the process may end here
     return {**result, "folder": str(folder)}
 
 
@@ -115,7 +117,6 @@ def _attempt(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
         log.info("%s: %s, %s", fit.folder, result["status"], _summary(result))
         log.info("restored image: %s", fit.folder / "images" / "restored.png")
         log.info("figures:        %s", fit.folder / "figures")
-        fit.signals.send_on()
     return result
 
 

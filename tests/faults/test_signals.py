@@ -82,14 +82,16 @@ def test_told_to_end_while_saving(train: Train, tmp_path: Path):
     assert f"continuing from step-{reached:09d}" in done.stderr
 
 
-def test_told_to_end_while_it_draws_it_is_done_first(tmp_path: Path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_told_to_end_while_it_draws_it_is_done_first(tmp_path: Path, number: signal.Signals, code: int):
     """Those who draw take an interrupt for an error of their own; the run's last step is made, and seconds are left."""
     process = started(tmp_path, "steps=40", "record_every=1")
     wait_for(process, lambda: list((tmp_path / "outputs").glob("*/images/restored.png")))
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     stderr = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, stderr
+    assert process.returncode == code, stderr
     (folder,) = (tmp_path / "outputs").iterdir()
+    assert not (folder / ".lock").exists()
     assert json.loads((folder / "result.json").read_text())["status"] == "finished"
     assert list((folder / "figures").glob("*.png"))
     assert not (folder / "checkpoints").exists()
