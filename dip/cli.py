@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dip import explain
 from dip.errors import DipError
+from dip.pictures import PICTURES
 
 # Asked before `errors_in_one_line` sets it for Hydra.
 FULL_ERRORS = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -41,7 +42,7 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     return flags + options
 
 
-_FILES = ("image", "reference", "out", "target.mask", "target.kernel", "target.flash")
+_FILES = (*PICTURES, "out")
 
 
 def files_quoted(arguments: Sequence[str]) -> list[str]:

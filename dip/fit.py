@@ -60,8 +60,9 @@ class Fit:
             self.precision = self.arithmetic.describe()  # the flags as they are while it runs
         self.picture, self.observation = observe(config, pictures or Pictures(config))
         seen = self.observation
-        config.stop.start(seen.y, config.seed, seen.known)  # for what it refuses
         self.reference = seen.reference
+        known = None if seen.known is None else seen.known.to(self.device)
+        self.rule = config.stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
         self.module: DeepImagePrior | None = None  # once it runs
         self.signals = Signals()
@@ -83,8 +84,6 @@ class Fit:
             z = torch.cat([data.draw(config.z, size, seed) for seed in seeds])  # (restarts, C_z, H', W')
         else:
             z = data.extend(seen.z, size).expand(len(seeds), -1, -1, -1)
-        known = None if seen.known is None else seen.known.to(self.device)
-        self.rule = config.stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
         module = DeepImagePrior(
             nets, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation,
             warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life,

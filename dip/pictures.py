@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dip")
 
+PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash")
+"""The options that name a picture."""
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm")
 """Of the files that are taken from a folder."""
 

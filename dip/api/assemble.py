@@ -17,6 +17,7 @@ from dip.config import GROUPS, Config
 from dip.errors import DipError, OptionError
 from dip.loggers import Logger
 from dip.nets import Net
+from dip.pictures import PICTURES
 from dip.precision import Precision
 from dip.samples import SAMPLES
 from dip.stopping import Stop
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 BASES = {"target": Target, "net": Net, "stop": Stop, "logger": Logger, "precision": Precision}
 """What an object given for a group must be; it need not be one of the registered classes."""
-
-PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash")
-"""Options that take an array."""
 
 NAMED = ("target", "stop")
 """Groups whose default has no options of its own: a dict that does not say of what its options are is refused."""
