@@ -2,7 +2,7 @@
 
 import sys
 
-from dip import cli
+from dip.configuration import cli
 
 if __name__ == "__main__":
     cli.outlive_requests()  # before all that takes time
@@ -10,9 +10,10 @@ if __name__ == "__main__":
 import hydra
 from omegaconf import DictConfig
 
-from dip import config, sweep
+from dip import sweep
+from dip.configuration import schema
 
-config.register()
+schema.register()
 sweep.register()
 
 
@@ -20,8 +21,8 @@ sweep.register()
 def main(composed: DictConfig) -> None:
     """One run, from the composed options to its folder."""
     with cli.errors_in_one_line():
-        options = config.read(composed)
-        from dip import experiment  # only now: a launcher and --help need none of it
+        options = schema.read(composed)
+        from dip.fitting import experiment  # only now: a launcher and --help need none of it
 
         result = experiment.run(options, cli.overrides())
     if result["status"] == "interrupted":
@@ -31,7 +32,7 @@ def main(composed: DictConfig) -> None:
 if __name__ == "__main__":
     if {"--help", "-h"} & set(sys.argv):
         # Hydra takes three times as long, most of it for lists that ours has too.
-        from dip.help import help_text
+        from dip.configuration.help import help_text
 
         with cli.shown_as_far_as_read():
             print(help_text())

@@ -1,4 +1,4 @@
-"""The network's fixed random input, as options; `dip.data` draws it."""
+"""The network's fixed random input, as options; `dip.model.data` draws it."""
 
 from __future__ import annotations
 

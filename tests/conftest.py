@@ -16,7 +16,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import settings
 
-from dip import config, sweep
+from dip import sweep
+from dip.configuration import schema
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,7 +58,7 @@ def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(autouse=True)
 def untouched_log():
-    """Every test finds our logger as a new process does: an earlier one may have sent it to a terminal (`dip.cli`)."""
+    """Every test finds our logger as a new process does: an earlier one may have sent it to a terminal (`dip.configuration.cli`)."""
     log = logging.getLogger("dip")
     log.handlers.clear()
     log.propagate = True
@@ -81,7 +82,7 @@ def train(tmp_path: Path) -> Train:
 @pytest.fixture
 def fit(tmp_path: Path) -> Fit:
     """`fit("steps=20")` does the same in this process, seconds faster: (run folder, result)."""
-    from dip import experiment
+    from dip.fitting import experiment
 
     def run(*arguments: str, tiny: bool = True) -> tuple[Path, dict[str, Any]]:
         given = [*(TINY if tiny else ()), f"out={tmp_path / 'outputs'}", *arguments]
@@ -91,9 +92,9 @@ def fit(tmp_path: Path) -> Fit:
     return run
 
 
-def composed(*overrides: str, name: str = "config", folder: Path = ROOT / "conf") -> config.Config:
+def composed(*overrides: str, name: str = "config", folder: Path = ROOT / "conf") -> schema.Config:
     """The options that `train.py` would run with."""
-    config.register()
+    schema.register()
     sweep.register()
     with initialize_config_dir(str(folder), version_base="1.3"):
-        return config.read(compose(name, list(overrides)))
+        return schema.read(compose(name, list(overrides)))

@@ -16,7 +16,7 @@ import skimage.filters
 import skimage.transform
 from PIL import Image
 
-from dip import config as options
+from dip.configuration import schema as options
 
 COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched")
 FLOORS = {"clean": 0.0008, "noisy": 0.0085, "noise": 0.079, "shuffled": 0.062}

@@ -18,7 +18,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 import dip
-from dip import config, experiment
+from dip.configuration import schema
+from dip.fitting import experiment
 from tests.conftest import ROOT, Fit, composed, environment
 
 README = (ROOT / "README.md").read_text()
@@ -124,10 +125,10 @@ def test_the_recipe_of_another_target(monkeypatch: pytest.MonkeyPatch, tmp_path:
     made: dict[str, Any] = {"__name__": "dimmed"}
     monkeypatch.setitem(sys.modules, "dimmed", types.SimpleNamespace(__dict__=made))
     exec(compile(code, "dimmed.py", "exec"), made)
-    monkeypatch.setitem(config.TARGETS, "dimmed", made["Dimmed"])
+    monkeypatch.setitem(schema.TARGETS, "dimmed", made["Dimmed"])
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "dimmed.yaml").write_text(recipe)
-    config.register()
+    schema.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         overrides = [
             f"hydra.searchpath=[file://{tmp_path}]",
@@ -136,7 +137,7 @@ def test_the_recipe_of_another_target(monkeypatch: pytest.MonkeyPatch, tmp_path:
             "steps=2",
             *SMALL[2:],
         ]
-        options = config.read(compose("config", [*overrides, f"out={tmp_path / 'outputs'}"]))
+        options = schema.read(compose("config", [*overrides, f"out={tmp_path / 'outputs'}"]))
     result = experiment.run(options, [], progress=False)
     seen = Image.open(Path(result["folder"]) / "images" / "target.png")
     assert max(high for _, high in seen.getextrema()) in (127, 128)

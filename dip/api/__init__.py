@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dip import experiment, images, runs
+from dip import images, runs
 from dip.api.assemble import assemble
 from dip.api.restoration import Restoration
-from dip.config import Config
+from dip.configuration.schema import Config
 from dip.errors import RunError
-from dip.pictures import Pictures, observe
+from dip.fitting import experiment
+from dip.fitting.inputs import Pictures, observe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def restore(
         steps: optimisation steps at most; None: the experiment's, else 10,000.
         out: the folder for the run folder, which is found again by the same call; None leaves nothing behind.
         progress: show a progress bar, in a terminal or a notebook.
-        options: any other field of `dip.config.Config`: `reference`, `size`, `net`, `skips`, `lr`, `seed`, `device`, ...
+        options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `net`, `skips`, `lr`, `seed`, `device`, ...
 
     Returns:
         The restored image with its history, metrics and run folder.
@@ -139,7 +140,7 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoratio
 
 def _in_memory(config: Config, pictures: Pictures, progress: bool) -> Restoration:
     """A run whose folder is temporary: no pictures, figures or checkpoints are written."""
-    from dip.fit import Fit
+    from dip.fitting.fit import Fit
 
     never = dataclasses.replace(config, checkpoint_every=1e9, snapshot_every=config.steps + 1)
     with tempfile.TemporaryDirectory(prefix="dip-") as folder:

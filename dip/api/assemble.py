@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dip import config
-from dip.config import GROUPS, Config
+from dip.configuration import schema
+from dip.configuration.loggers import Logger
+from dip.configuration.schema import GROUPS, Config
 from dip.errors import DipError, OptionError
-from dip.loggers import Logger
+from dip.fitting.inputs import PICTURES
+from dip.hardware.precision import Precision
+from dip.images.samples import SAMPLES
 from dip.nets import Net
-from dip.pictures import PICTURES
-from dip.precision import Precision
-from dip.samples import SAMPLES
 from dip.stopping import Stop
 from dip.targets import Target
 from dip.z import Z
@@ -68,10 +68,10 @@ def _experiment(name: object) -> dict[str, Any]:
 
     from dip import sweep
 
-    config.register()
+    schema.register()
     sweep.register()
     with initialize_config_dir(str(folder), version_base="1.3"):
-        return config.fields(compose("config", [f"experiment={name}"]))
+        return schema.fields(compose("config", [f"experiment={name}"]))
 
 
 def _value(name: str, value: Any, given: dict[str, Picture], before: Any) -> Any:

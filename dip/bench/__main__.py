@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dip.bench.measure import measure, overhead, rules
-from dip.config import OPTIMIZERS
+from dip.configuration.schema import OPTIMIZERS
 from dip.errors import DipError, RunError
 from dip.nets import Hourglass
 
@@ -111,20 +111,20 @@ def main() -> None:
 
     import torch
 
-    from dip import hardware
+    from dip.hardware import devices
 
-    device = hardware.pick_device(options.device)
+    device = devices.pick_device(options.device)
     usable = [row for row in ROWS if device.type == "cuda" or row[1] != "tf32"]
     names = options.rows or [" ".join(row) for row in usable]
     for name in names:
         if not name.startswith("floor"):
-            hardware.pick_precision(name.split()[1], device)  # raises where the device cannot
+            devices.pick_precision(name.split()[1], device)  # raises where the device cannot
     try:
         options.json.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"--json {options.json}: cannot be written ({error.strerror})") from error
     result: dict[str, Any] = {
-        "machine": hardware.describe(device), "torch": torch.__version__, "python": platform.python_version(),
+        "machine": devices.describe(device), "torch": torch.__version__, "python": platform.python_version(),
         "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [], "overhead": [], "rules": [],
     }  # fmt: skip
     print(f"{result['machine']}, torch {torch.__version__}")
@@ -160,7 +160,7 @@ def main() -> None:
             tiny,
             *({"size": size, "channels": options.channels, **common} for size in options.sizes),
         ]:
-            precision = hardware.pick_precision("auto", device).name
+            precision = devices.pick_precision("auto", device).name
             steps = 50 if problem["size"] > 64 else 500
             found_overhead = in_a_process(overhead, problem, precision, steps, options.repeats)
             extra = (found_overhead["run"] - found_overhead["bare"]) * 1e3
@@ -169,7 +169,7 @@ def main() -> None:
             result["overhead"].append({"problem": problem, "precision": precision, **found_overhead})
     for size in options.sizes if options.rules else []:
         problem = {"size": size, "channels": options.channels, **common}
-        precision = hardware.pick_precision("auto", device).name
+        precision = devices.pick_precision("auto", device).name
         times = in_a_process(rules, problem, precision, 10 * options.steps)
         for name, seconds in times.items():
             share = seconds / times["step"]

@@ -12,15 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dip import hardware, optimizers
 from dip.bench.plain import plain_network
-from dip.config import Config
-from dip.data import draw
-from dip.loggers import CSV
+from dip.configuration.loggers import CSV
+from dip.configuration.schema import Config
+from dip.hardware import devices
+from dip.hardware.precision import Precision
+from dip.model import optimizers
+from dip.model.data import draw
+from dip.model.speedups import speed_up
 from dip.nets import Hourglass
-from dip.precision import Precision
 from dip.seeds import Perturbation
-from dip.speedups import speed_up
 from dip.z import Z
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -68,7 +69,7 @@ def plain(problem: Problem, precision: str) -> Callable[[], None]:
 
 def ours(problem: Problem, precision: str) -> Callable[[], None]:
     """A bare loop over what a run computes: perturbation, network, loss, optimiser, average. No framework."""
-    hardware.keep_memory(not problem.checkpoint)
+    devices.keep_memory(not problem.checkpoint)
     z, y = problem.pair()
     net = problem.net().build(32, 3, problem.skips).to(problem.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     dtype = torch.float64 if precision == "fp64" else torch.float32
@@ -97,7 +98,7 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
 
 def floor(problem: Problem, precision: str) -> Callable[[], None]:
     """The limit of the plain network: its convolutions alone, forward and backward, in the faster layout."""
-    hardware.keep_memory()
+    devices.keep_memory()
     dtype = AUTOCAST.get(precision, torch.float32)
     calls: list[tuple[Tensor, Tensor, int, Tensor]] = []
 
@@ -132,7 +133,7 @@ def floor(problem: Problem, precision: str) -> Callable[[], None]:
 
 def whole_run(problem: Problem, precision: str, steps: int, record_every: int = 50) -> float:
     """Seconds per step of a real run in a run folder of its own, after its first records."""
-    from dip.fit import Fit
+    from dip.fitting.fit import Fit
 
     with tempfile.TemporaryDirectory() as folder:
         config = Config(

@@ -15,12 +15,13 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
-from dip import images, metrics, outcome
-from dip.callbacks.rescue import Rescue
+from dip import images, metrics
+from dip.callbacks.early_stopping import Stopping
+from dip.callbacks.rollback import Rescue
 from dip.callbacks.schedule import Schedule
-from dip.callbacks.stopping import Stopping
 from dip.errors import DipError
-from dip.module import DeepImagePrior
+from dip.fitting import results
+from dip.model.module import DeepImagePrior
 
 COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched", "back_to")
 
@@ -122,7 +123,7 @@ class Recorder(Callback):
         self._stretch, self._stretch_step = now, step
 
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
-        output = outcome.preview(self.finish(output))
+        output = results.preview(self.finish(output))
         self.guard(lambda: images.save(self.folder / "images" / f"step-{step:06d}.png", output))
         board = getattr(trainer.logger, "experiment", None)
         if hasattr(board, "add_image"):

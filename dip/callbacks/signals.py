@@ -12,7 +12,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 
-from dip.module import DeepImagePrior
+from dip.model.module import DeepImagePrior
 
 ENDING = ("SIGTERM", "SIGINT", "SIGHUP")
 SAVING = ("SIGUSR1",)

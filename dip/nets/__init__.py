@@ -33,7 +33,7 @@ class Net:
     )
 
     ignores: ClassVar[tuple[str, ...]] = ()
-    """Options of `dip.config.Config` that have no effect with this network."""
+    """Options of `dip.configuration.schema.Config` that have no effect with this network."""
 
     def __post_init__(self) -> None:
         check_number(self, "tv", low=0, prefix="net.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dip.report.commands import command
+from dip.configuration.commands import command
 
 __all__ = ["command", "publish", "refresh", "write"]
 

@@ -17,15 +17,15 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from dip import runs
+from dip.configuration.commands import command
 from dip.errors import RunError
-from dip.figures.curves import envelope
 from dip.report import papers
 from dip.report.collect import Run, collect, shared, shown
-from dip.report.commands import command
-from dip.report.pictures import Album, numbers
+from dip.report.figures.curves import envelope
 from dip.report.question import paragraphs, question
 from dip.report.statistics import grouped
 from dip.report.tables import group_table, run_table
+from dip.report.thumbnails import Album, numbers
 
 _SCRIPTS = ("table.js", "chart.js", "viewer.js", "page.js")
 _RESULTS = [

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dip import figures
-from dip.report import rules
+from dip.report import figures, rules
 from dip.report.collect import Run, portable, shown
 
 TARGETS = ("clean", "noisy", "noise", "shuffled")

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from dip import runs
+from dip.configuration.commands import differences, text
 from dip.report.collect import Run, portable
-from dip.report.commands import differences, text
 from dip.report.question import head, typed_words
 from dip.report.statistics import grouped
 from dip.runs.naming import WITHOUT_EFFECT

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from dip import runs
-from dip.figures.curves import around
 from dip.report import papers
 from dip.report.collect import Run, portable, shown
+from dip.report.figures.curves import around
 from dip.report.statistics import Group, grouped, spread
 
 LOSS_STEPS = (100, 300, 1_000, 3_000, 10_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dip.config import Config, plain
+from dip.configuration.schema import Config, plain
 
 # Options that say where and how often something is written, not what is computed: they share a run folder.
 WITHOUT_EFFECT = frozenset(

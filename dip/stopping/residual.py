@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dip.noise import clipped_variance, local_mean, noise_level, unclipped
+from dip.stopping.noise_level import clipped_variance, local_mean, noise_level, unclipped
 from dip.stopping.rule import Rule, sample
 
 DECAY = 0.99  # of the average of the observed outputs: the restored image's usual one

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dip import experiment, explain, runs
-from dip.config import Config
+from dip import runs
+from dip.configuration import explain
+from dip.configuration.commands import text
+from dip.configuration.schema import Config
 from dip.errors import DipError
-from dip.pictures import Pictures, several
-from dip.report.commands import text
+from dip.fitting import experiment
+from dip.fitting.inputs import Pictures, several
 
 log = logging.getLogger("dip")
 

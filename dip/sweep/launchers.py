@@ -20,12 +20,12 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dip import config as options
 from dip import runs
-from dip.config import Config
+from dip.configuration import schema as options
+from dip.configuration.commands import command, text
+from dip.configuration.schema import Config
 from dip.errors import OptionError
-from dip.report.commands import command, text
-from dip.sweep import devices, ending
+from dip.sweep import ending, gpus
 from dip.sweep.jobs import Job, plan
 from dip.sweep.loop import Loop
 from dip.sweep.processes import Processes
@@ -154,12 +154,12 @@ class ProcessesLauncher(SweepLauncher):
 
     def workers(self, jobs: Sequence[Job]) -> Processes:
         """One job per GPU at a time; on the CPU, the threads divided."""
-        cores = devices.cores()
+        cores = gpus.cores()
         given: dict[str, Any] = dict(self.config.hydra.job.env_set)
-        cards = [] if all(job.config.device == "cpu" for job in jobs) else devices.gpus()
+        cards = [] if all(job.config.device == "cpu" for job in jobs) else gpus.gpus()
         if not cards:
             at_once = self.jobs or max(1, cores // 2)
-            return Processes([devices.CPU], at_once, at_once, cores, self.command, given)
+            return Processes([gpus.CPU], at_once, at_once, cores, self.command, given)
         for job in jobs:
             if job.config.device.startswith("cuda:"):
                 legal = "auto in a sweep, which gives each job a GPU"

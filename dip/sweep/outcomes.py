@@ -9,8 +9,8 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dip import config as options
 from dip import runs
+from dip.configuration import schema as options
 from dip.errors import RunError
 from dip.sweep.jobs import Job
 

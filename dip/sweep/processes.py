@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from dip.runs import claims
-from dip.sweep.devices import CPU
+from dip.sweep.gpus import CPU
 from dip.sweep.jobs import Job
 from dip.sweep.workers import Command, environment
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from dip import cli
+from dip.configuration import cli
 from dip.errors import RunError
 from dip.sweep.jobs import Job
 

@@ -72,7 +72,7 @@ class Inpaint(Target):
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = mask * image; the reference is the image where the mask was made here."""
-        from dip.operators import Mask
+        from dip.targets.operators import Mask
 
         mask = self.known_pixels(image, seed, pictures)
         self._tell(image, mask)
@@ -147,7 +147,7 @@ class Inpaint(Target):
 
     def baselines(self, observation: Observation) -> dict[str, Tensor]:
         """Biharmonic inpainting."""
-        from dip import baselines
+        from dip.targets import baselines
 
         assert observation.known is not None
         return baselines.inpaint(observation.y, observation.known)

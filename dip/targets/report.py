@@ -87,7 +87,7 @@ class Noisy(Target):
 
     def baselines(self, observation: Observation) -> dict[str, Tensor]:
         """Non-local means, total variation and wavelets, told the kind of noise and its level; for impulses a median."""
-        from dip import baselines
+        from dip.targets import baselines
 
         if self.kind == "salt_and_pepper":
             return baselines.denoise_impulses(observation.y)

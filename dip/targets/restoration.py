@@ -34,9 +34,10 @@ class Degraded(Target):
 
     def baselines(self, observation: Observation) -> dict[str, Tensor]:
         """Non-local means, total variation and wavelets, told the noise level that the image seems to have."""
-        from dip import baselines, noise
+        from dip.stopping import noise_level
+        from dip.targets import baselines
 
-        return baselines.denoise(observation.y, noise.noise_level(observation.y))
+        return baselines.denoise(observation.y, noise_level.noise_level(observation.y))
 
 
 @dataclasses.dataclass
@@ -66,7 +67,7 @@ class SuperRes(Target):
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = the image, or with `simulate` the image shrunk by lanczos3 (as the paper's small images were made)."""
-        from dip.operators import Downsample
+        from dip.targets.operators import Downsample
 
         height, width = image.shape[-2:]
         if not self.simulate:
@@ -87,7 +88,7 @@ class SuperRes(Target):
 
     def baselines(self, observation: Observation) -> dict[str, Tensor]:
         """Bicubic and Lanczos interpolation."""
-        from dip import baselines
+        from dip.targets import baselines
 
         return baselines.upscale(observation.y, observation.size)
 
@@ -159,7 +160,7 @@ class Deblur(Target):
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = image, or with `simulate` the image convolved with the kernel."""
-        from dip import operators
+        from dip.targets import operators
 
         if "kernel" in pictures:
             kernel = operators.kernel_from_image(pictures["kernel"])
@@ -173,9 +174,10 @@ class Deblur(Target):
 
     def baselines(self, observation: Observation) -> dict[str, Tensor]:
         """Richardson-Lucy deconvolution with the same kernel."""
-        from dip import baselines, noise
+        from dip.stopping import noise_level
+        from dip.targets import baselines
 
-        return baselines.deblur(observation.y, observation.operator, noise.noise_level(observation.y))
+        return baselines.deblur(observation.y, observation.operator, noise_level.noise_level(observation.y))
 
 
 @dataclasses.dataclass

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from dip.operators import Operator
+    from dip.targets.operators import Operator
 
 NO_PICTURES: Mapping[str, Tensor] = types.MappingProxyType({})
 
@@ -40,7 +40,7 @@ class Target:
     name: str = "target"
 
     ignores: ClassVar[tuple[str, ...]] = ()
-    """Options of `dip.config.Config` that have no effect with this target."""
+    """Options of `dip.configuration.schema.Config` that have no effect with this target."""
 
     resized: ClassVar[bool] = True
     """Whether the option `size` acts on the pictures of `files` as it does on the image."""
@@ -97,7 +97,7 @@ class Target:
 
 def direct(y: Tensor, reference: Tensor | None, z: Tensor | None = None) -> Observation:
     """The observation of an image as it is, pixel by pixel."""
-    from dip.operators import Identity
+    from dip.targets.operators import Identity
 
     return Observation(y, Identity(), reference, (y.shape[-2], y.shape[-1]), z=z)
 

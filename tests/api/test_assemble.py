@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from dip.api.assemble import assemble
-from dip.config import Config
+from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
+from dip.hardware.precision import Precision
 from dip.nets import Hourglass
-from dip.precision import Precision
 from dip.stopping import WMV
 from dip.targets import Degraded, Inpaint, Noisy
 from dip.z import Z

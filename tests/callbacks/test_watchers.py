@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dip import fit as fit_module
 from dip import images
 from dip.callbacks import recorder
+from dip.fitting import fit as fit_module
 from tests.conftest import Fit
 
 

@@ -49,7 +49,7 @@ def test_everything_is_written(sweep):
 
 def test_several_tasks_are_shown_with_what_came_of_them(tmp_path, monkeypatch):
     shown = {}
-    monkeypatch.setattr("dip.figures.tasks_panel", lambda path, tasks: shown.update(tasks) or [])
+    monkeypatch.setattr("dip.report.figures.tasks_panel", lambda path, tasks: shown.update(tasks) or [])
     text = {"name": "inpaint", "draw": "text", "missing": None, "mask": None}
     runs = {
         "text": make(tmp_path / "1", target=text),

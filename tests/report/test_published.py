@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dip import config, report
+from dip import report
+from dip.configuration import schema
 from dip.errors import RunError
 from dip.report import papers, published, repeat
 from dip.report.collect import collect, portable
@@ -129,7 +130,7 @@ def test_a_sweep_over_experiments_is_repeated_as_it_stands(tmp_path):
         {"name": "degraded"},
         {"name": "superres", "factor": 4},
     ]
-    net = {**config.defaults()["net"], "channels": 32}
+    net = {**schema.defaults()["net"], "channels": 32}
     changes = [
         (target, {"size": 192, "steps": 1500, "net": net, "skips": [i % 5]})
         for i, target in enumerate(named, 1)

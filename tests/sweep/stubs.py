@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dip import experiment
-from dip.config import Config
+from dip.configuration.schema import Config
+from dip.fitting import experiment
 from dip.sweep.jobs import Job
 from dip.sweep.loop import Loop
 from dip.sweep.outcomes import Outcome

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dip.config import Config
+from dip.configuration.schema import Config
 from dip.errors import DipError
 from dip.sweep.jobs import Job, apart, plan
 from dip.targets import Inpaint

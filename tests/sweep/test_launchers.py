@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from dip import runs
 from dip.errors import OptionError
 from dip.sweep import devices
-from dip.sweep.devices import CPU
+from dip.sweep.gpus import CPU
 from dip.sweep.launchers import ProcessesLauncher
 from tests.conftest import ROOT, TINY, Fit, environment
 from tests.sweep.stubs import jobs, until

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dip.errors import DipError
-from dip.operators import Blur, Downsample, Identity, Mask, Operator, gaussian_kernel, motion_kernel
 from dip.targets import TARGETS, Target
+from dip.targets.operators import Blur, Downsample, Identity, Mask, Operator, gaussian_kernel, motion_kernel
 
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "noisy": {"sigma": st.floats(0, 2), "kind": st.sampled_from(["gaussian", "poisson", "speckle"])},

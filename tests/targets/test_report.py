@@ -7,8 +7,8 @@ from scipy import stats
 
 from dip import images
 from dip.errors import OptionError
-from dip.operators import Identity
 from dip.targets import Clean, Noise, Noisy, Shuffled, permutation
+from dip.targets.operators import Identity
 from dip.targets.report import LEVELS
 
 GRAY = torch.full((1, 3, 128, 128), 0.5)

@@ -8,10 +8,10 @@ import scipy.ndimage
 import torch
 from PIL import Image
 
-from dip import baselines, images, metrics
+from dip import images, metrics
 from dip.errors import ImageError, OptionError
-from dip.operators import Identity
-from dip.targets import Deblur, Degraded, Flash, Jpeg, SuperRes
+from dip.targets import Deblur, Degraded, Flash, Jpeg, SuperRes, baselines
+from dip.targets.operators import Identity
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,62 @@
+"""Feeds the stopping rule at every step and ends the run when it says so."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor
+
+from dip.callbacks.schedule import Schedule
+from dip.model.module import DeepImagePrior
+from dip.stopping.rule import Rule
+
+
+class Stopping(Callback):
+    """Lets `rule` watch the run; None watches nothing and never stops.
+
+    The rule collects on the device at every step and is asked only when a record is due.
+    """
+
+    def __init__(self, rule: Rule | None, schedule: Schedule) -> None:
+        self.rule, self.schedule = rule, schedule
+        self.watched: float | None = None
+        self.fired = False
+
+    def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
+        """Ends the run at once where its checkpoint is that of the step at which the rule said so."""
+        trainer.should_stop = trainer.should_stop or self.fired
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Shows the step to the rule; at a record, asks it."""
+        if self.rule is None:
+            return
+        assert module.average is not None
+        self.rule.update(module.step, module.observed, module.output, module.average, module.loss)
+        if self.schedule.records(module.step):
+            reading = self.rule.read()
+            self.watched = reading.watched if math.isfinite(reading.watched) else None
+            if reading.stop:
+                self.fired = trainer.should_stop = True
+
+    def restored(self, module: DeepImagePrior) -> tuple[Tensor, int]:
+        """The image to keep, (1, C, H, W), and its step: the rule's choice, or the average at the end."""
+        assert module.average is not None
+        if self.rule is None:
+            return module.average, module.step
+        return self.rule.image(), self.rule.step
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rule's state."""
+        if self.rule is None:
+            return {}
+        return {"rule": self.rule.state_dict(), "watched": self.watched, "fired": self.fired}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes it back."""
+        if self.rule is not None and state_dict:
+            self.rule.load_state_dict(state_dict["rule"])
+            self.watched, self.fired = state_dict["watched"], state_dict["fired"]

@@ -1,0 +1,221 @@
+"""A fit that collapses, or whose loss is no number, goes on from its last good state (FAULTS: numbers)."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+
+from dip.callbacks import rescue
+from dip.errors import DivergedError
+from dip.fitting import fit as fit_module
+from dip.model.module import DeepImagePrior
+from dip.runs.checkpoints import load
+from tests.conftest import Fit
+from tests.test_experiment import contents
+
+STEPS = ("steps=150", "record_every=10")
+
+
+def damaged(monkeypatch: pytest.MonkeyPatch, at: dict[int, Callable[[torch.Tensor], Any]]) -> None:
+    """After step k, `at[k]` is done to every weight of the network."""
+    real = DeepImagePrior.training_step
+
+    def training_step(module: DeepImagePrior, *args: Any) -> None:
+        real(module, *args)
+        if module.step in at:
+            with torch.no_grad():
+                for parameter in module.nets.parameters():
+                    at[module.step](parameter)
+
+    monkeypatch.setattr(DeepImagePrior, "training_step", training_step)
+
+
+def explode(weight: torch.Tensor) -> None:
+    weight.mul_(-20).add_(3)
+
+
+def break_(weight: torch.Tensor) -> None:
+    weight.fill_(math.nan)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_nothing_is_rescued_from_an_ordinary_fit(fit: Fit):
+    folder, result = fit(*STEPS)
+    assert result["events"] == []
+    assert all(row["back_to"] == "" for row in rows(folder))
+
+
+# Steps are judged at 1, 10, 20, ...; states are taken at 50 and 100. That of 100 is spoilt before its loss tells.
+@pytest.mark.parametrize(
+    ("at", "found", "stop"),
+    [(55, 60, "never"), (83, 90, "wmv"), (83, 90, "emv"), (97, 110, "heldout"), (100, 110, "compare")],
+)
+def test_a_collapse_is_undone(
+    fit: Fit,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    stop: str,
+    at: int,
+    found: int,
+):
+    damaged(monkeypatch, {at: explode})
+    with caplog.at_level(logging.WARNING, logger="dip"):
+        folder, result = fit(*STEPS, f"stop={stop}")
+    losses = numpy.load(folder / "losses.npy")
+    assert losses[at] > 2 * losses[at - 1], "the explosion is real"
+    back_to = 0 if at == 55 else 50
+    assert [(event["step"], event["back_to"]) for event in result["events"]] == [(found, back_to)]
+    assert numpy.median(losses[-10:]) < 1.2 * numpy.median(losses[40:50])
+    assert [row["back_to"] for row in rows(folder) if row["step"] == str(found)] == [str(back_to)]
+    assert any(f"going on from the state of step {back_to}" in line for line in caplog.messages)
+    assert result["status"] == "finished"
+
+
+def test_weights_moments_average_and_rate_go_back_together(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    damaged(monkeypatch, {93: explode})
+    seen: dict[str, Any] = {}
+
+    def state(trainer: Any, module: DeepImagePrior) -> list[torch.Tensor]:
+        moments = trainer.optimizers[0].state_dict()["state"].values()
+        tensors = [*module.nets.parameters(), *(tensor for one in moments for tensor in one.values())]
+        return [tensor.detach().clone() for tensor in [*tensors, module.average]]
+
+    real_state, real_back = rescue.Rescue._state, rescue.Rescue._back
+
+    def keep(self: Any, trainer: Any, module: DeepImagePrior, levels: list[float]) -> dict[str, Any]:
+        if module.step:
+            seen[f"kept {module.step}"] = state(trainer, module)
+        return real_state(self, trainer, module, levels)
+
+    def back(self: Any, trainer: Any, module: DeepImagePrior, *args: Any, **kwargs: Any) -> None:
+        real_back(self, trainer, module, *args, **kwargs)
+        seen["back"] = state(trainer, module)
+        seen["rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+
+    monkeypatch.setattr(rescue.Rescue, "_state", keep)
+    monkeypatch.setattr(rescue.Rescue, "_back", back)
+    fit(*STEPS)
+    assert all(map(torch.equal, seen["kept 50"], seen["back"]))
+    assert seen["rate"] == 0.01
+
+
+def test_one_of_several_networks_that_collapses_takes_all_back(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """Its loss doubles; the mean of four rises by a quarter, which alone would pass."""
+    real = DeepImagePrior.training_step
+
+    def training_step(module: DeepImagePrior, *given: Any) -> None:
+        real(module, *given)
+        if 120 < module.step <= 135:
+            module.losses = module.losses * torch.tensor([1, 1, 1, 2])
+            module.loss = module.losses.mean()
+
+    monkeypatch.setattr(DeepImagePrior, "training_step", training_step)
+    _, result = fit("steps=150", "record_every=15", "restarts=4")
+    assert [event["step"] for event in result["events"]] == [135]
+
+
+def test_a_spike_that_is_over_by_the_record_needs_no_rescue(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    kept: list[torch.Tensor] = []
+
+    def spoil(weight: torch.Tensor) -> None:
+        kept.append(weight.clone())
+        explode(weight)
+
+    def mend(weight: torch.Tensor) -> None:
+        weight.copy_(kept.pop(0))
+
+    damaged(monkeypatch, {72: spoil, 73: mend})
+    folder, result = fit(*STEPS)
+    losses = numpy.load(folder / "losses.npy")
+    assert losses[72] > 2 * losses[71]
+    assert result["events"] == []
+
+
+def test_a_loss_that_rises_again_and_again_is_accepted(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    damaged(monkeypatch, dict.fromkeys((63, 73, 83, 93), explode))
+    _, result = fit(*STEPS)
+    assert [event["step"] for event in result["events"]] == [70, 80, 90]
+
+
+def test_a_loss_that_is_no_number_halves_the_rate(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    rates: list[float] = []
+    damaged(monkeypatch, {73: break_})
+    real = fit_module.Fit._finish
+
+    def finish(self: Any, trainer: Any, *args: Any) -> Any:
+        rates.extend(group["lr"] for group in trainer.optimizers[0].param_groups)
+        return real(self, trainer, *args)
+
+    monkeypatch.setattr(fit_module.Fit, "_finish", finish)
+    folder, result = fit(*STEPS, "keep_checkpoint=true", "checkpoint_every=0")
+    assert [(event["step"], event["back_to"]) for event in result["events"]] == [(80, 50)]
+    assert "not finite at step 74" in result["events"][0]["why"]
+    assert rates == [0.005]
+    assert numpy.isfinite(numpy.load(folder / "losses.npy")[80:]).all()
+    assert [row["loss"] for row in rows(folder) if row["step"] == "80"] == [""]
+    assert math.isfinite(result["psnr"])
+
+
+def test_no_checkpoint_is_ever_written_with_weights_that_are_no_numbers(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    damaged(monkeypatch, {73: break_})
+    written: list[int] = []
+    real = fit_module.Checkpoints.save
+
+    def save(self: Any, trainer: Any, step: int) -> None:
+        real(self, trainer, step)
+        newest = max(self.folder.glob("step-*.ckpt"))
+        state = load(newest, trainer.strategy.checkpoint_io.identity)
+        assert all(bool(value.isfinite().all()) for value in state["state_dict"].values())
+        written.append(int(newest.stem[5:]))
+
+    monkeypatch.setattr(fit_module.Checkpoints, "save", save)
+    fit(*STEPS, "checkpoint_every=0")
+    assert written[71:80] == [72, *[72] * 7, 80], "none from the broken steps, one after the rescue"
+
+
+def test_it_gives_up_after_three_halvings(fit: Fit, tmp_path: Path):
+    with pytest.raises(DivergedError, match="not finite at step .* 3 times more at half the rate; lower lr"):
+        fit("steps=400", "lr=1e20", "record_every=10")
+
+
+@pytest.mark.parametrize("damage", [explode, break_])
+@pytest.mark.parametrize("at", [97, 104, 123])
+def test_killed_around_a_rescue_it_ends_the_same(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: Callable[..., None], at: int
+):
+    """At 97 the damage is done and not yet found, at 104 (an explosion) too, at 123 it is undone."""
+
+    class Killed(Exception):
+        pass
+
+    options = (*STEPS, "stop=heldout", "checkpoint_every=0")
+    damaged(monkeypatch, {95: damage})
+    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
+    with monkeypatch.context() as patch:
+        real = DeepImagePrior.training_step
+
+        def training_step(module: DeepImagePrior, *args: Any) -> None:
+            if module.step == at:
+                raise Killed
+            real(module, *args)
+
+        patch.setattr(DeepImagePrior, "training_step", training_step)
+        with pytest.raises(Killed):
+            fit(*options)
+    resumed, result = fit(*options)
+    assert len(result["events"]) == 1
+    assert contents(resumed) == contents(whole)

@@ -1,0 +1,84 @@
+"""The printed command gives the same options again, through a shell and Hydra's own grammar."""
+
+import shlex
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from dip import report
+from dip.configuration.commands import text
+from dip.configuration.schema import GROUPS
+from tests.fake_runs import config
+
+
+def parsed(line):
+    """What a shell and Hydra's own grammar make of a command."""
+    words = shlex.split(line)
+    assert words[:2] == ["python", "train.py"]
+    overrides = OverridesParser.create().parse_overrides(words[2:])
+    return {override.key_or_group: override.value() for override in overrides}
+
+
+def test_the_command_holds_what_is_not_default_and_nothing_else():
+    assert parsed(report.command(config(size=None, steps=10_000))) == {}
+    changed = config("shuffled", skips=[], lr=1e-05, perturbation=0.0, seed=3, overwrite=True)
+    assert report.command(changed) == (
+        "python train.py size=64 target=shuffled 'skips=[]' steps=2000 lr=1e-05 perturbation=0.0 seed=3"
+    )
+
+
+def test_a_group_is_named_with_the_options_that_differ_from_its_own_defaults():
+    chosen = config()
+    rule = next(name for name in GROUPS["stop"] if name == "wmv")
+    chosen["stop"] = {"name": rule, "window": 7}
+    assert parsed(report.command(chosen))["stop"] == "wmv"
+    assert parsed(report.command(chosen))["stop.window"] == 7
+    chosen["target"] = {"name": "noisy", "sigma": 0.2}
+    assert "target=noisy" not in report.command(chosen)
+    assert parsed(report.command(chosen))["target.sigma"] == 0.2
+    chosen["net"] = {"name": "of-another-version", "width": 3}
+    assert parsed(report.command(chosen))["net.width"] == 3
+
+
+def test_given_defaults_are_obeyed_and_unknown_options_written_out():
+    assert report.command({"a": 1, "b": [1, 2]}, {"a": 1}) == "python train.py 'b=[1,2]'"
+    assert report.command({"a": 1}, {}) == "python train.py a=1"
+
+
+@given(
+    st.one_of(
+        st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))),
+        st.text("'\"\\${}[],=: ~#abc.1e"),
+        st.sampled_from(
+            [
+                "null",
+                "True",
+                "1e3",
+                "0x1",
+                "007",
+                "-",
+                "nan",
+                "a'b\\",
+                "\\",
+                "x\\'",
+                "${oc.env:HOME}",
+                "my photo.png",
+            ]
+        ),
+    )
+)
+def test_any_text_survives_the_shell_and_hydra(value):
+    found = parsed(f"python train.py {shlex.quote('image=' + text(value))}")["image"]
+    assert isinstance(found, str)
+    assert OmegaConf.create({"image": found}).image == value
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False), st.lists, max_leaves=6
+    )
+)
+def test_any_plain_value_survives_the_shell_and_hydra(value):
+    assert parsed(f"python train.py {shlex.quote('x=' + text(value))}")["x"] == value

@@ -1,0 +1,141 @@
+"""A fit of several networks side by side: one run, whose image is the mean of theirs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+import dip
+from dip.errors import OptionError, RunError
+from dip.fitting.fit import Fit as Fitting
+from dip.model.module import DeepImagePrior
+from tests.conftest import Fit
+from tests.test_experiment import contents
+from tests.test_resuming import killed
+
+TINY: dict[str, Any] = {
+    "size": 32,
+    "steps": 10,
+    "net": {"channels": 8, "depth": 3},
+    "skips": [2],
+    "progress": False,
+}
+OPTIONS = ("steps=30", "record_every=10", "restarts=2")
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_what_a_rule_refuses_leaves_no_folder(fit: Fit, tmp_path: Path):
+    Image.new("RGB", (1, 1)).save(tmp_path / "point.png")
+    with pytest.raises(OptionError, match="stop"):
+        fit(f"image={tmp_path / 'point.png'}", "target=degraded", "size=null")
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_restarts_differ_in_all_that_chance_decides(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    built: list[tuple[list[torch.Tensor], torch.Tensor, list[torch.Tensor]]] = []
+    real = Fitting.build
+
+    def build(self: Fitting):
+        module, pair = real(self)
+        z = pair.pair[0]
+        noise = [perturb(torch.zeros_like(z[:1]), 1) for perturb in module.perturb]
+        built.append(([net.head.weight.detach().clone() for net in module.nets], z, noise))
+        return module, pair
+
+    monkeypatch.setattr(Fitting, "build", build)
+    _, one = fit("steps=1")
+    _, three = fit("steps=1", "restarts=3")
+    assert three["parameters"] == 3 * one["parameters"]
+    for alone, several in zip(*built, strict=True):
+        assert torch.equal(alone[0], several[0]), "the first is that of a run without restarts"
+        assert len(several) == 3
+        for a, b in ((0, 1), (0, 2), (1, 2)):
+            assert not torch.allclose(several[a], several[b], atol=0.01)
+
+
+def test_what_is_restored_is_the_mean(monkeypatch: pytest.MonkeyPatch):
+    made: list[numpy.ndarray] = []
+    real = DeepImagePrior._descend
+
+    def descend(self: DeepImagePrior, *given: Any) -> Any:
+        image, *others = real(self, *given)
+        made.append(image.numpy())  # (1, C, H, W)
+        return image, *others
+
+    monkeypatch.setattr(DeepImagePrior, "_descend", descend)
+    four = dip.restore("astronaut", target="noisy", restarts=4, ema=0, **TINY)
+    assert len(made) == 4 * 10
+    assert four.image.transpose(2, 0, 1)[None] == pytest.approx(numpy.mean(made[-4:], axis=0), abs=1e-6)
+    assert (four.metrics["steps"], four.metrics["restored_step"]) == (10, 10)
+
+
+def test_what_fails_in_one_network_fails_the_run(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+):
+    calls, real = 0, DeepImagePrior._descend
+
+    def fail(self: DeepImagePrior, *given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if given[0] is self.nets[1] and self.step == 4:
+            raise RunError("the fourth step of the second network")
+        return real(self, *given)
+
+    monkeypatch.setattr(DeepImagePrior, "_descend", fail)
+    with pytest.raises(RunError, match="second network"):
+        fit("steps=20", "restarts=2")
+    (folder,) = (tmp_path / "outputs").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["status"], result["steps"]) == ("failed", 4)
+    monkeypatch.undo()
+    assert fit("steps=20", "restarts=2")[1]["status"] == "finished"
+
+
+def test_killed_they_go_on_bit_for_bit(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int
+):
+    whole, expected = fit(*OPTIONS, "precision=bf16", f"out={tmp_path / 'whole'}")
+    given = (*OPTIONS, "precision=bf16", "checkpoint_every=0")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 15, *given)
+    again, result = fit(*given)
+    assert contents(again) == contents(whole)
+    assert result["psnr"] == expected["psnr"]
+
+
+def test_more_steps_go_on_where_fewer_ended(fit: Fit, tmp_path: Path):
+    whole, _ = fit(*OPTIONS, f"out={tmp_path / 'whole'}")
+    fit("steps=20", "record_every=10", "restarts=2", "keep_checkpoint=true")
+    longer, _ = fit(*OPTIONS)
+    assert "going on from its step 20" in (longer / "run.log").read_text()
+    assert contents(longer) == contents(whole)
+
+
+def test_one_own_input_serves_all(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """A flash photo is what it is; weights and perturbation differ."""
+    seen: list[torch.Tensor] = []
+    real = Fitting.build
+
+    def build(self: Fitting):
+        module, pair = real(self)
+        seen.append(pair.pair[0])
+        return module, pair
+
+    monkeypatch.setattr(Fitting, "build", build)
+    _, result = fit("steps=3", "target=flash", "restarts=2")
+    (z,) = seen
+    assert len(z) == 2
+    assert torch.equal(z[0], z[1])
+    assert result["status"] == "finished"

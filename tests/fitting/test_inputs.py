@@ -1,0 +1,203 @@
+"""Which pictures a run is made from, what stands for their content, and how they are made to fit each other."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dip import images, runs
+from dip.configuration.schema import Config
+from dip.errors import ImageError
+from dip.fitting.experiment import place
+from dip.fitting.inputs import Pictures, observe, several
+from dip.targets import Deblur, Degraded, Flash, Inpaint, SuperRes
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(name: str, height: int, width: int, seed: int = 0) -> str:
+        values = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(values).save(tmp_path / name)
+        return str(tmp_path / name)
+
+    return write
+
+
+def test_every_picture_that_is_named_is_a_source(file):
+    config = Config(image="coffee", target=Inpaint(mask="m.png"), reference="r.png")
+    assert Pictures(config).sources == {"image": "coffee", "target.mask": "m.png", "reference": "r.png"}
+    assert Pictures(Config(target=Deblur())).sources == {"image": "astronaut"}
+
+
+def test_a_file_is_its_content_and_a_sample_its_name(file, monkeypatch, tmp_path):
+    path = file("a.png", 4, 4)
+    assert Pictures(Config(image=path)).digest("image") == runs.digest((tmp_path / "a.png").read_bytes())
+    assert Pictures(Config()).digest("image") == "sample astronaut"
+    assert Pictures(Config()).digest("reference") is None
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "astronaut").write_bytes(b"not what is loaded")
+    assert Pictures(Config()).digest("image") == "sample astronaut"
+
+
+def test_an_array_is_its_values_and_how_they_are_stored():
+    values = np.random.default_rng(0).integers(0, 255, (4, 6), dtype=np.uint8)
+    same = [values, values.copy(), torch.from_numpy(values)]
+    other = [values.T, values[..., None], values / np.float32(255), values ^ 1]
+
+    def digest(array):
+        return Pictures(Config(image="array"), {"image": images.from_array(array)}).digest("image")
+
+    assert len({digest(array) for array in same}) == 1
+    assert len({digest(array) for array in [values, *other]}) == 5
+
+
+def test_a_mask_of_other_content_is_another_run(file):
+    path = file("mask.png", 8, 8, seed=0)
+    config = Config(target=Inpaint(mask=path))
+    identity, first = place(config)
+    moved = Config(target=Inpaint(mask=file("elsewhere.png", 8, 8, seed=0)))
+    assert place(moved)[1] == first
+    assert identity["target"]["mask"] == Pictures(config).digest("target.mask")
+    file("mask.png", 8, 8, seed=1)
+    assert place(config)[1] != first
+
+
+def test_size_acts_on_image_mask_and_reference_alike(file):
+    image, mask = file("image.png", 20, 30), file("mask.png", 20, 30)
+    holed = np.full((20, 30), 255, np.uint8)
+    holed[:6, 5:12] = 0  # of the middle square, the upper left corner
+    Image.fromarray(holed).save(mask)
+    config = Config(image=image, target=Inpaint(mask=mask), reference=image, size=10)
+    picture, seen = observe(config, Pictures(config))
+    assert picture.pixels.shape == seen.reference.shape == (1, 3, 10, 10)
+    assert torch.equal(picture.pixels, seen.reference)
+    assert not seen.known[..., :3, :4].any()
+    assert seen.known[..., 5:, :].all()
+    assert seen.known[..., :, 6:].all()
+
+
+def test_a_mask_may_have_the_size_that_is_fitted(file):
+    mask = file("mask.png", 10, 10)
+    holed = np.full((10, 10), 255, np.uint8)
+    holed[2:5, 3:7] = 0
+    Image.fromarray(holed).save(mask)
+    config = Config(image=file("image.png", 20, 30), target=Inpaint(mask=mask), size=10)
+    assert torch.equal(
+        observe(config, Pictures(config))[1].known[0, 0], torch.from_numpy(holed / 255).float()
+    )
+
+
+@pytest.mark.parametrize("size", [13, 16, 40, [24, 31]])
+@pytest.mark.parametrize("black", [True, False])
+def test_missing_pixels_never_get_into_known_ones(file, size, black):
+    """Whatever lies in the hole: resizing mixes neighbours."""
+    image, mask = file("image.png", 32, 32), file("mask.png", 32, 32)
+    holed = np.full((32, 32), 255, np.uint8)
+    holed[9:20, 11:17] = holed[30, 1] = 0
+    Image.fromarray(holed).save(mask)
+    seen = []
+    for content in (0, 0) if black else (0, 255):
+        values = np.full((32, 32, 3), 200, np.uint8)
+        values[holed == 0] = content
+        Image.fromarray(values).save(image)
+        config = Config(image=image, target=Inpaint(mask="black" if black else mask), size=size)
+        seen.append(observe(config, Pictures(config))[1])
+        known = seen[-1].known.expand_as(seen[-1].y) > 0
+        assert 0.3 < known.float().mean() < 0.95
+        torch.testing.assert_close(
+            seen[-1].y[known], torch.full_like(seen[-1].y[known], 200 / 255), rtol=0, atol=1e-4
+        )
+    assert torch.equal(seen[0].known, seen[1].known)
+
+
+def test_a_photo_that_is_cut_is_told_of_once(file, caplog: pytest.LogCaptureFixture):
+    photo = file("image.png", 20, 30)
+    cut, whole, sample = Config(image=photo, size=10), Config(image=photo, size=[10, 14]), Config(size=10)
+    pictures = Pictures(cut)
+    with caplog.at_level(logging.INFO, "dip"):
+        for config, its in (
+            (cut, pictures),
+            (cut, pictures),
+            (whole, Pictures(whole)),
+            (sample, Pictures(sample)),
+        ):
+            observe(config, its)
+    said = "image: 30 x 20 pixels, of which the middle square is taken, at 10 x 10; size=null takes all"
+    assert caplog.messages == [said]
+
+
+def test_size_leaves_a_kernel_as_it_is(file):
+    config = Config(target=Deblur(kernel=file("kernel.png", 3, 5)), size=16)
+    _, seen = observe(config, Pictures(config))
+    assert seen.operator.kernel.shape == (3, 5)
+
+
+def test_flash_photos_are_resized_together(file):
+    config = Config(
+        image=file("dim.png", 20, 30), target=Flash(flash=file("flash.png", 40, 60)), size=[10, 14]
+    )
+    _, seen = observe(config, Pictures(config))
+    assert seen.z.shape == seen.y.shape == (1, 3, 10, 14)
+
+
+@pytest.mark.parametrize(("size", "made"), [(None, (40, 60)), (10, (20, 20)), ([6, 8], (12, 16))])
+def test_the_reference_has_the_size_of_what_is_made(file, size, made):
+    config = Config(
+        image=file("small.png", 20, 30),
+        target=SuperRes(factor=2),
+        reference=file("large.png", 40, 60),
+        size=size,
+    )
+    _, seen = observe(config, Pictures(config))
+    assert seen.size == made
+    assert tuple(seen.reference.shape[-2:]) == made
+
+
+def test_a_reference_of_another_size_is_refused(file):
+    config = Config(image=file("a.png", 8, 9), target=Degraded(), reference=file("b.png", 9, 8))
+    with pytest.raises(ImageError, match=r"has 3 x 9 x 8 .* the restored image has 3 x 8 x 9; give"):
+        observe(config, Pictures(config))
+
+
+def test_a_missing_mask_is_named_by_its_option():
+    config = Config(target=Inpaint(mask="nowhere.png"), size=8)
+    with pytest.raises(ImageError, match="^target.mask=nowhere.png: there is no such file"):
+        observe(config, Pictures(config))
+
+
+def test_a_pattern_or_a_folder_stands_for_its_files_in_natural_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    names = ["a10.jpg", "a9.jpg", "b, c.JPG", "b [1]'s.png", "b=${x}.png", "notes.txt", ".hidden.png"]
+    for name in names:
+        (tmp_path / "in" / name).touch()
+    (tmp_path / "in" / "folder.png").mkdir()
+    pictures = ["in/a9.jpg", "in/a10.jpg", "in/b [1]'s.png", "in/b, c.JPG", "in/b=${x}.png"]
+    assert several("in") == several("in/") == pictures
+    assert several("in/a*.jpg") == several("**/a*.jpg") == pictures[:2]
+    assert several("in/b [1]?s*") == ["in/b [1]'s.png"]
+    assert several("in/*") == [*pictures, "in/notes.txt"]
+    (tmp_path / "coins").touch()
+    assert several("coin*") == ["./coins"]  # the file, not the sample
+    for one in ("astronaut", "in/a9.jpg", "nowhere.png"):
+        assert several(one) is None
+    (tmp_path / "odd*.png").touch()
+    assert several("odd*.png") is None  # it is a file
+
+
+def test_a_pattern_without_a_file_says_so(tmp_path: Path):
+    with pytest.raises(ImageError, match=r"image=.*/\*\.jpg: matches no file; for example"):
+        several(f"{tmp_path}/*.jpg")
+    with pytest.raises(ImageError, match=r"image=.*: holds no \.png \.jpg"):
+        several(str(tmp_path))
+
+
+def test_one_run_takes_one_picture(tmp_path: Path):
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ImageError, match=r"stands for 1 pictures; for a run each add -m, for example python"):
+        Pictures(Config(image=f"{tmp_path}/*.png")).digest("image")

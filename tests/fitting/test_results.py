@@ -1,0 +1,69 @@
+"""What a fit leaves: pictures of any number of channels, scores with their protocol, baselines that cannot hurt."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from dip import images
+from dip.fitting import results
+from dip.targets import TARGETS, Degraded, Inpaint, Noisy, SuperRes
+
+
+@pytest.mark.parametrize(("channels", "bands"), [(1, [0]), (2, [0, 1, 1]), (3, [0, 1, 2]), (31, [0, 15, 30])])
+def test_preview_is_gray_or_rgb(channels, bands):
+    pixels = torch.rand(1, channels, 4, 5)
+    assert torch.equal(results.preview(pixels), pixels[:, bands])
+
+
+def test_a_tiff_holds_what_a_png_cannot(tmp_path):
+    floats = images.from_array(np.random.default_rng(0).random((6, 5, 3)))
+    results.save(tmp_path / "images" / "restored.png", floats.pixels, like=floats)
+    assert torch.equal(images.load(tmp_path / "images" / "restored.tif").pixels, floats.pixels)
+    eight_bit = images.from_array(np.zeros((6, 5, 3), np.uint8))
+    results.save(tmp_path / "images" / "plain.png", eight_bit.pixels, like=eight_bit)
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == [
+        "plain.png",
+        "restored.png",
+        "restored.tif",
+    ]
+
+
+def test_every_score_has_its_protocol():
+    image = torch.rand(1, 3, 32, 32)
+    for target in (Noisy(), Inpaint(missing=0.5), SuperRes(simulate=True)):
+        found = results.scores(target, image * 0.9, target.observe(image, 0))
+        protocol = found.pop("protocol")
+        assert protocol.keys() == found.keys()
+        assert set(found) >= {"psnr", "ssim"}
+    assert results.scores(Degraded(), image, Degraded().observe(image, 0)) == {}
+
+
+def test_every_target_has_a_name_and_a_summary():
+    for name, kind in TARGETS.items():
+        assert kind().name == name
+        assert kind.__doc__
+
+
+def test_baselines_are_scored_and_saved(tmp_path):
+    image = images.prepare(images.load("coffee"), 32).pixels
+    target = SuperRes(factor=2, simulate=True)
+    found = results.baselines(target, target.observe(image, 0), tmp_path / "images")
+    assert found.keys() == {"bicubic", "lanczos"}
+    assert all(scores.keys() == {"psnr", "ssim", "psnr_y"} for scores in found.values())
+    stored = images.load(tmp_path / "images" / "baseline-bicubic.png").pixels
+    error = (stored - image).square().mean().item()
+    assert -10 * np.log10(error) == pytest.approx(found["bicubic"]["psnr"], abs=0.05)  # stored with 8 bits
+
+
+def test_baselines_that_fail_or_take_too_long_are_left_out(tmp_path, caplog, monkeypatch):
+    target = Noisy()
+    seen = target.observe(torch.rand(1, 3, 8, 8), 0)
+    monkeypatch.setattr(Noisy, "baselines", lambda *_: 1 / 0)
+    with caplog.at_level(logging.WARNING, "dip"):
+        assert results.baselines(target, seen, tmp_path) == {}
+    assert "no baselines (ZeroDivisionError" in caplog.text
+    monkeypatch.setattr(results, "BASELINE_PIXELS", 63)
+    monkeypatch.setattr(Noisy, "baselines", lambda *_: pytest.fail("computed"))
+    assert results.baselines(target, seen, tmp_path) == {}

@@ -1,0 +1,200 @@
+"""Corners of going on: at the very end, in double precision, on another device than the checkpoint came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dip import images, runs
+from dip.configuration.schema import Config
+from dip.errors import DipError, RunError
+from dip.fitting import fit as fit_module
+from dip.fitting import results
+from dip.model.module import DeepImagePrior
+from dip.stopping import Never
+from tests.conftest import TINY, Fit, composed
+from tests.faults.invariants import evidence
+from tests.test_experiment import contents
+
+
+class Killed(Exception):
+    """What ends a run in the middle of its process."""
+
+
+def killed(
+    monkeypatch: pytest.MonkeyPatch, fit: Fit, owner: type, method: str, at: int, *options: str
+) -> None:
+    """Runs `fit(*options)` and ends it on the `at`-th call of `owner.method`."""
+    calls, real = 0, getattr(owner, method)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise Killed
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, call)
+        with pytest.raises(Killed):
+            fit(*options)
+
+
+@pytest.mark.parametrize("stop", [("stop=never",), ("stop=heldout", "stop.patience=1")])
+def test_killed_while_it_saves_its_images_it_ends_the_same(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: tuple[str, ...]
+):
+    options = ("steps=60", "record_every=7", "checkpoint_every=0", *stop)
+    whole, result = fit(*options, f"out={tmp_path / 'whole'}")
+    assert result["status"] == ("finished" if stop == ("stop=never",) else "stopped")
+    killed(monkeypatch, fit, fit_module.Fit, "_finish", 1, *options)
+    resumed, again = fit(*options)
+    assert contents(resumed) == contents(whole)
+    for key in ("status", "steps", "restored_step", "loss", "psnr"):
+        assert again[key] == result[key]
+
+
+def test_records_that_were_lost_at_the_very_end_are_written_again(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    options = (
+        "steps=20",
+        "record_every=5",
+        "checkpoint_every=0",
+        "precision=fp64",
+        "optimizer=muon",
+        "keep_checkpoint=true",
+    )
+    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
+    killed(monkeypatch, fit, fit_module.Fit, "_finish", 1, *options)
+    (folder,) = (tmp_path / "outputs").iterdir()
+    metrics = folder / "metrics.csv"
+    metrics.write_bytes(metrics.read_bytes()[:90])
+    fit(*options)
+    assert evidence(folder) == evidence(whole)
+
+
+def test_checkpoints_stay_until_the_result_is_written(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """Else a full disk, or a kill in that instant, would cost the whole fit."""
+    options, steps = ("steps=20", "checkpoint_every=0"), []
+    real = DeepImagePrior.training_step
+    monkeypatch.setattr(
+        DeepImagePrior, "training_step", lambda self, *given: steps.append(self.step) or real(self, *given)
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "write_json", lambda path, data: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit(*options, "seed=1")
+    assert len(steps) == 20
+    _, result = fit(*options, "seed=1")
+    assert result["status"] == "finished"
+    assert len(steps) == 20, "nothing was computed again"
+
+
+@pytest.mark.parametrize("step", [1, 2, 20])
+def test_killed_in_its_first_second_or_last_step_it_ends_the_same(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: int
+):
+    options = ("steps=20", "record_every=7", "checkpoint_every=0")
+    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", step, *options)
+    resumed, _ = fit(*options)
+    assert contents(resumed) == contents(whole)
+
+
+def test_double_precision_goes_on_to_the_last_bit(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    options = ("steps=20", "record_every=7", "checkpoint_every=0", "precision=fp64")
+    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
+    resumed, _ = fit(*options)
+    assert contents(resumed) == contents(whole)
+
+
+def test_what_auto_means_elsewhere_does_not_go_on(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """Half a run in bf16 and half in float32 would be neither."""
+    options = ("steps=20", "record_every=7", "checkpoint_every=0", "precision=auto")
+    monkeypatch.setattr("dip.hardware.devices._native_bf16", lambda device: False)
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
+    monkeypatch.setattr("dip.hardware.devices._native_bf16", lambda device: True)
+    with pytest.raises(RunError, match="precision.name is fp32 there and bf16 here"):
+        fit(*options)
+
+
+def test_a_failed_run_tells_how_far_it_came(fit: Fit, tmp_path: Path):
+    with pytest.raises(DipError):
+        fit("steps=40", "lr=1e20", "record_every=1")
+    (folder,) = (tmp_path / "outputs").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    assert result["status"] == "failed"
+    assert 1 <= result["steps"] < 40
+
+
+def test_the_average_follows_the_output_to_its_device():
+    module = DeepImagePrior([torch.nn.Conv2d(1, 1, 1)], (2, 2))
+    module.average, module.step = torch.zeros(1, 1, 2, 2), 5  # as read from a checkpoint, on the host
+    module._follow(torch.ones(1, 1, 2, 2, device="meta"))
+    assert module.average.device.type == "meta"
+
+
+def test_a_stopping_rule_gets_its_tensors_on_the_device_of_the_run(tmp_path: Path):
+    class Noting(Never):
+        def start(
+            self, target: torch.Tensor, seed: int, known: torch.Tensor | None = None, warm_up: int = 0
+        ) -> None:
+            assert known is not None
+            assert target.device == known.device == torch.device("meta")
+
+    config = composed(*TINY, "target=inpaint", "target.missing=0.5")
+    fit = fit_module.Fit(config, tmp_path, "")
+    fit.config.stop, fit.device = Noting(), torch.device("meta")
+    fit.build()
+
+
+def test_building_leaves_every_generator_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("seeds the GPUs"))
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("seeds the GPUs"))
+    before = torch.get_rng_state()
+    fit_module.Fit(composed(*TINY), tmp_path, "").build()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_events_that_an_interrupted_run_wrote_too_far_are_void(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    options = ("steps=20", "record_every=1", "logger=tensorboard", "checkpoint_every=1000")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
+    folder, _ = fit(*options)
+    events = EventAccumulator(str(folder)).Reload()
+    assert [event.step for event in events.Scalars("loss")] == list(range(1, 21))
+
+
+def test_a_failed_run_tells_the_flags_it_ran_under(tmp_path: Path):
+    failed = results.failed(fit_module.Fit(composed(*TINY), tmp_path, ""), "why")
+    assert failed["precision"]["name"] == "fp32"
+    assert failed["precision"]["cudnn_allow_tf32"] is False
+
+
+def test_whole_numbers_and_floats_name_the_same_run():
+    assert composed("target.sigma=1").target == Config(target=type(Config().target)(sigma=1)).target
+    assert repr(Config(target=type(Config().target)(sigma=1)).target.sigma) == "1.0"
+
+
+def test_what_a_kill_left_of_a_picture_is_cleared(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    options = ("steps=20", "record_every=5", "checkpoint_every=0")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
+    (folder,) = (tmp_path / "outputs").iterdir()
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:  # between writing and renaming, and no time to clean up
+        patch.setattr("dip.runs.files.os.replace", kill)
+        patch.setattr("dip.runs.files.os.unlink", lambda *_: None)
+        with pytest.raises(Killed):
+            images.save(folder / "images" / "restored.png", torch.zeros(1, 1, 2, 2))
+    assert list(folder.rglob(".*.tmp"))
+    fit(*options)
+    assert not list(folder.rglob(".*.tmp"))

@@ -1,0 +1,34 @@
+"""Samples: each loads without a network, and equals what scikit-image gives."""
+
+import socket
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data as skimage_data
+
+from dip.images import load, to_array
+from dip.images.samples import SAMPLES
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_every_sample_loads_without_network(name, monkeypatch):
+    def no_network(*args):
+        raise AssertionError("a sample must not be downloaded")
+
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    picture = load(name)
+    second = getattr(skimage_data, name)()
+    np.testing.assert_array_equal(np.round(to_array(picture.pixels, picture).squeeze() * 255), second)
+    assert picture.name == name
+    assert picture.alpha is None
+    assert picture.mode == "uint8"
+
+
+def test_a_path_is_never_mistaken_for_a_sample(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (3, 2)).save("coins", format="PNG")
+    assert load("coins").pixels.shape == (1, 1, 303, 384)
+    assert load("./coins").pixels.shape == load(tmp_path / "coins").pixels.shape == (1, 1, 2, 3)
+    assert load("./coins").path == tmp_path / "coins"
+    assert load("./coins").name == "coins"

@@ -1,0 +1,129 @@
+"""What makes a step cheaper changes no result, and what cannot be had is done without, said aloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from dip.model.speedups import speed_up
+from dip.nets import Hourglass
+from tests.conftest import Fit
+from tests.test_experiment import contents
+
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def compiling_with(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
+    real = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda net, **options: real(net, **options, backend=backend)
+    )
+
+
+def test_where_the_network_cannot_be_compiled_it_runs_as_it_is(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+):
+    def broken(*_: Any) -> None:
+        raise OSError("no compiler here")
+
+    compiling_with(monkeypatch, broken)
+    with caplog.at_level("WARNING", logger="dip"):
+        compiled, result = fit("steps=3", "precision.compile=true")
+    plain, other = fit("steps=3", f"out={tmp_path / 'plain'}")
+    assert result["precision"]["compile"] is False
+    assert "compile" not in other["precision"]
+    assert any("precision.compile: the network runs as it is" in line for line in caplog.messages)
+    assert contents(compiled) == contents(plain)
+
+
+def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    compiling_with(monkeypatch, "eager")  # traced, but not turned into machine code, which takes a minute
+    compiled, result = fit("steps=5", "precision.compile=true")
+    plain, _ = fit("steps=5", f"out={tmp_path / 'plain'}")
+    assert result["precision"]["compile"] is True
+    assert contents(compiled)["losses"] == contents(plain)["losses"]
+
+
+def test_without_a_gpu_graphs_are_done_without(fit: Fit, caplog: pytest.LogCaptureFixture, tmp_path: Path):
+    with caplog.at_level("WARNING", logger="dip"):
+        asked, result = fit("steps=3", "precision.graph=true", "device=cpu")
+    plain, _ = fit("steps=3", f"out={tmp_path / 'plain'}", "device=cpu")
+    assert result["precision"]["graph"] is False
+    assert any("precision.graph: the network runs as it is" in line for line in caplog.messages)
+    assert contents(asked)["losses"] == contents(plain)["losses"]
+
+
+def test_a_graph_is_captured_without_the_weights_that_autocast_keeps(monkeypatch: pytest.MonkeyPatch):
+    seen: list[Any] = []
+
+    class OnGpu:
+        device = torch.device("cuda")
+
+        def clone(self) -> OnGpu:
+            return OnGpu()
+
+    def make(net: nn.Module, inputs: tuple[Any, ...]) -> nn.Module:
+        seen.append((net, inputs, torch.is_autocast_enabled("cuda"), torch.is_autocast_cache_enabled()))
+        return net
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", make)
+    monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
+    net, z = nn.Conv2d(1, 1, 1), OnGpu()
+    with torch.autocast("cuda", torch.float16):
+        assert speed_up(nn.ModuleList([net]), z, ["graph"]) == {"graph": True}  # type: ignore[arg-type]
+    ((captured, (example,), enabled, kept),) = seen
+    assert (captured, enabled, kept) == (net, True, False)
+    assert isinstance(example, OnGpu)
+    assert example is not z, "a graph copies its inputs into its example"
+
+
+@pytest.mark.gpu
+@on_gpu
+@pytest.mark.parametrize("enabled", [False, True])
+def test_a_graph_computes_the_same_step_for_step(enabled: bool):
+    def losses(ways: list[str]) -> list[float]:
+        torch.manual_seed(0)
+        net = Hourglass(depth=3, channels=16).build(4, 3, [2], (64, 64)).cuda()
+        optimizer = torch.optim.Adam(net.parameters(), lr=0.01, fused=True)
+        generator = torch.Generator("cuda").manual_seed(0)
+        y = torch.rand(1, 3, 64, 64, device="cuda", generator=generator)
+        found = []
+        for step in range(20):
+            z = torch.randn(1, 4, 64, 64, device="cuda", generator=generator)
+            with torch.autocast("cuda", torch.bfloat16, enabled=enabled):
+                if step == 0:
+                    assert all(speed_up(nn.ModuleList([net]), z, ways).values())
+                loss = (net(z) - y).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        return found
+
+    assert losses(["graph"]) == pytest.approx(losses([]), rel=1e-3)
+    assert losses(["graph"]) == losses(["graph"]), "the same seed twice"
+
+
+@pytest.mark.gpu
+@on_gpu
+def test_a_run_on_a_gpu_never_waits_between_records(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """The framework's own debug mode counts: an error at the first wait outside a record."""
+    from dip.model.module import DeepImagePrior
+
+    real = DeepImagePrior.training_step
+
+    def training_step(module: DeepImagePrior, *args: Any) -> None:
+        torch.cuda.set_sync_debug_mode("error" if module.step > 1 else "default")
+        try:
+            real(module, *args)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(DeepImagePrior, "training_step", training_step)
+    for options in (("precision=fp32",), ("precision=bf16",), ("precision=bf16", "precision.graph=true")):
+        _, result = fit("steps=40", "record_every=20", "device=cuda", "overwrite=true", *options)
+        assert result["steps"] == 40

@@ -1,0 +1,211 @@
+"""Figures are written, are what they say, and are quick; what they look like was judged by eye."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dip.report import figures
+from dip.report.figures.strips import _cells, _evenly, read_picture
+from tests.fake_runs import photograph, save
+
+
+@pytest.fixture
+def losses():
+    steps = np.arange(1, 10_001)
+    return (0.08 * steps**-0.4) * np.exp(np.random.default_rng(0).normal(0, 0.1, len(steps)))
+
+
+def png(path):
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def svg(path):
+    text = path.read_text()
+    assert text.startswith("<?xml")
+    assert text.rstrip().endswith("</svg>")
+    # With text as glyphs, matplotlib leaves what was written in a comment.
+    return text, re.findall(r"<!-- (.*?) -->", text)
+
+
+def test_a_loss_curve_of_10_000_steps_is_quick_small_labelled_and_repeatable(tmp_path, losses):
+    figures.loss_curve(tmp_path / "warm-up.png", losses)
+    start = time.process_time()
+    paths = figures.loss_curve(tmp_path / "loss.png", losses, [(7000, "stopped")])
+    assert time.process_time() - start < 1
+    assert paths == [tmp_path / "loss.png", tmp_path / "loss.svg"]
+    text, words = svg(paths[1])
+    assert {"step (logarithmic)", "loss (mean squared error)", "10,000", "stopped", "trend"} <= set(words)
+    assert len(text) < 150_000
+    first = [path.read_bytes() for path in paths]
+    figures.loss_curve(tmp_path / "loss.png", losses, [(7000, "stopped")])
+    assert [path.read_bytes() for path in paths] == first
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [
+        ".png",
+        ".png",
+        ".svg",
+        ".svg",
+    ]  # nothing half-written
+
+
+@pytest.mark.parametrize("values", [[], [np.nan, np.nan]])
+def test_a_run_without_a_loss_says_so(tmp_path, values):
+    _, words = svg(figures.loss_curve(tmp_path / "loss", values)[1])
+    assert "no finite value yet" in words
+
+
+@pytest.mark.parametrize("values", [[0.1], [0.0, 0.0], [0.1, np.nan, 0.05], np.full(20, 0.3)])
+def test_odd_losses_are_drawn(tmp_path, values):
+    for path in figures.loss_curve(tmp_path / "loss", values):
+        assert path.stat().st_size > 0
+
+
+def test_a_psnr_curve_names_its_best_and_its_restored_step(tmp_path):
+    steps = np.arange(50, 5001, 50)
+    psnr = 30 - (np.log(steps / 1800)) ** 2
+    paths = figures.psnr_curve(tmp_path / "psnr", steps, psnr, psnr + 1, 1800, 5000)
+    _, words = svg(paths[1])
+    assert {"PSNR (dB)", "best, 31.00 dB at step 1,800", "restored image, step 5,000"} <= set(words)
+    assert "(stopping rule)" not in " ".join(words)
+
+
+def test_without_a_reference_the_watched_value_is_drawn_and_without_both_nothing(tmp_path):
+    steps, unknown = [1, 10, 100], [np.nan] * 3
+    paths = figures.psnr_curve(tmp_path / "psnr", steps, unknown, None, None, 10, watched=[3, 1, 2])
+    _, words = svg(paths[1])
+    assert "PSNR (dB)" not in words
+    assert "restored image, step 10" in words
+    assert figures.psnr_curve(tmp_path / "none", steps, unknown, unknown, watched=unknown) == []
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_an_overlay_lists_each_label_once_in_the_order_of_the_lines_ends(tmp_path, losses):
+    lines = [
+        figures.Line(name, losses * factor) for name, factor in (("clean", 0.1), ("noise", 9), ("noisy", 1))
+    ]
+    lines.append(figures.Line("noisy", losses * 1.1))
+    start = time.process_time()
+    _, words = svg(figures.losses_overlay(tmp_path / "figure3", lines, legend="target")[1])
+    assert time.process_time() - start < 1
+    assert words[-4:] == ["noise", "noisy (2 runs)", "clean", "target"] or words[-4:] == [
+        "target", "noise", "noisy (2 runs)", "clean"
+    ]  # fmt: skip
+
+
+def test_many_labels_are_counted_and_a_dollar_or_an_empty_curve_breaks_nothing(tmp_path):
+    lines = [figures.Line(f"file$_{number}$.png", [0.1, 0.05]) for number in range(30)]
+    lines.append(figures.Line("empty", []))
+    _, words = svg(figures.losses_overlay(tmp_path / "many", lines)[1])
+    assert "file$_0$.png" in words
+    assert "and 7 more" in words
+    assert figures.losses_overlay(tmp_path / "none", [])
+
+
+def test_an_overlay_of_two_panels_has_two_titles_and_one_legend(tmp_path):
+    lines = [
+        figures.Line(label, [height, height / 2], panel=f"target={target}")
+        for target, height in (("clean", 0.1), ("noisy", 0.4))
+        for label in ("[]", "[3,4]")
+    ]
+    lines.append(figures.Line("[1]", [0.3, 0.2], panel="target=noisy"))
+    _, words = svg(figures.losses_overlay(tmp_path / "panels", lines, legend="skips")[1])
+    for word in ("target=clean", "target=noisy", "[]", "[3,4]", "[1]", "skips"):
+        assert words.count(word) == 1, word
+    assert words.count("step (logarithmic)") == 2
+
+
+def test_a_psnr_overlay_marks_best_steps(tmp_path):
+    lines = [figures.Line("a", [20, 30, 25], [1, 10, 100], best_step=10), figures.Line("b", [1, 2], [1, 10])]
+    text, words = svg(figures.psnr_overlay(tmp_path / "psnr", lines)[1])
+    assert "PSNR (dB)" in words
+    assert "#0072b2" in text
+    assert "#d55e00" in text
+
+
+def test_the_targets_panel_shows_each_target_in_its_own_pixels(tmp_path):
+    flat = {"clean": np.full((8, 8, 3), (1, 0, 0.0)), "noise": np.full((8, 8), 0.0)}
+    paths = figures.targets_panel(tmp_path / "figure1", flat)
+    picture = png(paths[0])
+    middle = picture[int(picture.shape[0] * 0.6)]
+    assert tuple(middle[len(middle) // 4]) == (255, 0, 0)
+    assert tuple(middle[3 * len(middle) // 4]) == (0, 0, 0)
+    assert {"clean", "noise"} <= set(svg(paths[1])[1])
+
+
+def test_each_task_stands_above_what_came_of_it(tmp_path):
+    red, green, blue, black = (np.full((8, 8, 3), color) for color in np.vstack([np.eye(3), np.zeros(3)]))
+    (path,) = figures.tasks_panel(tmp_path / "tasks", {"a": (red, green, 30.0), "b": (blue, black, None)})
+    picture = png(path)
+    height, width = picture.shape[:2]
+    seen = [
+        [tuple(picture[int(height * row), int(width * column)]) for column in (0.25, 0.75)]
+        for row in (0.3, 0.8)
+    ]
+    assert seen == [[(255, 0, 0), (0, 0, 255)], [(0, 255, 0), (0, 0, 0)]]
+
+
+def test_a_strip_gives_the_psnr_of_each_picture(tmp_path):
+    answer = np.full((16, 16, 3), 0.5)
+    snapshots = [
+        (10, answer + 0.1),
+        (100, answer + 0.01),
+    ]  # an error of 0.1 everywhere is 20 dB, of 0.01 is 40 dB
+    _, words = svg(figures.steps_strip(tmp_path / "a", snapshots, answer, answer)[1])
+    assert {"step 10", "20.00 dB", "step 100", "40.00 dB", "target", "reference"} <= set(words)
+    _, words = svg(figures.steps_strip(tmp_path / "b", snapshots, None, answer, {10: 21.5})[1])
+    assert {"21.50 dB", "40.00 dB"} <= set(words)
+
+
+def test_a_large_photograph_gets_a_detail_in_full_resolution(tmp_path):
+    small = png(figures.snapshot_strip(tmp_path / "small", [(1, photograph(64))], photograph(64))[0])
+    start = time.process_time()
+    large = png(figures.snapshot_strip(tmp_path / "large", [(1, photograph(512))], photograph(512))[0])
+    assert time.process_time() - start < 2
+    assert large.shape[0] > 1.7 * small.shape[0]
+
+
+def test_strips_take_files_other_sizes_tall_shapes_and_nothing(tmp_path):
+    save(tmp_path / "a.png", photograph(32))
+    paths = figures.snapshot_strip(
+        tmp_path / "strip.png",
+        [(1, tmp_path / "a.png")],
+        photograph(16),
+        photograph(32),
+        str(tmp_path / "a.png"),
+    )
+    assert paths == [tmp_path / "strip.png"]
+    assert not (tmp_path / "strip.svg").exists()
+    figures.snapshot_strip(tmp_path / "tall", [(1, np.zeros((200, 1, 3)))])
+    figures.snapshot_strip(tmp_path / "wide", [(1, np.zeros((1, 1000)))])
+    assert figures.snapshot_strip(tmp_path / "none", []) == []
+
+
+def test_a_score_that_is_known_is_not_computed_from_the_rounded_picture():
+    answer = np.full((4, 4, 3), 0.5)
+    cells = _cells([(7, answer + 0.1), (9, answer + 0.1)], None, answer, answer + 0.1, {9: 30.0}, 25.5)
+    assert [cell.note for cell in cells] == ["20.00 dB", "30.00 dB", "25.50 dB", ""]
+
+
+def test_at_most_six_snapshots_are_chosen_evenly_on_a_logarithmic_axis():
+    steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]
+    chosen = [step for step, _ in _evenly([(step, "") for step in steps], 6)]
+    assert len(chosen) == len(set(chosen)) == 6
+    assert (chosen[0], chosen[-1]) == (1, 10_000)
+    np.testing.assert_allclose(np.diff(np.log10(chosen)), 0.8, atol=0.35)
+    late = [(step, "") for step in range(9000, 9500, 10)]
+    assert len({step for step, _ in _evenly(late, 6)}) == 6
+
+
+def test_pictures_of_every_kind_are_read(tmp_path):
+    sixteen = np.array([[0, 65535], [32768, 13107]], dtype=np.uint16)
+    Image.fromarray(sixteen).save(tmp_path / "16.png")
+    np.testing.assert_allclose(read_picture(tmp_path / "16.png")[..., 0], sixteen / 65535)
+    Image.new("RGBA", (1, 1), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    np.testing.assert_allclose(read_picture(tmp_path / "clear.png"), 1)
+    Image.new("LA", (1, 1), (0, 255)).save(tmp_path / "la.png")
+    np.testing.assert_allclose(read_picture(tmp_path / "la.png"), 0)
+    assert read_picture(np.zeros((3, 2, 1), dtype=np.uint8)).shape == (3, 2, 3)

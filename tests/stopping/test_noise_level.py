@@ -1,0 +1,43 @@
+"""The noise level of an image, and the variance of clipped noise."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from dip.stopping.noise_level import clipped_variance, noise_level
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.05, 0.1])
+def test_noise_level_of_a_smooth_image(sigma: float) -> None:
+    slope = torch.linspace(0.3, 0.7, 128).expand(1, 3, 96, 128)
+    noisy = slope + sigma * torch.randn(slope.shape, generator=torch.Generator().manual_seed(0))
+    assert noise_level(noisy) == pytest.approx(sigma, rel=0.03)
+    assert noise_level(slope) == pytest.approx(0, abs=1e-6)
+
+
+def test_noise_level_ignores_what_was_clipped_and_what_was_not_observed() -> None:
+    draw = torch.Generator().manual_seed(0)
+    image = torch.full((1, 1, 128, 128), 0.5)
+    image[..., :64] = 0.0  # half of the noise is clipped here
+    noisy = (image + 0.1 * torch.randn(image.shape, generator=draw)).clamp(0, 1)
+    assert noise_level(noisy) == pytest.approx(0.1, rel=0.05)
+    known = (torch.arange(128) >= 66).float().expand(1, 1, 128, 128)
+    assert noise_level(noisy * known, known) == pytest.approx(0.1, rel=0.05)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 2, 9), (1, 1, 3, 3), (1, 3, 5, 4)])
+def test_noise_level_of_tiny_images_is_a_number(shape: tuple[int, ...]) -> None:
+    assert noise_level(torch.rand(shape)) >= 0
+
+
+def test_clipped_variance_against_drawn_numbers() -> None:
+    means, sigma = torch.tensor([0.0, 0.1, 0.5, 0.9, 1.2]), 0.2
+    drawn = means[:, None] + sigma * torch.randn(5, 400_000, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(clipped_variance(means, sigma), drawn.clamp(0, 1).var(1), rtol=0.02)
+    # At the edge: half of a normal distribution, variance sigma^2 (1/2 - 1/(2 pi)).
+    assert float(clipped_variance(torch.zeros(1), 0.1)) == pytest.approx(
+        0.01 * (0.5 - 0.5 / math.pi), rel=1e-5
+    )

@@ -1,0 +1,181 @@
+"""Operators against Pillow, SciPy and sums worked out by hand; their adjoints against the definition."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import skimage.data
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dip.errors import ImageError
+from dip.targets.operators import (
+    Blur,
+    Downsample,
+    Identity,
+    Mask,
+    Operator,
+    gaussian_kernel,
+    kernel_from_image,
+    motion_kernel,
+)
+
+
+def photo(height: int, width: int) -> Tensor:
+    """The middle-left of a real photo, (1, 3, height, width)."""
+    pixels = skimage.data.astronaut()[:height, :width].astype(np.float32) / 255
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+
+
+def pillow_lanczos(image: Tensor, size: tuple[int, int]) -> Tensor:
+    planes = [Image.fromarray(plane.contiguous().numpy()) for plane in image[0]]
+    small = [np.asarray(plane.resize(size[::-1], Image.Resampling.LANCZOS)) for plane in planes]
+    return torch.from_numpy(np.stack(small))[None]
+
+
+def random_mask(size: tuple[int, int]) -> Tensor:
+    return (torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(1)) > 0.4).float()
+
+
+OPERATORS = {
+    "identity": lambda size: Identity(),
+    "mask": lambda size: Mask(random_mask(size)),
+    "downsample2": lambda size: Downsample(2, size),
+    "downsample4-lanczos2": lambda size: Downsample(4, size, kernel="lanczos2"),
+    "gaussian": lambda size: Blur(gaussian_kernel(1.3)),
+    "motion": lambda size: Blur(motion_kernel(9, 30)),
+    "lopsided": lambda size: Blur(torch.rand(3, 7, generator=torch.Generator().manual_seed(2))),
+}
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+@pytest.mark.parametrize("size", [(480, 312), (511, 333), (96, 24)])
+def test_downsample_is_pillows_lanczos_edges_included(factor: int, size: tuple[int, int]) -> None:
+    image = photo(*size)
+    expected = pillow_lanczos(image, (size[0] // factor, size[1] // factor))
+    assert torch.allclose(Downsample(factor, size)(image), expected, rtol=0, atol=1e-6)
+
+
+def test_lanczos2_is_the_windowed_sinc_of_two_lobes() -> None:
+    row = torch.rand(1, 1, 1, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = []
+    for low in range(4):
+        weights = []
+        for high in range(12):
+            t = (high + 0.5) / 3 - (low + 0.5)  # in low-resolution pixels
+            window = (
+                1.0 if t == 0 else 2 * math.sin(math.pi * t) * math.sin(math.pi * t / 2) / (math.pi * t) ** 2
+            )
+            weights.append(window if abs(t) < 2 else 0.0)
+        expected.append(
+            sum(w * v for w, v in zip(weights, row.flatten().tolist(), strict=True)) / sum(weights)
+        )
+    shrunk = Downsample(3, (1, 12), kernel="lanczos2").double()(row)
+    assert shrunk.flatten().tolist() == pytest.approx(expected, abs=1e-7)
+
+
+def test_downsampling_below_one_pixel_leaves_one() -> None:
+    assert Downsample(8, (5, 3))(torch.full((1, 3, 5, 3), 0.25)).flatten().tolist() == pytest.approx(
+        [0.25] * 3
+    )
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 9), (31, 1), (61, 45)])
+def test_blur_is_scipys_convolution_with_nearest_edges(shape: tuple[int, int]) -> None:
+    kernel = torch.rand(*shape, generator=torch.Generator().manual_seed(0))  # no symmetry hides a flip
+    kernel = kernel / kernel.sum()
+    image = photo(53, 47)
+    blurred = Blur(kernel)(image)
+    for channel in range(3):
+        plane = image[0, channel].double().numpy()
+        expected = scipy.ndimage.convolve(plane, kernel.double().numpy(), mode="nearest")
+        assert np.abs(blurred[0, channel].numpy() - expected).max() < 1e-6
+
+
+def test_gaussian_blur_is_scipys_gaussian_filter() -> None:
+    image = photo(128, 101)
+    expected = scipy.ndimage.gaussian_filter(image.double().numpy(), (0, 0, 2.5, 2.5), mode="nearest")
+    assert np.abs(Blur(gaussian_kernel(2.5))(image).numpy() - expected).max() < 1e-6
+
+
+def test_a_bright_point_becomes_the_kernel() -> None:
+    kernel = motion_kernel(7, 20)
+    point = torch.zeros(1, 1, 21, 21)
+    point[..., 10, 10] = 1
+    reach_y, reach_x = kernel.shape[0] // 2, kernel.shape[1] // 2
+    seen = Blur(kernel)(point)[0, 0, 10 - reach_y : 11 + reach_y, 10 - reach_x : 11 + reach_x]
+    assert torch.allclose(seen, kernel, atol=1e-7)
+
+
+def test_a_motion_weighs_each_pixel_by_the_length_within() -> None:
+    assert torch.allclose(motion_kernel(5), torch.tensor([[0.0]] * 2 + [[0.2]] + [[0.0]] * 2).expand(5, 5))
+    assert torch.allclose(motion_kernel(5, 90), motion_kernel(5).T)
+    assert torch.allclose(motion_kernel(2)[1], torch.tensor([0.25, 0.5, 0.25]))
+    assert torch.equal(motion_kernel(0.3), torch.ones(1, 1))
+    diagonal = motion_kernel(3 * math.sqrt(2), 45)  # counter-clockwise: rises to the right
+    assert torch.allclose(diagonal, torch.eye(3).flip(1) / 3, atol=1e-3)
+
+
+def test_a_drawn_kernel_is_scaled_and_made_odd() -> None:
+    drawn = torch.tensor([[0.0, 0.5], [1.0, 0.5]]).expand(1, 3, 2, 2)
+    expected = torch.tensor([[0.0, 0.25, 0.0], [0.5, 0.25, 0.0], [0.0, 0.0, 0.0]])
+    assert torch.allclose(kernel_from_image(drawn), expected)
+    with pytest.raises(
+        ImageError, match=r"^target\.kernel: the image is black;[^\n]*target\.kernel=kernel\.png$"
+    ):
+        kernel_from_image(torch.zeros(1, 1, 3, 3))
+
+
+@pytest.mark.parametrize("size", [(16, 24), (17, 31), (1, 1), (1, 6), (2, 3)])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_adjoint(name: str, size: tuple[int, int]) -> None:
+    operator: Operator = OPERATORS[name](size).double()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 5, *size, dtype=torch.float64, generator=generator)
+    seen = operator(x)
+    y = torch.randn(seen.shape, dtype=torch.float64, generator=generator)
+    back = operator.adjoint(y)
+    assert back.shape == x.shape
+    assert (seen * y).sum().item() == pytest.approx((x * back).sum().item(), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_gradient_is_the_adjoint_and_the_same_every_time(name: str) -> None:
+    operator: Operator = OPERATORS[name]((33, 26))
+    x = photo(33, 26).requires_grad_()
+    y = torch.rand_like(operator(x))
+    gradients = [torch.autograd.grad(operator(x), x, y)[0] for _ in range(2)]
+    assert torch.equal(*gradients)
+    assert torch.allclose(gradients[0], operator.adjoint(y), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_memory_format_and_autocast_change_nothing(name: str) -> None:
+    operator: Operator = OPERATORS[name]((64, 50))
+    x = photo(64, 50)
+    expected = operator(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        seen = operator(x.to(memory_format=torch.channels_last))
+    assert seen.dtype == torch.float32
+    assert torch.allclose(seen, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_holds_nothing_to_train_or_to_save(name: str) -> None:
+    operator: Operator = OPERATORS[name]((16, 16))
+    assert not list(operator.parameters())
+    assert not operator.state_dict()
+    x = photo(16, 16)
+    assert torch.equal(copy.deepcopy(operator)(x), operator(x))
+
+
+def test_mask_zeroes_what_is_missing_and_nothing_else() -> None:
+    image, mask = photo(8, 8), random_mask((8, 8))
+    seen, missing = Mask(mask)(image), (mask == 0).expand_as(image)
+    assert torch.equal(seen[~missing], image[~missing])
+    assert not seen[missing].any()
