@@ -18,8 +18,8 @@ from dip.configuration.schema import GROUPS, Config
 from dip.errors import DipError, OptionError
 from dip.fitting.inputs import PICTURES
 from dip.hardware.precision import Precision
-from dip.images.samples import SAMPLES
 from dip.nets import Net
+from dip.samples import SAMPLES
 from dip.stopping import Stop
 from dip.targets import Target
 from dip.z import Z

@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--optimizer", default="adam", choices=OPTIMIZERS, help="ours (plain has Adam)")
     parser.add_argument("--uniform", action="store_true", help="ours with perturbation_distribution=uniform")
     parser.add_argument(
-        "--restarts", type=int, default=1, help="networks side by side in the rows called run"
+        "--ensemble", type=int, default=1, help="networks side by side in the rows called run"
     )
     parser.add_argument(
         "--overhead", action="store_true", help="a run against a bare loop, at --sizes and on a tiny network"
@@ -135,7 +135,7 @@ def main() -> None:
         "checkpoint": options.checkpoint,
         "optimizer": options.optimizer,
         "perturbation": "uniform" if options.uniform else "gaussian",
-        "restarts": options.restarts,
+        "ensemble": options.ensemble,
     }
     for size in [] if options.overhead or options.rules else options.sizes:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in names}

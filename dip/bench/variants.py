@@ -40,7 +40,7 @@ class Problem:
     checkpoint: bool = False
     optimizer: str = "adam"
     perturbation: str = "gaussian"
-    restarts: int = 1  # of a run; all else has one network
+    ensemble: int = 1  # of a run; all else has one network
 
     def pair(self) -> tuple[Tensor, Tensor]:
         """z and y of this size."""
@@ -137,7 +137,7 @@ def whole_run(problem: Problem, precision: str, steps: int, record_every: int = 
 
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
-            size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps, optimizer=problem.optimizer, restarts=problem.restarts,
+            size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps, optimizer=problem.optimizer, ensemble=problem.ensemble,
             perturbation_distribution=problem.perturbation, record_every=record_every,
             precision=Precision(precision, **dict.fromkeys(problem.speedups, True)), logger=CSV(), device=problem.device, out=folder,
         )  # fmt: skip

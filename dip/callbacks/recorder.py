@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dip import images, metrics
 from dip.callbacks.early_stopping import Stopping
-from dip.callbacks.rollback import Rescue
+from dip.callbacks.rollback import Rollback
 from dip.callbacks.schedule import Schedule
 from dip.errors import DipError
 from dip.fitting import results
@@ -38,7 +38,7 @@ class Recorder(Callback):
         schedule: when a record or a picture is due.
         reference: (1, C, H, W) on the run's device, or None: the score columns stay empty.
         stopping: the stopping rule's callback, whose watched value stands in its column.
-        rescue: who takes a collapsed fit back; `back_to` is the step of the state that the fit went on from.
+        rollback: who takes a collapsed fit back; `back_to` is the step of the state that the fit went on from.
         finish: makes of a network's output the image to give back, which is what scores.
     """
 
@@ -48,11 +48,11 @@ class Recorder(Callback):
         schedule: Schedule,
         reference: Tensor | None,
         stopping: Stopping,
-        rescue: Rescue,
+        rollback: Rollback,
         finish: Callable[[Tensor], Tensor],
     ) -> None:
         self.folder, self.schedule, self.reference = folder, schedule, reference
-        self.stopping, self.rescue, self.finish = stopping, rescue, finish
+        self.stopping, self.rollback, self.finish = stopping, rollback, finish
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
         self.before = 0.0  # seconds computed in earlier processes
@@ -110,8 +110,8 @@ class Recorder(Callback):
         finite = (number if math.isfinite(number) else None for number in numbers)
         row.update(zip(COLUMNS[1:5], finite, strict=False))
         row.update(step=step, seconds=round(self.seconds, 3), watched=self.stopping.watched)
-        if self.rescue.events and self.rescue.events[-1]["step"] == step:
-            row["back_to"] = self.rescue.events[-1]["back_to"]
+        if self.rollback.events and self.rollback.events[-1]["step"] == step:
+            row["back_to"] = self.rollback.events[-1]["back_to"]
         self.rows.append(row)
         self.guard(lambda: self._append(row))
         if trainer.logger is not None:

@@ -22,14 +22,14 @@ from dip.errors import DivergedError
 from dip.model.module import DeepImagePrior
 
 EVERY = 50  # steps at least between two states that are kept: one costs as much as some updates of Adam
-TAIL = 10  # last losses, whose median is the level: a spike that is over by then needs no rescue
+TAIL = 10  # last losses, whose median is the level: a spike that is over by then needs no rollback
 COLLAPSE = 1.3  # times the level at the state that is kept
-ATTEMPTS = 3  # rescues, of either kind
+ATTEMPTS = 3  # rollbacks, of either kind
 
 log = logging.getLogger("dip")
 
 
-class Rescue(Callback):
+class Rollback(Callback):
     """Goes back to the last good state, with all networks, where the loss of one has risen or is not finite; steps are counted on.
 
     After a loss that is not finite the learning rate is halved, three times at most. A loss that has risen again and
@@ -48,7 +48,7 @@ class Rescue(Callback):
         self._next: dict[str, Any] | None = None  # good as soon as the losses after it prove it
         self._fresh: list[Tensor] = []  # losses on the device, (networks,) for each step, not looked at yet
         self._since: list[list[float]] = []  # those since the state that is kept, read
-        self._tried = 0  # rescues from a risen loss without a good stretch between
+        self._tried = 0  # rollbacks from a risen loss without a good stretch between
         self._halved = 0
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
@@ -127,7 +127,7 @@ class Rescue(Callback):
         log.warning("step %d: %s; going on from the state of step %d", module.step, why, good["step"])
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next rescue depends on."""
+        """All that the next rollback depends on."""
         fresh = torch.stack(self._fresh).tolist() if self._fresh else []
         return {"good": self._good, "next": self._next, "since": self._since + fresh, "tried": self._tried, "halved": self._halved,
                 "events": self.events}  # fmt: skip

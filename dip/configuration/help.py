@@ -12,7 +12,7 @@ from dip.configuration.schema import GROUPS, Config
 from dip.options import head_comment
 from dip.z import Z
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 EXAMPLES = """\
 Examples

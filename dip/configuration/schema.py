@@ -104,7 +104,7 @@ class Config:
         "a number in [0, 1)",
         "0.99",
     )
-    restarts: int = option(
+    ensemble: int = option(
         1,
         "networks that are fitted side by side from different random starts, and whose outputs are averaged",
         "an integer >= 1",
@@ -162,7 +162,7 @@ class Config:
                 raise reject(self, name)
         if self.reference is not None and not self.reference:
             raise reject(self, "reference")
-        for name in ("steps", "record_every", "restarts"):
+        for name in ("steps", "record_every", "ensemble"):
             check_integer(self, name, low=1)
         check_integer(self, "snapshot_every", low=1, none=True)
         check_integer(self, "seed", low=0, high=2**63 - 1)

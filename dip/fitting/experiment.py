@@ -72,7 +72,7 @@ def run(
         with _logged_to(folder):
             _describe(folder, config, overrides)
             if not config.overwrite:
-                fit.take_up()
+                fit.extend()
             result = _attempt(fit, progress, array)
     if result["status"] != "interrupted":
         fit.signals.send_on()  # now that the run lets go of its folder: the process may end here

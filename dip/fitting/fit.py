@@ -19,7 +19,7 @@ from dip.callbacks.checkpointing import Checkpoints
 from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.progress_bar import Progress
 from dip.callbacks.recorder import Recorder
-from dip.callbacks.rollback import Rescue
+from dip.callbacks.rollback import Rollback
 from dip.callbacks.schedule import Schedule
 from dip.callbacks.signals import Signals
 from dip.configuration import schema as options
@@ -30,7 +30,7 @@ from dip.fitting.inputs import Pictures, observe
 from dip.hardware import devices, threads
 from dip.model import data
 from dip.model.module import DeepImagePrior
-from dip.runs.branching import take_up
+from dip.runs.branching import extend
 from dip.runs.checkpoints import DipCheckpointIO, newest
 from dip.runs.generations import step_of
 from dip.seeds import derive
@@ -71,20 +71,20 @@ class Fit:
         self.signals = Signals()
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once the fit has come to its end
 
-    def take_up(self) -> None:
+    def extend(self) -> None:
         """Lets this run begin where one beside it ended that has the same options and fewer steps."""
-        take_up(self.folder, self.identity, self.config.steps)
+        extend(self.folder, self.identity, self.config.steps)
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
         config, seen = self.config, self.observation
         size = config.net.padded(*seen.size)
         # Each restart draws weights, z and noise of its own.
-        more = [derive(config.seed, "restart", number) for number in range(2, config.restarts + 1)]
+        more = [derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1)]
         seeds = [config.seed, *more]
         nets = [self._net(seed, size) for seed in seeds]
         if seen.z is None:
-            z = torch.cat([data.draw(config.z, size, seed) for seed in seeds])  # (restarts, C_z, H', W')
+            z = torch.cat([data.draw(config.z, size, seed) for seed in seeds])  # (ensemble, C_z, H', W')
         else:
             z = data.extend(seen.z, size).expand(len(seeds), -1, -1, -1)
         module = DeepImagePrior(
@@ -113,7 +113,7 @@ class Fit:
         """
         frugal = getattr(self.config.net, "checkpoint_activations", False)
         # At once they need the memory of all; compiled code and graphs are the main thread's.
-        together = 1 if frugal or self.config.precision.speedups() else self.config.restarts
+        together = 1 if frugal or self.config.precision.speedups() else self.config.ensemble
         settings = threads.shared(self.device), devices.prepared(self.arithmetic, frugal)
         with (
             settings[0], settings[1], _quiet_lightning(), self._enough_memory(),
@@ -128,14 +128,14 @@ class Fit:
             self.module, module.each = module, each
             self.stopping = Stopping(self.rule, self.schedule)
             reference = None if self.reference is None else self.reference.to(self.device)
-            self.rescue = Rescue(self.schedule, self.stopping)
+            self.rollback = Rollback(self.schedule, self.stopping)
             self.recorder = Recorder(
-                self.folder, self.schedule, reference, self.stopping, self.rescue,
+                self.folder, self.schedule, reference, self.stopping, self.rollback,
                 finish=lambda image: self.config.target.finish(image, self.observation),
             )  # fmt: skip
             keeper = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)
             # In the order of a step.
-            watchers: list[Callback] = [self.rescue, self.stopping, self.recorder, keeper, self.signals]
+            watchers: list[Callback] = [self.rollback, self.stopping, self.recorder, keeper, self.signals]
             if progress:
                 watchers.append(Progress(self.config.steps, self.recorder, self.config.target.name))
             first = 1 if checkpoint is None else step_of(checkpoint) + 1
@@ -211,7 +211,7 @@ class Fit:
                 raise
             height, width = self.observation.size
             raise RunError(
-                f"out of memory on {self.device} at {height} x {width}{devices.others(self.device)}: lower size, net.channels, net.skip_channels or restarts, "
+                f"out of memory on {self.device} at {height} x {width}{devices.others(self.device)}: lower size, net.channels, net.skip_channels or ensemble, "
                 "or set net.checkpoint_activations=true, for example size=512 net.channels=64"
             ) from error
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.images.samples import SAMPLES
-from dip.runs.files import digest
+from dip.files import digest
+from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
     from torch import Tensor

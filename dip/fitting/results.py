@@ -144,7 +144,7 @@ def result(fit: Fit, status: str, **more: Any) -> dict[str, Any]:
         "peak_memory_bytes": devices.peak_memory(fit.device),
         "parameters": sum(p.numel() for p in fit.module.nets.parameters()),
         "precision": {**fit.precision, **(fit.module.faster or {})},
-        "events": fit.rescue.events,
+        "events": fit.rollback.events,
         **more,
     }
 

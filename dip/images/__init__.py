@@ -17,7 +17,7 @@
 | 32-bit integers, signed, Lab          | refused                                                            |
 | > 178,956,970 pixels, > 2 GiB         | refused before decoding, as are sizes that cannot fit the file     |
 
-A text that is one of `dip.images.samples.SAMPLES` is that sample of scikit-image, which ships inside its wheel;
+A text that is one of `dip.samples.SAMPLES` is that sample of scikit-image, which ships inside its wheel;
 every other text, and every `Path`, is a path: a file called coins is ./coins.
 """
 
@@ -34,10 +34,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dip.errors import ImageError, OptionError, RunError
+from dip.files import write_bytes
 from dip.images.decoding import FORMATS, MAX_PIXELS, Array, Stored, Unreadable, one_line, read
 from dip.images.encoding import SUFFIXES, encode
-from dip.images.samples import SAMPLES, sample_path
-from dip.runs.files import write_bytes
+from dip.samples import SAMPLES, sample_path
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0}
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from dip.errors import RunError
-from dip.runs.files import digest as digest
-from dip.runs.files import read_json
-from dip.runs.files import remove_temporaries as remove_temporaries
-from dip.runs.files import write_bytes as write_bytes
-from dip.runs.files import write_json as write_json
-from dip.runs.files import write_text as write_text
+from dip.files import digest as digest
+from dip.files import read_json
+from dip.files import remove_temporaries as remove_temporaries
+from dip.files import write_bytes as write_bytes
+from dip.files import write_json as write_json
+from dip.files import write_text as write_text
 from dip.runs.locks import Lock as Lock
 
 log = logging.getLogger("dip")

@@ -14,7 +14,7 @@ from dip.runs.generations import manifest_of, path_of, step_of, store, stored, v
 log = logging.getLogger("dip")
 
 
-def take_up(folder: Path, identity: str, steps: int) -> Path | None:
+def extend(folder: Path, identity: str, steps: int) -> Path | None:
     """Puts the furthest usable checkpoint of a neighbour into the run folder `folder`, and answers whose it was.
 
     A neighbour lies beside `folder` and has the same `identity`, which leaves the number of steps out; its checkpoint is

@@ -16,8 +16,8 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from dip.errors import NotFiniteError, RunError
+from dip.files import remove_temporaries
 from dip.runs import differing, flat
-from dip.runs.files import remove_temporaries
 from dip.runs.generations import Damaged, path_of, remove, step_of, store, stored, verified
 
 log = logging.getLogger("dip")

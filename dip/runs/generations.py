@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from dip.errors import RunError
+from dip.files import digest, read_json, remove_temporaries, replacing, write_json
 from dip.runs import fingerprint
-from dip.runs.files import digest, read_json, remove_temporaries, replacing, write_json
 
 log = logging.getLogger("dip")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dip.errors import RunError
-from dip.runs.files import remove_temporaries
+from dip.files import remove_temporaries
 
 try:
     import fcntl

@@ -13,13 +13,13 @@ import numpy
 import pytest
 import torch
 
-from dip.callbacks import rescue
+from dip.callbacks import rollback
 from dip.errors import DivergedError
 from dip.fitting import fit as fit_module
 from dip.model.module import DeepImagePrior
 from dip.runs.checkpoints import load
 from tests.conftest import Fit
-from tests.test_experiment import contents
+from tests.fitting.test_experiment import contents
 
 STEPS = ("steps=150", "record_every=10")
 
@@ -51,7 +51,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_nothing_is_rescued_from_an_ordinary_fit(fit: Fit):
+def test_nothing_is_rolled_back_from_an_ordinary_fit(fit: Fit):
     folder, result = fit(*STEPS)
     assert result["events"] == []
     assert all(row["back_to"] == "" for row in rows(folder))
@@ -92,7 +92,7 @@ def test_weights_moments_average_and_rate_go_back_together(fit: Fit, monkeypatch
         tensors = [*module.nets.parameters(), *(tensor for one in moments for tensor in one.values())]
         return [tensor.detach().clone() for tensor in [*tensors, module.average]]
 
-    real_state, real_back = rescue.Rescue._state, rescue.Rescue._back
+    real_state, real_back = rollback.Rollback._state, rollback.Rollback._back
 
     def keep(self: Any, trainer: Any, module: DeepImagePrior, levels: list[float]) -> dict[str, Any]:
         if module.step:
@@ -104,8 +104,8 @@ def test_weights_moments_average_and_rate_go_back_together(fit: Fit, monkeypatch
         seen["back"] = state(trainer, module)
         seen["rate"] = trainer.optimizers[0].param_groups[0]["lr"]
 
-    monkeypatch.setattr(rescue.Rescue, "_state", keep)
-    monkeypatch.setattr(rescue.Rescue, "_back", back)
+    monkeypatch.setattr(rollback.Rollback, "_state", keep)
+    monkeypatch.setattr(rollback.Rollback, "_back", back)
     fit(*STEPS)
     assert all(map(torch.equal, seen["kept 50"], seen["back"]))
     assert seen["rate"] == 0.01
@@ -122,11 +122,11 @@ def test_one_of_several_networks_that_collapses_takes_all_back(fit: Fit, monkeyp
             module.loss = module.losses.mean()
 
     monkeypatch.setattr(DeepImagePrior, "training_step", training_step)
-    _, result = fit("steps=150", "record_every=15", "restarts=4")
+    _, result = fit("steps=150", "record_every=15", "ensemble=4")
     assert [event["step"] for event in result["events"]] == [135]
 
 
-def test_a_spike_that_is_over_by_the_record_needs_no_rescue(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_a_spike_that_is_over_by_the_record_needs_no_rollback(fit: Fit, monkeypatch: pytest.MonkeyPatch):
     kept: list[torch.Tensor] = []
 
     def spoil(weight: torch.Tensor) -> None:
@@ -184,7 +184,7 @@ def test_no_checkpoint_is_ever_written_with_weights_that_are_no_numbers(
 
     monkeypatch.setattr(fit_module.Checkpoints, "save", save)
     fit(*STEPS, "checkpoint_every=0")
-    assert written[71:80] == [72, *[72] * 7, 80], "none from the broken steps, one after the rescue"
+    assert written[71:80] == [72, *[72] * 7, 80], "none from the broken steps, one after the rollback"
 
 
 def test_it_gives_up_after_three_halvings(fit: Fit, tmp_path: Path):
@@ -194,7 +194,7 @@ def test_it_gives_up_after_three_halvings(fit: Fit, tmp_path: Path):
 
 @pytest.mark.parametrize("damage", [explode, break_])
 @pytest.mark.parametrize("at", [97, 104, 123])
-def test_killed_around_a_rescue_it_ends_the_same(
+def test_killed_around_a_rollback_it_ends_the_same(
     fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: Callable[..., None], at: int
 ):
     """At 97 the damage is done and not yet found, at 104 (an explosion) too, at 123 it is undone."""

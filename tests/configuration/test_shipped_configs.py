@@ -93,7 +93,7 @@ def test_the_papers_rows_have_the_papers_settings(name: str):
         not library,
     )
     assert (net.padding, net.activation, net.tv, config.ema) == ("reflection", "leaky_relu", 0, 0.99)
-    assert (config.restarts, config.perturbation_warm_up) == (1, 0)
+    assert (config.ensemble, config.perturbation_warm_up) == (1, 0)
 
 
 def test_the_papers_rows_have_the_papers_tasks():

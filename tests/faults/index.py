@@ -14,30 +14,30 @@ TESTS = Path(__file__).parents[1]
 INDEX: dict[str, tuple[str, ...]] = {
     # Crash and resume
     "1 killed at a random step, the same command ends the same": (
-        "test_experiment.py::test_killed_at_any_step_it_ends_the_same",
+        "fitting/test_experiment.py::test_killed_at_any_step_it_ends_the_same",
         "faults/test_kills.py::test_random_kills_in_one_run_change_nothing",
-        "test_resuming.py::test_double_precision_goes_on_to_the_last_bit",
-        "test_resuming.py::test_what_auto_means_elsewhere_does_not_go_on",
+        "fitting/test_resuming.py::test_double_precision_goes_on_to_the_last_bit",
+        "fitting/test_resuming.py::test_what_auto_means_elsewhere_does_not_go_on",
     ),
     "2 killed while a checkpoint is written": (
         "runs/test_crashes_while_saving.py::test_a_kill_at_any_instant_leaves_the_old_or_the_new_and_nothing_partial",
         "runs/test_crashes_while_saving.py::test_a_kill_at_any_instant_leaves_the_old_state_or_the_new",
-        "runs/test_files.py::test_only_our_own_temporaries_are_removed",
+        "test_files.py::test_only_our_own_temporaries_are_removed",
     ),
     "3 order of writing": (
-        "runs/test_files.py::test_order_is_write_then_sync_then_rename_then_sync_of_the_folder",
-        "runs/test_files.py::test_the_systems_temporary_folder_plays_no_part",
-        "runs/test_files.py::test_an_exception_inside_surfaces_unchanged_and_keeps_the_old_content",
+        "test_files.py::test_order_is_write_then_sync_then_rename_then_sync_of_the_folder",
+        "test_files.py::test_the_systems_temporary_folder_plays_no_part",
+        "test_files.py::test_an_exception_inside_surfaces_unchanged_and_keeps_the_old_content",
     ),
     "4 fifty kills in one run": ("faults/test_kills.py::test_random_kills_in_one_run_change_nothing",),
     "5 resumed at step 0, 1, the last; finished; more steps": (
-        "test_resuming.py::test_killed_while_it_saves_its_images_it_ends_the_same",
-        "test_resuming.py::test_killed_in_its_first_second_or_last_step_it_ends_the_same",
-        "test_experiment.py::test_the_same_command_again_says_finished_and_changes_nothing",
+        "fitting/test_resuming.py::test_killed_while_it_saves_its_images_it_ends_the_same",
+        "fitting/test_resuming.py::test_killed_in_its_first_second_or_last_step_it_ends_the_same",
+        "fitting/test_experiment.py::test_the_same_command_again_says_finished_and_changes_nothing",
         "runs/test_branching.py::test_more_steps_go_on_from_the_end",
     ),
     "6 a changed option": (
-        "test_experiment.py::test_another_option_or_another_picture_means_another_folder",
+        "fitting/test_experiment.py::test_another_option_or_another_picture_means_another_folder",
         "runs/test_lying_checkpoints.py::test_another_configuration_is_refused_with_the_differing_options",
     ),
     "7 two processes, one folder; a stale lock": (
@@ -46,15 +46,15 @@ INDEX: dict[str, tuple[str, ...]] = {
         "runs/test_locks.py::test_only_one_process_at_a_time_holds_a_lock",
     ),
     "8 average, stopping rule and rollback state come back": (
-        "test_resuming.py::test_killed_while_it_saves_its_images_it_ends_the_same",
+        "fitting/test_resuming.py::test_killed_while_it_saves_its_images_it_ends_the_same",
         "stopping/test_watching.py::test_resumed_rule_decides_the_same_to_the_bit",
         "faults/test_kills.py::test_random_kills_in_one_run_change_nothing",
     ),
     # Signals
     "9 signals": (
-        "test_experiment.py::test_a_signal_saves_and_the_same_command_continues",
-        "test_experiment.py::test_a_terminal_that_is_gone_does_not_end_the_run",
-        "test_experiment.py::test_what_the_run_was_started_to_ignore_stays_ignored",
+        "fitting/test_experiment.py::test_a_signal_saves_and_the_same_command_continues",
+        "fitting/test_experiment.py::test_a_terminal_that_is_gone_does_not_end_the_run",
+        "fitting/test_experiment.py::test_what_the_run_was_started_to_ignore_stays_ignored",
         "faults/test_signals.py::test_a_signal_in_the_first_step_is_heard",
         "faults/test_signals.py::test_a_request_to_save_never_ends_a_run",
         "faults/test_signals.py::test_a_second_interrupt_ends_at_once",
@@ -87,7 +87,7 @@ INDEX: dict[str, tuple[str, ...]] = {
         "faults/test_disk.py::test_no_room_for_a_checkpoint",
         "runs/test_crashes_while_saving.py::test_a_full_disk_leaves_the_older_checkpoints_and_says_what_was_needed",
         "callbacks/test_watchers.py::test_a_full_disk_costs_the_notes_not_the_run",
-        "test_experiment.py::test_a_full_disk_costs_the_pictures_not_the_run",
+        "fitting/test_experiment.py::test_a_full_disk_costs_the_pictures_not_the_run",
     ),
     "16 a folder that is read-only or gone": (
         "faults/test_disk.py::test_a_folder_that_goes_away",
@@ -96,12 +96,12 @@ INDEX: dict[str, tuple[str, ...]] = {
     ),
     "17 numbers that are not finite": (
         "images/test_decoding.py::test_float_tiff",
-        "callbacks/test_rescue.py::test_a_collapse_is_undone",
-        "callbacks/test_rescue.py::test_a_loss_that_is_no_number_halves_the_rate",
-        "callbacks/test_rescue.py::test_it_gives_up_after_three_halvings",
-        "callbacks/test_rescue.py::test_no_checkpoint_is_ever_written_with_weights_that_are_no_numbers",
-        "callbacks/test_rescue.py::test_killed_around_a_rescue_it_ends_the_same",
-        "test_experiment.py::test_a_diverging_run_fails_in_one_line",
+        "callbacks/test_rollback.py::test_a_collapse_is_undone",
+        "callbacks/test_rollback.py::test_a_loss_that_is_no_number_halves_the_rate",
+        "callbacks/test_rollback.py::test_it_gives_up_after_three_halvings",
+        "callbacks/test_rollback.py::test_no_checkpoint_is_ever_written_with_weights_that_are_no_numbers",
+        "callbacks/test_rollback.py::test_killed_around_a_rollback_it_ends_the_same",
+        "fitting/test_experiment.py::test_a_diverging_run_fails_in_one_line",
         "runs/test_checkpoints.py::test_weights_that_are_not_finite_never_replace_finite_ones",
         "stopping/test_watching.py::test_broken_steps_leave_no_trace_in_the_answer",
     ),
@@ -109,15 +109,15 @@ INDEX: dict[str, tuple[str, ...]] = {
         "callbacks/test_watchers.py::test_out_of_memory_says_what_to_lower",
         "sweep/test_loop.py::test_one_job_fails_and_the_others_run",
     ),
-    "19 no such device": ("test_hardware.py::test_a_device_that_is_not_here_is_an_error_not_a_cpu",),
+    "19 no such device": ("hardware/test_devices.py::test_a_device_that_is_not_here_is_an_error_not_a_cpu",),
     "20 seeds and threads": (
-        "test_experiment.py::test_same_seed_same_bytes_another_seed_others",
+        "fitting/test_experiment.py::test_same_seed_same_bytes_another_seed_others",
         "faults/test_surroundings.py::test_the_number_of_threads_is_recorded",
     ),
     # Configuration and sweeps
     "21 wrong options": (
-        "test_config.py::test_a_wrong_option_is_one_line_that_names_it",
-        "test_config.py::test_an_error_in_the_terminal",
+        "configuration/test_schema.py::test_a_wrong_option_is_one_line_that_names_it",
+        "configuration/test_schema.py::test_an_error_in_the_terminal",
     ),
     "22 no configuration runs code or reads the environment": (
         "faults/test_hostile_configuration.py::test_nothing_typed_runs_code",

@@ -36,7 +36,7 @@ def draw(rng: random.Random) -> list[str]:
         f"logger={rng.choice(('csv', 'csv', 'tensorboard'))}", f"keep_checkpoint={rng.choice(('true', 'false'))}",
         f"baselines={rng.choice(('true', 'false', 'false'))}", f"perturbation={rng.choice((0, 0.03))}",
         f"z.distribution={rng.choice(('gaussian', 'uniform'))}", f"ema={rng.choice((0.9, 0.99))}",
-        f"seed={rng.randint(0, 10**6)}", f"restarts={rng.choice((1, 1, 1, 2))}",
+        f"seed={rng.randint(0, 10**6)}", f"ensemble={rng.choice((1, 1, 1, 2))}",
         f"perturbation_warm_up={rng.choice((0, 0, 20))}", f"optimizer={rng.choice(('adam', 'muon'))}",
     ]  # fmt: skip
 

@@ -16,8 +16,8 @@ from dip.errors import OptionError, RunError
 from dip.fitting.fit import Fit as Fitting
 from dip.model.module import DeepImagePrior
 from tests.conftest import Fit
-from tests.test_experiment import contents
-from tests.test_resuming import killed
+from tests.fitting.test_experiment import contents
+from tests.fitting.test_resuming import killed
 
 TINY: dict[str, Any] = {
     "size": 32,
@@ -26,7 +26,7 @@ TINY: dict[str, Any] = {
     "skips": [2],
     "progress": False,
 }
-OPTIONS = ("steps=30", "record_every=10", "restarts=2")
+OPTIONS = ("steps=30", "record_every=10", "ensemble=2")
 
 
 @pytest.fixture(params=[1, 2])
@@ -57,10 +57,10 @@ def test_restarts_differ_in_all_that_chance_decides(fit: Fit, monkeypatch: pytes
 
     monkeypatch.setattr(Fitting, "build", build)
     _, one = fit("steps=1")
-    _, three = fit("steps=1", "restarts=3")
+    _, three = fit("steps=1", "ensemble=3")
     assert three["parameters"] == 3 * one["parameters"]
     for alone, several in zip(*built, strict=True):
-        assert torch.equal(alone[0], several[0]), "the first is that of a run without restarts"
+        assert torch.equal(alone[0], several[0]), "the first is that of a run without ensemble"
         assert len(several) == 3
         for a, b in ((0, 1), (0, 2), (1, 2)):
             assert not torch.allclose(several[a], several[b], atol=0.01)
@@ -76,7 +76,7 @@ def test_what_is_restored_is_the_mean(monkeypatch: pytest.MonkeyPatch):
         return image, *others
 
     monkeypatch.setattr(DeepImagePrior, "_descend", descend)
-    four = dip.restore("astronaut", target="noisy", restarts=4, ema=0, **TINY)
+    four = dip.restore("astronaut", target="noisy", ensemble=4, ema=0, **TINY)
     assert len(made) == 4 * 10
     assert four.image.transpose(2, 0, 1)[None] == pytest.approx(numpy.mean(made[-4:], axis=0), abs=1e-6)
     assert (four.metrics["steps"], four.metrics["restored_step"]) == (10, 10)
@@ -96,12 +96,12 @@ def test_what_fails_in_one_network_fails_the_run(
 
     monkeypatch.setattr(DeepImagePrior, "_descend", fail)
     with pytest.raises(RunError, match="second network"):
-        fit("steps=20", "restarts=2")
+        fit("steps=20", "ensemble=2")
     (folder,) = (tmp_path / "outputs").iterdir()
     result = json.loads((folder / "result.json").read_text())
     assert (result["status"], result["steps"]) == ("failed", 4)
     monkeypatch.undo()
-    assert fit("steps=20", "restarts=2")[1]["status"] == "finished"
+    assert fit("steps=20", "ensemble=2")[1]["status"] == "finished"
 
 
 def test_killed_they_go_on_bit_for_bit(
@@ -117,7 +117,7 @@ def test_killed_they_go_on_bit_for_bit(
 
 def test_more_steps_go_on_where_fewer_ended(fit: Fit, tmp_path: Path):
     whole, _ = fit(*OPTIONS, f"out={tmp_path / 'whole'}")
-    fit("steps=20", "record_every=10", "restarts=2", "keep_checkpoint=true")
+    fit("steps=20", "record_every=10", "ensemble=2", "keep_checkpoint=true")
     longer, _ = fit(*OPTIONS)
     assert "going on from its step 20" in (longer / "run.log").read_text()
     assert contents(longer) == contents(whole)
@@ -134,7 +134,7 @@ def test_one_own_input_serves_all(fit: Fit, monkeypatch: pytest.MonkeyPatch):
         return module, pair
 
     monkeypatch.setattr(Fitting, "build", build)
-    _, result = fit("steps=3", "target=flash", "restarts=2")
+    _, result = fit("steps=3", "target=flash", "ensemble=2")
     (z,) = seen
     assert len(z) == 2
     assert torch.equal(z[0], z[1])

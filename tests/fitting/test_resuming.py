@@ -19,7 +19,7 @@ from dip.model.module import DeepImagePrior
 from dip.stopping import Never
 from tests.conftest import TINY, Fit, composed
 from tests.faults.invariants import evidence
-from tests.test_experiment import contents
+from tests.fitting.test_experiment import contents
 
 
 class Killed(Exception):
@@ -191,8 +191,8 @@ def test_what_a_kill_left_of_a_picture_is_cleared(fit: Fit, monkeypatch: pytest.
         raise Killed
 
     with monkeypatch.context() as patch:  # between writing and renaming, and no time to clean up
-        patch.setattr("dip.runs.files.os.replace", kill)
-        patch.setattr("dip.runs.files.os.unlink", lambda *_: None)
+        patch.setattr("dip.files.os.replace", kill)
+        patch.setattr("dip.files.os.unlink", lambda *_: None)
         with pytest.raises(Killed):
             images.save(folder / "images" / "restored.png", torch.zeros(1, 1, 2, 2))
     assert list(folder.rglob(".*.tmp"))

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from dip.errors import OptionError
-from dip.hardware.devices import Arithmetic, devices, pick_device, pick_precision
+from dip.hardware import devices
+from dip.hardware.devices import Arithmetic, pick_device, pick_precision
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dip import report
-from dip.report import pictures
+from dip.report import thumbnails
 from dip.report.question import paragraphs
 from tests.conftest import ROOT
 from tests.fake_runs import make, save
@@ -131,11 +131,11 @@ def test_hostile_names_and_errors_stay_text(tmp_path):
 
 
 def test_equal_pictures_are_held_once_and_large_ones_shrunk(tmp_path, monkeypatch):
-    album = pictures.Album()
+    album = thumbnails.Album()
     for name, size in (("a", 32), ("b", 32), ("c", 300)):
         rng = np.random.default_rng(size)
         save(tmp_path / f"{name}.png", rng.random((size, size, 3)))
-    monkeypatch.setattr(pictures, "BUDGET", 20_000)
+    monkeypatch.setattr(thumbnails, "BUDGET", 20_000)
     (tmp_path / "damaged.png").write_bytes(b"\x89PNG")
     numbers = [album.add(tmp_path / f"{name}.png") for name in ("a", "b", "c", "damaged", "absent")]
     assert numbers == [0, 0, 1, 2, None]
@@ -151,7 +151,7 @@ def test_a_sixteen_bit_or_clear_picture_can_be_shrunk(tmp_path):
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     for name in ("16", "clear"):
         with Image.open(tmp_path / f"{name}.png") as file:
-            assert pictures._eight_bits(file).convert("L").getextrema() == (255, 255)
+            assert thumbnails._eight_bits(file).convert("L").getextrema() == (255, 255)
 
 
 def test_runs_without_a_reference_have_no_psnr_column(tmp_path):

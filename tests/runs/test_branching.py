@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Fit
-from tests.test_experiment import contents
+from tests.fitting.test_experiment import contents
 
 KEPT = ("record_every=10", "keep_checkpoint=true")
 
@@ -50,7 +50,7 @@ def test_who_is_left_aside(fit: Fit, tmp_path: Path):
     assert result["status"] == "stopped"
     assert taken_up(fit("steps=40", *KEPT)[0]) is None
     assert taken_up(fit("steps=40", "stop=heldout", "stop.patience=1", *KEPT)[0]) is None
-    assert taken_up(fit("steps=50", "restarts=2", *KEPT)[0]) is None
+    assert taken_up(fit("steps=50", "ensemble=2", *KEPT)[0]) is None
 
 
 def test_starting_anew_means_from_the_start(fit: Fit):

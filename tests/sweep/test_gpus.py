@@ -2,7 +2,7 @@
 
 import pytest
 
-from dip.sweep import devices
+from dip.sweep import gpus
 
 TWO = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-aaaa)
@@ -33,18 +33,18 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bbbb)
     ],
 )
 def test_gpus(monkeypatch, listing, visible, expected):
-    monkeypatch.setattr(devices, "_nvidia_smi", lambda: listing)
+    monkeypatch.setattr(gpus, "_nvidia_smi", lambda: listing)
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
-    assert devices.gpus(environment) == expected
+    assert gpus.gpus(environment) == expected
 
 
 def test_without_nvidia_smi_there_is_no_gpu(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert devices.gpus({}) == []
+    assert gpus.gpus({}) == []
 
 
 def test_cores_are_what_the_user_allows(monkeypatch):
-    assert devices.cores({"OMP_NUM_THREADS": "3"}) == 3
+    assert gpus.cores({"OMP_NUM_THREADS": "3"}) == 3
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 2, 4, 6}, raising=False)
-    assert devices.cores({}) == 4
-    assert devices.cores({"OMP_NUM_THREADS": "nonsense"}) == 4
+    assert gpus.cores({}) == 4
+    assert gpus.cores({"OMP_NUM_THREADS": "nonsense"}) == 4

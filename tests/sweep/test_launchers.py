@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from dip import runs
 from dip.errors import OptionError
-from dip.sweep import devices
+from dip.sweep import gpus
 from dip.sweep.gpus import CPU
 from dip.sweep.launchers import ProcessesLauncher
 from tests.conftest import ROOT, TINY, Fit, environment
@@ -146,14 +146,14 @@ def launcher(jobs: int | None = None, jobs_per_gpu: int = 1) -> ProcessesLaunche
     ],
 )
 def test_where_jobs_run(monkeypatch, tmp_path, cards, cores, at_once, jobs_per_gpu, expected):
-    monkeypatch.setattr(devices, "gpus", lambda: cards)
-    monkeypatch.setattr(devices, "cores", lambda: cores)
+    monkeypatch.setattr(gpus, "gpus", lambda: cards)
+    monkeypatch.setattr(gpus, "cores", lambda: cores)
     workers = launcher(at_once, jobs_per_gpu).workers(jobs(tmp_path, 3))
     assert (workers.devices, workers.share, workers.most, workers.given.get("OMP_NUM_THREADS")) == expected
 
 
 def test_jobs_for_the_cpu_claim_no_gpu(monkeypatch, tmp_path):
-    monkeypatch.setattr(devices, "gpus", lambda: ["a"])
+    monkeypatch.setattr(gpus, "gpus", lambda: ["a"])
     some = jobs(tmp_path, 2)
     for job in some:
         job.config.device = "cpu"
@@ -161,7 +161,7 @@ def test_jobs_for_the_cpu_claim_no_gpu(monkeypatch, tmp_path):
 
 
 def test_a_sweep_chooses_the_gpu_itself(monkeypatch, tmp_path):
-    monkeypatch.setattr(devices, "gpus", lambda: ["a"])
+    monkeypatch.setattr(gpus, "gpus", lambda: ["a"])
     some = jobs(tmp_path, 2)
     some[1].config.device = "cuda:1"
     with pytest.raises(OptionError, match="device=cuda:1: must be auto in a sweep"):

@@ -9,8 +9,8 @@ import tempfile
 
 import pytest
 
+from dip import files
 from dip.errors import RunError
-from dip.runs import files
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 from skimage import data as skimage_data
 
 from dip.images import load, to_array
-from dip.images.samples import SAMPLES
+from dip.samples import SAMPLES
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
