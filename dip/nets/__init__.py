@@ -1,6 +1,6 @@
-"""The networks: each is a dataclass of its options that builds the module.
+"""The networks: each is a dataclass of its options that builds the PyTorch module.
 
-Importing this package does not import torch, so that options can be listed and checked at once; `build` does.
+Importing this package does not import torch, so options can be listed and checked at once; `build` imports it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
-from dip.options import check_choice, check_flag, check_integer, check_number, option, reject
+from dip.options import check_choice, check_flag, check_integer, option, reject
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,48 +19,44 @@ UPSAMPLINGS = ("bilinear", "nearest")
 PADDINGS = ("reflection", "zeros")
 ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
 
+_PER_LEVEL = "an integer >= 1 or a list of net.depth such integers"
+_KERNEL = "an odd integer from 1 to 15"
+
+Skips = Sequence[int]
+Size = tuple[int, int]
+
 
 @dataclass
 class Net:
-    """What makes an image of the input z: the prior, with the total variation that the loss can add to it."""
+    """The network that maps the input z to the image: the prior."""
 
     name: str = "net"
-    tv: float = option(
-        0.0,
-        "weight in the loss of the image's total variation, summed over pixels and channels: favours flat areas",
-        "a number >= 0",
-        "1e-7",
-    )
 
     ignores: ClassVar[tuple[str, ...]] = ()
     """Options of `dip.configuration.schema.Config` that have no effect with this network."""
 
-    def __post_init__(self) -> None:
-        check_number(self, "tv", low=0, prefix="net.")
+    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
+        """Build the module with new random weights: (1, in_channels, H, W) -> (1, out_channels, H, W).
 
-    def build(
-        self,
-        in_channels: int,
-        out_channels: int,
-        skips: Sequence[int],
-        size: tuple[int, int] | None = None,
-    ) -> nn.Module:
-        """The freshly initialised module, (1, in_channels, H, W) -> (1, out_channels, H, W).
+        Args:
+            in_channels: channels of z.
+            out_channels: channels of the image.
+            skips: levels with a skip connection.
+            size: (H, W), a size that `padded` returns; needed only by networks that work at one size.
 
-        Weights come from torch's global generator; (H, W) must be a size that `padded` returns. What has no other than
-        one size takes it from `size`.
+        The weights are drawn from torch's global generator.
 
         Raises:
             OptionError: `skips` names a level that the network does not have, or names one twice.
         """
         raise NotImplementedError
 
-    def padded(self, height: int, width: int) -> tuple[int, int]:
-        """The smallest size, in pixels, not below (height, width) that z can have."""
+    def padded(self, height: int, width: int) -> Size:
+        """The smallest size of z in pixels that the network accepts, at least (height, width)."""
         raise NotImplementedError
 
-    def ordered(self, skips: Sequence[int]) -> list[int]:
-        """`skips` from the finest level to the coarsest. Raises OptionError unless they are a set of its levels."""
+    def ordered(self, skips: Skips) -> list[int]:
+        """`skips` from the finest level to the coarsest. Raises OptionError unless they are different levels."""
         return sorted(skips)
 
 
@@ -72,56 +68,45 @@ class Hourglass(Net):
     """
 
     name: str = "hourglass"
-    depth: int = option(
-        5, "how many times the resolution is halved on the way down", "an integer from 1 to 10", "5"
-    )
+    depth: int = option(5, "how many times the encoder halves the resolution", "an integer from 1 to 10", "5")
     channels: Any = option(
         128,
-        "feature maps of each level, down and up: one number for all, or one per level from the finest",
-        "an integer >= 1 or a list of net.depth such integers",
+        "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest",
+        _PER_LEVEL,
         "[16,32,64,128,128]",
     )
     skip_channels: Any = option(
         4,
-        "feature maps of each skip connection: one number for all, or one per level from the finest (those "
-        "of levels that are not in `skips` have no effect)",
-        "an integer >= 1 or a list of net.depth such integers",
+        "feature maps of each skip connection: one number for all, or one per level from the finest (values of "
+        "levels that are not in `skips` have no effect)",
+        _PER_LEVEL,
         "4",
     )
-    kernel_down: int = option(
-        3, "side of the convolutions on the way down, in pixels", "an odd integer from 1 to 15", "3"
-    )
-    kernel_up: int = option(
-        3, "side of the convolutions on the way up, in pixels", "an odd integer from 1 to 15", "3"
-    )
-    kernel_skip: int = option(
-        1, "side of the convolutions in the skip connections, in pixels", "an odd integer from 1 to 15", "1"
-    )
+    kernel_down: int = option(3, "kernel size of the encoder's convolutions, in pixels", _KERNEL, "3")
+    kernel_up: int = option(3, "kernel size of the decoder's convolutions, in pixels", _KERNEL, "3")
+    kernel_skip: int = option(1, "kernel size of the skip connections, in pixels", _KERNEL, "1")
     upsampling: str = option(
-        "bilinear", "how the resolution is doubled on the way up", " or ".join(UPSAMPLINGS), "bilinear"
+        "bilinear", "how the decoder doubles the resolution", " or ".join(UPSAMPLINGS), "bilinear"
     )
-    padding: str = option(
-        "reflection", "what convolutions see beyond the border", " or ".join(PADDINGS), "reflection"
-    )
+    padding: str = option("reflection", "padding of the convolutions", " or ".join(PADDINGS), "reflection")
     activation: str = option(
         "leaky_relu",
-        "what follows each normalisation; leaky_relu has slope 0.2 below zero",
+        "activation after each normalisation; leaky_relu has slope 0.2 below zero",
         f"one of {', '.join(ACTIVATIONS)}",
         "leaky_relu",
     )
     use_1x1: bool = option(
-        True, "follow each convolution on the way up by one of a single pixel", "true or false", "true"
+        True, "follow each convolution of the decoder by a 1 x 1 convolution", "true or false", "true"
     )
     checkpoint_activations: bool = option(
         False,
-        "keep only what enters each half of a level, compute the rest again on the way back, and on a CPU give freed "
-        "memory back: 2.3 instead of 6.3 kB per pixel at 5 x 128 channels in bf16, about 1.7 times the time, the same result",
+        "keep only the inputs of each half of a level, recompute the rest in the backward pass, and on a CPU return freed "
+        "memory to the system: 2.3 instead of 6.3 kB per pixel at 5 x 128 channels in bf16, 1.7 x the time, same result",
         "true or false",
         "true",
     )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_integer(self, "depth", low=1, high=10, prefix="net.")
         for name in ("channels", "skip_channels"):
             per_level = _per_level(getattr(self, name), self.depth)
@@ -137,34 +122,27 @@ class Hourglass(Net):
         check_flag(self, "use_1x1", prefix="net.")
         check_flag(self, "checkpoint_activations", prefix="net.")
 
-    def build(
-        self,
-        in_channels: int,
-        out_channels: int,
-        skips: Sequence[int],
-        size: tuple[int, int] | None = None,
-    ) -> nn.Module:
-        """See `Net.build`; the image's values lie in [0, 1], and any size will do.
+    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
+        """Build the fast network of `dip.nets.fast`, which computes what `dip.nets.hourglass` defines. See `Net.build`.
 
-        With its default options, 32 input channels and all five skips it has 2,214,591 parameters. The
-        paper's network has 2,217,831: constants that the next normalisation takes away again count there,
-        2,580 biases of convolutions and 660 of the normalisations of concatenations.
+        The image's values lie in [0, 1]. With default options, 32 input channels and five skips the network has
+        2,214,591 parameters. The paper's network has 2,217,831: it also has 2,580 biases of convolutions and 660 of the
+        normalisations of concatenations, which have no effect because a normalisation follows.
         """
-        from dip.nets.hourglass import HourglassModule
+        from dip.nets.fast import FastHourglass
 
-        return HourglassModule(self, in_channels, out_channels, self.ordered(skips))
+        return FastHourglass(self, in_channels, out_channels, self.ordered(skips))
 
-    def padded(self, height: int, width: int) -> tuple[int, int]:
-        """Multiples of 2**depth, and enough pixels at each level for its convolutions to reflect them."""
+    def padded(self, height: int, width: int) -> Size:
+        """The next multiples of 2**depth with enough pixels at each level for reflection padding."""
         step = 2**self.depth
-        # A reflection by p pixels needs p + 1 of them. Kernels up and in skips work one level finer than the
-        # coarsest at least, kernels down at the coarsest itself. Two pixels are the least a normalisation can
-        # use.
+        # Reflection by p pixels needs p + 1 pixels. kernel_down works at the coarsest level, kernel_up and kernel_skip one
+        # level above it at least. A normalisation needs two pixels.
         down, finer = self.kernel_down // 2 + 1, (max(self.kernel_up, self.kernel_skip) // 2 + 2) // 2
         coarsest = max(2, down, finer)
         return step * max(coarsest, -(-height // step)), step * max(coarsest, -(-width // step))
 
-    def ordered(self, skips: Sequence[int]) -> list[int]:
+    def ordered(self, skips: Skips) -> list[int]:
         """See `Net.ordered`."""
         listed = isinstance(skips, Sequence) and not isinstance(skips, str)
         if (
@@ -173,9 +151,8 @@ class Hourglass(Net):
             or len(set(skips)) < len(skips)
         ):
             legal = f"a list of different levels from 1 (finest) to {self.depth} (net.depth), or []"
-            raise OptionError(
-                "skips", list(skips) if listed else skips, legal, f"skips=[{max(self.depth - 1, 1)}]"
-            )
+            example = f"skips=[{max(self.depth - 1, 1)}]"
+            raise OptionError("skips", list(skips) if listed else skips, legal, example)
         return sorted(skips)
 
     def channels_per_level(self) -> list[int]:
@@ -183,33 +160,27 @@ class Hourglass(Net):
         return _per_level(self.channels, self.depth)
 
     def skip_channels_per_level(self) -> list[int]:
-        """Feature maps of each level's skip connection, from the finest, whether it has one or not."""
+        """Feature maps of each level's skip connection, from the finest, also of levels without one."""
         return _per_level(self.skip_channels, self.depth)
 
 
 @dataclass
 class Pixels(Net):
-    """No network: the image's own pixels are fitted, to see what a network's prior is worth."""
+    """No network: the image's pixels are the parameters, to measure what a network's prior contributes."""
 
     name: str = "pixels"
 
     ignores: ClassVar[tuple[str, ...]] = ("skips", "z", "perturbation")
 
-    def build(
-        self,
-        in_channels: int,
-        out_channels: int,
-        skips: Sequence[int],
-        size: tuple[int, int] | None = None,
-    ) -> nn.Module:
+    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
         """See `Net.build`; the image's values are not bounded."""
         from dip.nets.pixels import PixelsModule
 
-        assert size is not None, "pixels have one size"
+        assert size is not None, "pixels need a size"
         return PixelsModule(out_channels, size)
 
-    def padded(self, height: int, width: int) -> tuple[int, int]:
-        """Any size, as it is."""
+    def padded(self, height: int, width: int) -> Size:
+        """(height, width): any size is accepted."""
         return height, width
 
 

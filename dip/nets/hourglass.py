@@ -1,108 +1,121 @@
-"""The encoder-decoder with skip connections of the Deep Image Prior paper (arXiv 1711.10925)."""
+"""The encoder-decoder with skip connections of "Deep Image Prior" (Ulyanov et al., arXiv 1711.10925), in plain PyTorch.
+
+This file defines the network: its parameters, their names and initial values, and the function that it computes.
+Runs use `dip.nets.fast.FastHourglass`, a subclass with the same parameters that computes the same function faster.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from dip.nets import Hourglass
-from dip.nets.join import make_join
-from dip.nets.layers import Convolution, NormalizedActivation
 
 
 class HourglassModule(nn.Module):
-    """(1, in_channels, H, W) -> (1, out_channels, H, W) in [0, 1], float32 under autocast. See `Hourglass`.
+    """(1, in_channels, H, W) -> (1, out_channels, H, W) in [0, 1]; H and W are multiples of 2**depth.
 
-    H and W are multiples of 2**depth, as `Hourglass.padded` makes them. Everything inside is channels_last.
+    Args:
+        net: the options.
+        in_channels: channels of z.
+        out_channels: channels of the image.
+        skips: levels with a skip connection, from 1 (finest) to `net.depth`.
     """
 
     def __init__(self, net: Hourglass, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
         super().__init__()
-        self.checkpoint_activations = net.checkpoint_activations
         channels, skip_channels = net.channels_per_level(), net.skip_channels_per_level()
-        self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
-        for level in range(1, net.depth + 1):
-            entering = in_channels if level == 1 else channels[level - 2]
-            below = channels[min(level, net.depth - 1)]
-            skip = skip_channels[level - 1] if level in skips else 0
-            self.encoder.append(EncoderLevel(net, entering, channels[level - 1]))
-            self.decoder.append(DecoderLevel(net, entering, skip, below, channels[level - 1]))
+        self.levels = nn.ModuleList()
+        for i in range(net.depth):
+            entering = in_channels if i == 0 else channels[i - 1]
+            below = channels[min(i + 1, net.depth - 1)]
+            skip = skip_channels[i] if i + 1 in skips else 0
+            self.levels.append(Level(net, entering, channels[i], skip, below))
         self.head = nn.Conv2d(channels[0], out_channels, 1)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor) -> Tensor:
-        device = z.device.type
-        if torch.is_autocast_enabled(device):  # once, where each convolution of z would do it
-            z = z.to(torch.get_autocast_dtype(device))
-        x = z.contiguous(memory_format=torch.channels_last)  # (1, in_channels, H, W)
+        x = z  # (1, in_channels, H, W)
         entering = []
-        for encode in self.encoder:
+        for level in self.levels:  # encoder, finest level first
             entering.append(x)
-            x = self._run(encode, x)  # (1, channels, H / 2, W / 2)
-        for decode, beside in zip(reversed(self.decoder), reversed(entering), strict=True):
-            x = self._run(decode, x, beside)  # (1, channels, 2H, 2W)
-            x = self._run(decode.mix, x)
-        x = self.head(x)
-        # Steps of 16-bit numbers near 1 are as wide as those of an 8-bit image.
-        return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))
-
-    def _run(self, part: Any, *inputs: Tensor) -> Tensor:
-        output: Tensor
-        if self.checkpoint_activations and torch.is_grad_enabled():
-            output = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
-        else:
-            output = part(*inputs)
-        return output
+            x = level.encode(x)  # (1, C, H / 2, W / 2)
+        for level, beside in zip(reversed(self.levels), reversed(entering), strict=True):  # decoder
+            x = level.decode(x, beside)  # (1, C, 2H, 2W)
+        return torch.sigmoid(self.head(x))  # (1, out_channels, H, W)
 
 
-class EncoderLevel(nn.Module):
-    """(1, C_in, H, W) -> (1, C, H / 2, W / 2)."""
+class Level(nn.Module):
+    """One level of the network: two encoder blocks, the skip connection, and one or two decoder blocks.
 
-    def __init__(self, net: Hourglass, in_channels: int, channels: int) -> None:
-        super().__init__()
-        self.halve = Convolution(in_channels, channels, net.kernel_down, net.padding, stride=2)
-        self.halved = NormalizedActivation(channels, net.activation)
-        self.refine = Convolution(channels, channels, net.kernel_down, net.padding)
-        self.refined = NormalizedActivation(channels, net.activation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.halved(self.halve(x))  # (1, C, H / 2, W / 2)
-        refined: Tensor = self.refined(self.refine(x))
-        return refined
-
-
-class DecoderLevel(nn.Module):
-    """Where a level's way up meets what entered it on its way down.
-
-    From below, (1, C_below, H / 2, W / 2), and beside, (1, C_in, H, W), to (1, C, H, W). `mix`, the 1 x 1
-    convolution if there is one, comes after `forward`.
+    Args:
+        net: the options.
+        in_channels: feature maps that enter the level.
+        channels: feature maps of the level.
+        skip_channels: feature maps of its skip connection; 0 for none.
+        below: feature maps that the next coarser level returns.
     """
 
     def __init__(
-        self, net: Hourglass, in_channels: int, skip_channels: int, below: int, channels: int
+        self, net: Hourglass, in_channels: int, channels: int, skip_channels: int, below: int
     ) -> None:
         super().__init__()
-        self.skip: nn.Module | None = None
-        if skip_channels:
-            self.skip = nn.Sequential(
-                Convolution(in_channels, skip_channels, net.kernel_skip, net.padding),
-                NormalizedActivation(skip_channels, net.activation),
-            )
-        self.join = make_join(skip_channels, below, channels, net.kernel_up, net.padding, net.upsampling)
-        self.joined = NormalizedActivation(channels, net.activation)
-        # Not part of `forward`, so that either can forget its activations when the other computes.
-        self.mix = nn.Sequential()
-        if net.use_1x1:
-            self.mix = nn.Sequential(
-                Convolution(channels, channels, 1, net.padding),
-                NormalizedActivation(channels, net.activation),
-            )
+        self.upsampling = net.upsampling
+        self.down = Block(net, in_channels, channels, net.kernel_down, stride=2)
+        self.refine = Block(net, channels, channels, net.kernel_down)
+        self.skip = Block(net, in_channels, skip_channels, net.kernel_skip) if skip_channels else None
+        self.norm = normalization(skip_channels + below)
+        if net.padding == "reflection":
+            # The convolution turns this shift into a constant, which the next normalisation subtracts.
+            self.norm.register_parameter("bias", None)
+        self.up = Block(net, skip_channels + below, channels, net.kernel_up)
+        self.mix = Block(net, channels, channels, 1) if net.use_1x1 else None
 
-    def forward(self, below: Tensor, beside: Tensor) -> Tensor:
-        skipped = self.skip(beside) if self.skip is not None else None  # (1, C_skip, H, W)
-        joined: Tensor = self.joined(self.join(below, skipped))  # (1, C, H, W)
-        return joined
+    def encode(self, x: Tensor) -> Tensor:
+        """(1, in_channels, H, W) -> (1, channels, H / 2, W / 2)."""
+        refined: Tensor = self.refine(self.down(x))
+        return refined
+
+    def decode(self, below: Tensor, beside: Tensor) -> Tensor:
+        """The coarser level's output and what entered this level -> (1, channels, H, W)."""
+        x = F.interpolate(below, scale_factor=2, mode=self.upsampling)  # (1, below, H, W)
+        if self.skip is not None:
+            x = torch.cat([self.skip(beside), x], dim=1)  # (1, skip_channels + below, H, W)
+        x = self.up(self.norm(x))  # (1, channels, H, W)
+        return x if self.mix is None else self.mix(x)
+
+
+class Block(nn.Module):
+    """Convolution, batch normalisation, activation: (1, C_in, H, W) -> (1, C_out, H / stride, W / stride).
+
+    The convolution has no bias, because the normalisation subtracts every constant.
+    """
+
+    def __init__(
+        self, net: Hourglass, in_channels: int, out_channels: int, kernel: int, stride: int = 1
+    ) -> None:
+        super().__init__()
+        mode = "reflect" if net.padding == "reflection" else "zeros"
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel, stride, padding=kernel // 2, padding_mode=mode, bias=False
+        )
+        self.norm = normalization(out_channels)
+        self.activation = activation(net.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        activated: Tensor = self.activation(self.norm(self.conv(x)))
+        return activated
+
+
+def normalization(channels: int) -> nn.BatchNorm2d:
+    """Batch normalisation that always uses the statistics of its input: there is one image, and no evaluation mode."""
+    return nn.BatchNorm2d(channels, eps=1e-5, track_running_stats=False)
+
+
+def activation(name: str) -> nn.Module:
+    """The activation called `name`, one of `dip.nets.ACTIVATIONS`."""
+    if name == "leaky_relu":
+        return nn.LeakyReLU(0.2)
+    return {"relu": nn.ReLU, "elu": nn.ELU, "swish": nn.SiLU}[name]()

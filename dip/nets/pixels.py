@@ -1,4 +1,4 @@
-"""No network at all: the image's own pixels are what is fitted, to see what the network's prior is worth."""
+"""No network: the pixels of the image are the parameters of the fit, to measure what a network's prior contributes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from torch import Tensor, nn
 
 
 class PixelsModule(nn.Module):
-    """(1, C_z, H, W) -> (1, channels, H, W), whatever the input: the values that are being fitted, not bounded.
+    """(1, C_z, H, W) -> (1, channels, H, W): the parameters themselves, for any input; their values are not bounded.
 
-    They start as U(0, 0.1), as in the original paper's comparison of priors in super-resolution ("prior effect"): pixels
-    alone leave ringing, with total variation they turn into flat patches, with a network they are clean and sharp.
+    They start as U(0, 0.1), as in the original paper's comparison of priors in super-resolution ("prior effect").
 
     Args:
-        channels: of the image.
-        size: (H, W) of the input, which is the image's.
+        channels: channels of the image.
+        size: (H, W) of the input and of the image.
     """
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
@@ -23,4 +22,4 @@ class PixelsModule(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         assert z.shape[-2:] == self.pixels.shape[-2:], "pixels have one size"
-        return self.pixels + 0.0  # not the parameter itself: the next step would change what was given out
+        return self.pixels + 0.0  # a copy: the next step changes the parameter in place

@@ -1,18 +1,18 @@
-"""Convolving an upsampled tensor at the resolution it had before: the same for a quarter of the arithmetic.
+"""Convolve an upsampled tensor at its resolution before upsampling: the same result for a quarter of the arithmetic.
 
-Let n be `a` doubled by repetition, n[2i] = n[2i + 1] = a[i]. Along one axis n convolved with (w0, w1, w2) is
+Let n be `a` upsampled x 2 by repetition, n[2i] = n[2i + 1] = a[i]. Along one axis n convolved with (w0, w1, w2) is
 
     S[2i]     = (w0 a[i - 1] + w2 a[i]) + w1 a[i]
     S[2i + 1] = (w0 a[i] + w2 a[i + 1]) + w1 a[i]
 
-so the outer taps together and the middle tap alone each need one convolution of `a`, and additions make S of
-the two. In two dimensions there are four convolutions of `a`: by the centre, by the two taps beside it, by
-the two above and below it, and by the four corners. Their nine products per pixel of `a` give four pixels of
-S, which would take thirty-six. (Multirate filtering knows this as the noble identity.)
+The two outer taps together need one convolution of `a`, the middle tap needs another, and additions give S. In two
+dimensions there are four convolutions of `a`: by the centre tap, by the two taps beside it, by the two above and below it,
+and by the four corners. Their nine products per pixel of `a` give four pixels of S, which would take 36 products. (Multirate
+filtering calls this the noble identity.)
 
-Bilinear doubling is n blurred by (1, 2, 1) / 4 in each dimension, and the blur commutes with the convolution.
-Borders fit too: the bilinear result reflected by one pixel is n reflected by two, then blurred; and these two
-pixels are a[1], a[0], which is how `a` goes on when it is mirrored about its edge.
+Bilinear upsampling is n blurred by (1, 2, 1) / 4 in each dimension, and the blur commutes with the convolution. The
+borders agree too: the bilinear result reflected by one pixel is n reflected by two pixels, then blurred. These two pixels
+are a[1], a[0], which is the symmetric reflection of `a`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dip.nets.layers import mirror, new_empty
+from dip.nets.reflection import new_empty, reflect
 
 _MIDDLE, _OUTER = slice(1, 2), slice(0, 3, 2)
 _PARTS = tuple((..., rows, columns) for rows in (_MIDDLE, _OUTER) for columns in (_MIDDLE, _OUTER))
-_ENDS = ((0, 1), (-1, -2))  # the first and the last line, each with its inner neighbour
+_ENDS = ((0, 1), (-1, -2))  # the first and last line, each with its inner neighbour
 BLUR = (1 / 4, 1 / 2, 1 / 4)
-# D^T D / 2 for bilinear doubling D in one dimension, its borders mirrored about the edge.
+# D^T D / 2 for bilinear upsampling D in one dimension, with symmetric reflection at the borders.
 _GRAM = (3 / 16, 5 / 8, 3 / 16)
 
 
 def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
-    """`a` upsampled x 2 (bilinear, else nearest), reflected by one pixel and convolved with `weight`.
+    """`a` upsampled x 2 (bilinear or nearest), reflected by one pixel and convolved with `weight`.
 
     Args:
         a: (N, C_in, H, W), at least 2 x 2 pixels.
@@ -45,8 +45,8 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     Returns:
         (N, C_out, 2H, 2W).
     """
-    margin = 1 if bilinear else 0  # how many pixels the blur needs around the result; p = 1 + margin below
-    a = mirror(a, 1 + margin, about_edge=True)  # (N, C_in, H + 2p, W + 2p)
+    margin = 1 if bilinear else 0  # pixels that the blur needs around the result; p = 1 + margin below
+    a = reflect(a, 1 + margin, symmetric=True)  # (N, C_in, H + 2p, W + 2p)
     centre, beside, above, corners = _Taps.apply(weight, a.dtype)  # type: ignore[no-untyped-call]
     # Along rows first, (N, C_out, H + 2p or one less, 2W + 2 margin), then along columns.
     middle = _interleave(F.conv2d(a, centre), F.conv2d(a, beside), 3, margin)
@@ -56,25 +56,25 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
 
 
 def centred(a: Tensor, bilinear: bool) -> tuple[Tensor, Tensor]:
-    """`a` less the mean of each channel, and the variance that each channel has once it is upsampled x 2.
+    """Subtract each channel's mean from `a`, and compute each channel's variance after upsampling x 2.
 
     Args:
         a: (N, C, H, W).
-        bilinear: how it is upsampled, bilinear or nearest. Nearest leaves the variance as it is, like none.
+        bilinear: bilinear or nearest upsampling. Nearest does not change the variance, so it also stands for none.
 
     Returns:
-        (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat
-        the mean as a constant, which they may wherever constants have no effect.
+        (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat the mean as
+        a constant, which is exact where constants have no effect.
 
-    Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c, and
-    D^T D / 4 is a 3 x 3 filter at the resolution of `a`.
+    Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c. D^T D / 4 is a
+    3 x 3 filter at the resolution of `a`.
     """
     result: tuple[Tensor, Tensor] = _Centred.apply(a, bilinear)  # type: ignore[no-untyped-call]
     return result
 
 
 def filter_channels(x: Tensor, taps: tuple[float, float, float]) -> Tensor:
-    """Every channel filtered by symmetric `taps` in both dimensions, without padding: (N, C, H - 2, W - 2)."""
+    """Filter every channel by symmetric `taps` in both dimensions, without padding: (N, C, H - 2, W - 2)."""
     filtered: Tensor = _Filter.apply(x, taps)  # type: ignore[no-untyped-call]
     return filtered
 
@@ -85,7 +85,7 @@ def _kernel(taps: tuple[float, float, float], dtype: torch.dtype, device: torch.
         return torch.outer(line, line)
 
 
-_kept_kernel = functools.cache(_kernel)  # numbers that go to a device wait for it: once is enough
+_kept_kernel = functools.cache(_kernel)  # a copy to a device waits for it, so it is made once
 
 
 def _interleave(middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:
@@ -94,7 +94,7 @@ def _interleave(middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:
 
 
 class _Filter(torch.autograd.Function):
-    """A depthwise convolution by symmetric taps, whose way back is another; the framework's would keep `x` for it."""
+    """A depthwise convolution by symmetric taps, and so is its backward pass. The framework's would save `x` for it."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, taps: tuple[float, float, float]) -> Tensor:
@@ -116,7 +116,7 @@ def _correlate(x: Tensor, taps: tuple[float, float, float], padding: int) -> Ten
 class _Taps(torch.autograd.Function):
     """A 3 x 3 kernel as its centre, the two taps beside it, the two above and below it, and the four corners.
 
-    Slicing does the same, but its way back fills a whole kernel with zeros for each part.
+    Slicing gives the same, but its backward pass fills a whole kernel with zeros for each part.
     """
 
     @staticmethod
@@ -135,11 +135,10 @@ class _Taps(torch.autograd.Function):
 
 
 class _Interleave(torch.autograd.Function):
-    """S of the module's text in one dimension, from what the middle tap and the outer taps gave.
+    """S of the module's docstring in one dimension, from the convolutions by the middle tap and by the outer taps.
 
-    For n pixels of `a` mirrored by p = 1 + margin: middle (n + 2p), outer (n + 2p - 1) -> 2n + 2 margin
-    values. With a margin, the first and the last belong to the pixels just outside, whose neighbours are
-    a[1], a[0] | a[0].
+    For n pixels of `a` reflected by p = 1 + margin: middle (n + 2p), outer (n + 2p - 1) -> 2n + 2 margin values. With a
+    margin, the first and the last value belong to the pixels just outside, whose neighbours are a[1], a[0] | a[0].
     """
 
     @staticmethod
@@ -177,7 +176,7 @@ class _Interleave(torch.autograd.Function):
 
 
 def _add_into(out: Tensor, a: Tensor, b: Tensor) -> None:
-    """out = a + b in one pass; a compiler fuses the two passes itself, and takes no strided `out`."""
+    """out = a + b in one pass. torch.compile fuses the two passes itself, and does not accept a strided `out`."""
     if torch.compiler.is_compiling():
         out.copy_(a + b)
     else:
@@ -185,7 +184,7 @@ def _add_into(out: Tensor, a: Tensor, b: Tensor) -> None:
 
 
 def _even_and_odd(x: Tensor, dim: int, margin: int) -> tuple[Tensor, Tensor]:
-    """The alternating pixels of `x` along `dim`, without the margin."""
+    """Every other pixel of `x` along `dim`, without the margin: the even ones and the odd ones."""
     inside = x.narrow(dim, margin, x.shape[dim] - 2 * margin)
     before = (slice(None),) * dim
     return inside[(*before, slice(0, None, 2))], inside[(*before, slice(1, None, 2))]
@@ -196,10 +195,10 @@ class _Centred(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, bilinear: bool) -> tuple[Tensor, Tensor]:
         precise = torch.promote_types(a.dtype, torch.float32)
         mean = a.mean((0, 2, 3), keepdim=True, dtype=precise)  # (1, C, 1, 1)
-        # Rounding the mean to the type of `a` leaves a small mean in c, which the last line takes away.
+        # Rounding the mean to the number format of `a` leaves a small mean in c; its square is subtracted below.
         rounded = mean.to(a.dtype)
         c = a - rounded
-        gram = filter_channels(mirror(c, 1, about_edge=True), _GRAM) if bilinear else c
+        gram = filter_channels(reflect(c, 1, symmetric=True), _GRAM) if bilinear else c
         ctx.save_for_backward(gram)
         variance = (c * gram).mean((0, 2, 3), dtype=precise) - (mean - rounded).flatten().square()  # (C,)
         return c, variance
