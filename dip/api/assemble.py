@@ -13,21 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip.configuration import schema
-from dip.configuration.loggers import Logger
 from dip.configuration.schema import GROUPS, Config
 from dip.errors import DipError, OptionError
 from dip.fitting.inputs import PICTURES
 from dip.hardware.precision import Precision
-from dip.nets import Net
 from dip.samples import SAMPLES
-from dip.stopping import Stop
-from dip.targets import Target
 from dip.z import Z
 
 if TYPE_CHECKING:
     from dip.images import Picture
 
-BASES = {"target": Target, "net": Net, "stop": Stop, "logger": Logger, "precision": Precision}
+BASES = {**schema.BASES, "precision": Precision}
 """What an object given for a group must be; it need not be one of the registered classes."""
 
 NAMED = ("target", "stop")

@@ -1,1 +1,1 @@
-"""How long a step takes on this machine, how much memory, and how far from the limit: `python -m dip.bench`."""
+"""Time and memory of a step on this machine, compared with a plain network and with a bound: `python -m dip.bench`."""

@@ -17,6 +17,8 @@ from typing import Any
 from dip.configuration.loggers import LOGGERS, Logger, TensorBoard
 from dip.errors import DipError, OptionError
 from dip.hardware.precision import PRECISIONS, Precision
+from dip.model.losses import LOSSES, MSE, Loss
+from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
 from dip.options import (
     check_choice,
@@ -31,8 +33,6 @@ from dip.options import (
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
-
-OPTIMIZERS = ("adam", "muon")
 
 
 @dataclasses.dataclass
@@ -67,14 +67,10 @@ class Config:
     )
     precision: Precision = dataclasses.field(default_factory=Precision)
     steps: int = option(10_000, "optimisation steps (the report says epochs)", "an integer >= 1", "3000")
-    optimizer: str = option(
-        "adam",
-        "adam, as in the paper, or muon: fewer steps to the same image, and sooner past it",
-        " or ".join(OPTIMIZERS),
-        "muon",
-    )
+    loss: Loss = dataclasses.field(default_factory=MSE)
+    optimizer: Optimizer = dataclasses.field(default_factory=Adam)
     lr: float = option(
-        0.01, "learning rate of the optimizer; experiment=fast has 0.02 for muon", "a number > 0", "0.01"
+        0.01, "learning rate of the optimizer; experiment=fast uses 0.02 with muon", "a number > 0", "0.01"
     )
     perturbation: float = option(
         1 / 30, "standard deviation of the noise added to z, fresh at each step", "a number >= 0", "0.03"
@@ -146,7 +142,7 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        for name, kind in (("target", Target), ("net", Net), ("stop", Stop), ("logger", Logger)):
+        for name, kind in BASES.items():
             member = getattr(self, name)
             assert isinstance(member, kind), f"{name} must be a {kind.__name__}"
             if type(member) is kind:  # what is left where the group was emptied, as by logger=[]
@@ -166,7 +162,6 @@ class Config:
             check_integer(self, name, low=1)
         check_integer(self, "snapshot_every", low=1, none=True)
         check_integer(self, "seed", low=0, high=2**63 - 1)
-        check_choice(self, "optimizer", OPTIMIZERS)
         check_number(self, "lr", low=0, open_low=True)
         check_number(self, "perturbation", low=0)
         check_integer(self, "perturbation_warm_up", low=0)
@@ -189,10 +184,17 @@ class Config:
         self.stop = self.stop.choose(blind, shrinking)
 
 
+BASES: Mapping[str, type[Any]] = types.MappingProxyType(
+    {"target": Target, "net": Net, "loss": Loss, "optimizer": Optimizer, "stop": Stop, "logger": Logger}
+)
+"""The base class of each group's options. An object of another subclass, given from Python, is accepted too."""
+
 GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(
     {
         "target": TARGETS,
         "net": NETS,
+        "loss": LOSSES,
+        "optimizer": OPTIMIZERS,
         "stop": STOPS,
         "logger": LOGGERS,
         "precision": dict.fromkeys(PRECISIONS, Precision),
@@ -209,7 +211,8 @@ def register() -> None:
 
     # A group's node must start as its base class: OmegaConf replaces an object by a subclass's only.
     schema = Config()
-    schema.target, schema.net, schema.stop, schema.logger = Target(), Net(), Stop(), Logger()
+    for group, base in BASES.items():
+        setattr(schema, group, base())
     store = ConfigStore.instance()
     store.store(name="config_schema", node=schema)
     for group, classes in GROUPS.items():

@@ -88,11 +88,12 @@ class Fit:
         else:
             z = data.extend(seen.z, size).expand(len(seeds), -1, -1, -1)
         module = DeepImagePrior(
-            nets, seen.size, seen.operator, lr=config.lr, perturbation=config.perturbation,
+            nets, seen.size, seen.operator, loss=config.loss, optimizer=config.optimizer, lr=config.lr,
+            perturbation=config.perturbation,
             warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life,
             distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
-            speedups=config.precision.speedups(), tv=config.net.tv, optimizer=config.optimizer,
+            speedups=config.precision.speedups(),
         )  # fmt: skip
         if self.arithmetic.name == "fp64":
             module.double()  # Lightning does it too, but only after a checkpoint's weights are in their place

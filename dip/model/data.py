@@ -1,4 +1,4 @@
-"""The whole data set: one fixed pair (z, y), on the device once, repeated without end."""
+"""The whole data set: one fixed pair (z, y), moved to the device once and repeated without end."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dip.z import Z
 class FixedPair(LightningDataModule):
     """Yields the same (z, y) at every step, in one endless epoch.
 
-    No DataLoader, no workers, no copy per step: an epoch of one batch costs Lightning several times the step of a
-    small network.
+    There is no DataLoader, no worker and no copy per step: for a small network, an epoch of one batch costs Lightning more
+    time than the step itself.
 
     Args:
         z: the networks' inputs, (networks, C_z, H', W').
@@ -31,16 +31,6 @@ class FixedPair(LightningDataModule):
 
     def train_dataloader(self) -> Iterable[tuple[Tensor, Tensor]]:
         """An endless iterable of the pair."""
-        return _Endless(self.pair)
-
-
-class _Endless:
-    """`itertools.repeat` that can be iterated anew, as a loader must."""
-
-    def __init__(self, pair: tuple[Tensor, Tensor]) -> None:
-        self.pair = pair
-
-    def __iter__(self) -> itertools.repeat[tuple[Tensor, Tensor]]:
         return itertools.repeat(self.pair)
 
 
@@ -58,9 +48,9 @@ def draw(z: Z, size: tuple[int, int], seed: int) -> Tensor:
 
 
 def extend(z: Tensor, size: tuple[int, int]) -> Tensor:
-    """An own input (1, C, H, W) continued by its mirror image, below and to the right, to `size`, as often as needed."""
+    """Extend the user's input (1, C, H, W) below and to the right to `size` by symmetric reflection, repeated if needed."""
     for dim, wanted in zip((2, 3), size, strict=True):
         length = z.shape[dim]
-        there_and_back = torch.cat([torch.arange(length), torch.arange(length).flip(0)])
-        z = z.index_select(dim, there_and_back[torch.arange(wanted) % (2 * length)])
+        period = torch.cat([torch.arange(length), torch.arange(length).flip(0)])
+        z = z.index_select(dim, period[torch.arange(wanted) % (2 * length)])
     return z

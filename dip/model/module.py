@@ -12,41 +12,42 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.nn import functional
 
-from dip.model import optimizers
+from dip.model.losses import MSE, Loss
+from dip.model.optimizers import Adam, Optimizer
 from dip.model.speedups import speed_up
 from dip.seeds import Perturbation
 from dip.targets.operators import Identity, Operator
 
 
 class DeepImagePrior(LightningModule):
-    """One network fitted to one image, or several side by side, each from a random start of its own.
+    """One network fitted to one image, or an ensemble of networks with different random initialisations.
 
-    What the networks make up differs from start to start, what the observation tells does not: the mean of their outputs is better than
-    any of them. The original paper averages two runs of its denoising so (30.43 dB -> 31.00 over nine images).
+    Errors that depend on the initialisation average out over the ensemble: the mean of the outputs is closer to the image
+    than any of them. The original paper averages two runs for denoising (30.43 dB -> 31.00 over nine images).
 
-    After each step `output`, `observed` (A of it), `average` and `loss` hold that step's results as device tensors, of several networks
-    their mean, and `losses` (networks,) the loss of each; nothing in a step reads their values, so the device is never waited for.
+    After each step `output`, `observed` (A of it), `average` and `loss` hold that step's results as device tensors, the mean
+    over the ensemble, and `losses` (networks,) the loss of each network. A step never reads their values, so it never waits
+    for the device.
 
     Args:
-        nets: each (1, C_z, H', W') -> (1, C, H', W'), where H' >= H and W' >= W.
-        size: (H, W) of the image; what the network makes beyond it is cropped.
+        nets: each (1, C_z, H', W') -> (1, C, H', W'), with H' >= H and W' >= W.
+        size: (H, W) of the image; the networks' outputs are cropped to it.
         operator: A, from an image (1, C, H, W) to the space of the observation.
+        loss: of A f(z) and y.
+        optimizer: builds the optimiser.
         lr: learning rate.
-        perturbation: standard deviation of the noise on z, fresh at each step.
-        warm_up: steps over which it grows to that.
+        perturbation: standard deviation of the noise that is added to z, fresh at each step.
+        warm_up: steps over which it grows to that value.
         half_life: steps in which it then halves; 0 for never.
-        distribution: of it, gaussian or uniform.
+        distribution: of the noise, gaussian or uniform.
         ema: decay of the moving average of the output (0.99 in the original's denoising).
         seeds: of the perturbation, one for each network.
-        weights: of the pixels' squared errors in the loss, (1, 1, h, w) with mean 1; None counts all alike.
-        speedups: names out of `dip.model.speedups.WAYS`, tried at the first step.
-        tv: weight of the image's total variation in the loss.
-        optimizer: one of `dip.configuration.schema.OPTIMIZERS`.
+        weights: of the pixels in the loss, (1, 1, h, w) with mean 1; None for equal weights.
+        speedups: names out of `dip.model.speedups.SPEEDUPS`, applied at the first step.
 
     Attributes:
-        each: a `map` by which the networks take their steps.
+        each: the `map` that runs the networks, in turn or in parallel.
     """
 
     average: Tensor | None
@@ -60,6 +61,8 @@ class DeepImagePrior(LightningModule):
         size: tuple[int, int],
         operator: Operator | None = None,
         *,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
         lr: float = 0.01,
         perturbation: float = 1 / 30,
         warm_up: int = 0,
@@ -69,16 +72,17 @@ class DeepImagePrior(LightningModule):
         seeds: Sequence[int] = (0,),
         weights: Tensor | None = None,
         speedups: Sequence[str] = (),
-        tv: float = 0.0,
-        optimizer: str = "adam",
     ) -> None:
         super().__init__()
-        self.automatic_optimization = False  # costs about 1 ms a step, several steps of a tiny network
-        assert len(seeds) == len(nets), "a seed for each network"
+        self.automatic_optimization = (
+            False  # it would add about 1 ms a step, more than a step of a tiny network
+        )
+        assert len(seeds) == len(nets), "one seed for each network"
         self.nets = nn.ModuleList(nets).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.operator = operator or Identity()
         self.size = size
-        self.lr, self.ema, self.tv, self.optimizer = lr, ema, tv, optimizer
+        self.criterion, self.optimizer = loss or MSE(), optimizer or Adam()
+        self.lr, self.ema = lr, ema
         self.perturb = [Perturbation(perturbation, seed, warm_up, half_life, distribution) for seed in seeds]
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
@@ -92,97 +96,76 @@ class DeepImagePrior(LightningModule):
         self.losses: Tensor
 
     def _image(self, net: nn.Module, z: Tensor) -> Tensor:
-        """What `net` makes of `z`, (1, C, H, W) float32 or float64."""
+        """The image f(z), (1, C, H, W) float32 or float64."""
         height, width = self.size
         image: Tensor = net(z)[..., :height, :width]  # (1, C, H, W)
         return image if image.dtype == torch.float64 else image.float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int = 0) -> None:
-        """One step of the optimiser on || A f(z + noise) - y ||^2, averaged over the entries of y, for each network."""
+        """One step of the optimiser on the loss of A f(z + noise) and y, for each network."""
         z, y = batch  # (networks, C_z, H', W'), (1, C, h, w)
-        assert len(z) == len(self.nets), "an input for each network"
+        assert len(z) == len(self.nets), "one input for each network"
         self.step += 1
         if self.faster is None:
             self.faster = speed_up(self.nets, z[:1], self.speedups)
         optimizer = self.optimizers()
         optimizer.zero_grad()  # type: ignore[union-attr]
-        starts = torch.split(z, 1)  # each (1, C_z, H', W')
-        made = list(self.each(self._descend, self.nets, self.perturb, starts, itertools.repeat(y)))
+        inputs = torch.split(z, 1)  # each (1, C_z, H', W')
+        results = list(self.each(self._backward, self.nets, self.perturb, inputs, itertools.repeat(y)))
         optimizer.step()  # type: ignore[union-attr]
-        outputs, observed, losses = zip(*made, strict=True)
+        outputs, observed, losses = zip(*results, strict=True)
         self.output, self.observed = _mean(outputs), _mean(observed)
         self.losses = torch.stack(losses)  # (networks,)
         self.loss = self.losses.mean()
-        self._follow(self.output)
+        self._update_average(self.output)
 
-    def _descend(
+    def _backward(
         self, net: nn.Module, perturb: Perturbation, z: Tensor, y: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Adds the gradients of one network; its output, that observed, and its loss."""
+        """Add the gradients of one network; return its output, A of the output, and its loss."""
         image = self._image(net, perturb(z, self.step))
         observed = self.operator(image)
-        loss = self.misfit(observed, y)
-        if self.tv:
-            loss = loss + self.tv * total_variation(image)
-        # Now, so that networks that take turns have the activations of one at a time in memory.
+        loss = self.criterion(observed, y, image, self.weights)
+        # Here, so that of networks that run in turn only one has its activations in memory.
         self.manual_backward(loss)
         return image.detach(), observed.detach(), loss.detach()
 
-    def misfit(self, observed: Tensor, y: Tensor) -> Tensor:
-        """Mean squared error, each pixel's counted as `weights` says."""
-        if self.weights is None:
-            return functional.mse_loss(observed, y)
-        return (self.weights * (observed - y).square()).mean()
-
     @torch.no_grad()
-    def _follow(self, output: Tensor) -> None:
-        """Moves `average` towards `output`; its decay rises to `ema`, so that the first outputs are soon forgotten."""
+    def _update_average(self, output: Tensor) -> None:
+        """Update `average`; its decay starts lower and rises to `ema`, so that the first outputs have little weight."""
         if self.average is None:
             self.average = output.clone()
         else:
             decay = min(self.ema, self.step / (self.step + 9))
-            # A checkpoint is read before Lightning moves the module: its average may lie on the host.
+            # A checkpoint is loaded before Lightning moves the module, so its average may be on the CPU.
             self.average = self.average.to(output.device).lerp_(output, 1 - decay)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Of every weight of the networks; z stays fixed."""
-        return optimizers.make(self.optimizer, self.nets.parameters(), self.lr)
+        """The optimiser of all weights of the networks; z is fixed."""
+        return self.optimizer.build(self.nets.parameters(), self.lr)
 
     def history(self) -> dict[str, Tensor]:
-        """What a fit carries from step to step beside its weights; {} before the first step."""
+        """The state of a fit besides weights and optimiser, for a rollback; {} before the first step."""
         if self.average is None:
             return {}
         return {"average": self.average, "output": self.output, "observed": self.observed}
 
     def go_back(self, history: dict[str, Tensor]) -> None:
-        """Takes up a former `history`, not an empty one; the steps are counted on."""
-        device = next(self.nets.parameters()).device  # it may come from a checkpoint, on the host
+        """Restore an earlier `history`, which must not be empty; the step count stays."""
+        device = next(self.nets.parameters()).device  # it may come from a checkpoint, on the CPU
         self.average, self.output, self.observed = (
             history[name].to(device) for name in ("average", "output", "observed")
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what is not a weight."""
+        """Add the state that is not a weight."""
         checkpoint["dip"] = {"step": self.step, "average": self.average, "output": self.output}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes it back."""
+        """Restore the state that is not a weight."""
         state = checkpoint["dip"]
         self.step, self.average, self.output = state["step"], state["average"], state["output"]
 
 
 def _mean(several: Sequence[Tensor]) -> Tensor:
     return several[0] if len(several) == 1 else torch.stack(list(several)).mean(0)
-
-
-def total_variation(image: Tensor) -> Tensor:
-    """Rudin, Osher and Fatemi's: the lengths of the gradients of `image` (1, C, H, W), summed over pixels and channels.
-
-    The last row and column have no gradient. Where it is 0, its length has the subgradient 0.
-    """
-    here = image[..., :-1, :-1]
-    gradient = torch.stack(
-        [image[..., 1:, :-1] - here, image[..., :-1, 1:] - here]
-    )  # (2, 1, C, H - 1, W - 1)
-    lengths: Tensor = torch.linalg.vector_norm(gradient, dim=0)
-    return lengths.sum()

@@ -1,8 +1,8 @@
-"""Ways to make a step of the same computation cheaper, tried at the first step; where one fails the fit goes on as it is.
+"""Two ways to make a step of the same computation faster, applied at the first step; where one fails the fit continues without.
 
-`compile` fuses the passes over memory between convolutions (torch.compile). On the CPUs that we measured it does not pay:
-the network's layers are written for them already. `graph` replays the network's forward and backward pass as CUDA graphs:
-some 400 launches a step cost a fast GPU's host as much time as the GPU needs for the work itself.
+`compile` fuses the passes over memory between convolutions (torch.compile). On the CPUs that we measured it is not faster,
+because the network's layers are written for them. `graph` replays the network's forward and backward pass as CUDA graphs:
+launching the 400 kernels of a step takes as long as a fast GPU needs to run them.
 """
 
 from __future__ import annotations
@@ -17,57 +17,62 @@ from torch import Tensor, nn
 log = logging.getLogger("dip")
 
 
-def speed_up(nets: nn.ModuleList, z: Tensor, ways: Sequence[str]) -> dict[str, bool]:
-    """Changes `nets` in place in the order of `WAYS`; tells which of `ways` worked. Others are warned of.
+def speed_up(nets: nn.ModuleList, z: Tensor, names: Sequence[str]) -> dict[str, bool]:
+    """Apply the named speed-ups to `nets` in place, in the order of `SPEEDUPS`; log a warning for each that fails.
 
     Args:
         nets: the networks, on the device of `z`.
-        z: an input as every step will bring one: shape, type and device stay.
-        ways: names out of `WAYS`.
+        z: an input; shape, number format and device are those of every step.
+        names: names out of `SPEEDUPS`.
+
+    Returns:
+        Whether each of `names` worked.
     """
     worked = {}
-    for way, apply in WAYS.items():
-        if way not in ways:
+    for name, apply in SPEEDUPS.items():
+        if name not in names:
             continue
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they are about torch's own code
+                warnings.simplefilter("ignore")  # they concern torch's own code
                 apply(nets, z)
-            worked[way] = True
+            worked[name] = True
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # of whatever kind compilers, of which there are three, raise
+        except Exception as error:  # compilers raise exceptions of any type
             for net in nets:
-                net._compiled_call_impl = None  # all that `compile` has set
-                # What a capture has set, of networks before the one that failed.
-                net.__dict__.pop("forward", None)
+                net._compiled_call_impl = None  # undo `compile`
+                net.__dict__.pop("forward", None)  # undo the graphs of networks before the one that failed
             reason = str(error).strip().partition("\n")[0]
-            log.warning("precision.%s: the network runs as it is (%s: %s)", way, type(error).__name__, reason)
-            worked[way] = False
+            log.warning(
+                "precision.%s failed, the run continues without it (%s: %s)",
+                name,
+                type(error).__name__,
+                reason,
+            )
+            worked[name] = False
         finally:
             nets.zero_grad()
     return worked
 
 
 def _compile(nets: nn.ModuleList, z: Tensor) -> None:
-    torch._dynamo.reset()  # what earlier runs of this process compiled counts towards a limit
+    torch._dynamo.reset()  # functions compiled by earlier runs of this process count towards a limit
     for net in nets:
         net.compile(dynamic=False)
-        net(z).sum().backward()  # compilers start when called, the one of the way back then
+        net(z).sum().backward()  # the compilers of the forward and the backward pass start at the first call
 
 
 def _capture(nets: nn.ModuleList, z: Tensor) -> None:
     if z.device.type != "cuda":
         raise RuntimeError(f"CUDA graphs need a CUDA device, this is {z.device.type}")
-    device = z.device.type
-    # Weights in a 16-bit format that autocast keeps for later would be those of the capture, at every replay.
-    with torch.autocast(
-        device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device), cache_enabled=False
-    ):
+    dtype, enabled = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
+    # Autocast's cache would keep the 16-bit weights of the capture for every replay.
+    with torch.autocast("cuda", dtype, enabled, cache_enabled=False):
         for net in nets:
-            # It keeps its example, and copies every later input into it: not into the z that the fit has.
+            # A graph copies every later input into its example, which therefore must not be the fit's own z.
             torch.cuda.make_graphed_callables(net, (z.clone(),))  # type: ignore[no-untyped-call]
-            net._compiled_call_impl = None  # what was compiled is in the graph now
+            net._compiled_call_impl = None  # the compiled code is in the graph now
 
 
-WAYS: dict[str, Callable[[nn.ModuleList, Tensor], None]] = {"compile": _compile, "graph": _capture}
+SPEEDUPS: dict[str, Callable[[nn.ModuleList, Tensor], None]] = {"compile": _compile, "graph": _capture}

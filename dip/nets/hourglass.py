@@ -28,12 +28,13 @@ class HourglassModule(nn.Module):
     def __init__(self, net: Hourglass, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
         super().__init__()
         channels, skip_channels = net.channels_per_level(), net.skip_channels_per_level()
-        self.levels = nn.ModuleList()
+        levels = []
         for i in range(net.depth):
             entering = in_channels if i == 0 else channels[i - 1]
             below = channels[min(i + 1, net.depth - 1)]
             skip = skip_channels[i] if i + 1 in skips else 0
-            self.levels.append(Level(net, entering, channels[i], skip, below))
+            levels.append(Level(net, entering, channels[i], skip, below))
+        self.levels: list[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
         self.head = nn.Conv2d(channels[0], out_channels, 1)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -80,11 +81,13 @@ class Level(nn.Module):
 
     def decode(self, below: Tensor, beside: Tensor) -> Tensor:
         """The coarser level's output and what entered this level -> (1, channels, H, W)."""
-        x = F.interpolate(below, scale_factor=2, mode=self.upsampling)  # (1, below, H, W)
+        x: Tensor = F.interpolate(below, scale_factor=2, mode=self.upsampling)  # (1, below, H, W)
         if self.skip is not None:
             x = torch.cat([self.skip(beside), x], dim=1)  # (1, skip_channels + below, H, W)
         x = self.up(self.norm(x))  # (1, channels, H, W)
-        return x if self.mix is None else self.mix(x)
+        if self.mix is not None:
+            x = self.mix(x)
+        return x
 
 
 class Block(nn.Module):
@@ -97,10 +100,10 @@ class Block(nn.Module):
         self, net: Hourglass, in_channels: int, out_channels: int, kernel: int, stride: int = 1
     ) -> None:
         super().__init__()
-        mode = "reflect" if net.padding == "reflection" else "zeros"
         self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel, stride, padding=kernel // 2, padding_mode=mode, bias=False
-        )
+            in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False,
+            padding_mode="reflect" if net.padding == "reflection" else "zeros",
+        )  # fmt: skip
         self.norm = normalization(out_channels)
         self.activation = activation(net.activation)
 
@@ -116,6 +119,5 @@ def normalization(channels: int) -> nn.BatchNorm2d:
 
 def activation(name: str) -> nn.Module:
     """The activation called `name`, one of `dip.nets.ACTIVATIONS`."""
-    if name == "leaky_relu":
-        return nn.LeakyReLU(0.2)
-    return {"relu": nn.ReLU, "elu": nn.ELU, "swish": nn.SiLU}[name]()
+    known = {"leaky_relu": nn.LeakyReLU(0.2), "relu": nn.ReLU(), "elu": nn.ELU(), "swish": nn.SiLU()}
+    return known[name]

@@ -1,4 +1,4 @@
-"""The options of networks: what they accept, what they say otherwise, which sizes they ask for."""
+"""The options of networks: legal values, error messages, sizes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from dip.nets import NETS, Hourglass, Pixels
     [
         ({"depth": 0}, "net.depth=0: must be an integer from 1 to 10"),
         ({"depth": True}, "net.depth=True"),
-        ({"tv": -1}, "net.tv=-1: must be a number >= 0, for example net.tv=1e-7"),
         ({"channels": 0}, "net.channels=0: must be an integer >= 1 or a list of net.depth such integers"),
         ({"channels": [8, 8]}, r"net.channels=\[8, 8\]"),
         ({"channels": "128"}, "net.channels=128"),
@@ -69,7 +68,7 @@ def test_padded(options: dict[str, object], size: tuple[int, int], padded: tuple
     assert Hourglass(**options).padded(*size) == padded
 
 
-def test_pixels_have_the_size_of_the_image_and_nothing_else() -> None:
+def test_pixels_have_the_size_of_the_image() -> None:
     assert Pixels().padded(13, 7) == (13, 7)
     built = Pixels().build(1, 3, [], (13, 7))
     assert [tuple(parameter.shape) for parameter in built.parameters()] == [(1, 3, 13, 7)]

@@ -1,4 +1,4 @@
-"""Pixels as their own network: gradient descent on them is what a textbook says it is."""
+"""Pixels as parameters, with gradient descent against its closed form."""
 
 import pytest
 import torch
@@ -13,13 +13,13 @@ def test_the_input_does_not_matter():
         net(torch.zeros(1, 2, 5, 5))
 
 
-def test_starts_as_faint_uniform_noise():
+def test_initial_values_are_uniform_from_0_to_0_1():
     values = PixelsModule(3, (64, 64))(torch.zeros(1, 1, 64, 64))
     assert 0 <= values.min() <= values.max() <= 0.1
     assert values.var().item() == pytest.approx(0.01 / 12, rel=0.05)
 
 
-def test_each_pixel_goes_its_own_way():
+def test_gradient_descent_on_pixels_has_its_closed_form():
     net, y = PixelsModule(1, (4, 4)), torch.rand(1, 1, 4, 4)
     start = net(y).detach()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
@@ -30,7 +30,7 @@ def test_each_pixel_goes_its_own_way():
     assert torch.allclose(net(y), y + 0.9**10 * (start - y), atol=1e-6)
 
 
-def test_what_was_given_out_stays():
+def test_an_output_does_not_change_with_the_parameters():
     net = PixelsModule(1, (2, 2))
     before = net(torch.zeros(1, 1, 2, 2)).detach()
     kept = before.clone()

@@ -1,4 +1,4 @@
-"""Convolution before upsampling against convolution after it."""
+"""Convolution before upsampling against convolution after upsampling."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dip.nets.join import PlainJoin
 from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels
 
 SIZES = [(2, 2), (3, 2), (5, 7), (8, 4)]
@@ -42,7 +41,7 @@ def test_gradient_of_the_convolution(bilinear: bool, memory_format: torch.memory
     assert torch.autograd.gradcheck(lambda a, w: convolve_upsampled(a, w, bilinear), (a, weight))
 
 
-def test_a_filter_keeps_nothing_for_its_gradient() -> None:
+def test_a_filter_saves_nothing_for_its_backward_pass() -> None:
     a = image(5, 7).requires_grad_()
     kept: list[Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
@@ -81,14 +80,3 @@ def test_variance_of_bfloat16_is_float32_and_survives_a_large_mean() -> None:
     assert (c.dtype, variance.dtype) == (torch.bfloat16, torch.float32)
     expected = upsampled(a.double(), bilinear=True).var((0, 2, 3), unbiased=False)
     torch.testing.assert_close(variance.double(), expected, rtol=0.01, atol=0)
-
-
-@pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
-def test_upsampling_of_the_plain_join(upsampling: str) -> None:
-    """With a one-pixel identity kernel what is left of the join is upsampling and normalisation."""
-    a = image(5, 4)
-    join = PlainJoin(0, 3, 3, 1, "reflection", upsampling).double()
-    with torch.no_grad():
-        join.convolution.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
-    expected = F.batch_norm(upsampled(a, upsampling == "bilinear"), None, None, training=True)
-    torch.testing.assert_close(join(a, None), expected, rtol=0, atol=1e-12)
