@@ -1,4 +1,4 @@
-"""The fixed pair: z as its options say, repeated without end, never copied."""
+"""The input z and the fixed pair, which is repeated without copies."""
 
 import itertools
 
@@ -29,12 +29,12 @@ def test_meshgrid_z_is_x_and_y():
     assert z[0, 1, :, 2].tolist() == [0, 0.5, 1]
 
 
-def test_z_follows_the_seed():
+def test_z_depends_on_the_seed():
     assert torch.equal(draw(Z(), (4, 4), 1), draw(Z(), (4, 4), 1))
     assert not torch.equal(draw(Z(), (4, 4), 1), draw(Z(), (4, 4), 2))
 
 
-def test_the_pair_is_one_object_without_end_and_can_be_iterated_again():
+def test_the_pair_is_repeated_without_copies_and_can_be_iterated_twice():
     pair = FixedPair(torch.rand(1, 2, 8, 8), torch.rand(1, 3, 8, 8))
     loader = pair.train_dataloader()
     for _ in range(2):
@@ -44,7 +44,7 @@ def test_the_pair_is_one_object_without_end_and_can_be_iterated_again():
 
 
 @pytest.mark.parametrize("size", [(3, 5), (4, 8), (8, 16)])
-def test_an_own_input_is_continued_by_its_mirror_image(size):
+def test_a_user_s_input_is_extended_by_symmetric_reflection(size):
     z = torch.rand(1, 2, 3, 5)
     pad = ((0, 0), (0, 0), (0, size[0] - 3), (0, size[1] - 5))
     assert np.array_equal(extend(z, size).numpy(), np.pad(z.numpy(), pad, mode="symmetric"))

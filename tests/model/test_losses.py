@@ -1,0 +1,101 @@
+"""The losses against NumPy, SciPy and analytic gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import huber, kl_div
+from torch import Tensor
+
+from dip.errors import OptionError
+from dip.model.losses import L1, LOSSES, MSE, Loss, Poisson, SmoothL1, total_variation
+
+EXPECTED = {
+    "mse": lambda x, y: (x - y) ** 2,
+    "l1": lambda x, y: np.abs(x - y),
+    "smooth_l1": lambda x, y: huber(0.1, x - y) / 0.1,
+    "poisson": lambda x, y: kl_div(y + 0.01, x + 0.01),
+}
+
+
+def images() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.rand(2, 1, 3, 6, 5, dtype=torch.float64, generator=generator)
+    return x.requires_grad_(), y
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_value_and_gradient_of_each_loss(name: str, weighted: bool) -> None:
+    x, y = images()
+    weights = torch.rand(1, 1, 6, 5, dtype=torch.float64) if weighted else None
+    loss = LOSSES[name]()
+    expected = EXPECTED[name](x.detach().numpy(), y.numpy()) * (1 if weights is None else weights.numpy())
+    assert loss(x, y, x, weights).item() == pytest.approx(expected.mean(), rel=1e-12)
+    assert torch.autograd.gradcheck(lambda x: loss(x, y, x, weights), x)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_masked_pixel_has_no_gradient_and_a_perfect_fit_no_loss(name: str) -> None:
+    x, y = images()
+    weights = torch.ones(1, 1, 6, 5, dtype=torch.float64)
+    weights[..., 2, 3] = 0
+    loss = LOSSES[name]()
+    loss(x, y, x, weights).backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad == 0, (weights == 0).expand_as(x))
+    assert loss(y, y, y).item() == pytest.approx(0, abs=1e-15)
+
+
+def test_mean_squared_error_is_torch_s_to_the_bit() -> None:
+    x, y = (image.detach().float().requires_grad_() for image in images())
+    gradients = [
+        torch.autograd.grad(loss, x)[0] for loss in (MSE()(x, y, x), torch.nn.functional.mse_loss(x, y))
+    ]
+    assert torch.equal(*gradients)
+    assert torch.equal(MSE()(x, y, x), torch.nn.functional.mse_loss(x, y))
+
+
+def test_gradient_of_poisson_is_the_residual_over_the_variance() -> None:
+    """d/dx of r - s log r is (x - y) / (x + b); it continues where x < 0, and is finite where x = y = 0."""
+    x = torch.tensor([0.5, 0.2, 0.0, -0.3, -0.3], dtype=torch.float64, requires_grad=True)
+    y = torch.tensor([0.2, 0.2, 0.0, 0.4, -0.1], dtype=torch.float64)
+    Poisson(background=0.05).entries(x, y).sum().backward()
+    expected = torch.tensor([0.3 / 0.55, 0, 0, -0.4 / 0.05, 0], dtype=torch.float64)
+    torch.testing.assert_close(x.grad, expected)
+
+
+def test_total_variation_of_known_images() -> None:
+    ramp = torch.arange(5.0).expand(1, 2, 4, 5)  # slope 1 along x, in two channels
+    assert total_variation(ramp).item() == pytest.approx(2 * 3 * 4)
+    assert total_variation(3 * ramp + 4 * ramp.new_tensor(range(4))[:, None]).item() == pytest.approx(24 * 5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_total_variation_is_added_to_any_loss(name: str) -> None:
+    x, y = images()
+    kind = LOSSES[name]
+    added = kind(tv=0.01)(x, y, x) - kind()(x, y, x)
+    assert added.item() == pytest.approx(0.01 * total_variation(x).item())
+
+
+def test_total_variation_of_a_flat_image_has_gradient_0() -> None:
+    flat = torch.full((1, 1, 3, 3), 0.5, requires_grad=True)
+    total_variation(flat).backward()
+    assert torch.equal(flat.grad, torch.zeros_like(flat))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        (L1, {"tv": -1}, "loss.tv=-1: must be a number >= 0, for example loss.tv=1e-7"),
+        (SmoothL1, {"beta": 0}, "loss.beta=0: must be a number > 0"),
+        (Poisson, {"background": 0}, "loss.background=0: must be a number > 0"),
+    ],
+)
+def test_illegal_options_are_named(kind: type[Loss], options: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        kind(**options)
