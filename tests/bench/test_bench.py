@@ -1,4 +1,4 @@
-"""The benchmark's table, and that its baseline and ours are one function."""
+"""The benchmark: its table, its rows, its command line."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ import pytest
 import torch
 
 from dip.bench import __main__ as bench
-from dip.bench import measure, variants
-from dip.bench.plain import plain_network
-from dip.nets import Hourglass
+from dip.bench import measure
 from tests.conftest import ROOT, environment
 
 TINY = {"size": 32, "channels": 4, "depth": 3, "skips": (1, 2, 3)}
@@ -30,15 +28,7 @@ def test_ratios_are_those_to_the_plain_network():
     plain, ours, floor = bench.table(10, found)
     assert (plain["seconds"], plain["speed"], plain["memory_ratio"]) == (3, 1, 1)
     assert (ours["speed"], ours["memory_ratio"], ours["bytes_per_pixel"]) == (6, 0.5, 0.5)
-    assert floor["memory_ratio"] is None, "the floor keeps nothing for the way back"
-
-
-def test_the_baseline_has_the_papers_parameters():
-    net = plain_network(32, 128, 5, [1, 2, 3, 4, 5])
-    assert sum(p.numel() for p in net.parameters()) == 2_217_831
-    ours = Hourglass().build(32, 3, [1, 2, 3, 4, 5], (64, 64))
-    z = torch.rand(1, 32, 64, 64)
-    assert net(z).shape == ours(z).shape == (1, 3, 64, 64)
+    assert floor["memory_ratio"] is None, "the floor saves no activations"
 
 
 @pytest.mark.parametrize(
@@ -61,35 +51,33 @@ def test_the_floor_is_the_convolutions_of_the_plain_network(monkeypatch: pytest.
     seen: list[tuple[int, ...]] = []
     real = torch.nn.functional.conv2d
     monkeypatch.setattr(
-        variants.functional,
+        measure.functional,
         "conv2d",
         lambda x, w, *a, **k: seen.append(tuple(w.shape)) or real(x, w, *a, **k),
     )
-    step = variants.floor(variants.Problem(**TINY), "fp32")
+    step = measure.floor(measure.Problem(**TINY), "fp32")
     seen.clear()
     step()
-    net = plain_network(32, 4, 3, (1, 2, 3))
-    assert sorted(seen) == sorted(
-        tuple(m.weight.shape) for m in net.modules() if isinstance(m, torch.nn.Conv2d)
-    )
+    modules = measure.Problem(**TINY).plain_network().modules()
+    assert sorted(seen) == sorted(tuple(m.weight.shape) for m in modules if isinstance(m, torch.nn.Conv2d))
 
 
-def test_the_floor_spares_the_gradient_of_z_alone(monkeypatch: pytest.MonkeyPatch):
+def test_the_floor_computes_every_gradient_except_that_of_z(monkeypatch: pytest.MonkeyPatch):
     asked: list[int] = []
     real = torch.autograd.grad
     monkeypatch.setattr(
         torch.autograd, "grad", lambda out, inputs, grad: asked.append(len(inputs)) or real(out, inputs, grad)
     )
-    variants.floor(variants.Problem(size=64, channels=32, depth=3, skips=(1, 2)), "fp32")()
-    convolutions = 3 * 4 + 2 + 1  # two down and two up in each level, two skips, one to the image
+    measure.floor(measure.Problem(size=64, channels=32, depth=3, skips=(1, 2)), "fp32")()
+    convolutions = 3 * 4 + 2 + 1  # encoder 2 and decoder 2 per level, two skips, the head
     assert len(asked) == convolutions
-    assert sum(asked) == 2 * convolutions - 2, "all but z, in the first convolution and the first skip"
+    assert sum(asked) == 2 * convolutions - 2, "without z, in the first convolution and the first skip"
 
 
 def test_the_command_prints_and_writes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(bench, "in_a_process", lambda function, *arguments: function(*arguments))
+    monkeypatch.setattr(bench, "in_a_process", lambda name, *arguments: getattr(measure, name)(*arguments))
     file = tmp_path / "bench.json"
     options = "--sizes 64 --channels 4 --steps 1 --repeats 1 --device cpu --rows"
     monkeypatch.setattr(
@@ -106,11 +94,11 @@ def test_the_command_prints_and_writes(
         ("--device cuda:99", "device=cuda:99: "),
         ("--skips 9", "skips=[9]: must be"),
         ("--device cpu --rows 'ours tf32'", "precision=tf32: "),
-        ("--sizes 48", "argument --sizes: 48 is padded to 64"),
+        ("--sizes 48", "argument --sizes: 48 would be padded to 64"),
         ("--json {file}/bench.json --rows 'ours fp32'", "--json {file}/bench.json: cannot be written"),
     ],
 )
-def test_what_cannot_be_measured_is_said_before_anything_is(tmp_path: Path, given: str, message: str):
+def test_illegal_options_are_refused_before_anything_is_measured(tmp_path: Path, given: str, message: str):
     file = tmp_path / "file"
     file.touch()
     command = [sys.executable, "-m", "dip.bench", *shlex.split(given.format(file=file))]
@@ -120,20 +108,9 @@ def test_what_cannot_be_measured_is_said_before_anything_is(tmp_path: Path, give
     assert "Traceback" not in done.stderr
 
 
-def test_told_to_end_it_takes_its_measuring_process_along(tmp_path: Path):
-    options = [
-        "--sizes",
-        "64",
-        "--channels",
-        "8",
-        "--steps",
-        "1000000",
-        "--rows",
-        "ours fp32",
-        "--json",
-        str(tmp_path / "b"),
-    ]
-    command = [sys.executable, "-m", "dip.bench", *options]
+def test_sigterm_ends_the_measuring_process_too(tmp_path: Path):
+    options = ["--sizes", "64", "--channels", "8", "--steps", "1000000", "--rows", "ours fp32"]
+    command = [sys.executable, "-m", "dip.bench", *options, "--json", str(tmp_path / "b")]
     bench = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
     if not children.exists():
@@ -141,7 +118,7 @@ def test_told_to_end_it_takes_its_measuring_process_along(tmp_path: Path):
         bench.wait()
         pytest.skip("needs /proc")
     deadline, found = time.monotonic() + 60, []
-    while len(found) < 2 and time.monotonic() < deadline:  # what watches over semaphores, and what measures
+    while len(found) < 2 and time.monotonic() < deadline:  # the resource tracker and the measuring process
         found = children.read_text().split()
         time.sleep(0.05)
     time.sleep(1)

@@ -159,7 +159,7 @@ def test_a_wrong_option_is_one_line_that_names_it(override: str, message: str):
     ("given", "expected"),
     [
         (["target=clean", "target.sigma=0.2"], "target=clean: has no option sigma; it has none"),
-        (["net=pixels", "net.channels=32"], "net=pixels: has no option channels; it has tv"),
+        (["net=pixels", "net.channels=32"], "net=pixels: has no option channels; it has none"),
         (["precision=fp32", "precision.sigma=1"], "precision: has no option sigma; it has compile, graph"),
     ],
 )

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from dip.configuration.schema import GROUPS
+from dip.model.losses import MSE
+from dip.model.optimizers import Adam
 from tests.conftest import ROOT, Fit, composed
 
 CONF = ROOT / "conf"
@@ -92,8 +94,9 @@ def test_the_papers_rows_have_the_papers_settings(name: str):
         1,
         not library,
     )
-    assert (net.padding, net.activation, net.tv, config.ema) == ("reflection", "leaky_relu", 0, 0.99)
+    assert (net.padding, net.activation, config.ema) == ("reflection", "leaky_relu", 0.99)
     assert (config.ensemble, config.perturbation_warm_up) == (1, 0)
+    assert (config.loss, config.optimizer) == (MSE(), Adam())
 
 
 def test_the_papers_rows_have_the_papers_tasks():
@@ -101,8 +104,8 @@ def test_the_papers_rows_have_the_papers_tasks():
         path.stem for path in CONF.glob("experiment/paper-*.yaml")
     }
     pixels, tv = composed("experiment=prior-pixels"), composed("experiment=prior-tv")
-    assert (pixels.net.name, pixels.net.tv, pixels.steps, pixels.lr) == ("pixels", 0, 2000, 0.01)
-    assert (tv.net.name, tv.net.tv, tv.steps, tv.lr) == ("pixels", 1e-7, 2000, 0.01)
+    assert (pixels.net.name, pixels.loss.tv, pixels.steps, pixels.lr) == ("pixels", 0, 2000, 0.01)
+    assert (tv.net.name, tv.loss.tv, tv.steps, tv.lr) == ("pixels", 1e-7, 2000, 0.01)
     assert composed("experiment=paper-denoise").target.sigma == pytest.approx(25 / 255)
     assert composed("experiment=paper-inpaint50").target.missing == 0.5
     for factor in (4, 8):
