@@ -1,4 +1,4 @@
-"""The network's fixed random input, as options; `dip.model.data` draws it."""
+"""The network's fixed random input, as options; `dip.model.data.draw` makes it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Z:
     channels: int = option(32, "feature maps of z", "an integer >= 1", "32")
     distribution: str = option(
         "gaussian",
-        "how z is drawn: gaussian N(0, scale^2), uniform U(0, scale) (the original paper), "
+        "distribution of z: gaussian N(0, scale^2), uniform U(0, scale) (the original paper), "
         "or meshgrid (2 channels of coordinates in [0, scale], for large holes)",
         "one of gaussian, uniform, meshgrid",
         "uniform",
     )
     scale: float = option(
-        0.1, "standard deviation (gaussian) or largest value (uniform, meshgrid)", "a number > 0", "0.1"
+        0.1, "standard deviation (gaussian) or maximum (uniform, meshgrid)", "a number > 0", "0.1"
     )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Metrics against scikit-image and against values worked out by hand."""
+"""Metrics against scikit-image and against values computed by hand."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_psnr_of_a_constant_error() -> None:
     assert psnr(image, image).item() == math.inf
 
 
-def test_psnr_y_is_scikit_images_luma_within_the_frame() -> None:
+def test_psnr_y_is_scikit_images_luma_without_the_border() -> None:
     clean, noisy = pair()
     luma = [rgb2ycbcr(pixels(image))[4:-4, 4:-4, 0] for image in (clean, noisy)]
     expected = peak_signal_noise_ratio(*luma, data_range=255)
@@ -55,17 +55,17 @@ def test_psnr_y_of_gray_is_psnr_and_other_channels_are_refused() -> None:
 
 
 @pytest.mark.parametrize("border", [3, 4, 50])
-def test_psnr_y_of_nothing_is_not_a_number(border: int) -> None:
+def test_psnr_y_of_no_pixels_is_nan(border: int) -> None:
     image = torch.rand(1, 3, 6, 40)
     assert psnr_y(image, image / 2, border).isnan()
 
 
-def test_psnr_hole_counts_missing_pixels_alone() -> None:
+def test_psnr_hole_uses_missing_pixels_only() -> None:
     clean, noisy = pair()
     mask = (torch.rand(1, 1, *clean.shape[-2:], generator=torch.Generator().manual_seed(1)) > 0.3).double()
     hole = mask[0, 0].numpy() == 0
     expected = peak_signal_noise_ratio(pixels(clean)[hole], pixels(noisy)[hole], data_range=1)
-    patched = torch.where(mask == 1, clean * 0, noisy)  # any nonsense at known pixels
+    patched = torch.where(mask == 1, clean * 0, noisy)  # any values at known pixels
     assert psnr_hole(patched, clean, mask).item() == pytest.approx(expected, abs=1e-9)
     assert psnr_hole(clean, clean, torch.ones_like(mask)).isnan()
 
@@ -111,7 +111,7 @@ def test_ssim_of_single_pixels_compares_luminance() -> None:
 
 
 @pytest.mark.parametrize("metric", [psnr, ssim, lambda x, y: psnr_y(x, y, 4)])
-def test_half_precision_is_widened_first(metric) -> None:
+def test_half_precision_is_converted_to_float32(metric) -> None:
     clean, noisy = (image.bfloat16() for image in pair())
     value = metric(noisy, clean)
     assert value.shape == ()

@@ -1,4 +1,4 @@
-"""Draws are functions of (seed, purpose) and touch nothing global."""
+"""Random numbers are functions of (seed, purpose) and do not use the global generator."""
 
 import numpy
 import pytest
@@ -9,7 +9,7 @@ from dip.seeds import Perturbation, derive, generator
 DISTRIBUTIONS = ("gaussian", "uniform")
 
 
-def test_each_purpose_has_draws_of_its_own():
+def test_purposes_have_independent_random_numbers():
     draws = [
         torch.randn(1000, generator=generator(0, *purpose))
         for purpose in (("z",), ("weights",), ("x", 1), ("x", 2))
@@ -25,7 +25,7 @@ def test_seeds_differ_in_their_low_32_bits_too():
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_perturbation_of_a_step_needs_no_other_step(distribution):
+def test_the_perturbation_of_a_step_does_not_depend_on_other_steps(distribution):
     z = torch.zeros(1, 4, 8, 8)
     one, other = (Perturbation(0.1, seed=3, distribution=distribution) for _ in range(2))
     for step in range(1, 7):
@@ -36,7 +36,7 @@ def test_perturbation_of_a_step_needs_no_other_step(distribution):
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_perturbation_has_its_standard_deviation_and_leaves_z(distribution):
+def test_perturbation_has_its_standard_deviation_and_does_not_change_z(distribution):
     z = torch.rand(1, 32, 64, 64).to(memory_format=torch.channels_last)
     before = z.clone()
     noise = Perturbation(1 / 30, seed=0, distribution=distribution)(z, 1) - z
@@ -48,7 +48,7 @@ def test_perturbation_has_its_standard_deviation_and_leaves_z(distribution):
 
 
 def test_uniform_perturbation_is_uniform():
-    # One number more than fills a draw of eight.
+    # One number more than a multiple of eight.
     noise = Perturbation(1.0, seed=0, distribution="uniform")(torch.zeros(1, 1, 81, 81), 1).flatten()
     values, counts = numpy.unique(noise.numpy(), return_counts=True)
     assert len(values) == 256
@@ -73,12 +73,12 @@ def test_perturbation_is_the_same_noise_in_every_precision(distribution):
     assert torch.allclose(single.double(), double, rtol=1e-6)
 
 
-def test_no_perturbation_is_z_itself():
+def test_a_perturbation_of_0_returns_z():
     z = torch.rand(1, 4, 8, 8)
     assert Perturbation(0.0, 0)(z, 1) is z
 
 
-def test_global_generator_is_not_moved():
+def test_the_global_generator_is_not_used():
     state = torch.get_rng_state()
     Perturbation(0.1, 0)(torch.zeros(1, 1, 4, 4), 1)
     generator(1, "z")
@@ -102,7 +102,7 @@ def test_global_generator_is_not_moved():
         ({"half_life": 1}, 5000, 0),
     ],
 )
-def test_the_perturbation_grows_to_its_size_and_halves(options: dict[str, int], step: int, share: float):
+def test_the_perturbation_warms_up_and_halves(options: dict[str, int], step: int, share: float):
     z = torch.zeros(1, 4, 64, 64)
     changing, plain = Perturbation(0.2, seed=3, **options), Perturbation(0.2, seed=3)
     torch.testing.assert_close(changing(z, step), share * plain(z, step))
