@@ -11,6 +11,7 @@ convolutions of the plain network only).
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import multiprocessing
 import platform
@@ -20,7 +21,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from dip.configuration.loggers import CSV
+from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
+from dip.hardware.precision import Precision
 from dip.model.optimizers import OPTIMIZERS
 from dip.nets import Hourglass
 
@@ -105,38 +109,41 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def time_rows(options: argparse.Namespace, names: list[str], problem: dict[str, Any]) -> list[dict[str, Any]]:
-    """Measure and print the table of one problem."""
+def time_rows(config: Config, names: list[str], steps: int, repeats: int) -> list[dict[str, Any]]:
+    """Measure and print the table of one size."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    for repeat in range(options.repeats):
+    for repeat in range(repeats):
         for name in names:
-            status = f"\r{problem['size']}: {name}, {repeat + 1} of {options.repeats}    "
+            status = f"\r{config.size}: {name}, {repeat + 1} of {repeats}    "
             print(status, end="", file=sys.stderr, flush=True)
-            found[name].append(in_a_process("measure", *name.split(), problem, options.steps, 2))
+            row, precision = name.split()
+            wanted = dataclasses.replace(config.precision, name=precision)
+            found[name].append(
+                in_a_process("measure", row, dataclasses.replace(config, precision=wanted), steps, 2)
+            )
     print("\r" + " " * 60, end="\r", file=sys.stderr)
-    rows = table(problem["size"], found)
+    rows = table(config.size, found)
     show(rows)
     return rows
 
 
-def time_overhead(problem: dict[str, Any], precision: str, repeats: int) -> dict[str, Any]:
+def time_overhead(config: Config, repeats: int) -> dict[str, Any]:
     """Measure and print a whole run against the bare loop."""
-    steps = 50 if problem["size"] > 64 else 500
-    found: dict[str, Any] = in_a_process("overhead", problem, precision, steps, repeats)
-    bare, run = found["bare"] * 1e3, found["run"] * 1e3
-    print(f"{problem['size']:>5}  {problem['channels']} channels {precision}: bare {bare:.3f} ms, "
-          f"run {run:.3f} ms, {found['ratio'] - 1:+.1%} ({run - bare:+.3f} ms)")  # fmt: skip
+    found: dict[str, Any] = in_a_process("overhead", config, 50 if config.size > 64 else 500, repeats)
+    bare, run, precision = found["bare"] * 1e3, found["run"] * 1e3, config.precision.name
+    print(f"{config.size:>5}  {precision}: bare {bare:.3f} ms, run {run:.3f} ms, {found['ratio'] - 1:+.1%} ({run - bare:+.3f} ms)")  # fmt: skip
+    problem = {"size": config.size, "channels": getattr(config.net, "channels", None)}
     return {"problem": problem, "precision": precision, **found}
 
 
-def time_rules(problem: dict[str, Any], precision: str, steps: int) -> list[dict[str, Any]]:
+def time_rules(config: Config, steps: int) -> list[dict[str, Any]]:
     """Measure and print an update of each stopping rule against a step."""
-    times = in_a_process("rules", problem, precision, steps)
+    times = in_a_process("rules", config, steps)
     found = []
     for name, seconds in times.items():
         share = seconds / times["step"]
-        print(f"{problem['size']:>5}  {name:<12}{seconds * 1e3:>10.3f} ms{share:>9.2%} of a step")
-        found.append({"size": problem["size"], "rule": name, "seconds": seconds, "share": share})
+        print(f"{config.size:>5}  {name:<12}{seconds * 1e3:>10.3f} ms{share:>9.2%} of a step")
+        found.append({"size": config.size, "rule": name, "seconds": seconds, "share": share})
     return found
 
 
@@ -166,24 +173,21 @@ def main() -> None:
         "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [], "overhead": [], "rules": [],
     }  # fmt: skip
     print(f"{result['machine']}, torch {torch.__version__}")
-    common = {
-        "skips": tuple(skips), "device": str(device), "checkpoint": options.checkpoint,
-        "speedups": tuple(name for name in ("compile", "graph") if getattr(options, name)),
-        "optimizer": options.optimizer, "ensemble": options.ensemble,
-        "perturbation": "uniform" if options.uniform else "gaussian",
-    }  # fmt: skip
-    problems = [{"size": size, "channels": options.channels, **common} for size in options.sizes]
-    precision = devices.pick_precision("auto", device).name
+    config = Config(
+        net=Hourglass(channels=options.channels, checkpoint_activations=options.checkpoint), skips=skips, device=str(device),
+        precision=Precision(devices.pick_precision("auto", device).name, options.compile, options.graph),
+        optimizer=OPTIMIZERS[options.optimizer](), ensemble=options.ensemble, logger=CSV(),
+        perturbation_distribution="uniform" if options.uniform else "gaussian",
+    )  # fmt: skip
+    configs = [dataclasses.replace(config, size=size) for size in options.sizes]
     if options.overhead:
-        tiny = {**common, "size": 32, "channels": 8, "depth": 3, "skips": (2,)}
-        result["overhead"] = [
-            time_overhead(problem, precision, options.repeats) for problem in [tiny, *problems]
-        ]
-    for problem in problems:
+        tiny = dataclasses.replace(config, size=32, net=Hourglass(depth=3, channels=8), skips=[2])
+        result["overhead"] = [time_overhead(config, options.repeats) for config in [tiny, *configs]]
+    for config in configs:
         if options.rules:
-            result["rules"] += time_rules(problem, precision, 10 * options.steps)
+            result["rules"] += time_rules(config, 10 * options.steps)
         elif not options.overhead:
-            result["rows"] += time_rows(options, names, problem)
+            result["rows"] += time_rows(config, names, options.steps, options.repeats)
     options.json.write_text(json.dumps(result, indent=2) + "\n")
 
 

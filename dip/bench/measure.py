@@ -18,55 +18,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dip.configuration.loggers import CSV
 from dip.configuration.schema import Config
 from dip.hardware import devices
-from dip.hardware.precision import Precision
 from dip.model.data import draw
-from dip.model.optimizers import OPTIMIZERS
 from dip.model.speedups import speed_up
 from dip.nets import Hourglass
 from dip.nets.hourglass import HourglassModule
 from dip.seeds import Perturbation
 from dip.stopping import STOPS
-from dip.z import Z
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """One image size and one network."""
-
-    size: int
-    channels: int = 128
-    skips: tuple[int, ...] = (1, 2, 3, 4, 5)
-    depth: int = 5
-    device: str = "cpu"
-    speedups: tuple[str, ...] = ()
-    checkpoint: bool = False
-    optimizer: str = "adam"
-    perturbation: str = "gaussian"
-    ensemble: int = 1  # in `whole_run`; the other variants have one network
-
-    def pair(self) -> tuple[Tensor, Tensor]:
-        """z and y of this size."""
-        y = torch.rand(1, 3, self.size, self.size, generator=torch.Generator().manual_seed(0))
-        return draw(Z(), (self.size, self.size), 0).to(self.device), y.to(self.device)
-
-    def net(self) -> Hourglass:
-        """The options of the network."""
-        return Hourglass(depth=self.depth, channels=self.channels, checkpoint_activations=self.checkpoint)
-
-    def plain_network(self) -> nn.Module:
-        """The network in plain PyTorch, in the default memory layout."""
-        return HourglassModule(self.net(), 32, 3, self.skips).to(self.device)
+def pair(config: Config) -> tuple[Tensor, Tensor]:
+    """z and y of `config`, whose size is one number."""
+    y = torch.rand(1, 3, config.size, config.size, generator=torch.Generator().manual_seed(0))
+    return draw(config.z, (config.size, config.size), 0).to(config.device), y.to(config.device)
 
 
-def plain(problem: Problem, precision: str) -> Callable[[], None]:
+def plain_network(config: Config) -> nn.Module:
+    """The network of `config` in plain PyTorch, in the default memory layout."""
+    assert isinstance(config.net, Hourglass)
+    return HourglassModule(config.net, config.z.channels, 3, config.skips).to(config.device)
+
+
+def plain(config: Config) -> Callable[[], None]:
     """Baseline: the plain network, noise as `randn_like`, Adam with default settings."""
-    z, y = problem.pair()
-    net = problem.plain_network()
+    z, y = pair(config)
+    net = plain_network(config)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
 
     def step() -> None:
@@ -78,24 +57,24 @@ def plain(problem: Problem, precision: str) -> Callable[[], None]:
     return step
 
 
-def ours(problem: Problem, precision: str) -> Callable[[], None]:
+def ours(config: Config) -> Callable[[], None]:
     """A bare loop over what a run computes: perturbation, network, loss, optimiser, average, without Lightning."""
-    devices.keep_memory(not problem.checkpoint)
-    dtype = torch.float64 if precision == "fp64" else torch.float32
-    z, y = problem.pair()
+    devices.keep_memory(not getattr(config.net, "checkpoint_activations", False))
+    dtype = torch.float64 if config.precision.name == "fp64" else torch.float32
+    autocast = AUTOCAST.get(config.precision.name)
+    z, y = pair(config)
     z, y = z.to(dtype, memory_format=torch.channels_last), y.to(dtype)
-    net = problem.net().build(32, 3, problem.skips).to(problem.device, dtype)
-    optimizer = OPTIMIZERS[problem.optimizer]().build(net.parameters(), 0.01)
-    perturb, count = Perturbation(1 / 30, 0, distribution=problem.perturbation), 0
+    net = config.net.build(config.z.channels, 3, config.skips).to(config.device, dtype)
+    optimizer = config.optimizer.build(net.parameters(), config.lr)
+    perturb, count = Perturbation(config.perturbation, 0, distribution=config.perturbation_distribution), 0
     average = torch.zeros_like(y)
 
     def step() -> None:
         nonlocal count
         count += 1
-        enabled = precision in AUTOCAST
-        with torch.autocast(z.device.type, AUTOCAST.get(precision, torch.bfloat16), enabled=enabled):
+        with torch.autocast(z.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
             if count == 1:
-                speed_up(nn.ModuleList([net]), z, problem.speedups)
+                speed_up(nn.ModuleList([net]), z, config.precision.speedups())
             image = net(perturb(z, count)).to(dtype)
             loss = functional.mse_loss(image, y)
             optimizer.zero_grad()
@@ -106,11 +85,11 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
     return step
 
 
-def floor(problem: Problem, precision: str) -> Callable[[], None]:
+def floor(config: Config) -> Callable[[], None]:
     """Bound of the plain network: its convolutions only, forward and backward, in channels_last."""
     devices.keep_memory()
-    dtype = AUTOCAST.get(precision, torch.float32)
-    z = problem.pair()[0]
+    dtype = AUTOCAST.get(config.precision.name, torch.float32)
+    z, _ = pair(config)
     calls: list[tuple[Tensor, Tensor, int, Tensor]] = []
 
     def note(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -124,7 +103,7 @@ def floor(problem: Problem, precision: str) -> Callable[[], None]:
         x.requires_grad_(inputs[0] is not z)  # the first level and its skip need no gradient of z
         calls.append((x, weight.requires_grad_(), module.stride[0], gradient))
 
-    net = problem.plain_network()
+    net = plain_network(config)
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             module.register_forward_hook(note)
@@ -139,16 +118,12 @@ def floor(problem: Problem, precision: str) -> Callable[[], None]:
     return step
 
 
-def whole_run(problem: Problem, precision: str, steps: int, record_every: int = 50) -> float:
+def whole_run(config: Config, steps: int, record_every: int = 50) -> float:
     """Seconds per step of a run with its run folder, after the first record."""
     from dip.fitting.fit import Fit
 
     with tempfile.TemporaryDirectory() as folder:
-        config = Config(
-            size=problem.size, skips=list(problem.skips), net=problem.net(), steps=steps, ensemble=problem.ensemble,
-            optimizer=OPTIMIZERS[problem.optimizer](), perturbation_distribution=problem.perturbation, record_every=record_every,
-            precision=Precision(precision, **dict.fromkeys(problem.speedups, True)), logger=CSV(), device=problem.device, out=folder,
-        )  # fmt: skip
+        config = dataclasses.replace(config, steps=steps, record_every=record_every, out=folder)
         fit = Fit(config, Path(folder), "bench")
         fit.run(progress=False, pictures=False)  # figures and baselines would count as its memory
         return sum(fit.recorder.paces[1:]) / len(fit.recorder.paces[1:])
@@ -167,52 +142,46 @@ def timed(step: Callable[[], None], steps: int, device: str) -> float:
 VARIANTS = {"plain": plain, "ours": ours, "floor": floor}
 
 
-def measure(row: str, precision: str, options: dict[str, Any], steps: int, warm_up: int) -> dict[str, float]:
+def measure(row: str, config: Config, steps: int, warm_up: int) -> dict[str, float]:
     """Seconds per step of one row, and the peak of its memory in bytes above what was in use before."""
-    problem = Problem(**options)
-    cuda = problem.device.startswith("cuda")
+    cuda = config.device.startswith("cuda")
     if cuda:
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = config.precision.name == "tf32"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if row == "run":
         # Records are due at steps 1, 10, 20, ... (with many steps, as by default, at 50, 100, ...); the first is the warm-up.
         every = min(50, max(10, steps))
-        seconds = whole_run(problem, precision, every + max(every, steps // every * every), every)
+        seconds = whole_run(config, every + max(every, steps // every * every), every)
     else:
-        step = VARIANTS[row](problem, precision)
-        timed(step, warm_up, problem.device)
-        seconds = timed(step, steps, problem.device)
+        step = VARIANTS[row](config)
+        timed(step, warm_up, config.device)
+        seconds = timed(step, steps, config.device)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
-    memory = torch.cuda.max_memory_allocated(problem.device) if cuda else used
+    memory = torch.cuda.max_memory_allocated(config.device) if cuda else used
     return {"seconds": seconds, "memory": memory}
 
 
-def overhead(options: dict[str, Any], precision: str, steps: int, repeats: int) -> dict[str, Any]:
+def overhead(config: Config, steps: int, repeats: int) -> dict[str, Any]:
     """Seconds per step of a whole run and of the bare loop of the same computation, alternating in one process."""
-    problem = Problem(**options)
-    step = ours(problem, precision)
-    timed(step, 3, problem.device)
-    pairs = [
-        (timed(step, steps, problem.device), whole_run(problem, precision, 50 + steps))
-        for _ in range(repeats)
-    ]
+    step = ours(config)
+    timed(step, 3, config.device)
+    pairs = [(timed(step, steps, config.device), whole_run(config, 50 + steps)) for _ in range(repeats)]
     bare, run = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
     return {"bare": bare, "run": run, "ratio": statistics.median(run / bare for bare, run in pairs)}
 
 
-def rules(options: dict[str, Any], precision: str, steps: int) -> dict[str, float]:
+def rules(config: Config, steps: int) -> dict[str, float]:
     """Median seconds of an update of each stopping rule, by name, and of a step as "step", alternating in one process."""
-    problem = Problem(**options)
-    step = ours(problem, precision)
-    timed(step, 3, problem.device)
-    _, y = problem.pair()
-    loss, count = torch.ones((), device=problem.device), 0
+    step = ours(config)
+    timed(step, 3, config.device)
+    _, y = pair(config)
+    loss, count = torch.ones((), device=config.device), 0
     found: dict[str, list[float]] = {"step": []}
     started = {
         name: stop().start(y, 0) for name, stop in STOPS.items() if name not in ("auto", "never", "compare")
     }
     for _ in range(5):
-        found["step"].append(timed(step, max(steps // 10, 1), problem.device))
+        found["step"].append(timed(step, max(steps // 10, 1), config.device))
         for name, rule in started.items():
             assert rule is not None
 
@@ -221,6 +190,6 @@ def rules(options: dict[str, Any], precision: str, steps: int) -> dict[str, floa
                 count += 1
                 rule.update(count, y, y, y, loss)
 
-            timed(update, 110, problem.device)  # fills the longest window
-            found.setdefault(name, []).append(timed(update, steps, problem.device))
+            timed(update, 110, config.device)  # fills the longest window
+            found.setdefault(name, []).append(timed(update, steps, config.device))
     return {name: statistics.median(seconds) for name, seconds in found.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import signal
@@ -15,9 +16,20 @@ import torch
 
 from dip.bench import __main__ as bench
 from dip.bench import measure
+from dip.configuration.loggers import CSV
+from dip.configuration.schema import Config
+from dip.hardware.precision import Precision
+from dip.nets import Hourglass
 from tests.conftest import ROOT, environment
 
-TINY = {"size": 32, "channels": 4, "depth": 3, "skips": (1, 2, 3)}
+TINY = Config(
+    size=32,
+    net=Hourglass(depth=3, channels=4),
+    skips=[1, 2, 3],
+    device="cpu",
+    precision=Precision("fp32"),
+    logger=CSV(),
+)
 
 
 def test_ratios_are_those_to_the_plain_network():
@@ -36,13 +48,14 @@ def test_ratios_are_those_to_the_plain_network():
     [("plain", "fp32"), ("ours", "fp32"), ("ours", "bf16"), ("run", "bf16"), ("floor", "bf16")],
 )
 def test_each_row_is_measured(row: str, precision: str):
-    found = measure.measure(row, precision, TINY, steps=1, warm_up=1)
+    config = dataclasses.replace(TINY, precision=Precision(precision))
+    found = measure.measure(row, config, steps=1, warm_up=1)
     assert found["seconds"] > 0
     assert found["memory"] >= 0
 
 
 def test_every_rule_is_timed():
-    found = measure.rules(TINY, "fp32", steps=2)
+    found = measure.rules(TINY, steps=2)
     assert set(found) == {"step", "wmv", "emv", "heldout", "discrepancy", "combined"}
     assert all(seconds > 0 for seconds in found.values())
 
@@ -55,10 +68,10 @@ def test_the_floor_is_the_convolutions_of_the_plain_network(monkeypatch: pytest.
         "conv2d",
         lambda x, w, *a, **k: seen.append(tuple(w.shape)) or real(x, w, *a, **k),
     )
-    step = measure.floor(measure.Problem(**TINY), "fp32")
+    step = measure.floor(TINY)
     seen.clear()
     step()
-    modules = measure.Problem(**TINY).plain_network().modules()
+    modules = measure.plain_network(TINY).modules()
     assert sorted(seen) == sorted(tuple(m.weight.shape) for m in modules if isinstance(m, torch.nn.Conv2d))
 
 
@@ -68,7 +81,7 @@ def test_the_floor_computes_every_gradient_except_that_of_z(monkeypatch: pytest.
     monkeypatch.setattr(
         torch.autograd, "grad", lambda out, inputs, grad: asked.append(len(inputs)) or real(out, inputs, grad)
     )
-    measure.floor(measure.Problem(size=64, channels=32, depth=3, skips=(1, 2)), "fp32")()
+    measure.floor(dataclasses.replace(TINY, skips=[1, 2]))()
     convolutions = 3 * 4 + 2 + 1  # encoder 2 and decoder 2 per level, two skips, the head
     assert len(asked) == convolutions
     assert sum(asked) == 2 * convolutions - 2, "without z, in the first convolution and the first skip"
