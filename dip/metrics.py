@@ -17,7 +17,8 @@ SSIM_RADIUS = 5
 def psnr(x: Tensor, y: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB over all pixels and channels, peak 1; infinite for equal images.
 
-    Protocol: one mean squared error over all colour channels; images are not rounded to 8 bits. Source: Ulyanov et al., "Deep Image Prior", denoising (CBM3D's protocol).
+    Protocol: one mean squared error over all colour channels; images are not rounded to 8 bits. Source: Ulyanov et
+    al., "Deep Image Prior", denoising (CBM3D's protocol).
     """
     return _decibel((_wide(x) - _wide(y)).square().mean())
 
@@ -25,9 +26,9 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
 def psnr_y(x: Tensor, y: Tensor, border: int) -> Tensor:
     """PSNR in dB of the luma without a frame of `border` pixels; NaN if nothing is left.
 
-    Protocol: Y of ITU-R BT.601, 16 to 235 of 255, not rounded. The peak is 255, so the value is higher than `psnr` for the
-    same error. A one-channel image is its own luma. Source: the usual super-resolution protocol (Set5, Set14), Ulyanov et
-    al., super-resolution.
+    Protocol: Y of ITU-R BT.601, 16 to 235 of 255, not rounded. The peak is 255, so the value is higher than `psnr` for
+    the same error. A one-channel image is its own luma. Source: the usual super-resolution protocol (Set5, Set14),
+    Ulyanov et al., super-resolution.
 
     Args:
         border: pixels to leave out at each side, usually the factor; 4 in the paper's tables.
@@ -56,12 +57,12 @@ def psnr_hole(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
 def ssim(x: Tensor, y: Tensor) -> Tensor:
     """Structural similarity, at most 1, averaged over pixels and channels.
 
-    Protocol: Gaussian window with sigma 1.5 truncated to 11 x 11, K = (0.01, 0.03), data range 1, each channel on its own,
-    only positions where the window lies inside the image. Source: Wang et al. 2004, "Image quality assessment: from error
-    visibility to structural similarity".
+    Protocol: Gaussian window with sigma 1.5 truncated to 11 x 11, K = (0.01, 0.03), data range 1, each channel on its
+    own, only positions where the window lies inside the image. Source: Wang et al. 2004, "Image quality assessment:
+    from error visibility to structural similarity".
 
-    For an image with a side below 11 the window is the largest odd one that fits, with sigma 0.3 times its radius. For a
-    side of 1 or 2 it is one pixel, and only luminance is compared.
+    For an image with a side below 11 the window is the largest odd one that fits, with sigma 0.3 times its radius. For
+    a side of 1 or 2 it is one pixel, and only luminance is compared.
     """
     radius = min(SSIM_RADIUS, (min(x.shape[-2:]) - 1) // 2)
     # torchmetrics derives the window from sigma: 2 int(3.5 sigma + 0.5) + 1 pixels, which is 2 radius + 1 here.

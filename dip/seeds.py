@@ -1,7 +1,7 @@
 """The random numbers of a run, each a function of the run's seed and a purpose.
 
-Nothing here uses a global generator, so a run does not depend on what ran before it in the process. The noise of step 5,000
-does not depend on the steps before, so a resumed run is exact.
+Nothing here uses a global generator, so a run does not depend on what ran before it in the process. The noise of step
+5,000 does not depend on the steps before, so a resumed run is exact.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ class Perturbation:
         warm_up: steps over which the standard deviation grows linearly from 0 to `sigma`. Without noise a fit converges
             faster; noise regularises it, which matters only later.
         half_life: steps in which the standard deviation then halves, repeatedly; 0 keeps it constant.
-        distribution: gaussian, or uniform on 256 values between -sqrt(3) sigma and sqrt(3) sigma, which takes 1.2 ms instead
-            of 6.1 ms for 2 million numbers on a CPU. Convolutions sum hundreds of them, so the network sees no difference.
+        distribution: gaussian, or uniform on 256 values between -sqrt(3) sigma and sqrt(3) sigma, which takes 1.2 ms
+            instead of 6.1 ms for 2 million numbers on a CPU. Convolutions sum hundreds of them, so the network sees no
+            difference.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ def _gaussian(shape: tuple[int, ...], generator: torch.Generator) -> tuple[Tenso
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> tuple[Tensor, float]:
-    """Signed bytes, eight per random integer. Their mean, -1/2 (0.007 standard deviations), is removed by normalisation."""
+    """Signed bytes, eight per random integer. Normalisation removes their mean, -1/2 (0.007 standard deviations)."""
     count = math.prod(shape)
     words = torch.empty(-(-count // 8), dtype=torch.int64, device=generator.device)
     noise = words.random_(-(2**63), None, generator=generator).view(torch.int8)[:count].view(shape)

@@ -1,11 +1,11 @@
 """`python -m dip.bench`: print a table of seconds per step and peak memory, and write it as JSON.
 
-Each number is the median over processes. Rows alternate, so that a machine that slows down slows all rows alike: compare
-rows of one table, not of two tables. Each measurement has its own process, so that peak memory and the allocator's
-settings belong to one row.
+Each number is the median over processes. Rows alternate, so that a machine that slows down slows all rows alike:
+compare rows of one table, not of two tables. Each measurement has its own process, so that peak memory and the
+allocator's settings belong to one row.
 
-Rows: plain (the network in plain PyTorch), ours (a bare loop over the computation of a run), run (a whole run), floor (the
-convolutions of the plain network only).
+Rows: plain (the network in plain PyTorch), ours (a bare loop over the computation of a run), run (a whole run), floor
+(the convolutions of the plain network only).
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def main() -> None:
     skips = Hourglass().ordered(options.skips)
     for size in options.sizes:
         if (needed := Hourglass().padded(size, size)[0]) != size:  # the plain network does not pad
-            parser().error(f"argument --sizes: {size} would be padded to {needed}; use multiples of 32, for example --sizes {needed}")  # fmt: skip
+            parser().error(f"argument --sizes: {size} would be padded to {needed}; for example --sizes {needed}")  # fmt: skip
 
     import torch
 

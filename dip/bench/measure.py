@@ -149,7 +149,8 @@ def measure(row: str, config: Config, steps: int, warm_up: int) -> dict[str, flo
         torch.backends.cudnn.allow_tf32 = config.precision.name == "tf32"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if row == "run":
-        # Records are due at steps 1, 10, 20, ... (with many steps, as by default, at 50, 100, ...); the first is the warm-up.
+        # Records are due at steps 1, 10, 20, ... (with many steps, as by default, at 50, 100, ...); the first is the
+        # warm-up.
         every = min(50, max(10, steps))
         seconds = whole_run(config, every + max(every, steps // every * every), every)
     else:
@@ -171,7 +172,7 @@ def overhead(config: Config, steps: int, repeats: int) -> dict[str, Any]:
 
 
 def rules(config: Config, steps: int) -> dict[str, float]:
-    """Median seconds of an update of each stopping rule, by name, and of a step as "step", alternating in one process."""
+    """Median seconds of an update of each stopping rule, by name, and of a step ("step"), alternating."""
     step = ours(config)
     timed(step, 3, config.device)
     _, y = pair(config)

@@ -16,8 +16,8 @@ from dip.z import Z
 class FixedPair(LightningDataModule):
     """Yields the same (z, y) at every step, in one endless epoch.
 
-    There is no DataLoader, no worker and no copy per step: for a small network, an epoch of one batch costs Lightning more
-    time than the step itself.
+    There is no DataLoader, no worker and no copy per step: for a small network, an epoch of one batch costs Lightning
+    more time than the step itself.
 
     Args:
         z: the networks' inputs, (networks, C_z, H', W').
@@ -48,7 +48,7 @@ def draw(z: Z, size: tuple[int, int], seed: int) -> Tensor:
 
 
 def extend(z: Tensor, size: tuple[int, int]) -> Tensor:
-    """Extend the user's input (1, C, H, W) below and to the right to `size` by symmetric reflection, repeated if needed."""
+    """Extend the input (1, C, H, W) below and to the right to `size` by symmetric reflection, repeated if needed."""
     for dim, wanted in zip((2, 3), size, strict=True):
         length = z.shape[dim]
         period = torch.cat([torch.arange(length), torch.arange(length).flip(0)])

@@ -99,8 +99,8 @@ class Poisson(Loss):
     """Negative log-likelihood of photon counts with mean x + b: r - s + s log(s / r), with r = x + b and s = y + b.
 
     Constants are added so that its minimum is 0, at x = y (the Kullback-Leibler divergence of Csiszar 1991). The number
-    of photons at value 1 would be a factor of the loss, on which the updates of Adam and Muon do not depend. Negative x, which
-    some operators give, continue the loss along its tangent at 0. Negative y count as 0.
+    of photons at value 1 would be a factor of the loss, on which the updates of Adam and Muon do not depend. Negative
+    x, which some operators give, continue the loss along its tangent at 0. Negative y count as 0.
     """
 
     name: str = "poisson"
@@ -126,7 +126,7 @@ LOSSES: dict[str, type[Loss]] = {"mse": MSE, "l1": L1, "smooth_l1": SmoothL1, "p
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Isotropic total variation (Rudin, Osher and Fatemi 1992) of `image` (1, C, H, W), summed over pixels and channels.
+    """Isotropic total variation (Rudin, Osher, Fatemi 1992) of `image` (1, C, H, W), summed over pixels and channels.
 
     It is the sum of the lengths of the forward differences; the last row and column have none. The subgradient at
     length 0 is 0.

@@ -23,12 +23,12 @@ from dip.targets.operators import Identity, Operator
 class DeepImagePrior(LightningModule):
     """One network fitted to one image, or an ensemble of networks with different random initialisations.
 
-    Errors that depend on the initialisation average out over the ensemble: the mean of the outputs is closer to the image
-    than any of them. The original paper averages two runs for denoising (30.43 dB -> 31.00 over nine images).
+    Errors that depend on the initialisation average out over the ensemble: the mean of the outputs is closer to the
+    image than any of them. The original paper averages two runs for denoising (30.43 dB -> 31.00 over nine images).
 
-    After each step `output`, `observed` (A of it), `average` and `loss` hold that step's results as device tensors, the mean
-    over the ensemble, and `losses` (networks,) the loss of each network. A step never reads their values, so it never waits
-    for the device.
+    After each step `output`, `observed` (A of it), `average` and `loss` hold that step's results as device tensors,
+    the mean over the ensemble, and `losses` (networks,) the loss of each network. A step never reads their values, so
+    it never waits for the device.
 
     Args:
         nets: each (1, C_z, H', W') -> (1, C, H', W'), with H' >= H and W' >= W.

@@ -1,8 +1,8 @@
 """Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024) for convolutions.
 
-Muon treats a convolution's weight as a matrix, (channels out) x (channels in x k x k), and updates it by its momentum with
-all singular values brought close to 1. An update is as long as Adam's usually is, so both use the same learning rates
-(Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, section 2.2).
+Muon treats a convolution's weight as a matrix, (channels out) x (channels in x k x k), and updates it by its momentum
+with all singular values brought close to 1. An update is as long as Adam's usually is, so both use the same learning
+rates (Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, section 2.2).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class BatchedMuon(torch.optim.Adam):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # With fp16, the gradient scaler must unscale and skip steps itself: fused Adam would do it for its own part only.
+        # With fp16, the gradient scaler must unscale and skip steps itself: fused Adam would do it for its own part
+        # only.
         self._step_supports_amp_scaling = False
 
     @torch.no_grad()

@@ -1,8 +1,8 @@
-"""Two ways to make a step of the same computation faster, applied at the first step; where one fails the fit continues without.
+"""Two ways to compute a step faster, applied at the first step; where one fails, the fit continues without it.
 
-`compile` fuses the passes over memory between convolutions (torch.compile). On the CPUs that we measured it is not faster,
-because the network's layers are written for them. `graph` replays the network's forward and backward pass as CUDA graphs:
-launching the 400 kernels of a step takes as long as a fast GPU needs to run them.
+`compile` fuses the passes over memory between convolutions (torch.compile). On the CPUs that we measured it is not
+faster, because the network's layers are written for them. `graph` replays the network's forward and backward pass as
+CUDA graphs: launching the 400 kernels of a step takes as long as a fast GPU needs to run them.
 """
 
 from __future__ import annotations

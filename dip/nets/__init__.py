@@ -100,8 +100,8 @@ class Hourglass(Net):
     )
     checkpoint_activations: bool = option(
         False,
-        "keep only the inputs of each half of a level, recompute the rest in the backward pass, and on a CPU return freed "
-        "memory to the system: 2.3 instead of 6.3 kB per pixel at 5 x 128 channels in bf16, 1.7 x the time, same result",
+        "keep only the inputs of each half of a level, recompute the rest in the backward pass, and return freed "
+        "memory to the system: 2.3 instead of 6.3 kB per pixel (5 x 128 channels, bf16), 1.7 x the time, same result",
         "true or false",
         "true",
     )
@@ -136,8 +136,8 @@ class Hourglass(Net):
     def padded(self, height: int, width: int) -> Size:
         """The next multiples of 2**depth with enough pixels at each level for reflection padding."""
         step = 2**self.depth
-        # Reflection by p pixels needs p + 1 pixels. kernel_down works at the coarsest level, kernel_up and kernel_skip one
-        # level above it at least. A normalisation needs two pixels.
+        # Reflection by p pixels needs p + 1 pixels. kernel_down works at the coarsest level, kernel_up and kernel_skip
+        # one level above it at least. A normalisation needs two pixels.
         down, finer = self.kernel_down // 2 + 1, (max(self.kernel_up, self.kernel_skip) // 2 + 2) // 2
         coarsest = max(2, down, finer)
         return step * max(coarsest, -(-height // step)), step * max(coarsest, -(-width // step))

@@ -1,4 +1,4 @@
-"""The hourglass network as runs compute it: the parameters and the function of `HourglassModule`, in less time and memory.
+"""The hourglass network as runs compute it: parameters and function of `HourglassModule`, in less time and memory.
 
 The differences, each tested against the plain network, outputs and gradients:
 
@@ -24,8 +24,8 @@ from dip.nets.reflection import reflect
 from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels
 
 FOLDED_FROM = 2**21
-"""C_below x C_out x H x W from which folding is faster on a CPU. Its many small operations take 0.5 to 2 ms at any size;
-the arithmetic that it saves grows with the size (measured for 32 to 128 channels, one and two threads)."""
+"""C_below x C_out x H x W from which folding is faster on a CPU. Its small operations take 0.5 to 2 ms at any size; the
+arithmetic that it saves grows with the size (measured for 32 to 128 channels, one and two threads)."""
 
 
 class FastHourglass(HourglassModule):

@@ -16,9 +16,9 @@ SLICED_FROM = 2**18
 def reflect(x: Tensor, pixels: int, symmetric: bool = False) -> Tensor:
     """Pad by reflection: (N, C, H, W) -> (N, C, H + 2 pixels, W + 2 pixels).
 
-    Border pixels are not repeated (c b | a b c), or, if `symmetric`, are (b a | a b c), as in `numpy.pad`. Slices replace
-    the framework's padding where it has none or is slower, and on CUDA, where it gives up channels_last and its backward
-    pass is not deterministic.
+    Border pixels are not repeated (c b | a b c), or, if `symmetric`, are (b a | a b c), as in `numpy.pad`. Slices
+    replace the framework's padding where it has none or is slower, and on CUDA, where it gives up channels_last and
+    its backward pass is not deterministic.
     """
     if pixels == 0:
         return x

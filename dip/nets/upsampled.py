@@ -6,13 +6,13 @@ Let n be `a` upsampled x 2 by repetition, n[2i] = n[2i + 1] = a[i]. Along one ax
     S[2i + 1] = (w0 a[i] + w2 a[i + 1]) + w1 a[i]
 
 The two outer taps together need one convolution of `a`, the middle tap needs another, and additions give S. In two
-dimensions there are four convolutions of `a`: by the centre tap, by the two taps beside it, by the two above and below it,
-and by the four corners. Their nine products per pixel of `a` give four pixels of S, which would take 36 products. (Multirate
-filtering calls this the noble identity.)
+dimensions there are four convolutions of `a`: by the centre tap, by the two taps beside it, by the two above and below
+it, and by the four corners. Their nine products per pixel of `a` give four pixels of S, which would take 36 products.
+(Multirate filtering calls this the noble identity.)
 
 Bilinear upsampling is n blurred by (1, 2, 1) / 4 in each dimension, and the blur commutes with the convolution. The
-borders agree too: the bilinear result reflected by one pixel is n reflected by two pixels, then blurred. These two pixels
-are a[1], a[0], which is the symmetric reflection of `a`.
+borders agree too: the bilinear result reflected by one pixel is n reflected by two pixels, then blurred. These two
+pixels are a[1], a[0], which is the symmetric reflection of `a`.
 """
 
 from __future__ import annotations
