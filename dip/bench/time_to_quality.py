@@ -19,7 +19,7 @@ import numpy as np
 from dip import runs
 from dip.errors import DipError, RunError
 from dip.report import figures
-from dip.report.summary import written
+from dip.report.summary import csv_text
 
 NEAR = 0.1  # dB
 
@@ -126,14 +126,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not table:
             raise RunError("--slow and --fast have no image in common; give runs of the same images")
         given.to.mkdir(parents=True, exist_ok=True)
-        runs.write_text(given.to / "table.csv", written(table))
+        runs.write_text(given.to / "table.csv", csv_text(table))
         points = [
             {"image": row["image"], "way": way, "seconds": at, "psnr": psnr}
             for row in table
             for way, found in (("slow", slow), ("fast", fast))
             for at, psnr in zip(*found[row["image"]], strict=True)
         ]
-        runs.write_text(given.to / "curves.csv", written(points))
+        runs.write_text(given.to / "curves.csv", csv_text(points))
         figures.quality_curves(
             given.to / "quality", {name: (slow[name], fast[name]) for name in slow.keys() & fast.keys()}
         )

@@ -179,7 +179,7 @@ def _commands(found: Sequence[Run], folder: Path, to: Path) -> list[str]:
 def _facts(found: Sequence[Run]) -> str:
     """What the runs have in common: image, size, steps, seeds, machine, versions, date; each if it is known."""
     done = [run for run in found if run.done]
-    facts = {
+    facts: dict[str, list[Any]] = {
         "image": [shown(portable(run.config.get("image"))) for run in done],
         "size, pixels": [_size(run) for run in done],
         "steps": [f"{run.steps:,}" for run in done if run.steps],
@@ -189,7 +189,7 @@ def _facts(found: Sequence[Run]) -> str:
         "torch": [run.result.get("versions", {}).get("torch") for run in done],
         "date": sorted(_day(run) for run in done),
     }
-    known = {name: list(dict.fromkeys(filter(None, values))) for name, values in facts.items()}
+    known = {name: list(dict.fromkeys(value for value in values if value)) for name, values in facts.items()}
     if len(known["date"]) > 2:
         known["date"] = [f"{known['date'][0]} to {known['date'][-1]}"]
     return "\n".join(f"- {name}: {', '.join(map(str, values))}" for name, values in known.items() if values)

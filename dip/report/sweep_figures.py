@@ -32,7 +32,8 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
     names = option_names(rest)
     legend = names[0] if len(names) == 1 and not tasks(found) else None
     label = labels(rest, legend)
-    losses, scores = [], []
+    losses: list[figures.Line] = []
+    scores: list[figures.Line] = []
     for run in found:
         for lines, (steps, values), best in (
             (losses, run.loss_curve(), None),

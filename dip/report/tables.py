@@ -81,7 +81,8 @@ def group_table(groups: Sequence[Group]) -> list[Column]:
         columns.append(Column(title, cells, hint, first=first))
         if name == "psnr":
             dots = [
-                Cell("", value and value.mean, "dots", _positions(value, others)) for value, others in rows
+                Cell("", value.mean if value else None, "dots", _positions(value, others))
+                for value, others in rows
             ]
             columns.append(Column("each run", dots, "PSNR of every run, the mean as a bar", first=first))
     return columns
