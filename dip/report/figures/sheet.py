@@ -91,5 +91,4 @@ def fit_steps(axes: Axes, steps: ArrayLike) -> None:
         axes.set_xlim(max(first, 1) / 1.05, max(last, 2 * first) * 1.08)
     else:
         axes.set_xlim(1, 10)
-        note = {"ha": "center", "va": "center", "color": MUTED, "transform": axes.transAxes}
-        axes.text(0.5, 0.5, "no finite value yet", **note)
+        axes.text(3, 0.5, "no finite value yet", ha="center", va="center", color=MUTED)
