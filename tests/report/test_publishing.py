@@ -33,7 +33,9 @@ def rows(path):
 
 
 def test_the_numbers_are_those_of_the_runs(sweep, result):
-    row = next(row for row in rows(result / "table.csv") if (row["target"], row["skips"]) == ("noisy", "[3,4]"))
+    row = next(
+        row for row in rows(result / "table.csv") if (row["target"], row["skips"]) == ("noisy", "[3,4]")
+    )
     folders = [sweep / f"noisy-2-{seed}" for seed in (0, 1)]
     results = [json.loads((folder / "result.json").read_text()) for folder in folders]
     histories = [rows(folder / "metrics.csv") for folder in folders]
@@ -123,7 +125,10 @@ def test_the_page_has_the_typed_commands_or_one_for_each_run_without_folders_of_
 def test_runs_of_different_tasks_are_named_by_their_task(tmp_path):
     make(tmp_path / "a", {"name": "superres", "factor": 4}, skips=[1])
     make(tmp_path / "b", {"name": "deblur", "sigma": 2}, skips=[2])
-    assert sweep_figures.tasks(collect(tmp_path)) == {tmp_path / "a": "superres x 4", tmp_path / "b": "deblur"}
+    assert sweep_figures.tasks(collect(tmp_path)) == {
+        tmp_path / "a": "superres x 4",
+        tmp_path / "b": "deblur",
+    }
     page = report.publish(tmp_path, tmp_path / "to").read_text()
     assert "`target`" in page
     assert "`skips`" not in page
@@ -146,7 +151,9 @@ def test_many_experiments_with_two_targets_are_drawn_in_two_panels(tmp_path):
 
 
 def compared(done=True, **answers):
-    rules = {name: {"gap": gap, "ended": ended, "step": 1, "psnr": 1.0} for name, (gap, ended) in answers.items()}
+    rules = {
+        name: {"gap": gap, "ended": ended, "step": 1, "psnr": 1.0} for name, (gap, ended) in answers.items()
+    }
     return SimpleNamespace(done=done, result={"rules": rules} if rules else {})
 
 
@@ -229,12 +236,16 @@ HAND_WRITTEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("page", "source", "where", "columns"), HAND_WRITTEN, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("page", "source", "where", "columns"), HAND_WRITTEN, ids=lambda value: str(value)[:30]
+)
 def test_hand_written_tables_agree_with_their_files(page, source, where, columns):
     from dip.runs import flat
 
     name, _, key = source.partition("#")
-    found = [flat(row) for row in json.loads((RESULTS / name).read_text())[key]] if key else rows(RESULTS / name)
+    found = (
+        [flat(row) for row in json.loads((RESULTS / name).read_text())[key]] if key else rows(RESULTS / name)
+    )
     lines = (ROOT / page).read_text().splitlines()
     for row in found:
         if all(row[column] in values for column, values in where.items()):
@@ -245,6 +256,8 @@ def test_hand_written_tables_agree_with_their_files(page, source, where, columns
                 number = bool(digits) and known
                 spread = float(std) * factor if std else None
                 cells.append(
-                    summary.plus_minus(float(value) * factor, spread, digits) if number else str(value if known else "")
+                    summary.plus_minus(float(value) * factor, spread, digits)
+                    if number
+                    else str(value if known else "")
                 )
             assert f"| {' | '.join(cells)} |" in lines

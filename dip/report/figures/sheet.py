@@ -91,4 +91,5 @@ def fit_steps(axes: Axes, steps: ArrayLike) -> None:
         axes.set_xlim(max(first, 1) / 1.05, max(last, 2 * first) * 1.08)
     else:
         axes.set_xlim(1, 10)
-        axes.text(3, 0.5, "no finite value yet", ha="center", va="center", color=MUTED)
+        place = axes.transAxes
+        axes.text(0.5, 0.5, "no finite value yet", transform=place, ha="center", va="center", color=MUTED)
