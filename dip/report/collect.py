@@ -32,23 +32,17 @@ DONE = ("finished", "stopped")
 class Run:
     """One run folder, finished or not."""
 
-    folder: Path
-    """Relative to the folder of the report."""
+    folder: Path  # relative to the folder of the report
     path: Path
-    """The run folder itself."""
-    status: str
-    """finished, stopped, failed, interrupted; running (its process is alive) or unfinished (no result, no process)."""
-    config: dict[str, Any]
-    """Nested options; {} if they cannot be read."""
-    result: dict[str, Any]
-    """The content of `result.json`; {} without one."""
-    history: dict[str, list[float]]
-    """The columns of `metrics.csv`."""
-    losses: NDArray[np.float64]
-    """(steps,) the loss of every step; (0,) if unknown. `history` then holds the recorded ones."""
-    problems: list[str] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
-    """The options that differ between the runs of the report, by short name, without the seed."""
+    status: str  # as in `result.json`, else running (its process is alive) or unfinished
+    config: dict[str, Any]  # nested options; {} if they cannot be read
+    result: dict[str, Any]  # the content of `result.json`; {} without one
+    history: dict[str, list[float]]  # the columns of `metrics.csv`
+    losses: NDArray[np.float64]  # (steps,) the loss of every step; (0,) if only those in `history` are known
+    problems: list[str] = field(default_factory=list)  # files that cannot be read
+    options: dict[str, Any] = field(
+        default_factory=dict
+    )  # those that differ between the runs, without the seed
 
     @property
     def done(self) -> bool:
@@ -86,10 +80,9 @@ class Run:
 
     def images(self) -> dict[str, Path | None]:
         """The files of `IMAGES`, None where one is missing, then those of the baselines by name."""
-        baselines = self.result.get("baselines") or {}
-        return {name: self.image(name) for name in IMAGES} | {
-            name: self.image(f"baseline-{name}") for name in baselines
-        }
+        files = {name: name for name in IMAGES}
+        files |= {name: f"baseline-{name}" for name in self.result.get("baselines") or ()}
+        return {name: self.image(file) for name, file in files.items()}
 
     def image(self, name: str) -> Path | None:
         """The file of `target`, `restored`, `reference`, `output` or `baseline-<name>`, or None."""
@@ -132,7 +125,7 @@ def collect(root: Path) -> list[Run]:
     flats = [runs.flat(run.config) for run in found]
     keys = _swept(flats)
     for run, flat in zip(found, flats, strict=True):
-        run.options = {_short(key): flat[key] for key in keys if key in flat and key != "seed"}
+        run.options = {key.removesuffix(".name"): flat[key] for key in keys if key in flat and key != "seed"}
     return found
 
 
@@ -140,7 +133,7 @@ def shared(found: Sequence[Run]) -> dict[str, Any]:
     """The options that are equal in all runs and change the result, by short name."""
     flats = [runs.flat(run.config) for run in found if run.config]
     return {
-        _short(key): value
+        key.removesuffix(".name"): value
         for key, value in (flats[0] if flats else {}).items()
         if key.partition(".")[0] not in WITHOUT_EFFECT and all(flat.get(key, ...) == value for flat in flats)
     }
@@ -184,10 +177,8 @@ def description(folder: Path, title: str | None) -> tuple[str, list[str]]:
 
 def typed_commands(folder: Path) -> list[str]:
     """The command lines that made the sweep in `folder`, from its `command.txt`; [] without that file."""
-    try:
-        lines = (folder / "command.txt").read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return []
+    path = folder / "command.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -203,10 +194,6 @@ def _swept(flats: Sequence[Mapping[str, Any]]) -> list[str]:
         if len({repr(flat[key]) for flat in flats if key in flat}) > 1
         and key.partition(".")[0] not in WITHOUT_EFFECT - {"device"}
     ]
-
-
-def _short(key: str) -> str:
-    return key.removesuffix(".name")
 
 
 def _natural(text: str) -> list[int | str]:

@@ -7,6 +7,7 @@ import io
 import re
 import shlex
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -152,17 +153,27 @@ def _page(
     asked, notes = description(folder, title)
     tables = {name: list(csv.DictReader(io.StringIO(text))) for name, text in texts.items()}
     done = sum(run.done for run in found)
-    parts = [f"# {asked}", *(note for note in notes if not note.startswith("python "))]
+    parts = [f"# {asked}", *(_wrapped(note) for note in notes if not note.startswith("python "))]
     parts += ["```bash\n" + "\n".join(_commands(found, folder, to)) + "\n```", _facts(found)]
     if done < len(found):
         parts.append(f"**{done} of {len(found)} runs are finished**; the others are not in the table.")
-    parts += ["## Reading", _reading(to / READING), "## Numbers", numbers_table(tables["table.csv"]), _LEGEND]
+    parts += [
+        "## Reading",
+        _reading(to / READING),
+        "## Numbers",
+        numbers_table(tables["table.csv"]),
+        _wrapped(_LEGEND),
+    ]
     if "rules.csv" in tables:
-        parts += ["## Stopping rules", markdown_table(tables["rules.csv"], RULES), _RULES_LEGEND]
+        parts += ["## Stopping rules", markdown_table(tables["rules.csv"], RULES), _wrapped(_RULES_LEGEND)]
     if figures:
         parts.append("## Figures")
         parts += [f"![{FIGURES[name]}]({name}.png)\n\n*{FIGURES[name]}.*" for name in figures]
     return "\n\n".join(parts) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _commands(found: Sequence[Run], folder: Path, to: Path) -> list[str]:
@@ -206,17 +217,14 @@ def _size(run: Run) -> str:
 
 def _day(run: Run) -> str:
     """The date (YYYY-MM-DD) of the last dated line of the run's log; "" without one."""
-    try:
-        text = (run.path / "run.log").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    log = run.path / "run.log"
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     return next(reversed(re.findall(r"^\d{4}-\d\d-\d\d", text, re.MULTILINE)), "")
 
 
 def _reading(path: Path) -> str:
-    if path.is_file():
-        return path.read_text(encoding="utf-8").strip()
-    return f"*Not written yet. Write what these numbers support and what they do not into `{READING}` beside this page.*"
+    missing = f"*Not written yet. Write what these numbers support, and what not, into `{READING}` beside this page.*"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else missing
 
 
 def _figures(done: Sequence[Run], to: Path) -> list[str]:

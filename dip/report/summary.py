@@ -154,11 +154,7 @@ def rule_gaps(found: Sequence[Run]) -> dict[str, list[float]]:
 
     Runs without a reference and rules that some run lacks are left out.
     """
-    compared = [answers for run in found if (answers := _rules(run))]
-    names = [
-        name for name in (compared[0] if compared else ()) if all(name in answers for answers in compared)
-    ]
-    return {name: [answers[name]["gap"] for answers in compared] for name in names}
+    return {name: [answer["gap"] for answer in answers] for name, answers in _rules(found).items()}
 
 
 def rule_rows(found: Sequence[Run]) -> list[dict[str, Any]]:
@@ -168,16 +164,15 @@ def rule_rows(found: Sequence[Run]) -> list[dict[str, Any]]:
     `saved`: the mean share of the default 10,000 steps that the rule saves, 0 for a run that it does not end.
     """
     table: list[dict[str, Any]] = []
-    compared = [answers for run in found if (answers := _rules(run))]
-    for name, gaps in rule_gaps(found).items():
-        ended = [answers[name]["ended"] for answers in compared]
-        known = [step for step in ended if step is not None]
-        saved = [0.0 if step is None else max(0.0, 1 - step / DEFAULT_STEPS) for step in ended]
+    for name, answers in _rules(found).items():
+        gaps = [answer["gap"] for answer in answers]
+        ended = [answer["ended"] for answer in answers if answer["ended"] is not None]
+        saved = sum(max(0.0, 1 - step / DEFAULT_STEPS) for step in ended) / len(answers)
         table.append(
             {
                 "rule": name, "n": len(gaps), "gap_mean": statistics.mean(gaps), "gap_median": statistics.median(gaps),
-                "gap_worst": max(gaps), "ended": len(known), "ended_step": statistics.mean(known) if known else None,
-                "saved": statistics.mean(saved),
+                "gap_worst": max(gaps), "ended": len(ended), "ended_step": statistics.mean(ended) if ended else None,
+                "saved": saved,
             }
         )  # fmt: skip
     return sorted(table, key=lambda row: row["gap_mean"])
@@ -199,10 +194,12 @@ def csv_text(rows: Sequence[Mapping[str, Any]], digits: int | None = 7) -> str:
     return text.getvalue()
 
 
-def _rules(run: Run) -> dict[str, dict[str, Any]]:
-    """What each rule of a finished `stop=compare` run would have done; {} if a gap is unknown."""
-    answers: dict[str, dict[str, Any]] = run.result.get("rules") or {}
-    return answers if run.done and all(rule["gap"] is not None for rule in answers.values()) else {}
+def _rules(found: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
+    """Rule -> what it would have done in each finished run; see `rule_gaps`."""
+    runs = [rules for run in found if run.done and (rules := run.result.get("rules"))]
+    runs = [rules for rules in runs if all(rule["gap"] is not None for rule in rules.values())]
+    names = [name for name in (runs[0] if runs else ()) if all(name in rules for rules in runs)]
+    return {name: [rules[name] for rules in runs] for name in names}
 
 
 def _result_names(measured: Sequence[Mapping[str, float]]) -> list[str]:
