@@ -99,7 +99,10 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
         texts = {name: summary.csv_text(rows) for name, rows in tables.items() if rows}
         for name, text in texts.items():
             runs.write_text(to / name, text)
-        runs.write_text(page, _page(found, texts, _figures(done, to), folder, to, title))
+        asked, notes = description(folder, title)
+        head = [f"# {asked}", *(_wrapped(note) for note in notes if not note.startswith("python "))]
+        head.append("```bash\n" + "\n".join(_commands(found, folder, to)) + "\n```")
+        runs.write_text(page, _page(head, _reading(to / READING), found, texts, _figures(done, to)))
     except OSError as error:
         raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
     return page
@@ -143,27 +146,14 @@ def numbers_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _page(
-    found: Sequence[Run],
-    texts: Mapping[str, str],
-    figures: Sequence[str],
-    folder: Path,
-    to: Path,
-    title: str | None,
+    head: Sequence[str], reading: str, found: Sequence[Run], texts: Mapping[str, str], figures: Sequence[str]
 ) -> str:
-    asked, notes = description(folder, title)
+    """The page: `head` (title, notes, commands), facts, the author's `reading`, tables and figures."""
     tables = {name: list(csv.DictReader(io.StringIO(text))) for name, text in texts.items()}
-    done = sum(run.done for run in found)
-    parts = [f"# {asked}", *(_wrapped(note) for note in notes if not note.startswith("python "))]
-    parts += ["```bash\n" + "\n".join(_commands(found, folder, to)) + "\n```", _facts(found)]
+    parts, done = [*head, _facts(found)], sum(run.done for run in found)
     if done < len(found):
         parts.append(f"**{done} of {len(found)} runs are finished**; the others are not in the table.")
-    parts += [
-        "## Reading",
-        _reading(to / READING),
-        "## Numbers",
-        numbers_table(tables["table.csv"]),
-        _wrapped(_LEGEND),
-    ]
+    parts += ["## Reading", reading, "## Numbers", numbers_table(tables["table.csv"]), _wrapped(_LEGEND)]
     if "rules.csv" in tables:
         parts += ["## Stopping rules", markdown_table(tables["rules.csv"], RULES), _wrapped(_RULES_LEGEND)]
     if figures:
