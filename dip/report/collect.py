@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from dip import runs
 from dip.errors import RunError
+from dip.files import read_json
 from dip.options import head_comment
 from dip.runs.naming import WITHOUT_EFFECT
 
@@ -231,17 +232,15 @@ def _composed(path: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _alive(lock: Path) -> bool:
-    """Whether the process named in a run's lock file is alive. The lock itself is not touched.
+    """Whether the process named in a run's lock file is alive; the lock itself is not touched.
 
     A process on another machine cannot be checked and counts as alive.
     """
+    holder = read_json(lock) or {}
+    if holder.get("host", socket.gethostname()) != socket.gethostname():
+        return True
     try:
-        holder = json.loads(lock.read_bytes())
-        if holder["host"] != socket.gethostname():
-            return True
         os.kill(int(holder["pid"]), 0)
-    except PermissionError:
-        return lock.exists()
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return False
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        return isinstance(error, PermissionError)  # the process of another user
     return True

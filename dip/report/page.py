@@ -57,14 +57,13 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
     assert environment.loader is not None
     source = {name: environment.loader.get_source(environment, name)[0] for name in ("page.css", "page.js")}
     asked, notes = description(folder, title)
-    if typed := typed_commands(folder):
-        notes = [*typed, *(note for note in notes if not note.startswith("python "))]
     groups = grouped(found)
     thumbnails = Thumbnails()
     data = [_payload(number, run, thumbnails) for number, run in enumerate(found)]
     return environment.get_template("page.html").render(
         title=asked,
-        notes=notes,
+        commands=typed_commands(folder) or [note for note in notes if note.startswith("python ")],
+        notes=[note for note in notes if not note.startswith("python ")],
         counts=Counter(run.status for run in found).most_common(),
         shared=[f"{key}={shown(value)}" for key, value in shared(found).items()],
         groups=group_table(groups) if any(len(group.runs) > 1 for group in groups) else None,

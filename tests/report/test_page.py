@@ -20,7 +20,7 @@ from tests.fake_runs import make, save
 def payload(folder):
     page = (folder / "report.html").read_text()
     return json.loads(
-        re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1]
+        re.search('<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1]
     )
 
 
@@ -33,16 +33,15 @@ def test_page_table_and_figures_are_written(sweep):
         rows = list(csv.DictReader(file))
     assert len(rows) == 11
     row = next(row for row in rows if row["folder"] == "noisy-2-1")
-    result = json.loads((sweep / "noisy-2-1" / "result.json").read_text())
-    assert (float(row["psnr"]), row["skips"], row["seed"], row["target.sigma"]) == (
-        result["psnr"],
-        "[3,4]",
-        "1",
-        "0.1",
-    )
-    assert next(row for row in rows if row["status"] == "failed")["error"].startswith(
-        "RunError: out of memory"
-    )
+    psnr = json.loads((sweep / "noisy-2-1" / "result.json").read_text())["psnr"]
+    assert float(row["psnr"]) == psnr
+    assert {
+        "skips": "[3,4]",
+        "seed": "1",
+        "target.sigma": "0.1",
+        "config.steps": "2000",
+    }.items() <= row.items()
+    assert "out of memory" in next(row for row in rows if row["status"] == "failed")["error"]
     assert "nan" not in (sweep / "results.csv").read_text().lower().replace("finance", "")
 
 
@@ -66,9 +65,7 @@ def test_each_task_is_shown_with_its_restored_image(tmp_path, monkeypatch):
 def test_the_page_needs_no_other_file(sweep):
     page = (sweep / "report.html").read_text()
     assert "default-src 'none'" in page
-    bare = re.sub(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+", "", page).replace(
-        "http://www.w3.org/2000/svg", ""
-    )
+    bare = re.sub(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+", "", page)
     assert not re.search(r"https?:|src=\"(?!\")|@import|url\(|<iframe", bare)
 
 
