@@ -26,10 +26,6 @@ PLOTS = {
     "psnr": "PSNR of the averaged output against step; a dot marks the best step",
     "rules": "Stopping rules: distance below the best image of each run",
 }
-_RESULTS = (
-    "steps", "loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds", "step_seconds",
-    "peak_memory_bytes", "parameters", "device",
-)  # fmt: skip
 
 
 def build(folder: Path, title: str | None) -> Path:
@@ -119,8 +115,9 @@ def _decibels(psnr: float | None) -> str | None:
 
 def _row(run: Run) -> dict[str, Any]:
     """A run's row of `results.csv`: folder, status, results, and all options (`config.steps` beside the steps done)."""
-    results = {name: run.result.get(name) for name in _RESULTS} | {"steps": run.steps}
-    row = {"folder": run.folder, "status": run.status, "error": run.result.get("error"), **results}
+    results = {name: value for name, value in run.result.items() if not isinstance(value, (dict, list))}
+    row = {"folder": run.folder, **results, "status": run.status, "steps": run.steps}
     for name, value in runs.flat(run.config).items():
-        row[f"config.{name}" if name in row else name] = shown(value) if isinstance(value, tuple) else value
+        column = f"config.{name}" if name in ("steps", "device") else name
+        row[column] = shown(value) if isinstance(value, tuple) else value
     return row

@@ -20,9 +20,6 @@ LOSS_STEPS = (100, 300, 1_000, 3_000, 10_000)
 DEFAULT_STEPS = 10_000
 """Steps of a run by default; the steps that a stopping rule saves are counted from here."""
 
-_FROM_RESULT = (
-    "oracle_psnr", "oracle_step", "psnr", "psnr_y", "psnr_hole", "restored_step", "ssim", "seconds", "step_seconds"
-)  # fmt: skip
 _ORDER = (
     "steps", "oracle_psnr", "oracle_step", "end_psnr", "drop", "psnr", "psnr_y", "psnr_hole", "restored_step", "gap",
     "ssim", *(f"loss_{step}" for step in LOSS_STEPS), "loss_end", "seconds", "step_seconds",
@@ -92,7 +89,7 @@ def results(run: Run) -> dict[str, float]:
     - `steps`, `seconds`, `step_seconds`
     - `<baseline>_psnr`: of a baseline on the same observation
     """
-    values: dict[str, Any] = {name: run.result.get(name) for name in _FROM_RESULT}
+    values: dict[str, Any] = {name: run.result.get(name) for name in _ORDER}
     values["steps"] = run.steps
     curve = run.psnr_curve()[1]
     if len(curve) and math.isfinite(curve[-1]):

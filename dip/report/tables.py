@@ -33,12 +33,12 @@ class Column:
 
 
 _RESULTS = (  # result, title, hint, format, factor, first sort direction
-    ("loss", "loss", "at the last step", "#.3g", 1, "ascending"),
     ("psnr", "PSNR", "dB, of the restored image", ".2f", 1, "descending"),
     ("ssim", "SSIM", "of the restored image", ".3f", 1, "descending"),
     ("oracle_psnr", "best PSNR", "dB, the best recorded, known with hindsight", ".2f", 1, "descending"),
     ("oracle_step", "best step", "step of the best PSNR", ",.0f", 1, "ascending"),
     ("restored_step", "restored", "step of the restored image", ",.0f", 1, "ascending"),
+    ("loss", "loss", "at the last step", "#.3g", 1, "ascending"),
     ("step_seconds", "ms/step", "median", ".3g", 1000, "ascending"),
 )
 
