@@ -80,13 +80,13 @@ def _payload(number: int, run: Run, thumbnails: Thumbnails) -> dict[str, Any]:
     result = run.result
     pairs = [f"{name}={shown(value)}" for name, value in run.options.items()]
     pairs += [] if run.seed is None else [f"seed={run.seed}"]
-    best = result.get("oracle_psnr")
+    best, step = result.get("oracle_psnr"), result.get("oracle_step")
     facts = {
         "seed": run.seed,
         "status": run.status,
         "steps": run.steps and f"{run.steps:,}",
         "PSNR": _decibels(result.get("psnr")),
-        "best PSNR": None if best is None else f"{_decibels(best)} at step {result['oracle_step']:,}",
+        "best PSNR": None if best is None or step is None else f"{_decibels(best)} at step {step:,}",
         **{name: _decibels(scores.get("psnr")) for name, scores in (result.get("baselines") or {}).items()},
         "restored at": result.get("restored_step") and f"step {result['restored_step']:,}",
         "error": result.get("error"),

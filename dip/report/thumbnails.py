@@ -13,7 +13,6 @@ BUDGET = 9_000_000
 """Bytes of all images before base64, which adds a third."""
 _LIMIT = 220_000
 """Bytes of one image."""
-_QUALITY = 88
 
 
 class Thumbnails:
@@ -49,14 +48,18 @@ def _uri(path: Path, limit: int) -> str:
             image = _eight_bits(file)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return ""
-    longest = max(image.size)
-    while True:
-        data = io.BytesIO()
-        image.save(data, "JPEG", quality=_QUALITY, subsampling=0)  # 4:4:4, to keep colour noise visible
-        if data.tell() <= limit or longest <= 48:
-            return data_uri("jpeg", data.getvalue())
-        longest = max(48, min(int(longest * 0.9), int(longest * (limit / data.tell()) ** 0.5)))
+    data = _jpeg(image)
+    while len(data) > limit and max(image.size) > 48:
+        longest = max(48, int(max(image.size) * min(0.9, (limit / len(data)) ** 0.5)))
         image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        data = _jpeg(image)
+    return data_uri("jpeg", data)
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=88, subsampling=0)  # 4:4:4, to keep colour noise visible
+    return data.getvalue()
 
 
 def _eight_bits(file: Image.Image) -> Image.Image:
