@@ -1,8 +1,9 @@
 """Compare the time to quality: `python -m dip.bench.time_to_quality --slow FOLDER 0.82 --fast FOLDER 0.046`.
 
-Reads two folders of runs that restore the same images. The seconds per step come from the benchmark and not from the run
-folders, since other processes may have slowed the runs down. The time to quality ends at the first recorded step whose
-averaged output is within 0.1 dB of the best PSNR of the slow runs of the same image. PSNRs are averaged over seeds.
+Reads two folders of runs that restore the same images. The seconds per step come from the benchmark and not from the
+run folders, since other processes may have slowed the runs down. The time to quality ends at the first recorded step
+whose averaged output is within 0.1 dB of the best PSNR of the slow runs of the same image. PSNRs are averaged over
+seeds.
 """
 
 from __future__ import annotations

@@ -41,9 +41,7 @@ class Run:
     history: dict[str, list[float]]  # the columns of `metrics.csv`
     losses: NDArray[np.float64]  # (steps,) the loss of every step; (0,) if only those in `history` are known
     problems: list[str] = field(default_factory=list)  # files that cannot be read
-    options: dict[str, Any] = field(
-        default_factory=dict
-    )  # those that differ between the runs, without the seed
+    options: dict[str, Any] = field(default_factory=dict)  # those that differ between runs, but the seed
 
     @property
     def done(self) -> bool:

@@ -60,13 +60,13 @@ RULES: Columns = {
     "saved": ("steps saved", ".0%"),
 }
 _RULES_LEGEND = (
-    "All rules watched the same runs; no rule ended a run. Gap: PSNR of the best recorded image minus PSNR of the image that"
-    " the rule restores. Steps saved: mean share of 10,000 steps; 0 for a run that the rule would not have ended."
+    "All rules watched the same runs; no rule ended a run. Gap: PSNR of the best recorded image minus PSNR of the image"
+    " that the rule restores. Steps saved: mean share of 10,000 steps; 0 for a run that the rule would not have ended."
 )
 _LEGEND = (
-    "Mean ± standard deviation over `n` runs with different seeds. Best: the highest recorded PSNR of the averaged output,"
-    " known with hindsight. Drop: best minus last PSNR. Restored: the image that the run returns. Gap: best minus restored"
-    " PSNR. Losses are means within a twentieth of a decade around the step. All columns: [table.csv](table.csv); every"
+    "Mean ± standard deviation over `n` runs with different seeds. Best: the highest recorded PSNR of the averaged"
+    " output, known with hindsight. Drop: best minus last PSNR. Restored: the image that the run returns. Gap: best minus"
+    " restored PSNR. Losses are means within a twentieth of a decade around the step. All columns: [table.csv](table.csv); every"
     " run: [runs.csv](runs.csv)."
 )
 

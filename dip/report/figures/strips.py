@@ -1,7 +1,7 @@
 """Rows of images: the targets, the tasks, and the output of a run over the steps.
 
-An image larger than its cell is shown twice: whole, and below it a detail at full resolution. Downsampling averages noise
-away, so without the detail a noisy and a clean image would look the same.
+An image larger than its cell is shown twice: whole, and below it a detail at full resolution. Downsampling averages
+noise away, so without the detail a noisy and a clean image would look the same.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def snapshot_strip(
 def read_picture(picture: Picture) -> NDArray[np.float64]:
     """An image file or array as (H, W, 3) in [0, 1].
 
-    An array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), either uint8 or float in [0, 1]. 16-bit gray files are divided
-    by 65535. Transparency is shown on white.
+    An array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), either uint8 or float in [0, 1]. 16-bit gray files are
+    divided by 65535. Transparency is shown on white.
     """
     if isinstance(picture, str | os.PathLike):
         with Image.open(picture) as file:
@@ -181,7 +181,7 @@ def _draw(
 
 
 def _detail(pixels: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Top, left and side of the central square: a fifth of the shorter side, at least 64 pixels if there are so many."""
+    """Top, left and side of the central square: a fifth of the shorter side, but at least 64 pixels."""
     height, width = pixels.shape[:2]
     side = min(height, width, max(64, min(height, width) // 5))
     return (height - side) // 2, (width - side) // 2, side
