@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test check faults soak gpu format tables clean
+.PHONY: help install run test check faults soak gpu format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,9 +44,6 @@ gpu: install ## All that needs an NVIDIA GPU: tests, tables with and without CUD
 format: install ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-
-tables: install ## Write the result tables anew from sweeps/results
-	$(BIN)/python -m dip.report --tables README.md $(wildcard sweeps/results/*/README.md)
 
 clean: ## Remove caches; runs and .venv stay
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

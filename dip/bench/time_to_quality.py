@@ -1,9 +1,9 @@
-"""How long until the image is good: `python -m dip.bench.time_to_quality --slow FOLDER 0.82 --fast FOLDER 0.046`.
+"""Compare the time to quality: `python -m dip.bench.time_to_quality --slow FOLDER 0.82 --fast FOLDER 0.046`.
 
-Reads two folders of runs that restore the same images, and takes a step of each to last as long as the benchmark says:
-seconds in run folders are those of whatever else the machine did. The time to quality is the first recorded step whose
-averaged output comes within 0.1 dB of the best that the slow run of the same image ever has; of runs that differ in their
-seed, the mean of their PSNRs counts.
+Reads two folders of runs that restore the same images. The seconds per step come from the benchmark and not from the
+run folders, since other processes may have slowed the runs down. The time to quality ends at the first recorded step
+whose averaged output is within 0.1 dB of the best PSNR of the slow runs of the same image. PSNRs are averaged over
+seeds.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import numpy as np
 from dip import runs
 from dip.errors import DipError, RunError
 from dip.report import figures
-from dip.report.summary import written
+from dip.report.summary import csv_text
 
 NEAR = 0.1  # dB
 
 
 def curves(folder: Path, seconds: float) -> dict[str, tuple[Any, Any]]:
-    """By image: (seconds, PSNR of the averaged output in dB), an entry per record, the mean of the runs of that image.
+    """Image -> (seconds, PSNR of the averaged output in dB) of each record, averaged over the runs of that image.
 
     Raises:
-        RunError: a run has no reference, or two of one image have other records.
+        RunError: a run has no reference, or two runs of one image have different recorded steps.
     """
     found: dict[str, list[tuple[Any, Any]]] = {}
     for run in runs.read(folder):
@@ -37,7 +37,7 @@ def curves(folder: Path, seconds: float) -> dict[str, tuple[Any, Any]]:
         psnr = np.asarray(history.get("psnr_ema", []), dtype=np.float64)
         if not np.isfinite(psnr).any() or (same and not np.array_equal(same[0][0], history["step"])):
             raise RunError(
-                f"{run['folder']}: give runs with a reference, of as many steps, for example reference=clean.png stop=never"
+                f"{run['folder']}: give runs with a reference and equal steps, for example reference=clean.png stop=never"
             )
         same.append((history["step"], psnr))
     return {
@@ -47,7 +47,7 @@ def curves(folder: Path, seconds: float) -> dict[str, tuple[Any, Any]]:
 
 
 def ends(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
-    """By image: the PSNR in dB of what runs restored that were left to themselves, and the seconds that they took: means.
+    """Image -> PSNR in dB of the image restored with early stopping, and the seconds of the run; means over runs.
 
     Raises:
         RunError: a run has no reference.
@@ -68,9 +68,9 @@ def _image(run: Mapping[str, Any]) -> str:
 
 
 def compare(slow: Mapping[str, tuple[Any, Any]], fast: Mapping[str, tuple[Any, Any]]) -> list[dict[str, Any]]:
-    """One row per image that both have: the best of each in dB, the seconds to within 0.1 dB of the slow best, the ratio.
+    """One row per common image: best PSNR of each in dB, seconds to within 0.1 dB of the slow best, and speed-ups.
 
-    `ratio` compares with the seconds that the slow run takes to its best, `ratio_near` with those to within 0.1 dB of it.
+    `ratio` is relative to the seconds of the slow run to its best, `ratio_near` to those to within 0.1 dB of it.
     """
     table = []
     for name in sorted(slow.keys() & fast.keys()):
@@ -90,13 +90,13 @@ def compare(slow: Mapping[str, tuple[Any, Any]], fast: Mapping[str, tuple[Any, A
 
 
 def _first(at: Any, psnr: Any, wanted: float) -> Any:
-    """When the curve first reaches `wanted`; None if never."""
+    """The seconds at which the curve first reaches `wanted`; None if it does not."""
     there = np.flatnonzero(psnr >= wanted)
     return float(at[there[0]]) if len(there) else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the table, and writes it and the curves."""
+    """Print the table, and write table, curves and figure; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m dip.bench.time_to_quality", description=__doc__)
     for name in ("slow", "fast"):
         parser.add_argument(
@@ -107,13 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             help="runs, and seconds per step",
         )
     parser.add_argument(
-        "--ended", type=Path, metavar="FOLDER", help="runs as those of --fast, left to a stopping rule"
+        "--ended", type=Path, metavar="FOLDER", help="runs like those of --fast, but with early stopping"
     )
     parser.add_argument(
         "--to",
         type=Path,
         default=Path("."),
-        help="where table.csv, curves.csv and quality.png go (default here)",
+        help="folder of table.csv, curves.csv and quality.png (default: the current one)",
     )
     given = parser.parse_args(arguments)
     try:
@@ -126,14 +126,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not table:
             raise RunError("--slow and --fast have no image in common; give runs of the same images")
         given.to.mkdir(parents=True, exist_ok=True)
-        runs.write_text(given.to / "table.csv", written(table))
+        runs.write_text(given.to / "table.csv", csv_text(table))
         points = [
             {"image": row["image"], "way": way, "seconds": at, "psnr": psnr}
             for row in table
             for way, found in (("slow", slow), ("fast", fast))
             for at, psnr in zip(*found[row["image"]], strict=True)
         ]
-        runs.write_text(given.to / "curves.csv", written(points))
+        runs.write_text(given.to / "curves.csv", csv_text(points))
         figures.quality_curves(
             given.to / "quality", {name: (slow[name], fast[name]) for name in slow.keys() & fast.keys()}
         )

@@ -1,6 +1,6 @@
-"""Many runs to one page: `python -m dip.report FOLDER`, at any time, also while the runs are going on.
+"""Reports of many runs: `python -m dip.report FOLDER`, at any time, also while the runs are in progress.
 
-With `--publish`, to a result that others can read, with its numbers in tables that are made from its CSV.
+`--publish` writes a result page for a repository instead.
 """
 
 from __future__ import annotations
@@ -10,37 +10,29 @@ from pathlib import Path
 
 from dip.configuration.commands import command
 
-__all__ = ["command", "publish", "refresh", "write"]
+__all__ = ["command", "publish", "write"]
 
 
 def write(folder: str | os.PathLike[str], title: str | None = None) -> Path:
-    """Writes `report.html`, `results.csv` and `figures/` into `folder`, from all runs in it and below.
+    """Write `report.html`, `results.csv` and `figures/` into `folder`, from all runs in it and below.
 
     Args:
-        folder: of run folders, finished or not. Nothing in them is changed.
+        folder: of run folders, finished or not. The run folders are not changed.
         title: the question that the runs answer; default the head comment of `sweep.yaml` in `folder`, else its name.
 
     Returns:
-        The path of the page: one HTML file with all in it, to be opened from disk or from a mail.
+        The path of the page, one self-contained HTML file.
 
     Raises:
-        RunError: there is no such folder, there is no run in it, or the page cannot be written.
+        RunError: there is no such folder, it holds no run, or the page cannot be written.
     """
-    # matplotlib and jinja2 only when there is a page to make: `command` is wanted by programs that need neither.
-    from dip.report.build import build
+    from dip.report.page import build  # imports matplotlib and jinja2, which `command` does not need
 
     return build(Path(folder), title)
 
 
 def publish(folder: str | os.PathLike[str], to: str | os.PathLike[str], title: str | None = None) -> Path:
-    """Writes a result to be shown into `to`: see `dip.report.published.publish`."""
-    from dip.report import published
+    """Write a result page into folder `to`: see `dip.report.publishing.publish`."""
+    from dip.report import publishing
 
-    return published.publish(Path(folder), Path(to), title)
-
-
-def refresh(page: str | os.PathLike[str]) -> bool:
-    """Writes the tables of a Markdown page anew from their files: see `dip.report.marked`."""
-    from dip.report import marked
-
-    return marked.refresh(Path(page))
+    return publishing.publish(Path(folder), Path(to), title)

@@ -1,13 +1,14 @@
-"""Run folders become `Run`s: what the page, the table and the figures are made from.
+"""Read run folders as `Run`s, the input of the page, the tables and the figures.
 
-A report must never fail because of one run, least of all while that run is being written: what cannot be read is
-left out and named in `Run.problems`.
+A report never fails because of one run, even while that run is being written: files that cannot be read are left out
+and named in `Run.problems`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +21,11 @@ from numpy.typing import NDArray
 
 from dip import runs
 from dip.errors import RunError
+from dip.files import read_json
+from dip.options import head_comment
 from dip.runs.naming import WITHOUT_EFFECT
 
-PICTURES = ("target", "restored", "reference", "output")
+IMAGES = ("target", "restored", "reference", "output")
 DONE = ("finished", "stopped")
 
 
@@ -30,27 +33,19 @@ DONE = ("finished", "stopped")
 class Run:
     """One run folder, finished or not."""
 
-    folder: Path
-    """Relative to the report."""
+    folder: Path  # relative to the folder of the report
     path: Path
-    """Where it is."""
-    status: str
-    """finished, stopped, failed, interrupted; running (its process is alive) or unfinished (it left no result)."""
-    config: dict[str, Any]
-    """Nested options; {} where not even those were left."""
-    result: dict[str, Any]
-    """The content of `result.json`; {} without one."""
-    history: dict[str, list[float]]
-    """The columns of `metrics.csv`."""
-    losses: NDArray[np.float64]
-    """(steps,) the loss of every step; (0,) if unknown: then `history` has some of them."""
-    problems: list[str] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
-    """What sets this run apart from the others of the report, by short name, the seed excepted."""
+    status: str  # as in `result.json`, else running (its process is alive) or unfinished
+    config: dict[str, Any]  # nested options; {} if they cannot be read
+    result: dict[str, Any]  # the content of `result.json`; {} without one
+    history: dict[str, list[float]]  # the columns of `metrics.csv`
+    losses: NDArray[np.float64]  # (steps,) the loss of every step; (0,) if only those in `history` are known
+    problems: list[str] = field(default_factory=list)  # files that cannot be read
+    options: dict[str, Any] = field(default_factory=dict)  # those that differ between runs, but the seed
 
     @property
     def done(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run reached its last step or was ended by its stopping rule."""
         return self.status in DONE
 
     @property
@@ -59,8 +54,13 @@ class Run:
         return self.config.get("seed")
 
     @property
+    def name(self) -> str:
+        """The name of the run folder."""
+        return self.folder.name or self.path.resolve().name
+
+    @property
     def label(self) -> str:
-        """What sets this run's experiment apart; runs with the same label differ at most in their seed."""
+        """The options that differ between the runs; runs with equal labels differ at most in their seed."""
         return " ".join(f"{key}={shown(value)}" for key, value in self.options.items())
 
     @property
@@ -71,88 +71,80 @@ class Run:
             return int(self.history["step"][-1])
         return steps
 
-    def pictures(self) -> dict[str, Path | None]:
-        """The files of `PICTURES`, None where there is none, then the classical answers, by name."""
-        answers = self.result.get("baselines") or {}
-        return {name: self.picture(name) for name in PICTURES} | {
-            name: self.picture(f"baseline-{name}") for name in answers
-        }
+    @property
+    def target(self) -> str | None:
+        """The name of the run's target; None if unknown."""
+        target = self.config.get("target")
+        return target.get("name") if isinstance(target, dict) else None
 
-    def picture(self, name: str) -> Path | None:
+    def images(self) -> dict[str, Path | None]:
+        """The files of `IMAGES`, None where one is missing, then those of the baselines by name."""
+        files = {name: name for name in IMAGES}
+        files |= {name: f"baseline-{name}" for name in self.result.get("baselines") or ()}
+        return {name: self.image(file) for name, file in files.items()}
+
+    def image(self, name: str) -> Path | None:
         """The file of `target`, `restored`, `reference`, `output` or `baseline-<name>`, or None."""
         path = self.path / "images" / f"{name}.png"
         return path if path.is_file() else None
 
-    def psnr(self) -> tuple[list[float], list[float]]:
-        """Steps and PSNR in dB, of the averaged output where there is one, else of the raw output."""
-        steps = self.history.get("step", [])
+    def loss_curve(self) -> tuple[Sequence[float], Sequence[float] | NDArray[np.float64]]:
+        """Steps and losses: of every step if known, else of the recorded steps."""
+        if len(self.losses):
+            return range(1, len(self.losses) + 1), self.losses
+        return self.history.get("step", []), self.history.get("loss", [])
+
+    def psnr_curve(self) -> tuple[list[float], list[float]]:
+        """Steps and PSNR in dB, of the averaged output if recorded, else of the raw output."""
         for column in ("psnr_ema", "psnr"):
             values = self.history.get(column, [])
             if np.isfinite(values).any():
-                return steps, values
+                return self.history.get("step", []), values
         return [], []
 
 
 def collect(root: Path) -> list[Run]:
     """All runs in `root` and below, sorted by folder, with their `options` set.
 
-    Raises `RunError` when `root` is no folder or holds no run.
+    Raises:
+        RunError: `root` is not a folder or holds no run.
     """
     if not root.is_dir():
         raise RunError(f"{root}: is not a folder; give a folder of runs, for example outputs")
     found = []
     for place, folders, files in os.walk(root):
-        begun = {"result.json", "metrics.csv"} & set(files) or (
-            Path(place) / ".hydra" / "config.yaml"
-        ).is_file()
-        if begun or (".lock" in files and Path(place) != root):  # a sweep may hold a lock of its own
+        begun = {"result.json", "metrics.csv"} & set(files) or Path(place, ".hydra", "config.yaml").is_file()
+        if begun or (".lock" in files and Path(place) != root):  # a sweep may hold a lock in `root`
             found.append(_read(Path(place), root))
             folders.clear()  # a run folder holds no other run
         folders.sort()
     if not found:
         raise RunError(f"{root}: holds no run; give a folder of runs, for example outputs")
     found.sort(key=lambda run: _natural(str(run.folder)))
-    keys = _swept([run.config for run in found if run.config])
-    for run in found:
-        flat = runs.flat(run.config)
-        run.options = {_short(key): flat[key] for key in keys if key in flat and key != "seed"}
+    flats = [runs.flat(run.config) for run in found]
+    keys = _swept(flats)
+    for run, flat in zip(found, flats, strict=True):
+        run.options = {key.removesuffix(".name"): flat[key] for key in keys if key in flat and key != "seed"}
     return found
 
 
 def shared(found: Sequence[Run]) -> dict[str, Any]:
-    """The options that all runs have in common and that have an effect on the result, by short name."""
+    """The options that are equal in all runs and change the result, by short name."""
     flats = [runs.flat(run.config) for run in found if run.config]
-    if not flats:
-        return {}
-    same = {
-        key: value for key, value in flats[0].items() if all(flat.get(key, ...) == value for flat in flats)
+    return {
+        key.removesuffix(".name"): value
+        for key, value in (flats[0] if flats else {}).items()
+        if key.partition(".")[0] not in WITHOUT_EFFECT and all(flat.get(key, ...) == value for flat in flats)
     }
-    return {_short(key): value for key, value in same.items() if key.partition(".")[0] not in WITHOUT_EFFECT}
 
 
-def _swept(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The options that differ, in the order of the configuration.
-
-    One that differs only by being absent (`target.sigma` beside a target that has no sigma) follows from the choice of
-    another and is left out.
-    """
-    rows = [{f"config.{key}": value for key, value in runs.flat(config).items()} for config in configs]
-    order = {key: number for number, key in enumerate(dict.fromkeys(key for row in rows for key in row))}
-    keys = [
-        key
-        for key in runs.differing(rows)
-        if len({repr(row[key]) for row in rows if key in row}) > 1
-        and key.removeprefix("config.").partition(".")[0] not in WITHOUT_EFFECT - {"device"}
-    ]
-    return [key.removeprefix("config.") for key in sorted(keys, key=order.__getitem__)]
-
-
-def _short(key: str) -> str:
-    return key.removesuffix(".name")
+def option_names(found: Sequence[Run]) -> list[str]:
+    """The names of the options that differ between the runs, in the order of the configuration."""
+    return list(dict.fromkeys(name for run in found for name in run.options))
 
 
 def shown(value: Any) -> str:
-    """A value as a person would write it: `[3,4]`, `0.0333`, `null`."""
+    """A value as a person would write it: `[3,4]`, `0.03333`, `null`."""
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(shown, value)) + "]"
     if isinstance(value, bool) or value is None:
@@ -161,16 +153,51 @@ def shown(value: Any) -> str:
 
 
 def portable(value: Any) -> Any:
-    """`value`, a file of this machine by its name alone: its folder says nothing to a reader elsewhere."""
+    """`value`; an absolute path is shortened to its file name, since its folder exists on this machine only."""
     return value.rpartition("/")[2] if isinstance(value, str) and value.startswith(("/", "~")) else value
 
 
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    """A sort key by which `seed10` comes after `seed9`."""
-    parts = "".join(
-        f"\0{c}" if c.isdigit() != p.isdigit() else c for p, c in zip(" " + text, text, strict=False)
-    )
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts.split("\0") if part]
+def description(folder: Path, title: str | None) -> tuple[str, list[str]]:
+    """The title of the runs in `folder` and the paragraphs below it, from the head comment of its `sweep.yaml`.
+
+    The comment's first line is the title unless `title` is given. Its line `Cost: ...` holds for the unchanged sweep
+    only and is left out.
+    """
+    first, *lines = head_comment(folder / "sweep.yaml") or [folder.resolve().name]
+    paragraphs: list[str] = []
+    for line in lines:
+        begins = line.startswith(("python ", "Cost:", "Expect:"))
+        if paragraphs and not begins and not paragraphs[-1].startswith("python "):
+            paragraphs[-1] += f" {line}"
+        else:
+            paragraphs.append(line)
+    return title or first, [text for text in paragraphs if not text.startswith("Cost:")]
+
+
+def typed_commands(folder: Path) -> list[str]:
+    """The command lines that made the sweep in `folder`, from its `command.txt`; [] without that file."""
+    path = folder / "command.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _swept(flats: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The options that have different values, in the order of the configuration.
+
+    An option that is only absent in some runs, such as `target.sigma` beside a target without noise, follows from
+    another option and is left out.
+    """
+    return [
+        key
+        for key in dict.fromkeys(key for flat in flats for key in flat)
+        if len({repr(flat[key]) for flat in flats if key in flat}) > 1
+        and key.partition(".")[0] not in WITHOUT_EFFECT - {"device"}
+    ]
+
+
+def _natural(text: str) -> list[int | str]:
+    """A sort key that puts `seed10` after `seed9`."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
 
 
 def _read(path: Path, root: Path) -> Run:
@@ -186,9 +213,7 @@ def _read(path: Path, root: Path) -> Run:
     losses = np.empty(0)
     if (path / "losses.npy").is_file():
         try:
-            losses = np.asarray(np.load(path / "losses.npy", allow_pickle=False), dtype=np.float64).reshape(
-                -1
-            )
+            losses = np.load(path / "losses.npy", allow_pickle=False).astype(np.float64).reshape(-1)
         except (OSError, ValueError, EOFError) as error:
             problems.append(f"losses.npy cannot be read: {error}")
     return Run(path.relative_to(root), path, status, config, result, history, losses, problems)
@@ -205,17 +230,15 @@ def _composed(path: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _alive(lock: Path) -> bool:
-    """Whether the process that holds a run is alive, judged without touching its lock.
+    """Whether the process named in a run's lock file is alive; the lock itself is not touched.
 
-    A process on another machine cannot be asked: it counts as alive.
+    A process on another machine cannot be checked and counts as alive.
     """
+    holder = read_json(lock) or {}
+    if holder.get("host", socket.gethostname()) != socket.gethostname():
+        return True
     try:
-        holder = json.loads(lock.read_bytes())
-        if holder["host"] != socket.gethostname():
-            return True
         os.kill(int(holder["pid"]), 0)
-    except PermissionError:
-        return lock.exists()
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return False
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        return isinstance(error, PermissionError)  # the process of another user
     return True

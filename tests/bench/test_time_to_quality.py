@@ -1,4 +1,4 @@
-"""Time to quality, from curves whose answer is known."""
+"""Time to quality, of curves with known results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_ratio_of_two_curves():
     assert row["ratio_near"] == pytest.approx(200)
 
 
-def test_a_fast_way_that_never_gets_there_has_no_ratio():
+def test_without_reaching_the_quality_there_is_no_ratio():
     at = numpy.arange(1.0, 4)
     (row,) = time_to_quality.compare({"a": (at, numpy.full(3, 30.0))}, {"a": (at, numpy.full(3, 29.0))})
     assert row["fast_near"] is row["ratio"] is row["ratio_near"] is None
@@ -73,7 +73,7 @@ def test_seeds_are_averaged(fit: Fit, tmp_path: Path):
     expected = [sum(pair) / 2 for pair in zip(*(history["psnr_ema"] for history in histories), strict=True)]
     assert psnr == pytest.approx(expected)
     fit("steps=15", "record_every=5")
-    with pytest.raises(RunError, match="of as many steps"):
+    with pytest.raises(RunError, match="equal steps"):
         time_to_quality.curves(tmp_path / "outputs", 0.5)
 
 

@@ -1,4 +1,4 @@
-"""Run folders are read as they are found: whole, at work, cut or damaged; repeats are averaged."""
+"""Run folders are read in any state: finished, running, truncated or damaged; repeats are averaged."""
 
 import json
 import math
@@ -13,14 +13,14 @@ import pytest
 from dip import report
 from dip.errors import RunError
 from dip.report.collect import collect, shared, shown
-from dip.report.statistics import grouped, spread
+from dip.report.summary import grouped, spread
 from tests.fake_runs import make
 
 
-def test_what_differs_is_what_was_swept(sweep):
+def test_the_options_that_differ_are_found(sweep):
     found = collect(sweep)
     assert [run.status for run in found] == ["finished"] * 8 + ["failed", "interrupted", "unfinished"]
-    # target.sigma follows from the target and is no column of its own.
+    # target.sigma follows from the target and has no column.
     assert {tuple(run.options) for run in found} == {("target", "skips")}
     assert found[0].label == "target=clean skips=[]"
     assert found[-1].label == "target=noisy skips=[5]"
@@ -50,7 +50,7 @@ def test_a_live_process_makes_a_run_running_and_a_dead_one_does_not(tmp_path):
     assert collect(tmp_path)[0].status == "interrupted"
 
 
-def test_damaged_files_cost_only_themselves(tmp_path):
+def test_a_damaged_file_does_not_affect_other_runs(tmp_path):
     folder = make(tmp_path / "damaged")
     make(tmp_path / "whole", seed=1)
     (folder / "losses.npy").write_bytes(b"\x93NUMPY half")
@@ -75,18 +75,18 @@ def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
             report.write(folder)
 
 
-def test_seeds_become_mean_and_spread(sweep):
-    groups = {group.label: group for group in grouped(collect(sweep))}
+def test_seeds_are_averaged(sweep):
+    groups = {group.runs[0].label: group for group in grouped(collect(sweep))}
     assert len(groups) == 7
     group = groups["target=noisy skips=[3,4]"]
     values = [json.loads((sweep / f"noisy-2-{seed}" / "result.json").read_text())["psnr"] for seed in (0, 1)]
     found = group.spread("psnr")
-    assert (found.n, found.mean) == (2, pytest.approx(sum(values) / 2))
+    assert (len(found.values), found.mean) == (2, pytest.approx(sum(values) / 2))
     assert found.std == pytest.approx(abs(values[0] - values[1]) / math.sqrt(2))
     assert groups["target=noisy skips=[1]"].spread("psnr") is None  # it failed
 
 
-def test_one_value_has_no_spread():
+def test_one_value_has_no_standard_deviation():
     assert (spread([3.0]).std, spread([])) == (None, None)
     assert spread([1, 2, 4]).std == pytest.approx(statistics.stdev([1, 2, 4]))
 

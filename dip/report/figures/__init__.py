@@ -1,26 +1,17 @@
-"""The figures of one run, and of many runs side by side, for screen and print.
+"""Figures of one run and of many runs, for screen and print.
 
-Everything here takes arrays and paths of images and knows nothing of run folders. Curves are saved as PNG and SVG,
-strips of photographs as PNG (the two that go into a paper as SVG too). Every function returns the paths it wrote,
-and replaces a figure whole or not at all.
+All functions take arrays and image paths and know nothing of run folders. Curves are written as PNG and SVG, rows of
+images as PNG (the two that belong into a paper as SVG too). Every function returns the paths that it wrote.
 """
 
-from dip.report.figures.lines import loss_curve, psnr_curve
-from dip.report.figures.overlays import Line, losses_overlay, psnr_overlay
-from dip.report.figures.quality import quality_curves
-from dip.report.figures.rules import gap_dots
-from dip.report.figures.strips import snapshot_strip, steps_strip, targets_panel, tasks_panel
-
-__all__ = [
-    "Line",
-    "gap_dots",
-    "loss_curve",
-    "losses_overlay",
-    "psnr_curve",
-    "psnr_overlay",
-    "quality_curves",
-    "snapshot_strip",
-    "steps_strip",
-    "targets_panel",
-    "tasks_panel",
-]
+from dip.report.figures.comparison import gap_dots as gap_dots
+from dip.report.figures.comparison import quality_curves as quality_curves
+from dip.report.figures.lines import loss_curve as loss_curve
+from dip.report.figures.lines import psnr_curve as psnr_curve
+from dip.report.figures.overlays import Line as Line
+from dip.report.figures.overlays import losses_overlay as losses_overlay
+from dip.report.figures.overlays import psnr_overlay as psnr_overlay
+from dip.report.figures.strips import snapshot_strip as snapshot_strip
+from dip.report.figures.strips import steps_strip as steps_strip
+from dip.report.figures.strips import targets_panel as targets_panel
+from dip.report.figures.strips import tasks_panel as tasks_panel

@@ -1,4 +1,4 @@
-"""Curves of one run against the step: its loss, its PSNR, what its stopping rule watched."""
+"""Curves of one run against the step: its loss, its PSNR, and the value that its stopping rule watches."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from dip.report.figures.curves import envelope, spans_decades
 from dip.report.figures.sheet import (
     COLORS,
-    LOSS_LABEL,
+    DASHED,
+    DOT,
     MUTED,
     files,
     fit_steps,
     log_values,
-    say_nothing,
     sheet,
     step_axis,
 )
@@ -31,26 +31,23 @@ def loss_curve(
 
     Args:
         path: where to write; the suffix is replaced by .png and .svg.
-        losses: (steps,), mean squared error, index 0 is step 1; values that are not finite are left out.
-        events: (step, a few words) for what happened on the way, such as `(1740, "stopped")`.
+        losses: (steps,), index 0 is step 1; values that are not finite are left out.
+        events: (step, short text) of events during the run, such as `(1740, "stopped")`.
     """
     curve = envelope(losses)
     with sheet(path, (6.0, 3.6)) as figure:
         axes = figure.subplots()
         step_axis(axes)
-        axes.set_ylabel(LOSS_LABEL)
-        axes.fill_between(
-            curve.step, curve.low, curve.high, color=COLORS[0], alpha=0.25, lw=0.6, label="every step"
-        )
+        axes.set_ylabel("loss")
+        band = axes.fill_between(curve.step, curve.low, curve.high, color=COLORS[0], alpha=0.25, lw=0.6)
+        band.set_label("every step")
         axes.plot(curve.step, curve.smooth, color=COLORS[0], lw=1.6, label="trend")
         if spans_decades(curve.mean):
             log_values(axes)
         _mark_events(axes, events)
+        fit_steps(axes, curve.step)
         if len(curve):
-            fit_steps(axes, curve.step)
             axes.legend(loc="best")
-        else:
-            say_nothing(axes)
     return files(path)
 
 
@@ -63,7 +60,7 @@ def psnr_curve(
     restored_step: int | None = None,
     watched: ArrayLike | None = None,
 ) -> list[Path]:
-    """PSNR of one run against its reference, over what the stopping rule watched; each only where it is known.
+    """PSNR of one run against its reference, above the value that its stopping rule watches; each if it is known.
 
     Args:
         path: where to write; the suffix is replaced by .png and .svg.
@@ -71,71 +68,51 @@ def psnr_curve(
         psnr: (records,), dB, of the raw output; None or all NaN without a reference.
         psnr_ema: (records,), dB, of the averaged output.
         best_step: the step of the best PSNR, known with hindsight.
-        restored_step: the step whose image was kept.
-        watched: (records,), the stopping rule's value, in the rule's own unit.
+        restored_step: the step of the restored image.
+        watched: (records,), in the unit of the stopping rule.
 
     Returns:
-        The paths written; none when there is neither a PSNR nor a watched value to draw.
+        The paths written; none if neither a PSNR nor a watched value is known.
     """
     at = np.asarray(steps, dtype=np.float64).reshape(-1)
     raw, averaged, rule = (_known(values, at) for values in (psnr, psnr_ema, watched))
-    scored, ruled = raw is not None or averaged is not None, rule is not None
-    if not (scored or ruled):
+    curve = averaged if averaged is not None else raw
+    if curve is None and rule is None:
         return []
-    heights = ([2.4] if scored else []) + ([1.0 if scored else 2.4] if ruled else [])
+    heights = ([] if curve is None else [2.4]) + ([] if rule is None else [1.0 if curve is not None else 2.4])
     with sheet(path, (6.0, 1.2 + sum(heights))) as figure:
-        panels = list(
-            figure.subplots(
-                len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
-            )[:, 0]
-        )
+        grid = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
+        panels = list(grid[:, 0])
         for axes in panels:
             step_axis(axes, label=axes is panels[-1])
             if restored_step:
-                axes.axvline(restored_step, color=MUTED, lw=1, ls=(0, (4, 2)), zorder=1)
-        if scored:
-            _draw_psnr(panels[0], at, raw, averaged, best_step)
+                label = f"restored image, step {restored_step:,}" if axes is panels[0] else None
+                axes.axvline(restored_step, label=label, **DASHED)
+        if curve is not None:
+            panels[0].set_ylabel("PSNR (dB)")
+            if raw is not None:
+                panels[0].plot(at, raw, color=COLORS[5], lw=1.0, label="output")
+            if averaged is not None:
+                panels[0].plot(at, averaged, color=COLORS[0], lw=1.7, label="averaged output")
+            if best_step in at:
+                best = float(curve[at == best_step][0])
+                text = f"best, {best:.2f} dB at step {best_step:,}"
+                panels[0].plot([best_step], [best], "o", color=COLORS[1], label=text, **DOT)
         if rule is not None:
-            axes = panels[-1]
-            axes.plot(at, rule, color=COLORS[2], lw=1.2)
-            axes.set_ylabel("watched value\n(stopping rule)")
+            panels[-1].plot(at, rule, color=COLORS[2], lw=1.2)
+            panels[-1].set_ylabel("watched value\n(stopping rule)")
             if spans_decades(rule):
-                log_values(axes)
-        if restored_step:
-            panels[0].plot(
-                [], [], color=MUTED, lw=1, ls=(0, (4, 2)), label=f"restored image, step {restored_step:,}"
-            )
+                log_values(panels[-1])
         if panels[0].get_legend_handles_labels()[0]:
             panels[0].legend(loc="best")
         fit_steps(panels[-1], at)
     return files(path)
 
 
-def _draw_psnr(
-    axes: Axes,
-    at: NDArray[np.float64],
-    raw: NDArray[np.float64] | None,
-    averaged: NDArray[np.float64] | None,
-    best_step: int | None,
-) -> None:
-    axes.set_ylabel("PSNR (dB)")
-    if raw is not None:
-        axes.plot(at, raw, color=COLORS[5], lw=1.0, label="output")
-    if averaged is not None:
-        axes.plot(at, averaged, color=COLORS[0], lw=1.7, label="averaged output")
-    curve = averaged if averaged is not None else raw
-    if curve is None or best_step is None or best_step not in at:
-        return
-    best = float(curve[at == best_step][0])
-    text = f"best, {best:.2f} dB at step {best_step:,}"
-    axes.plot([best_step], [best], "o", color=COLORS[1], ms=6, mec="white", mew=1, zorder=5, label=text)
-
-
 def _mark_events(axes: Axes, events: Sequence[tuple[int, str]]) -> None:
     for number, (step, text) in enumerate(events):
-        axes.axvline(step, color=MUTED, lw=0.9, ls=(0, (4, 2)), zorder=1)
-        # Neighbouring events would write over each other: every other one starts lower.
-        height = 0.98 - 0.08 * (number % 3)
+        axes.axvline(step, **DASHED)
+        height = 0.98 - 0.08 * (number % 3)  # keeps the texts of neighbouring events apart
         axes.annotate(
             text, (step, height), xycoords=("data", "axes fraction"), xytext=(-4, 0), textcoords="offset points",
             ha="right", va="top", fontsize=8, color=MUTED, bbox={"fc": "white", "ec": "none", "pad": 0.5},
@@ -143,7 +120,7 @@ def _mark_events(axes: Axes, events: Sequence[tuple[int, str]]) -> None:
 
 
 def _known(values: ArrayLike | None, at: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """`values` as floats, or None when there is not one finite number among them."""
+    """`values` as floats, or None if none of them is finite."""
     if values is None:
         return None
     numbers = np.asarray(values, dtype=np.float64).reshape(-1)

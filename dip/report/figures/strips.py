@@ -1,7 +1,7 @@
-"""Rows of photographs: the targets, and a reconstruction as it comes about over the steps.
+"""Rows of images: the targets, the tasks, and the output of a run over the steps.
 
-A photograph larger than its cell is shown twice: whole, and below it a detail at its own resolution. Shrinking averages
-noise away, so without the detail a noisy and a clean picture look the same in print.
+An image larger than its cell is shown twice: whole, and below it a detail at full resolution. Downsampling averages
+noise away, so without the detail a noisy and a clean image would look the same.
 """
 
 from __future__ import annotations
@@ -21,85 +21,74 @@ from PIL import Image
 from dip.report.figures.sheet import BOTH, INK, MUTED, files, sheet
 
 Picture = str | os.PathLike[str] | NDArray[Any]
+Snapshots = Sequence[tuple[int, Picture]]
+"""(step, image) in ascending order of steps."""
 _CELL = 1.75  # inches
-_LARGE = 280  # pixels: longer sides get a detail below
+_LARGE = 280  # pixels: an image with a longer side gets a detail below it
 _SNAPSHOTS = 6
 
 
 @dataclass(frozen=True)
 class _Cell:
-    picture: NDArray[np.float64]  # (H, W, 3), in [0, 1]
+    pixels: NDArray[np.float64]  # (H, W, 3), in [0, 1]
     title: str
     note: str = ""
 
 
 def targets_panel(path: str | os.PathLike[str], targets: Mapping[str, Picture]) -> list[Path]:
-    """Figure 1 of the report: what each target asks the network to fit.
-
-    Args:
-        path: where to write; the suffix is replaced by .png and .svg.
-        targets: name -> picture, drawn in this order, such as clean, noisy, noise, shuffled.
-    """
-    return _draw(path, [_Cell(read_picture(picture), name) for name, picture in targets.items()], BOTH)
+    """Figure 1 of the report: the targets, name -> image, in this order; written as PNG and SVG."""
+    return _draw(path, [_Cell(read_picture(image), name) for name, image in targets.items()], BOTH)
 
 
 def tasks_panel(
     path: str | os.PathLike[str], tasks: Mapping[str, tuple[Picture, Picture, float | None]]
 ) -> list[Path]:
-    """What was given, and below it what came out, as PNG only.
+    """The observation of each task and the restored image below it; written as PNG.
 
-    Args:
-        path: where to write; the suffix is replaced by .png.
-        tasks: name -> target, restored picture and its PSNR in dB, None where nobody knows it; drawn in this order.
+    `tasks` is name -> (observation, restored image, its PSNR in dB or None if unknown).
     """
-    given = [_Cell(read_picture(target), name) for name, (target, _, _) in tasks.items()]
-    made = [
+    upper = [_Cell(read_picture(target), name) for name, (target, _, _) in tasks.items()]
+    lower = [
         _Cell(read_picture(restored), "restored" if psnr is None else f"{psnr:.2f} dB")
         for _, restored, psnr in tasks.values()
     ]
-    return _draw(path, given + made, ("png",), columns=len(tasks))
+    return _draw(path, upper + lower, ("png",), columns=len(tasks))
 
 
 def steps_strip(
     path: str | os.PathLike[str],
-    snapshots: Sequence[tuple[int, Picture]],
+    snapshots: Snapshots,
     target: Picture | None = None,
     reference: Picture | None = None,
     psnr: Mapping[int, float] | None = None,
 ) -> list[Path]:
-    """Figure 2 of the report: the reconstruction of a noisy target over the steps, with the PSNR under each.
+    """Figure 2 of the report: target, at most six outputs over the steps with their PSNR, reference; PNG and SVG.
 
-    Args:
-        path: where to write; the suffix is replaced by .png and .svg.
-        snapshots: (step, picture) in the order of steps; at most six are drawn, chosen evenly.
-        target: what is fitted, drawn first.
-        reference: the known answer, drawn last.
-        psnr: step -> dB as recorded; where missing, it is computed from the picture and the reference.
+    `psnr` holds the recorded PSNR of a step in dB; otherwise it is computed from the image and the reference.
     """
     return _draw(path, _cells(snapshots, target, reference, None, psnr or {}), BOTH)
 
 
 def snapshot_strip(
     path: str | os.PathLike[str],
-    snapshots: Sequence[tuple[int, Picture]],
+    snapshots: Snapshots,
     target: Picture | None = None,
     reference: Picture | None = None,
     restored: Picture | None = None,
     psnr: float | None = None,
 ) -> list[Path]:
-    """One run at a glance: target, outputs over the steps, restored image and reference, as PNG only.
+    """One run in a row: target, at most six outputs over the steps, restored image, reference; written as PNG.
 
-    `snapshots` are (step, picture) in the order of steps, of which at most six are drawn, chosen evenly. `psnr` is that of
-    the restored image in dB, before it was rounded to 8 bits; otherwise it is computed from the picture.
+    `psnr` is that of the restored image in dB before rounding to 8 bits; otherwise it is computed from the image.
     """
     return _draw(path, _cells(snapshots, target, reference, restored, {}, psnr), ("png",))
 
 
 def read_picture(picture: Picture) -> NDArray[np.float64]:
-    """A picture as (H, W, 3) in [0, 1], from a file or from an array.
+    """An image file or array as (H, W, 3) in [0, 1].
 
-    An array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), either uint8 or float in [0, 1]. 16-bit gray files are scaled by
-    65535. Transparency is shown on white.
+    An array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), either uint8 or float in [0, 1]. 16-bit gray files are
+    divided by 65535. Transparency is shown on white.
     """
     if isinstance(picture, str | os.PathLike):
         with Image.open(picture) as file:
@@ -113,12 +102,12 @@ def read_picture(picture: Picture) -> NDArray[np.float64]:
     assert values.shape[2] in (1, 3, 4), values.shape
     if values.shape[2] == 4:
         values = values[..., :3] * values[..., 3:] + (1 - values[..., 3:])
-    pixels: NDArray[np.float64] = np.clip(np.broadcast_to(values, (*values.shape[:2], 3)), 0, 1)  # (H, W, 3)
+    pixels: NDArray[np.float64] = np.clip(np.broadcast_to(values, (*values.shape[:2], 3)), 0, 1)
     return pixels
 
 
 def _cells(
-    snapshots: Sequence[tuple[int, Picture]],
+    snapshots: Snapshots,
     target: Picture | None,
     reference: Picture | None,
     restored: Picture | None,
@@ -136,31 +125,28 @@ def _cells(
     cells += [
         cell(picture, f"step {step:,}", psnr.get(step)) for step, picture in _evenly(snapshots, _SNAPSHOTS)
     ]
-    if restored is not None:
-        cells.append(cell(restored, "restored", final))
-    if answer is not None:
-        cells.append(_Cell(answer, "reference"))
-    return cells
+    cells += [] if restored is None else [cell(restored, "restored", final)]
+    return cells + ([] if answer is None else [_Cell(answer, "reference")])
 
 
-def _psnr(picture: NDArray[np.float64], answer: NDArray[np.float64] | None) -> float | None:
-    """Peak signal-to-noise ratio in dB for a peak of 1; None where it has no meaning (other size, or equal)."""
-    if answer is None or picture.shape != answer.shape:
+def _psnr(pixels: NDArray[np.float64], answer: NDArray[np.float64] | None) -> float | None:
+    """PSNR in dB for a peak of 1; None without a reference of the same size, or if both are equal."""
+    if answer is None or pixels.shape != answer.shape:
         return None
-    error = float(np.mean((picture - answer) ** 2))
+    error = float(np.mean((pixels - answer) ** 2))
     return -10 * float(np.log10(error)) if error > 0 else None
 
 
-def _evenly(snapshots: Sequence[tuple[int, Picture]], most: int) -> list[tuple[int, Picture]]:
-    """At most `most` of `snapshots`, about equally far apart on a logarithmic step axis, first and last included."""
+def _evenly(snapshots: Snapshots, most: int) -> Snapshots:
+    """At most `most` of `snapshots` at about equal distances on a logarithmic axis, with the first and the last."""
     if len(snapshots) <= most:
-        return list(snapshots)
+        return snapshots
     position = np.log([max(step, 1) for step, _ in snapshots])
     chosen: list[int] = []
     for number, wanted in enumerate(np.linspace(position[0], position[-1], most)):
         first = chosen[-1] + 1 if chosen else 0
-        room = len(snapshots) - (most - number) + 1  # leaves one for each wish still to come
-        chosen.append(first + int(np.argmin(np.abs(position[first:room] - wanted))))
+        end = len(snapshots) - (most - number) + 1  # leaves one snapshot for each position still to come
+        chosen.append(first + int(np.argmin(np.abs(position[first:end] - wanted))))
     return [snapshots[index] for index in chosen]
 
 
@@ -171,13 +157,11 @@ def _draw(
         return []
     columns = columns or (len(cells) if len(cells) <= 5 else -(-len(cells) // 2))
     rows = -(-len(cells) // columns)
-    shape = cells[0].picture.shape
-    tall = min(max(shape[0] / shape[1], 0.4), 2.0)
-    detailed = any(max(cell.picture.shape[:2]) > _LARGE for cell in cells)
-    per_cell = 2 if detailed else 1
+    height, width, _ = cells[0].pixels.shape
+    per_cell = 2 if any(max(cell.pixels.shape[:2]) > _LARGE for cell in cells) else 1
     lines = 2 if any(cell.note for cell in cells) else 1
-    height = rows * (_CELL * tall * per_cell + 0.02 + 0.16 * lines)
-    with sheet(path, (columns * _CELL, height), formats) as figure:
+    inches = rows * (_CELL * min(max(height / width, 0.4), 2.0) * per_cell + 0.02 + 0.16 * lines)
+    with sheet(path, (columns * _CELL, inches), formats) as figure:
         figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.02)
         grid = figure.subplots(rows * per_cell, columns, squeeze=False)
         for axes in grid.flat:
@@ -185,29 +169,29 @@ def _draw(
         for number, cell in enumerate(cells):
             row, column = divmod(number, columns)
             axes = grid[row * per_cell, column]
-            _show(axes, cell.picture)
+            _show(axes, cell.pixels)
             axes.set_title(cell.title + (f"\n{cell.note}" if cell.note else ""), color=INK, linespacing=1.25)
-            if detailed:
-                top, left, side = _detail(cell.picture)
-                box = Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec="white", lw=1.2)
-                axes.add_patch(box)
-                axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec=MUTED, lw=0.5))
-                _show(grid[row * per_cell + 1, column], cell.picture[top : top + side, left : left + side])
+            if per_cell == 2:
+                top, left, side = _detail(cell.pixels)
+                for color, width in (("white", 1.2), (MUTED, 0.5)):
+                    box = Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec=color, lw=width)
+                    axes.add_patch(box)
+                _show(grid[row * per_cell + 1, column], cell.pixels[top : top + side, left : left + side])
     return files(path, formats)
 
 
-def _detail(picture: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Top, left and side of the middle square, a fifth of the shorter side (at least 64 pixels where there are)."""
-    height, width = picture.shape[:2]
+def _detail(pixels: NDArray[np.float64]) -> tuple[int, int, int]:
+    """Top, left and side of the central square: a fifth of the shorter side, but at least 64 pixels."""
+    height, width = pixels.shape[:2]
     side = min(height, width, max(64, min(height, width) // 5))
     return (height - side) // 2, (width - side) // 2, side
 
 
-def _show(axes: Axes, picture: NDArray[np.float64]) -> None:
-    """Pixels as squares when magnified; averaged in blocks when there are many more than the cell can show."""
-    height, width = picture.shape[:2]
-    block = max(1, max(height, width) // (2 * _LARGE))  # what two pixels per printed dot leave to see
+def _show(axes: Axes, pixels: NDArray[np.float64]) -> None:
+    """Draw an image: magnified pixels as squares, large images averaged in blocks to two pixels per printed dot."""
+    height, width = pixels.shape[:2]
+    block = max(1, max(height, width) // (2 * _LARGE))
     rows, columns = height - height % block, width - width % block
-    blocks = picture[:rows, :columns].reshape(rows // block, block, columns // block, block, 3)
+    blocks = pixels[:rows, :columns].reshape(rows // block, block, columns // block, block, 3)
     shown = np.round(255 * blocks.mean(axis=(1, 3))).astype(np.uint8)
     axes.imshow(shown, extent=(-0.5, columns - 0.5, rows - 0.5, -0.5), interpolation="antialiased")

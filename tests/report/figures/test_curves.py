@@ -1,4 +1,4 @@
-"""The short form of a long curve keeps its extremes, its mean and its trend."""
+"""A shortened curve keeps its extremes, mean and trend."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from dip.report.figures.curves import envelope, spans_decades
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=400), st.integers(1, 50))
-def test_an_envelope_loses_no_extreme_and_no_weight(values, buckets):
+def test_an_envelope_keeps_the_extremes(values, buckets):
     curve = envelope(values, buckets=buckets)
     assert len(curve) <= buckets
     assert curve.low.min() == min(values)

@@ -1,0 +1,235 @@
+"""A published result: its numbers are those of the runs, its commands are those typed, its author's text is kept."""
+
+import csv
+import json
+import re
+import shutil
+import statistics
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dip import report
+from dip.errors import RunError
+from dip.report import publishing, summary, sweep_figures
+from dip.report.collect import collect, portable
+from dip.runs import flat
+from tests.conftest import ROOT
+from tests.fake_runs import make
+
+RESULTS = ROOT / "sweeps" / "results"
+
+
+@pytest.fixture(scope="module")
+def result(sweep, tmp_path_factory):
+    to = tmp_path_factory.mktemp("results") / "skips"
+    assert report.publish(sweep, to) == to / "README.md"
+    return to
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_numbers_are_those_of_the_runs(sweep, result):
+    row = next(
+        row for row in rows(result / "table.csv") if (row["target"], row["skips"]) == ("noisy", "[3,4]")
+    )
+    folders = [sweep / f"noisy-2-{seed}" for seed in (0, 1)]
+    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    histories = [rows(folder / "metrics.csv") for folder in folders]
+    losses = [np.load(folder / "losses.npy").astype(float) for folder in folders]
+    best = [max(float(record["psnr_ema"]) for record in history) for history in histories]
+    end = [float(history[-1]["psnr_ema"]) for history in histories]
+    expected = {
+        "oracle_psnr": best,
+        "end_psnr": end,
+        "drop": [high - low for high, low in zip(best, end, strict=True)],
+        "gap": [high - found["psnr"] for high, found in zip(best, results, strict=True)],
+        "oracle_step": [found["oracle_step"] for found in results],
+        "seconds": [found["seconds"] for found in results],
+        # Steps 90 to 112 and 1,783 to 2,000: 10^0.05 is 1.122.
+        "loss_100": [loss[89:112].mean() for loss in losses],
+        "loss_end": [loss[1782:].mean() for loss in losses],
+    }
+    assert row["n"] == "2"
+    for name, values in expected.items():
+        assert float(row[name]) == pytest.approx(statistics.fmean(values), rel=1e-5, abs=1e-5), name
+        assert float(row[f"{name}_std"]) == pytest.approx(statistics.stdev(values), rel=1e-4, abs=1e-5), name
+    shown = f"{statistics.fmean(best):.2f} ± {statistics.stdev(best):.2f}"
+    assert shown in (result / "README.md").read_text()
+
+
+def test_unfinished_runs_are_counted_and_not_averaged(result):
+    assert "**8 of 11 runs are finished**" in (result / "README.md").read_text()
+    failed = next(row for row in rows(result / "table.csv") if row["skips"] == "[1]")
+    assert (failed["n"], failed["oracle_psnr"]) == ("0", "")
+    assert len(rows(result / "runs.csv")) == 11
+
+
+def test_baselines_are_columns(tmp_path):
+    folder = make(tmp_path / "runs" / "one")
+    found = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**found, "baselines": {"nlm": {"psnr": 27.8125}}}))
+    page = report.publish(tmp_path / "runs", tmp_path / "to").read_text()
+    assert "nlm, dB" in page
+    assert "| 27.81 |" in page
+
+
+def test_the_same_runs_give_the_same_bytes_and_the_reading_is_kept(sweep, result, tmp_path):
+    assert "Not written yet" in (result / "README.md").read_text()
+    shutil.copytree(result, tmp_path / "skips")
+    (tmp_path / "skips" / "reading.md").write_text("It supports **nothing**.\n")
+    report.publish(sweep, tmp_path / "skips")
+    assert (tmp_path / "skips" / "reading.md").read_text() == "It supports **nothing**.\n"
+    page = (tmp_path / "skips" / "README.md").read_text()
+    assert "## Reading\n\nIt supports **nothing**.\n\n## Numbers" in page
+    for path in result.iterdir():
+        if path.name != "README.md":
+            assert path.read_bytes() == (tmp_path / "skips" / path.name).read_bytes(), path.name
+
+
+def test_figures_keep_to_their_budget(sweep, result, tmp_path, monkeypatch):
+    sizes = {path.stem: path.stat().st_size for path in result.glob("*.png")}
+    assert sizes.keys() == publishing.FIGURES.keys() - {"rules", "tasks"}  # neither is compared
+    assert sum(sizes.values()) <= publishing.BUDGET
+    monkeypatch.setattr(publishing, "BUDGET", sum(sizes.values()) // 2)
+    report.publish(sweep, tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.png")) <= sum(sizes.values()) // 2
+
+
+def test_a_folder_without_finished_runs_is_refused(tmp_path):
+    make(tmp_path / "runs" / "one", status="failed")
+    with pytest.raises(RunError, match="holds no finished run"):
+        report.publish(tmp_path / "runs", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_the_page_has_the_typed_commands_or_one_for_each_run_without_folders_of_this_machine(tmp_path):
+    def commands():
+        page = report.publish(tmp_path / "runs", tmp_path / "to").read_text()
+        return re.search("```bash\n(.*?)\n```", page, re.DOTALL)[1].splitlines()
+
+    for seed in (0, 1):
+        make(tmp_path / "runs" / str(seed), seed=seed, image="/home/me/a.png", out="/tmp/runs")
+    last = "python -m dip.report runs --publish to"
+    line = "python train.py image=a.png size=64 steps=2000 out=runs"
+    assert commands() == [line, line.replace(" out", " seed=1 out"), last]
+    typed = "python train.py -m image=/home/me/a.png,~/b.png 'skips=[],[3,4]' out=/tmp/runs"
+    (tmp_path / "runs" / "command.txt").write_text(typed + "\n")
+    assert commands() == ["python train.py -m image=a.png,b.png 'skips=[],[3,4]' out=runs", last]
+    assert [portable(value) for value in ("/a/b.png", "b/c.png", 3)] == ["b.png", "b/c.png", 3]
+
+
+def test_runs_of_different_tasks_are_named_by_their_task(tmp_path):
+    make(tmp_path / "a", {"name": "superres", "factor": 4}, skips=[1])
+    make(tmp_path / "b", {"name": "deblur", "sigma": 2}, skips=[2])
+    assert sweep_figures.tasks(collect(tmp_path)) == {
+        tmp_path / "a": "superres x 4",
+        tmp_path / "b": "deblur",
+    }
+    page = report.publish(tmp_path, tmp_path / "to").read_text()
+    assert "`target`" in page
+    assert "`skips`" not in page
+    make(tmp_path / "c", {"name": "deblur", "sigma": 3}, skips=[2])
+    assert sweep_figures.tasks(collect(tmp_path)) == {}, "two runs of one task need their options as labels"
+
+
+def test_many_experiments_with_two_targets_are_drawn_in_two_panels(tmp_path):
+    for target in ("clean", "noisy"):
+        for level in range(1, 6):
+            make(tmp_path / f"{target}-{level}", target, skips=[level])
+    found = collect(tmp_path)
+    panels, rest = sweep_figures.side_by_side(found)
+    assert {path.name: panel for path, panel in panels.items()} == {
+        f"{target}-{level}": f"target={target}" for target in ("clean", "noisy") for level in range(1, 6)
+    }
+    assert [run.options for run in rest] == [{"skips": tuple(run.config["skips"])} for run in found]
+    few = [run for run in found if run.config["skips"] == [1]] * 2
+    assert set(sweep_figures.side_by_side(few)[0].values()) == {""}
+
+
+def compared(done=True, **answers):
+    rules = {
+        name: {"gap": gap, "ended": ended, "step": 1, "psnr": 1.0} for name, (gap, ended) in answers.items()
+    }
+    return SimpleNamespace(done=done, result={"rules": rules} if rules else {})
+
+
+def test_stopping_rules_are_compared_by_gap_and_steps_saved():
+    best, other = summary.rule_rows(
+        [
+            compared(a=(0.2, 1000), b=(1.0, None)),
+            compared(a=(0.4, 3000), b=(0.0, 2000)),
+            compared(),
+            compared(done=False, a=(9.0, 1)),
+        ]
+    )
+    expected = {"rule": "a", "n": 2, "gap_worst": 0.4, "ended": 2, "ended_step": 2000}
+    assert expected.items() <= best.items()
+    assert (best["gap_mean"], best["saved"]) == (pytest.approx(0.3), pytest.approx(0.8))
+    assert (other["gap_mean"], other["ended"], other["ended_step"]) == (0.5, 1, 2000)
+    assert other["saved"] == pytest.approx(0.4), "a run that the rule does not end saves nothing"
+
+
+def test_only_rules_of_all_runs_and_runs_with_a_reference_are_compared():
+    found = [compared(a=(0.2, 1), b=(0.1, 1)), compared(a=(0.3, 1)), compared(a=(None, 1))]
+    assert summary.rule_gaps(found) == {"a": [0.2, 0.3]}
+    assert summary.rule_gaps([]) == {}
+    assert summary.rule_rows([]) == []
+
+
+@pytest.mark.parametrize("page", sorted(RESULTS.glob("*/README.md")), ids=lambda page: page.parent.name)
+def test_published_pages_agree_with_their_files(page):
+    text, folder = page.read_text(), page.parent
+    reading = folder / "reading.md"
+    if reading.exists():
+        assert reading.read_text().strip() in text
+        assert publishing.numbers_table(rows(folder / "table.csv")) in text
+    if (folder / "rules.csv").exists():
+        assert publishing.markdown_table(rows(folder / "rules.csv"), publishing.RULES) in text
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not link.startswith("http")]
+    assert all((folder / link).exists() for link in links), links
+    assert f"({folder.name}/README.md)" in (RESULTS / "README.md").read_text()
+
+
+HAND_WRITTEN = """
+sweeps/results/bench/README.md bench/steps.json#rows size:.0f row seconds:.0f*1000 speed:.2f memory:.0f*1e-6 memory_ratio:.2f bytes_per_pixel:,.0f
+sweeps/results/bench/README.md bench/rules.json#rows rule seconds:.3f*1000 share:.2%
+sweeps/results/bench/README.md bench/overhead.json#overhead problem.size:.0f problem.channels:.0f precision bare:.2f*1000 run:.2f*1000 ratio:.2f
+sweeps/results/fast/README.md fast/table.csv image slow_best:.2f slow_seconds:,.0f fast_near:,.0f ratio:.1f ratio_near:.1f fast_best:.2f ended:.2f ended_seconds:,.0f ended_ratio:.1f
+README.md paper/table.csv image target psnr:.2f psnr_y:.2f
+README.md skips/table.csv skips oracle_psnr:.2f oracle_step:,.0f end_psnr:.2f
+README.md stopping/rules.csv rule gap_mean:.2f gap_worst:.2f ended saved:.0%
+README.md fast/table.csv image slow_best:.2f slow_seconds:,.0f fast_near:,.0f ratio:.0f fast_best:.2f ended:.2f ended_seconds:,.0f
+"""
+"""Tables in pages that are written by hand: page, file (#key of a JSON file), columns as name:format*factor."""
+
+
+@pytest.mark.parametrize(
+    "table", HAND_WRITTEN.strip().splitlines(), ids=lambda table: " ".join(table.split()[:2])
+)
+def test_hand_written_tables_agree_with_their_files(table):
+    page, source, *columns = table.split()
+    name, _, key = source.partition("#")
+    found = (
+        [flat(row) for row in json.loads((RESULTS / name).read_text())[key]] if key else rows(RESULTS / name)
+    )
+    if page == "README.md" and "skips" in found[0]:  # a selection
+        levels = ("[3,4]", "[4,5]", "[1,2,3,4,5]", "[]")
+        found = [row for row in found if row["target"] == "noisy" and row["skips"] in levels]
+    lines = (ROOT / page).read_text().splitlines()
+    for row in found:
+        cells = []
+        for column in columns:
+            name, _, form = column.partition(":")
+            digits, _, factor = form.partition("*")
+            text, std = str("" if row[name] is None else row[name]), row.get(f"{name}_std")
+            if digits and text:
+                text = summary.plus_minus(
+                    float(text), float(std) if std else None, digits, float(factor or 1)
+                )
+            cells.append(text)
+        assert f"| {' | '.join(cells)} |" in lines
