@@ -7,8 +7,7 @@ import torch
 from sequences import FINE, SHAPE, begin, feed, outputs
 
 from dip.stopping import EMV, Combined, Compare, HeldOut
-from dip.stopping.panel import Combined as CombinedRule
-from dip.stopping.panel import Panel
+from dip.stopping.panel import CombinedRule, Panel
 
 
 def test_each_rule_on_the_panel_keeps_what_it_keeps_alone() -> None:

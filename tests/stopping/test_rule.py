@@ -10,7 +10,7 @@ from sequences import ALL, SHAPE, begin, feed
 from torch import Tensor
 
 from dip.stopping import WMV, Never, Stop
-from dip.stopping.panel import Combined
+from dip.stopping.panel import CombinedRule
 from dip.stopping.rule import Rule
 
 
@@ -79,7 +79,7 @@ def test_monotone_and_constant_outputs_do_not_crash(options: Stop, slope: float)
     assert math.isfinite(reading.watched)
     assert reading.watched >= 0
     assert 1 <= reading.best_step <= rule.step <= 80
-    parts = rule.rules.values() if isinstance(rule, Combined) else [rule]
+    parts = rule.rules.values() if isinstance(rule, CombinedRule) else [rule]
     expected = sum(float(part.step) for part in parts) / len(parts)
     assert torch.equal(rule.image(), torch.full(SHAPE, expected))
 
