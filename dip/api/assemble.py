@@ -21,7 +21,7 @@ from dip.hardware.precision import Precision
 from dip.nets import Net
 from dip.samples import SAMPLES
 from dip.stopping import Stop
-from dip.targets import Target
+from dip.targets import NoiseOptions, Target
 from dip.z import Z
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def _made(
     """A `kind` of `options`, and for the others those of `before`, unless it is None."""
     _check_known(prefix, options, [field.name for field in dataclasses.fields(kind)])
     values = {name: _plain(f"{prefix}{name}", value, given) for name, value in options.items()}
+    if isinstance(values.get("noise"), Mapping):  # of a target: options that have options
+        values["noise"] = _made(NoiseOptions, values["noise"], f"{prefix}noise.", given, None)
     return kind(**values) if before is None else dataclasses.replace(before, **values)
 
 

@@ -12,8 +12,8 @@ Importing this package does not import torch.
 """
 
 from dip.stopping.auto import Auto, Never
-from dip.stopping.residual import Discrepancy, HeldOut
 from dip.stopping.panel import Combined, Compare
+from dip.stopping.residual import Discrepancy, HeldOut
 from dip.stopping.stop import STOPS, Stop
 from dip.stopping.variance import EMV, WMV
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip.stopping.residual import HeldOut
 from dip.stopping.panel import Combined
+from dip.stopping.residual import HeldOut
 from dip.stopping.stop import Stop
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from dip.targets.report import LEVELS
 from scipy import stats
 
 from dip import images
 from dip.errors import OptionError
 from dip.targets import Clean, Noise, Noisy, Shuffled, permutation
 from dip.targets.operators import Identity
-from dip.targets.report import LEVELS
 
 GRAY = torch.full((1, 3, 128, 128), 0.5)
 
