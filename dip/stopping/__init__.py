@@ -11,10 +11,9 @@ To add a rule, write its file, list its options class below, and add a file to `
 Importing this package does not import torch.
 """
 
-from dip.stopping.auto import Auto, Never
 from dip.stopping.panel import Combined, Compare
 from dip.stopping.residual import Discrepancy, HeldOut
-from dip.stopping.stop import STOPS, Stop
+from dip.stopping.stop import STOPS, Auto, Never, Stop
 from dip.stopping.variance import EMV, WMV
 
 __all__ = ["EMV", "STOPS", "WMV", "Auto", "Combined", "Compare", "Discrepancy", "HeldOut", "Never", "Stop"]

@@ -1,4 +1,4 @@
-"""The base class of the options of a stopping rule, and the registry. Imports no torch."""
+"""The base class of the options of a stopping rule, the registry, and the choices `auto` and `never`."""
 
 from __future__ import annotations
 
@@ -67,3 +67,25 @@ class Stop:
 
 STOPS: dict[str, type[Stop]] = {}
 """The rules by name. `dip/stopping/__init__.py` fills it; it stands here because some rules are made of others."""
+
+
+@dataclass
+class Never(Stop):
+    """No early stopping: runs all steps; the restored image is the average at the last one."""
+
+    name: str = "never"
+    uses_patience = False
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> None:
+        return None
+
+
+@dataclass
+class Auto(Stop):
+    """For target=degraded combined, or heldout with perturbation_half_life; for all other targets never."""
+
+    name: str = "auto"
+
+    def choose(self, blind: bool, shrinking: bool) -> Stop:
+        chosen = ("heldout" if shrinking else "combined") if blind else "never"
+        return STOPS[chosen](patience=self.patience)

@@ -2,12 +2,13 @@
 
 To add one, write a function with the signature of `Baseline` and list it in `BASELINES` under its task. A denoiser for
 Gaussian noise takes an array and the noise level instead, and becomes a baseline by `_denoiser`. scikit-image is imported
-only where it is needed.
+only when it is used.
 """
 
 from __future__ import annotations
 
 import copy
+import importlib
 import importlib.util
 from collections.abc import Callable
 from typing import Any
@@ -74,9 +75,8 @@ def _nlm(noisy: Array, sigma: float) -> Array:
 
 def _tv(noisy: Array, sigma: float) -> Array:
     """Total variation (Rudin, Osher and Fatemi 1992) by Chambolle's algorithm (2004)."""
-    from skimage.restoration import denoise_tv_chambolle
-
-    return np.asarray(denoise_tv_chambolle(noisy, weight=0.8 * sigma, eps=1e-5, channel_axis=-1))
+    denoise = _scikit_image("restoration").denoise_tv_chambolle
+    return np.asarray(denoise(noisy, weight=0.8 * sigma, eps=1e-5, channel_axis=-1))
 
 
 def _wavelet(noisy: Array, sigma: float) -> Array:
@@ -84,29 +84,25 @@ def _wavelet(noisy: Array, sigma: float) -> Array:
 
     A single shift leaves blocks. scikit-image needs PyWavelets for it.
     """
-    from skimage.restoration import denoise_wavelet
-
     color = noisy.shape[-1] == 3
     # The margin keeps the shifts from joining opposite edges, and gives tiny images room for one level.
     wide = np.pad(noisy, ((8, 8), (8, 8), (0, 0)), mode="symmetric")
     total = np.zeros_like(wide)
     for shift in np.ndindex(4, 4):
         shifted = np.roll(wide, shift, axis=(0, 1))
-        shrunk = denoise_wavelet(
+        shrunk = _scikit_image("restoration").denoise_wavelet(
             shifted, sigma=sigma, convert2ycbcr=color, rescale_sigma=True, channel_axis=-1
         )
         total += np.roll(shrunk.reshape(wide.shape), (-shift[0], -shift[1]), axis=(0, 1))
-    return np.asarray(total[8:-8, 8:-8] / 16)
+    return total[8:-8, 8:-8] / 16
 
 
 def _median(observation: Observation, noise: NoiseModel) -> Tensor | None:
     """For impulses: replaces every value that is 0 or 1 by the median of the 5 x 5 around it in its channel."""
     if not noise.impulses:
         return None
-    from skimage.filters import median
-
     noisy = _to_array(observation.y)
-    middle = median(noisy, np.ones((5, 5, 1)), mode="nearest")
+    middle = _scikit_image("filters").median(noisy, np.ones((5, 5, 1)), mode="nearest")
     return _to_tensor(np.where((noisy == 0) | (noisy == 1), middle, noisy))
 
 
@@ -145,8 +141,6 @@ def _biharmonic(observation: Observation, noise: NoiseModel) -> Tensor | None:
     None if more than `BIHARMONIC_LIMIT` pixels are missing or none is known: the cost of the sparse direct solver grows
     faster than the hole.
     """
-    from skimage.restoration import inpaint_biharmonic
-
     assert observation.known is not None
     missing = observation.known[0, 0].detach().cpu().numpy() < 0.5  # (H, W)
     image = _to_array(observation.y)
@@ -155,9 +149,8 @@ def _biharmonic(observation: Observation, noise: NoiseModel) -> Tensor | None:
     if missing.all() or missing.sum() > BIHARMONIC_LIMIT:
         return None
     # float64: the condition number of the fourth derivative grows with the fourth power of the hole's diameter.
-    return _to_tensor(
-        inpaint_biharmonic(image.astype(np.float64), missing, channel_axis=-1).reshape(image.shape)
-    )
+    inpaint = _scikit_image("restoration").inpaint_biharmonic
+    return _to_tensor(inpaint(image.astype(np.float64), missing, channel_axis=-1).reshape(image.shape))
 
 
 BASELINES: dict[str, dict[str, Baseline]] = {
@@ -175,6 +168,10 @@ BASELINES: dict[str, dict[str, Baseline]] = {
     "inpainting": {"biharmonic": _biharmonic},
 }
 """The baselines of each task, by name. The classes of targets name their `task`."""
+
+
+def _scikit_image(part: str) -> Any:  # untyped
+    return importlib.import_module(f"skimage.{part}")
 
 
 def _to_array(image: Tensor) -> Array:

@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import math
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from dip.errors import OptionError
 from dip.options import check_choice, check_number, option
@@ -22,15 +22,8 @@ SPECKLE_OFFSET = 1 / 16
 """Added before a logarithm, since 0 has none. Values below it have less noise afterwards than the model assumes."""
 
 
-class Stabilised(NamedTuple):
-    """An image whose noise has the same level everywhere."""
-
-    image: Tensor
-    """(1, C, H, W), in [0, 1] where the noise was clipped to [0, 1]."""
-    sigma: float
-    """Standard deviation of the noise in `image`."""
-    inverse: Callable[[Tensor], Tensor]
-    """Maps a denoised `image` back."""
+Stabilised = tuple["Tensor", float, Callable[["Tensor"], "Tensor"]]
+"""An image whose noise has one level everywhere, this level, and the map from a denoised such image back."""
 
 
 @dataclasses.dataclass
@@ -54,7 +47,7 @@ class NoiseModel(abc.ABC):
 
     def stabilise(self, image: Tensor) -> Stabilised:
         """The noisy `image` after a transform that gives the noise one level: here none, and the mean level."""
-        return Stabilised(image, self.level(image), lambda denoised: denoised)
+        return image, self.level(image), lambda denoised: denoised
 
 
 class NoNoise(NoiseModel):
@@ -80,7 +73,7 @@ class Gaussian(NoiseModel):
         return image.new_full(image.shape, self.sigma**2)
 
     def stabilise(self, image: Tensor) -> Stabilised:
-        return Stabilised(image, self.sigma, lambda denoised: denoised)
+        return image, self.sigma, lambda denoised: denoised
 
 
 @dataclasses.dataclass
@@ -101,11 +94,8 @@ class Poisson(NoiseModel):
         """Anscombe's transform 2 sqrt(x + 3/8) of counts x, whose variance is about 1 (Biometrika 1948)."""
         white = math.sqrt(self.peak + 3 / 8)
         # The algebraic inverse would subtract 3/8 and be too dark: the mean of a root is below the root of the mean.
-        return Stabilised(
-            (self.peak * image + 3 / 8).sqrt() / white,
-            0.5 / white,
-            lambda denoised: ((white * denoised) ** 2 - 1 / 8) / self.peak,
-        )
+        root = (self.peak * image + 3 / 8).sqrt() / white
+        return root, 0.5 / white, lambda denoised: ((white * denoised) ** 2 - 1 / 8) / self.peak
 
 
 @dataclasses.dataclass
@@ -123,11 +113,8 @@ class Speckle(NoiseModel):
     def stabilise(self, image: Tensor) -> Stabilised:
         """A logarithm, which turns multiplicative noise into additive noise."""
         span = math.log1p(1 / SPECKLE_OFFSET)
-        return Stabilised(
-            (image / SPECKLE_OFFSET).log1p() / span,
-            self.sigma / span,
-            lambda denoised: (denoised * span).expm1() * SPECKLE_OFFSET,
-        )
+        logarithm = (image / SPECKLE_OFFSET).log1p() / span
+        return logarithm, self.sigma / span, lambda denoised: (denoised * span).expm1() * SPECKLE_OFFSET
 
 
 @dataclasses.dataclass
@@ -186,56 +173,54 @@ class NoiseOptions:
 
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""
-        if self.kind is None:
-            return {}
-        used = {"kind", *options_of(self.kind)}
+        used = {"kind", *options_of(self.kind)} if self.kind else vars(self)
         return {name: f"target.noise.kind={self.kind}" for name in vars(self) if name not in used}
 
     def model(self) -> NoiseModel:
-        """The noise model that these options describe; no noise where no kind is given."""
-        kind = self.kind or "none"
-        given = {name: getattr(self, name) for name in options_of(kind)}
-        return NOISE_MODELS[kind](**{name: value for name, value in given.items() if value is not None})
+        """The noise model that these options, filled by `filled`, describe."""
+        assert self.kind is not None
+        return NOISE_MODELS[self.kind](**{name: getattr(self, name) for name in options_of(self.kind)})
 
     def filled(self, kind: str, target: object, shorthands: Collection[str]) -> NoiseOptions:
-        """A copy in which every option that has an effect has a value. Two spellings of one noise become equal.
+        """A copy in which every option that has an effect has a value, so that two spellings give one run folder.
 
         Args:
             kind: the kind of noise if none is given.
-            target: may hold the same options by the names in `shorthands`; those with an effect are moved (set to None).
+            target: holds the options in `shorthands` under the same names. Those with an effect are moved (set to None).
 
         Raises:
             OptionError: an option is given twice, with different values.
         """
-        values = dict(vars(self))
+        given = dict(vars(self))
         chosen = {name: getattr(target, name) for name in shorthands if getattr(target, name) is not None}
         kind = chosen.get("kind") or self.kind or kind
-        used = {"kind", *options_of(kind)}
-        for name in chosen.keys() & used:
-            full, value = f"target.noise.{name}", chosen[name]
-            if values[name] not in (None, value) and not isinstance(self, _Filled):
-                legal = f"{value} or left out beside target.{name}={value}"
-                raise OptionError(full, values[name], legal, f"target.{name}={value}")
-            values[name] = value
-            setattr(target, name, None)
-        if isinstance(self, _Filled):
-            values = {name: value if name in used else None for name, value in values.items()}
-        defaults = vars(NOISE_MODELS[kind]()) | {"kind": kind}
-        return _Filled(**{name: defaults.get(name) if v is None else v for name, v in values.items()})
+        values = {"kind": kind, **vars(NOISE_MODELS[kind]())}  # the defaults
+        for name in values:
+            if name in chosen:
+                if given[name] not in (None, chosen[name]) and not isinstance(self, _Filled):
+                    legal = f"{chosen[name]} or left out beside target.{name}={chosen[name]}"
+                    raise OptionError(
+                        f"target.noise.{name}", given[name], legal, f"target.{name}={chosen[name]}"
+                    )
+                given[name] = chosen[name]
+                setattr(target, name, None)
+            if given[name] is not None:
+                values[name] = given[name]
+        return _Filled(**(values if isinstance(self, _Filled) else given | values))
 
 
 class _Filled(NoiseOptions):
-    """Options that a target has filled. A shorthand given later, as beside an experiment, may replace a value."""
+    """Options that a target has filled. A shorthand given later, beside an experiment, may replace a value."""
 
 
 def check(owner: object, names: Collection[str], prefix: str) -> None:
-    """Raises `OptionError` unless those of the options of noise in `names` have legal values or are None."""
+    """Raises `OptionError` unless those options of noise that `names` lists have legal values or are None."""
     for name in names:
-        if name == "kind" and getattr(owner, name) is not None:
+        if name != "kind":
+            high = 1 if name == "amount" else math.inf
+            check_number(owner, name, low=0, high=high, open_low=name == "peak", none=True, prefix=prefix)
+        elif getattr(owner, name) is not None:
             check_choice(owner, name, NOISE_MODELS, prefix=prefix)
-        elif name != "kind":
-            high, positive = 1 if name == "amount" else math.inf, name == "peak"
-            check_number(owner, name, low=0, high=high, open_low=positive, none=True, prefix=prefix)
 
 
 def options_of(kind: str) -> list[str]:
