@@ -1,8 +1,8 @@
 """Stopping rules: when to end a fit and which image to keep, without the clean image.
 
 A rule has two parts in one file: a dataclass with its options (a node of the configuration) and the object that watches
-one run (a `dip.stopping.rule.Rule`), made by the dataclass's method `start`. Every rule keeps the average of the outputs
-at the step that it chooses. The restored image therefore does not depend on how long the fit continues afterwards. If
+one run (a `dip.stopping.rule.Rule`), made by the dataclass's method `start`. Every rule keeps the average of the
+outputs at the step that it chooses, so the restored image does not depend on how long the fit continues afterwards. If
 the steps run out first, the image chosen so far is the result.
 
 To add a rule, write its file, list its options class below, and add a file to `conf/stop/`. The class attribute

@@ -17,9 +17,9 @@ def noise_level(image: Tensor, known: Tensor | None = None) -> float:
 
     The image is filtered with the difference of two Laplacians (Immerkaer, "Fast noise variance estimation", CVIU
     1996), which removes everything that is locally constant or linear. The level is the median absolute value of the
-    rest (Donoho and Johnstone, Biometrika 1994), on which edges have little influence. Texture counts as noise: some per
-    cent at a level of 0.1, more at lower levels. Clipping reduces the noise, so neighbourhoods with a value at 0 or 1 are
-    left out if enough others remain; at levels of 0.2 the estimate is still about 10 % low.
+    rest (Donoho and Johnstone, Biometrika 1994), on which edges have little influence. Texture counts as noise: some
+    per cent at a level of 0.1, more at lower levels. Clipping reduces the noise, so neighbourhoods with a value at 0 or
+    1 are left out if enough others remain; at levels of 0.2 the estimate is still about 10 % low.
 
     Args:
         image: (1, C, h, w), values in [0, 1]. Sides below 3 give 0.

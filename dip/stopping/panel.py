@@ -1,4 +1,4 @@
-"""Rules made of other rules: `combined` averages the images that two rules choose, `compare` records what each would do."""
+"""Rules made of others: `combined` averages the images that two rules choose, `compare` records what each would do."""
 
 from __future__ import annotations
 

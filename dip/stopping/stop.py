@@ -45,8 +45,8 @@ class Stop:
         """
         if self.watches_variance and shrinking:
             log.warning(
-                "stop=%s: outputs vary less as perturbation_half_life shrinks the perturbation, so the rule may never stop; "
-                "use a rule that does not watch their variance, for example stop=heldout", self.name,
+                "stop=%s: outputs vary less as perturbation_half_life shrinks the perturbation, so the rule may never "
+                "stop; use a rule that does not watch their variance, for example stop=heldout", self.name,
             )  # fmt: skip
         return self
 

@@ -19,8 +19,8 @@ from dip.targets.synthetic import Clean, Noise, Noisy, Shuffled, permutation
 from dip.targets.target import Target
 
 __all__ = [
-    "NOISE_MODELS", "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Noise", "NoiseOptions", "Noisy",
-    "Observation", "Shuffled", "SuperRes", "Target", "permutation",
+    "NOISE_MODELS", "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Noise", "NoiseOptions",
+    "Noisy", "Observation", "Shuffled", "SuperRes", "Target", "permutation",
 ]  # fmt: skip
 
 TARGETS: dict[str, type[Target]] = {

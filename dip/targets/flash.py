@@ -59,7 +59,7 @@ class Flash(Simulated):
         if flash.shape[-2:] != image.shape[-2:]:
             got, want = (f"{p.shape[-1]} x {p.shape[-2]}" for p in (flash, image))
             raise ImageError(
-                f"target.flash={self.flash}: is {got} pixels (width x height), the image {want}; give two photos of one "
-                "scene and size, or resize both with size, for example size=512"
+                f"target.flash={self.flash}: is {got} pixels (width x height), the image {want}; give two photos "
+                "of one scene and size, or resize both with size, for example size=512"
             )
         return direct(image, None, z=flash)

@@ -24,8 +24,8 @@ class Inpaint(Simulated):
     name: str = "inpaint"
     mask: str | None = option(
         None,
-        "a picture of the image's size, white = keep, black = missing, or `black`: the image's black pixels are missing; "
-        "the image's values there are not used, and only `reference` scores",
+        "a picture of the image's size, white = keep, black = missing, or `black`: black pixels of the image are "
+        "missing; the image's values there are not used, and only `reference` scores",
         "a path, black or null",
         "mask.png",
     )
@@ -132,8 +132,8 @@ class Inpaint(Simulated):
             near = ((image.amax(1, keepdim=True) < NEARLY_BLACK) & (mask > 0)).float().mean().item()
             if near > share / 10:
                 log.warning(
-                    "target.mask=black: another %.1f %% of the pixels are nearly black, as black marks in a JPEG are, but count "
-                    "as known; if they are missing too, give a mask, for example target.mask=mask.png", 100 * near,
+                    "target.mask=black: another %.1f %% of the pixels are nearly black, as black marks in a JPEG are, "
+                    "but count as known; if they are missing too, give a mask, for example target.mask=mask.png", 100 * near,
                 )  # fmt: skip
 
     def finish(self, restored: Tensor, observation: Observation) -> Tensor:

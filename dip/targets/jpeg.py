@@ -1,4 +1,4 @@
-"""JPEG restoration: removal of compression artefacts. JPEG is no linear operator, so the fit compares with the image."""
+"""JPEG restoration: removal of compression artefacts. The fit has no operator, since JPEG is not linear."""
 
 from __future__ import annotations
 

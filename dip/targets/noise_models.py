@@ -186,7 +186,7 @@ class NoiseOptions:
 
         Args:
             kind: the kind of noise if none is given.
-            target: holds the options in `shorthands` under the same names. Those with an effect are moved (set to None).
+            target: holds the options in `shorthands` under the same names. Those with an effect are moved from it.
 
         Raises:
             OptionError: an option is given twice, with different values.

@@ -1,8 +1,8 @@
 """Observation operators: `y = A x`, the blur, downsampling or mask between the image x and the observation y.
 
-All are linear, differentiable and deterministic. They compute in the precision of their own buffers (float32) even inside
-an autocast region: rounding errors of the operator do not average out but bias the restored image. The buffers are made
-from the options, so no checkpoint holds them.
+All are linear, differentiable and deterministic. They compute in the precision of their own buffers (float32) even
+inside an autocast region: rounding errors of the operator do not average out but bias the restored image. The buffers
+are made from the options, so no checkpoint holds them.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Downsample(Operator):
     centred on the low-resolution pixel, and renormalised where it leaves the image. If a side is no multiple of the
     factor, no pixel is lost: the scale is then H / (H // factor), a little more than the factor.
 
-    Each axis is a product with a small dense matrix. This takes below 1 % of a network's step up to 1024 x 1024, is exact
-    at any size, and its gradient is deterministic.
+    Each axis is a product with a small dense matrix. This takes below 1 % of a network's step up to 1024 x 1024, is
+    exact at any size, and its gradient is deterministic.
 
     Source: Ulyanov et al., "Deep Image Prior", super-resolution. The authors' code fits with `lanczos2` and makes the
     low-resolution images with `lanczos3`.
@@ -102,8 +102,8 @@ class Downsample(Operator):
 class Blur(Operator):
     """Convolution with a known kernel; beyond its border the image continues with its edge pixels.
 
-    Computed by FFT: the cost does not depend on the kernel's size, and the gradient is deterministic. It is a convolution,
-    not a correlation: a single bright pixel becomes the kernel.
+    Computed by FFT: the cost does not depend on the kernel's size, and the gradient is deterministic. It is a
+    convolution, not a correlation: a single bright pixel becomes the kernel.
 
     Args:
         kernel: (kh, kw), odd sides, as made by `gaussian_kernel`, `motion_kernel` or `kernel_from_image`.

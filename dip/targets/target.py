@@ -128,7 +128,7 @@ class Simulated(Target):
         """`image` (1, C, h, w) in [0, 1] with the noise, clipped to [0, 1]."""
         if (self.noise.sigma or 0) > 1:
             log.warning(
-                "target.noise.sigma=%g is larger than the range of the image, [0, 1]; 25 of 255 is target.noise.sigma=0.098",
+                "target.noise.sigma=%g is larger than the range of the image, [0, 1]; for 25 of 255 set 0.098",
                 self.noise.sigma,
             )
         return self.noise.model().sample(image, generator).clamp(0, 1)
