@@ -35,7 +35,7 @@ def test_everything_is_written(sweep):
     assert len(rows) == 11
     row = next(row for row in rows if row["folder"] == "noisy-2-1")
     result = json.loads((sweep / "noisy-2-1" / "result.json").read_text())
-    assert (float(row["psnr"]), row["skips"], row["seed"], row["target.sigma"]) == (
+    assert (float(row["psnr"]), row["skips"], row["seed"], row["target.noise.sigma"]) == (
         result["psnr"],
         "[3,4]",
         "1",

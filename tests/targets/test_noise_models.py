@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from dip.errors import OptionError
+from dip.api.assemble import assemble
+from dip.errors import DipError, OptionError
 from dip.targets import NOISE_MODELS, Deblur, Flash, Inpaint, Jpeg, NoiseOptions, Noisy, SuperRes, Target
 from dip.targets.noise_models import Gaussian, NoiseModel, Poisson, SaltAndPepper, Speckle
 from tests.conftest import composed
@@ -138,6 +139,20 @@ def test_a_contradiction_or_an_illegal_value_is_refused(typed: tuple[str, ...], 
     with pytest.raises(OptionError) as error:
         composed(*typed)
     assert str(error.value).startswith(line)
+
+
+def test_python_calls_take_noise_as_a_dict_and_replace_the_noise_of_an_experiment() -> None:
+    noise = {"kind": "poisson", "peak": 100}
+    config, _ = assemble({"target": {"name": "deblur", "simulate": True, "noise": noise}})
+    assert config.target == Deblur(simulate=True, noise=NoiseOptions("poisson", peak=100.0))
+    with pytest.raises(
+        DipError, match=r"^target\.noise\.pek: no such option; did you mean target\.noise\.peak\?"
+    ):
+        assemble({"target": {"name": "deblur", "noise": {"pek": 1}}})
+    config, _ = assemble({"experiment": "paper-denoise", "target": {"name": "noisy", "sigma": 0.3}})
+    assert config.target == Noisy(sigma=0.3)
+    config, _ = assemble({"experiment": "paper-denoise", "target": {"name": "noisy", "kind": "poisson"}})
+    assert config.target == Noisy(kind="poisson")
 
 
 @pytest.mark.parametrize("name", ["kind", "sigma", "peak", "amount"])
