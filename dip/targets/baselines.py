@@ -1,8 +1,8 @@
 """Baselines: classical methods that restore the same observation, to compare the network with.
 
 To add one, write a function with the signature of `Baseline` and list it in `BASELINES` under its task. A denoiser for
-Gaussian noise takes an array and the noise level instead; `_denoiser` makes it a baseline. scikit-image is imported only
-when it is used.
+Gaussian noise takes an array and the noise level instead; `_denoiser` makes it a baseline. scikit-image is imported
+only when it is used.
 """
 
 from __future__ import annotations

@@ -133,7 +133,8 @@ class Inpaint(Simulated):
             if near > share / 10:
                 log.warning(
                     "target.mask=black: another %.1f %% of the pixels are nearly black, as black marks in a JPEG are, "
-                    "but count as known; if they are missing too, give a mask, for example target.mask=mask.png", 100 * near,
+                    "but count as known; if they are missing too, give a mask, for example target.mask=mask.png",
+                    100 * near,
                 )  # fmt: skip
 
     def finish(self, restored: Tensor, observation: Observation) -> Tensor:
