@@ -38,7 +38,8 @@ def config(target: str | dict[str, Any] = "noisy", **changes: Any) -> dict[str, 
     """The options of a run; `changes` are top-level options."""
     found = copy.deepcopy(options.defaults())
     named = target if isinstance(target, dict) else {"name": target}
-    found["target"] = {"sigma": 0.1, **named} if target == "noisy" else named
+    if target != "noisy":
+        found["target"] = named
     return {**found, "size": 64, "steps": 2000, **changes}
 
 

@@ -18,6 +18,7 @@ from dip.errors import DipError, OptionError
 from dip.fitting.inputs import PICTURES
 from dip.hardware.precision import Precision
 from dip.samples import SAMPLES
+from dip.targets import NoiseOptions
 from dip.z import Z
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ def _made(
     """A `kind` of `options`, and for the others those of `before`, unless it is None."""
     _check_known(prefix, options, [field.name for field in dataclasses.fields(kind)])
     values = {name: _plain(f"{prefix}{name}", value, given) for name, value in options.items()}
+    if isinstance(values.get("noise"), Mapping):  # of a target: options that have options
+        values["noise"] = _made(NoiseOptions, values["noise"], f"{prefix}noise.", given, None)
     return kind(**values) if before is None else dataclasses.replace(before, **values)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from dip.configuration.schema import GROUPS, Config
 from dip.errors import DipError
+from dip.targets import NoiseOptions
 from dip.z import Z
 
 
@@ -127,7 +128,7 @@ def classes() -> list[tuple[str, type[Any]]]:
         (f"{group}.", classes[choice]) for group, _, choice in (word.partition("=") for word in sys.argv[1:])
         if choice in (classes := GROUPS.get(group, {}))
     ]  # fmt: skip
-    return [("", Config), ("z.", Z), *chosen, *nested]
+    return [("", Config), ("z.", Z), *chosen, *nested, ("target.noise.", NoiseOptions)]
 
 
 def _names() -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from dip.configuration.schema import GROUPS, Config
 from dip.options import head_comment
+from dip.targets import NoiseOptions
 from dip.z import Z
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,13 @@ def help_text() -> str:
             fields = [f for f in dataclasses.fields(cls) if f.metadata and f.name != "name"]
             if group != "precision" or name == "fp64":  # its options are the same for every format
                 parts += [line for field in fields for line in _option_lines(f"{group}.", field, "    ")]
+        if group == "target":
+            parts.append("  target.noise, of the targets that can simulate damage")
+            parts += [
+                line
+                for f in dataclasses.fields(NoiseOptions)
+                for line in _option_lines("target.noise.", f, "    ")
+            ]
     parts += ["", "experiment=...: several options at once", *_files("conf/experiment")]
     parts += ["", "hydra/launcher=...: where the jobs of -m run", *_files("conf/hydra/launcher")]
     parts += ["", "-cd sweeps -cn ...: many runs, and a page about them", *_files("sweeps"), ""]

@@ -16,6 +16,7 @@ from dip.configuration import schema as options
 from dip.hardware import devices
 from dip.images import Picture
 from dip.report import figures
+from dip.stopping.noise_level import noise_level
 from dip.stopping.panel import Panel
 from dip.targets import Observation, Target
 
@@ -80,7 +81,7 @@ def baselines(target: Target, observation: Observation, folder: Path) -> dict[st
         log.info("baselines: none above %d pixels, they would take minutes", BASELINE_PIXELS)
         return {}
     try:
-        answers = target.baselines(observation)
+        answers = target.baselines(observation, noise_level(observation.y, observation.known))
         for name, answer in answers.items():
             save(folder / f"baseline-{name}.png", answer)
         return {name: target.scores(answer, observation) for name, answer in answers.items()}

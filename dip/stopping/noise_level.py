@@ -1,4 +1,4 @@
-"""The noise level of an image from the image alone, and what clipping does to noise."""
+"""Estimates the noise level of an image from the image alone, and the effect of clipping on the noise."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from torch import Tensor
 from torch.nn import functional
 
 _NORMAL_MEDIAN = 0.6744897501960817  # median of |n| for n ~ N(0, 1)
-_ENOUGH = 64  # values below which a restriction is given up
+_ENOUGH = 64  # fewest values for a restriction to be kept
 
 
 def noise_level(image: Tensor, known: Tensor | None = None) -> float:
-    """Standard deviation of the noise in an image, in the image's units, if it is white and Gaussian.
+    """Estimates the standard deviation of white Gaussian noise in an image, in the image's units.
 
-    The image is filtered with the difference of two Laplacians (Immerkaer, "Fast noise variance estimation",
-    CVIU 1996), which removes all that is locally flat or linear, and the level is the median absolute value
-    of the rest (Donoho and Johnstone, Biometrika 1994), so that edges hardly count. Texture does: it is taken
-    for noise, some per cent at a level of 0.1 and more below. Clipping makes noise weaker, so neighbourhoods
-    with a value at 0 or 1 are left out where enough others remain; at levels of 0.2 the answer is still some
-    10 % low.
+    The image is filtered with the difference of two Laplacians (Immerkaer, "Fast noise variance estimation", CVIU
+    1996), which removes everything that is locally constant or linear. The level is the median absolute value of the
+    rest (Donoho and Johnstone, Biometrika 1994), on which edges have little influence. Texture counts as noise: some
+    per cent at a level of 0.1, more at lower levels. Clipping reduces the noise, so neighbourhoods with a value at 0 or
+    1 are left out if enough others remain; at levels of 0.2 the estimate is still about 10 % low.
 
     Args:
         image: (1, C, h, w), values in [0, 1]. Sides below 3 give 0.
-        known: (1, 1, h, w), not 0 where the image was observed; None if it was everywhere.
+        known: (1, 1, h, w), not 0 where the image was observed; None if it was observed everywhere.
     """
     _, channels, height, width = image.shape
     if min(height, width) < 3:
@@ -42,14 +41,14 @@ def noise_level(image: Tensor, known: Tensor | None = None) -> float:
 
 
 def local_mean(image: Tensor) -> Tensor:
-    """The mean of the 5 x 5 pixels around each, (1, C, h, w); at the border of those that exist."""
+    """The mean of the 5 x 5 pixels around each pixel, (1, C, h, w); at the border the mean of those that exist."""
     return functional.avg_pool2d(image.detach().float(), 5, stride=1, padding=2, count_include_pad=False)
 
 
 def unclipped(around: Tensor, sigma: float, known: Tensor | None = None) -> Tensor:
     """Where noise of level `sigma` was hardly clipped: a boolean tensor like `around`, never all false.
 
-    True where the local mean `around` is 2 sigma away from 0 and 1; where that leaves too little, all over.
+    True where the local mean `around` is at least 2 sigma away from 0 and 1; if these are too few, true everywhere.
     """
     inside = torch.ones_like(around, dtype=torch.bool) if known is None else (known != 0).expand_as(around)
     if not inside.any():
@@ -63,7 +62,7 @@ def clipped_variance(mean: Tensor, sigma: float) -> Tensor:
     if sigma == 0:
         return torch.zeros_like(mean)
     low, high = -mean / sigma, (1 - mean) / sigma
-    below, above = torch.special.ndtr(low), torch.special.ndtr(-high)  # the parts that are clipped
+    below, above = torch.special.ndtr(low), torch.special.ndtr(-high)  # the probabilities of clipping
     at_low, at_high = (torch.exp(-(end**2) / 2) / math.sqrt(2 * math.pi) for end in (low, high))
     first = at_low - at_high + low * below + high * above
     second = 1 - below - above + low * at_low - high * at_high + low**2 * below + high**2 * above
@@ -72,6 +71,6 @@ def clipped_variance(mean: Tensor, sigma: float) -> Tensor:
 
 
 def _all_of_3x3(mask: Tensor) -> Tensor:
-    """True where a pixel and its eight neighbours are: (1, C, h, w) -> (1, C, h-2, w-2)."""
+    """True where a pixel and its eight neighbours are true: (1, C, h, w) -> (1, C, h-2, w-2)."""
     missing: Tensor = functional.max_pool2d((~mask).float(), 3, stride=1)
     return missing == 0

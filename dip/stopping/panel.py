@@ -1,38 +1,70 @@
-"""Several rules on one run: all of them to be compared, or two that make up for each other's blind spots."""
+"""Rules made of others: `combined` averages the images that two rules choose, `compare` records what each would do."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
-from torch import Tensor
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.stopping.rule import Reading, Rule
+from dip.stopping.stop import STOPS, Stop
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class Combined(Stop):
+    """Waits for heldout and for emv, and keeps the mean of the two images that they choose."""
+
+    name: str = "combined"
+    watches_variance = True
+    comparable = True
+    parts: ClassVar[tuple[str, ...]] = ("heldout", "emv")
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
+        return CombinedRule(_started(self.parts, self.patience, target, seed, known, warm_up))
+
+
+@dataclass
+class Compare(Stop):
+    """Runs all steps with every rule watching; `result.json` says which image each rule would have kept."""
+
+    name: str = "compare"
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
+        comparable = [name for name, kind in STOPS.items() if kind.comparable]
+        return Panel(_started(comparable, self.patience, target, seed, known, warm_up))
+
+
+def _started(
+    names: Collection[str], patience: int, target: Tensor, seed: int, known: Tensor | None, warm_up: int
+) -> dict[str, Rule]:
+    rules = {name: STOPS[name](patience=patience).start(target, seed, known, warm_up) for name in names}
+    return {name: rule for name, rule in rules.items() if rule is not None}
 
 
 class _Several(Rule):
-    """Feeds `rules`, by name, at every step."""
+    """Shows every step to all of `rules` (by name)."""
 
     def __init__(self, rules: dict[str, Rule]) -> None:
         super().__init__(patience=1)
         self.rules = rules
         masks = [rule.loss_mask for rule in rules.values() if rule.loss_mask is not None]
-        assert all(torch.equal(mask, masks[0]) for mask in masks), "all leave the same pixels out of the loss"
+        assert all(mask.equal(masks[0]) for mask in masks), "all rules leave the same pixels out of the loss"
         self.loss_mask = masks[0] if masks else None
 
-    def watch(self, observed: Tensor, image: Tensor, fine: Tensor) -> None:
+    def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> None:
         return None
 
-    @torch.no_grad()
     def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
         super().update(step, observed, image, average, loss)
         for rule in self.rules.values():
             rule.update(step, observed, image, average, loss)
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            **super().state_dict(),
-            "rules": {name: rule.state_dict() for name, rule in self.rules.items()},
+        return super().state_dict() | {
+            "rules": {name: rule.state_dict() for name, rule in self.rules.items()}
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -41,14 +73,13 @@ class _Several(Rule):
             rule.load_state_dict(state["rules"][name])
 
 
-class Combined(_Several):
+class CombinedRule(_Several):
     """Waits for all of `rules`, and keeps the mean of the images that they choose.
 
-    A rule that errs towards too soon and one that errs towards too late make an image between the two, and the mean of
-    two averages is less noisy than either. What is watched is the first rule's value.
+    A rule that tends to stop early and one that tends to stop late give a mean between the two, and the mean of two
+    averages has less noise than either. The watched value is that of the first rule.
     """
 
-    @torch.no_grad()
     def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
         super().update(step, observed, image, average, loss)
         self.watched = next(iter(self.rules.values())).watched
@@ -64,14 +95,16 @@ class Combined(_Several):
         return max(rule.step for rule in self.rules.values())
 
     def image(self) -> Tensor:
+        import torch
+
         return torch.stack([rule.image() for rule in self.rules.values()]).mean(0)
 
 
 class Panel(_Several):
-    """Lets the run go on to its last step, whose average it keeps, and tells what each of `rules` would have done.
+    """Never stops, keeps the last average, and records what each of `rules` would have done.
 
-    `ended[name]` is the step of the record at which that rule would have ended the run; a rule that would not have
-    is missing there.
+    `ended[name]` is the step of the record at which that rule would have ended the run. A rule that would not have
+    ended it has no entry.
     """
 
     def __init__(self, rules: dict[str, Rule]) -> None:
@@ -79,14 +112,14 @@ class Panel(_Several):
         self.ended: dict[str, int] = {}
 
     def read(self) -> Reading:
-        """Notes which rules would end the run now."""
+        """Also records which rules would end the run now."""
         for name, rule in self.rules.items():
             if name not in self.ended and rule.read().stop:
                 self.ended[name] = rule.last_step
         return super().read()._replace(stop=False)
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "ended": dict(self.ended)}
+        return super().state_dict() | {"ended": dict(self.ended)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)

@@ -1,52 +1,103 @@
-"""Rules that compare the average with the target: at pixels that the fit never saw, or with the noise level.
+"""Rules that compare the average output with the target, at held-out pixels or with the noise level.
 
-Both watch the average of what the outputs look like when observed, not one observed output: the average is
-what will be kept, and it is free of the scatter that the perturbed input causes.
+Both average the observed outputs A(image) and do not use single ones: the average is what is kept, and the scatter
+caused by the perturbed input averages out.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from dip.stopping.noise_level import clipped_variance, local_mean, noise_level, unclipped
+from dip.errors import OptionError
+from dip.options import check_number, option
 from dip.stopping.rule import Rule, sample
+from dip.stopping.stop import Stop
 
-DECAY = 0.99  # of the average of the observed outputs: the restored image's usual one
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DECAY = 0.99  # of the average of the observed outputs, as the default `ema` of the restored image
+
+
+@dataclass
+class HeldOut(Stop):
+    """Leaves some pixels of the target out of the loss, and stops at the minimum of the error at these pixels."""
+
+    name: str = "heldout"
+    fraction: float = option(
+        0.02, "fraction of the pixels that is left out of the loss", "a number in (0, 0.5]", "0.02"
+    )
+    comparable = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "fraction", low=0, high=0.5, open_low=True, prefix="stop.")
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
+        if target.shape[-2] * target.shape[-1] < 2 or (known is not None and int((known != 0).sum()) < 2):
+            raise OptionError("stop", self.name, "another rule for a target of one pixel", "stop=wmv")
+        return HeldOutError(target, self.fraction, self.patience, seed, known)
+
+
+@dataclass
+class Discrepancy(Stop):
+    """Stops when the mean squared error to the target has fallen to the noise variance (Morozov, 1966)."""
+
+    name: str = "discrepancy"
+    sigma: float | None = option(
+        None,
+        "standard deviation of the noise, for values in [0, 1]; null: estimated from the target",
+        "a number > 0 or null",
+        "0.1",
+    )
+    uses_patience = False
+    comparable = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "sigma", low=0, open_low=True, none=True, prefix="stop.")
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
+        return NoiseReached(target, self.sigma, seed, known)
 
 
 class _AverageError(Rule):
-    """Mean squared error against the target, at fixed positions, of the average of the observed outputs."""
+    """Mean squared error between the average of the observed outputs and the target, at fixed positions."""
 
     saved = ("mean",)
+    mean: Tensor  # (n,)
 
     def __init__(self, patience: int, target: Tensor, positions: Tensor) -> None:
         super().__init__(patience)
         self.positions = positions.to(target.device)  # (n,), into the flattened target
         self.truth = target.detach().take(self.positions).float()  # (n,)
-        self.mean: Tensor | None = None  # (n,)
 
-    def watch(self, observed: Tensor, image: Tensor, fine: Tensor) -> Tensor:
+    def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor:
+        import torch
+
         output = observed.take(self.positions).float()  # (n,)
-        if self.mean is None:
+        if self.seen == 0:
             self.mean = output.nan_to_num()
-        # The plain mean of all outputs as long as there are few, so that the first one does not linger.
+        # The plain mean while there are few outputs: the first one does not keep a large weight.
         weight = max(1 - DECAY, 1 / (self.seen + 1))
-        self.mean = torch.where(fine, self.mean.lerp(output, weight), self.mean)
+        self.mean = torch.where(finite, self.mean.lerp(output, weight), self.mean)
         return (self.mean - self.truth).square().mean()
 
 
 class HeldOutError(_AverageError):
     """Leaves a `fraction` of the target's known pixels out of the loss, and watches the error there.
 
-    A pixel is left out with all its channels. For noise of mean 0 that is independent between pixels this
-    error is, on average, the restored image's own squared error plus the noise variance: both have their
-    minimum at the same step. The price is the pixels that the fit misses.
+    A pixel is left out with all its channels. If the noise has mean 0 and is independent between pixels, the expected
+    value of this error is the restored image's own squared error plus the noise variance. Both have their minimum at
+    the same step. The cost: the fit does not see these pixels.
     """
 
     def __init__(
         self, target: Tensor, fraction: float, patience: int, seed: int, known: Tensor | None = None
     ) -> None:
+        import torch
+
         _, channels, height, width = target.shape
         pixels = torch.arange(height * width) if known is None else known.cpu().flatten().nonzero().flatten()
         count = min(max(1, round(fraction * len(pixels))), len(pixels) - 1)
@@ -55,18 +106,20 @@ class HeldOutError(_AverageError):
         super().__init__(patience, target, positions)
         mask = torch.ones(height * width)
         mask[held] = 0
-        # Mean 1: the loss keeps its scale, and with it the learning rate its meaning.
+        # Mean 1 keeps the scale of the loss, and with it the meaning of the learning rate.
         self.loss_mask = (mask / mask.mean()).view(1, 1, height, width).to(target)
 
 
 class NoiseReached(_AverageError):
     """Stops as soon as the average is as close to the target as the noise is, and keeps that average.
 
-    The discrepancy principle (Morozov, 1966). Noise that was clipped to [0, 1] is weaker than `sigma`, so
-    only pixels away from 0 and 1 are compared, and the level is what clipping leaves of the variance there.
+    Clipping to [0, 1] reduces the noise variance. Therefore only pixels away from 0 and 1 are compared, with the
+    variance that remains there after clipping.
     """
 
     def __init__(self, target: Tensor, sigma: float | None, seed: int, known: Tensor | None = None) -> None:
+        from dip.stopping.noise_level import clipped_variance, local_mean, noise_level, unclipped
+
         self.sigma = noise_level(target, known) if sigma is None else sigma
         around = local_mean(target)
         usable = unclipped(around, self.sigma, known).flatten().nonzero().flatten().cpu()  # positions
@@ -74,8 +127,7 @@ class NoiseReached(_AverageError):
         self.level = float(clipped_variance(around.take(self.positions), self.sigma).mean())
 
     def improves(self, step: int, score: Tensor) -> Tensor:
-        # Every average is better than the one before, until the level is reached: then the choice is made.
-        assert self.best is not None
+        # Every average counts as better than the one before until the level is reached; then the choice is final.
         return self.best > self.level
 
     def over(self, best: float, best_step: int) -> bool:

@@ -1,25 +1,26 @@
-"""An image becomes a target: what is observed, how, and what the restored image is scored against.
+"""Targets: a target makes an observation of an image, and says what the restored image is scored against.
 
-A target is a dataclass of its options with a method `observe`: the node of the configuration and the object that acts
-on it are the same thing. To add one, write the class, list it in `TARGETS`, and put a file in `conf/target/`.
+A target is a dataclass of its options with a method `observe`. To add one, write the class in its own file, list it in
+`TARGETS`, and add a file to `conf/target/`. A damage that is simulated is an operator (`operators`) followed by a noise
+model (`noise_models`). `baselines` lists the classical methods that each task is compared with.
 
-`dip.targets.report` holds the four targets of the report, all made from one clean image. `dip.targets.restoration`
-and `dip.targets.inpainting` hold the tasks of the original paper, for pictures that are damaged already or that are
-damaged here on purpose.
-
-Importing this package does not import torch, so that options can be listed and checked at once.
+Importing this package does not import torch.
 """
 
-from __future__ import annotations
-
+from dip.targets.deblur import Deblur
+from dip.targets.degraded import Degraded
+from dip.targets.flash import Flash
 from dip.targets.inpainting import Inpaint
-from dip.targets.report import Clean, Noise, Noisy, Shuffled, permutation
-from dip.targets.restoration import Deblur, Degraded, Flash, Jpeg, SuperRes
-from dip.targets.target import Observation, Target
+from dip.targets.jpeg import Jpeg
+from dip.targets.noise_models import NOISE_MODELS, NoiseOptions
+from dip.targets.observation import Observation
+from dip.targets.superres import SuperRes
+from dip.targets.synthetic import Clean, Noise, Noisy, Shuffled, permutation
+from dip.targets.target import Target
 
 __all__ = [
-    "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Noise", "Noisy", "Observation", "Shuffled",
-    "SuperRes", "Target", "permutation",
+    "NOISE_MODELS", "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Noise", "NoiseOptions",
+    "Noisy", "Observation", "Shuffled", "SuperRes", "Target", "permutation",
 ]  # fmt: skip
 
 TARGETS: dict[str, type[Target]] = {

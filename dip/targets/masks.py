@@ -1,4 +1,4 @@
-"""Inpainting masks: (1, 1, H, W) float32, 1 = known, 0 = missing. Three we draw, one the user drew."""
+"""Inpainting masks, drawn here or by the user: (1, 1, H, W) float32, 1 = known, 0 = missing."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ WORDS = (
 )
 
 
-def random_pixels(size: tuple[int, int], missing: float, seed: int) -> Tensor:
-    """A mask of scattered pixels: exactly round(missing H W) of them, every set of that size as likely.
+def random_pixels(size: tuple[int, int], missing: float, generator: torch.Generator) -> Tensor:
+    """A mask of scattered pixels: exactly round(missing H W) of them, all sets of that size equally likely.
 
     Args:
         size: (H, W).
-        missing: the share of pixels that is missing, in [0, 1].
-        seed: equal seeds give equal masks on every device.
+        missing: the fraction of pixels that is missing, in [0, 1].
+        generator: on the CPU.
     """
     height, width = size
-    generator = torch.Generator().manual_seed(seed)
     mask = torch.ones(height * width)
     mask[torch.randperm(height * width, generator=generator)[: round(missing * height * width)]] = 0
     return mask.reshape(1, 1, height, width)
 
 
 def text(size: tuple[int, int]) -> Tensor:
-    """A mask of written lines all over the image: 5 to 15 % of the pixels, strokes that grow with the image.
+    """A mask of lines of text over the whole image: 5 to 15 % of the pixels, strokes in proportion to the image.
 
     Args:
         size: (H, W); below about 16 x 16 there is no room for letters, and the share may leave that range.
@@ -40,61 +39,44 @@ def text(size: tuple[int, int]) -> Tensor:
     height, width = size
     points = max(8, round(math.sqrt(height * width) / 14))
     font = ImageFont.load_default(points)
-    canvas = Image.new("1", (width, height), 1)  # "1": pixels are written or not, no half-tones
+    canvas = Image.new("1", (width, height), 1)  # "1": one bit per pixel, no half-tones
     draw = ImageDraw.Draw(canvas)
     for line, top in enumerate(range(-points // 8, height, round(1.6 * points))):
-        start = 17 * line % len(WORDS)  # every line begins elsewhere in the sentence
+        start = 17 * line % len(WORDS)  # each line starts at another place of the text
         words = (WORDS[start:] + WORDS) * math.ceil(width / font.getlength(WORDS))
         draw.text((0, top), words, fill=0, font=font)
     return torch.from_numpy(np.array(canvas)).float()[None, None]
 
 
-def holes(
-    size: tuple[int, int], missing: float, count: int = 1, shape: str = "blob", seed: int = 0
-) -> Tensor:
-    """A mask of large holes, all of one size, that together cover a share of the image.
-
-    The share is met to the pixel with blobs, to the thickness of an outline with rectangles.
+def hole(size: tuple[int, int], missing: float, generator: torch.Generator) -> Tensor:
+    """A mask of one large hole with an irregular outline.
 
     Args:
         size: (H, W).
-        missing: the share of pixels that is missing, in (0, 1).
-        count: how many holes, >= 1; where they meet they merge.
-        shape: "blob" (irregular outline) or "rectangle" (with the image's proportions).
-        seed: places the holes and bends their outlines.
+        missing: the fraction of pixels that is missing, in (0, 1), met to the pixel.
+        generator: on the CPU; places the hole and shapes its outline.
     """
     height, width = size
-    generator = torch.Generator().manual_seed(seed)
-    # Image coordinates in [-1, 1], so that a hole has the image's proportions.
+    # Image coordinates in [-1, 1], so that the hole has the image's proportions.
     y = ((torch.arange(height) + 0.5) / height * 2 - 1)[:, None]  # (H, 1)
     x = (torch.arange(width) + 0.5) / width * 2 - 1  # (W,)
-    distance = torch.full((height, width), math.inf)
-    for _ in range(count):
-        centre_y, centre_x = (torch.rand(2, generator=generator) - 0.5) * (0.4 if count == 1 else 1.4)
-        dy, dx = y - centre_y, x - centre_x
-        if shape == "rectangle":
-            one = torch.maximum(dy.abs(), dx.abs())
-        else:
-            one = torch.hypot(dy, dx) / _outline(torch.atan2(dy, dx), generator)
-        distance = torch.minimum(distance, one)
-    order = distance.flatten().argsort(stable=True)
-    wanted = max(round(missing * height * width), 1)
-    if shape == "rectangle":  # whole outlines only: straight edges matter more than the last few pixels
-        return (distance > distance.flatten()[order[wanted - 1]]).float()[None, None]
+    centre_y, centre_x = (torch.rand(2, generator=generator) - 0.5) * 0.4
+    dy, dx = y - centre_y, x - centre_x
+    distance = torch.hypot(dy, dx) / _outline(torch.atan2(dy, dx), generator)  # (H, W)
     mask = torch.ones(height * width)
-    mask[order[:wanted]] = 0
+    mask[distance.flatten().argsort(stable=True)[: max(round(missing * height * width), 1)]] = 0
     return mask.reshape(1, 1, height, width)
 
 
 def from_image(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """The mask that a user drew: white = keep, black = missing, the border between them at half gray.
+    """The mask from a picture drawn by the user: white = keep, black = missing, threshold at half gray.
 
     Args:
-        image: (1, C, h, w) in [0, 1]; the mean of its channels counts.
+        image: (1, C, h, w) in [0, 1]; the mean of its channels is used.
         size: (H, W) of the image to be restored.
 
     Raises:
-        ImageError: the sizes differ, or the mask leaves nothing to restore or nothing to restore from.
+        ImageError: the sizes differ, or all pixels or none are missing.
     """
     height, width = size
     if tuple(image.shape[-2:]) != (height, width):
@@ -114,7 +96,7 @@ def from_image(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _outline(angle: Tensor, generator: torch.Generator) -> Tensor:
-    """The radius of a wavy, closed outline in every direction: about 1, never below 0.3."""
+    """The radius of a wavy, closed outline at each angle: about 1, never below 0.3."""
     radius = torch.ones_like(angle)
     for waves in range(2, 6):
         phase, height = torch.rand(2, generator=generator)

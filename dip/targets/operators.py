@@ -1,9 +1,8 @@
-"""Observation operators: `y = A x`, what lens, shrinking or scratch leaves of the image one would like.
+"""Observation operators: `y = A x`, the blur, downsampling or mask between the image x and the observation y.
 
-All are linear, differentiable and deterministic, and compute in the precision of their own buffers (float32)
-even inside an autocast region: the operator stands between the network and the loss, where rounding is not
-noise to be averaged away but a bias of the answer. Buffers are rebuilt from the options, so no checkpoint
-holds them.
+All are linear, differentiable and deterministic. They compute in the precision of their own buffers (float32) even
+inside an autocast region: rounding errors of the operator do not average out but bias the restored image. The buffers
+are made from the options, so no checkpoint holds them.
 """
 
 from __future__ import annotations
@@ -28,19 +27,22 @@ class Operator(torch.nn.Module, abc.ABC):
     def forward(self, x: Tensor) -> Tensor:
         """`A x`: the observation (1, C, h, w) of image `x` (1, C, H, W)."""
 
-    @abc.abstractmethod
+    def image_size(self, y: Tensor) -> tuple[int, int]:
+        """(H, W) of the images whose observation has the size of `y`."""
+        return y.shape[-2], y.shape[-1]
+
     def adjoint(self, y: Tensor) -> Tensor:
-        """`A' y` (1, C, H, W) of `y` (1, C, h, w), defined by <A x, y> = <x, A' y> for every image x."""
+        """`A' y` (1, C, H, W) of `y` (1, C, h, w), defined by <A x, y> = <x, A' y>: the gradient of <A x, y>."""
+        with torch.enable_grad():
+            x = y.new_zeros(*y.shape[:2], *self.image_size(y)).requires_grad_()
+            return torch.autograd.grad(self(x), x, y)[0]
 
 
 class Identity(Operator):
-    """`A x = x`: what is observed is the image itself, noise aside."""
+    """`A x = x`: the observation is the image itself, apart from noise."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        return y
 
 
 class Mask(Operator):
@@ -60,27 +62,22 @@ class Mask(Operator):
     def forward(self, x: Tensor) -> Tensor:
         return x * self.mask
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        return y * self.mask
-
 
 class Downsample(Operator):
     """Antialiased Lanczos downsampling, the observation model of super-resolution.
 
-    It is Pillow's `resize((W // factor, H // factor), LANCZOS)` for float images: the kernel is stretched by
-    the scale, centred on the low-resolution pixel, and renormalised where it leaves the image. Sizes that are
-    no multiple of the factor keep every pixel: the scale is then H / (H // factor), a little more than the
-    factor.
+    It is Pillow's `resize((W // factor, H // factor), LANCZOS)` for float images: the kernel is stretched by the scale,
+    centred on the low-resolution pixel, and renormalised where it leaves the image. If a side is no multiple of the
+    factor, no pixel is lost: the scale is then H / (H // factor), a little more than the factor.
 
-    Each axis is one small dense matrix. That costs H / taps times the arithmetic of a banded product, yet
-    stays below 1 % of a network's step up to 1024 x 1024, is exact at any size, and its gradient is a matrix
-    product too: no scatter, so the same bits on every run.
+    Each axis is a product with a small dense matrix. This takes below 1 % of a network's step up to 1024 x 1024, is
+    exact at any size, and its gradient is deterministic.
 
-    Source: Ulyanov et al., "Deep Image Prior", super-resolution; `lanczos2` is what the authors' code fits
-    with, `lanczos3` what made their low-resolution images.
+    Source: Ulyanov et al., "Deep Image Prior", super-resolution. The authors' code fits with `lanczos2` and makes the
+    low-resolution images with `lanczos3`.
 
     Args:
-        factor: how many times smaller the observation is, >= 1.
+        factor: ratio of the sides of image and observation, >= 1.
         size: (H, W) of the high-resolution image.
         kernel: one of `KERNELS`.
     """
@@ -98,16 +95,15 @@ class Downsample(Operator):
         with _no_autocast(x):
             return self.rows @ x.to(self.rows.dtype) @ self.columns.T  # (1, C, h, w)
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        with _no_autocast(y):
-            return self.rows.T @ y.to(self.rows.dtype) @ self.columns  # (1, C, H, W)
+    def image_size(self, y: Tensor) -> tuple[int, int]:
+        return self.rows.shape[1], self.columns.shape[1]
 
 
 class Blur(Operator):
-    """Convolution with a known kernel; beyond the border the image is taken to continue with its edge pixels.
+    """Convolution with a known kernel; beyond its border the image continues with its edge pixels.
 
-    Computed by FFT: the cost does not grow with the kernel, and the gradient is deterministic. The kernel is
-    convolved (not correlated): a single bright pixel becomes the kernel as it looks.
+    Computed by FFT: the cost does not depend on the kernel's size, and the gradient is deterministic. It is a
+    convolution, not a correlation: a single bright pixel becomes the kernel.
 
     Args:
         kernel: (kh, kw), odd sides, as made by `gaussian_kernel`, `motion_kernel` or `kernel_from_image`.
@@ -122,33 +118,21 @@ class Blur(Operator):
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        (ry, rx), (height, width) = self._radii(), x.shape[-2:]
+        from scipy.fft import next_fast_len  # only where it is needed: its import takes a tenth of a second
+
+        ry, rx = self.kernel.shape[0] // 2, self.kernel.shape[1] // 2
+        height, width = x.shape[-2:]
         with _no_autocast(x):
             wide = _extend(_extend(x.to(self.kernel.dtype), ry, -2), rx, -1)  # (1, C, H + 2 ry, W + 2 rx)
-            # The first 2 r rows and columns of the circular product hold what wrapped around.
-            return self._filter(wide, conjugate=False)[..., 2 * ry : 2 * ry + height, 2 * rx : 2 * rx + width]
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        ry, rx = self._radii()
-        with _no_autocast(y):
-            wide = F.pad(y.to(self.kernel.dtype), (2 * rx, 0, 2 * ry, 0))  # (1, C, H + 2 ry, W + 2 rx)
-            wide = self._filter(wide, conjugate=True)[..., : wide.shape[-2], : wide.shape[-1]]
-            return _fold(_fold(wide, ry, -2), rx, -1)  # (1, C, H, W)
-
-    def _radii(self) -> tuple[int, int]:
-        return self.kernel.shape[0] // 2, self.kernel.shape[1] // 2
-
-    def _filter(self, x: Tensor, conjugate: bool) -> Tensor:
-        """The circular convolution of `x` with the kernel or its mirror image, on a grid no smaller."""
-        grid = [_fast_length(side) for side in x.shape[-2:]]
-        spectrum = torch.fft.rfft2(self.kernel, s=grid)
-        spectrum = spectrum.conj() if conjugate else spectrum
-        product: Tensor = torch.fft.irfft2(torch.fft.rfft2(x, s=grid) * spectrum, s=grid)
-        return product
+            grid = [next_fast_len(side, real=True) for side in wide.shape[-2:]]
+            product = torch.fft.rfft2(wide, s=grid) * torch.fft.rfft2(self.kernel, s=grid)
+            # The first 2 r rows and columns of the circular convolution are wrong: they wrap around.
+            seen: Tensor = torch.fft.irfft2(product, s=grid)[..., 2 * ry :, 2 * rx :]
+            return seen[..., :height, :width]  # (1, C, H, W)
 
 
 def gaussian_kernel(sigma: float) -> Tensor:
-    """A Gaussian of standard deviation `sigma` > 0 pixels, cut at four of them: (k, k), sum 1."""
+    """A Gaussian of standard deviation `sigma` > 0 pixels, cut at 4 sigma: (k, k), sum 1."""
     radius = int(4 * sigma + 0.5)
     x = torch.arange(-radius, radius + 1, dtype=torch.float64)
     line = torch.exp(-0.5 * (x / sigma) ** 2)
@@ -157,18 +141,18 @@ def gaussian_kernel(sigma: float) -> Tensor:
 
 
 def motion_kernel(length: float, angle: float = 0.0) -> Tensor:
-    """The trace of a point that moves evenly along a straight line: (k, k), sum 1.
+    """The kernel of uniform motion along a straight line: (k, k), sum 1.
 
-    A pixel weighs as much as the part of the line that lies in it.
+    A pixel's weight is the fraction of the line that lies in it.
 
     Args:
         length: of the line in pixels, > 0.
         angle: of the line in degrees, counter-clockwise from horizontal.
     """
-    samples = 1000 * math.ceil(length)  # a pixel that is crossed straight is met 1000 times
+    samples = 1000 * math.ceil(length)  # 1000 for each pixel that is crossed straight
     along = ((torch.arange(samples, dtype=torch.float64) + 0.5) / samples - 0.5) * length
     radians = math.radians(angle)
-    # Rounded first: cos(90 degrees) is not quite 0, and a point on the seam of two pixels must not tell.
+    # Rounded first: cos(90 degrees) is not exactly 0, which would decide between two pixels at their border.
     column = (along * round(math.cos(radians), 12)).round().long()
     row = (-along * round(math.sin(radians), 12)).round().long()  # rows count downwards
     radius = int(torch.maximum(column.abs(), row.abs()).max())
@@ -178,12 +162,12 @@ def motion_kernel(length: float, angle: float = 0.0) -> Tensor:
 
 
 def kernel_from_image(image: Tensor) -> Tensor:
-    """A blur kernel drawn by the user: the image's gray values, scaled to sum 1, (kh, kw) with odd sides.
+    """The blur kernel in a picture: its gray values, scaled to sum 1, (kh, kw) with odd sides.
 
     An even side gets a row or column of zeros at its end.
 
     Args:
-        image: (1, C, kh, kw), values >= 0; bright = more light arrives there.
+        image: (1, C, kh, kw), values >= 0; bright = large weight.
 
     Raises:
         ImageError: the image is black.
@@ -216,26 +200,7 @@ def _no_autocast(x: Tensor) -> torch.autocast:
 def _extend(x: Tensor, radius: int, dim: int) -> Tensor:
     """`x` with its edge repeated `radius` times at both ends of `dim`.
 
-    Not `F.pad`: the gradient of that is not deterministic on CUDA.
+    Not `F.pad`, whose gradient is not deterministic on CUDA.
     """
     first, last = x.narrow(dim, 0, 1), x.narrow(dim, x.shape[dim] - 1, 1)
     return torch.cat([first] * radius + [x] + [last] * radius, dim)
-
-
-def _fold(x: Tensor, radius: int, dim: int) -> Tensor:
-    """The adjoint of `_extend`: the margins are added to the edges that they were copied from."""
-    length = x.shape[dim] - 2 * radius
-    if length == 1:
-        return x.sum(dim, keepdim=True)
-    first = x.narrow(dim, 0, radius + 1).sum(dim, keepdim=True)
-    last = x.narrow(dim, radius + length - 1, radius + 1).sum(dim, keepdim=True)
-    return torch.cat([first, x.narrow(dim, radius + 1, length - 2), last], dim)
-
-
-def _fast_length(length: int) -> int:
-    """The smallest number >= `length` without a prime factor above 5: others transform much slower."""
-    rest = length
-    for prime in (2, 3, 5):
-        while rest % prime == 0:
-            rest //= prime
-    return length if rest == 1 else _fast_length(length + 1)

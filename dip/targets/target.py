@@ -1,4 +1,4 @@
-"""What all targets share: the observation that they make, and how a restored image is judged by it."""
+"""The base classes of all targets, and of those that can simulate their damage."""
 
 from __future__ import annotations
 
@@ -7,30 +7,14 @@ import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from dip.options import log
+from dip.targets.noise_models import Gaussian, NoiseModel, NoiseOptions, check
+from dip.targets.observation import Observation
+
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from dip.targets.operators import Operator
-
 NO_PICTURES: Mapping[str, Tensor] = types.MappingProxyType({})
-
-
-@dataclasses.dataclass(frozen=True)
-class Observation:
-    """What one run is given: the fit minimises `|| operator(network) - y ||^2`."""
-
-    y: Tensor
-    """What is observed, (1, C, h, w) float32 in [0, 1]."""
-    operator: Operator
-    """How: maps an image (1, C, H, W) to the space of `y`."""
-    reference: Tensor | None
-    """What the restored image is scored against, (1, C, H, W); None where nobody knows it. Never part of the fit."""
-    size: tuple[int, int]
-    """(H, W) of the image that the network makes."""
-    known: Tensor | None = None
-    """Where `y` was observed at all, (1, 1, h, w): 1 = known, 0 = missing. None: everywhere."""
-    z: Tensor | None = None
-    """The network's input where the target brings its own, (1, C_z, H, W); None: drawn as the options `z` say."""
 
 
 @dataclasses.dataclass
@@ -40,30 +24,35 @@ class Target:
     name: str = "target"
 
     ignores: ClassVar[tuple[str, ...]] = ()
-    """Options of `dip.configuration.schema.Config` that have no effect with this target."""
-
+    """Top-level options that have no effect with this target."""
     resized: ClassVar[bool] = True
-    """Whether the option `size` acts on the pictures of `files` as it does on the image."""
+    """Whether the option `size` also resizes the pictures of `files`."""
+    task: ClassVar[str] = ""
+    """The entry of `dip.targets.baselines.BASELINES` whose baselines are computed."""
 
     @property
     def masked(self) -> bool:
-        """Whether the pictures that are given say which pixels are known; `known` then takes it from them."""
+        """Whether the given pictures say which pixels are known; `known` then returns them."""
         return False
 
     def known(self, image: Tensor, pictures: Mapping[str, Tensor]) -> Tensor:
-        """Which pixels of `image` (1, C, H, W) the pictures of `files` say are known, (1, 1, H, W): 1, else 0."""
+        """The mask (1, 1, H, W), 1 = known, that the pictures of `files` define for `image` (1, C, H, W)."""
         raise NotImplementedError
 
     def files(self) -> dict[str, str]:
         """The pictures that options of this target name, beside the image: option -> path."""
         return {}
 
+    def unused(self) -> dict[str, str]:
+        """Options without effect here: field name -> the setting that makes it so."""
+        return {}
+
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
-        """What this target observes of an image.
+        """The observation that this target makes of an image.
 
         Args:
             image: (1, C, H, W) float32 in [0, 1].
-            seed: of every random draw.
+            seed: of all random draws.
             pictures: those that `files` names, by option, (1, C', H', W') float32 in [0, 1].
 
         Raises:
@@ -72,14 +61,11 @@ class Target:
         raise NotImplementedError
 
     def finish(self, restored: Tensor, observation: Observation) -> Tensor:
-        """The image to give back, (1, C, H, W), from the one that the fit ended with."""
+        """The image that the user gets, (1, C, H, W), made from the one that the fit ended with."""
         return restored
 
     def scores(self, restored: Tensor, observation: Observation) -> dict[str, float]:
-        """How near `restored` (1, C, H, W) is to the reference, by protocols of `dip.metrics.PROTOCOLS`.
-
-        {} where there is no reference. A target adds what its task is measured by.
-        """
+        """Scores of `restored` (1, C, H, W) against the reference, by metric; {} without a reference."""
         if observation.reference is None:
             return {}
         from dip import metrics
@@ -90,20 +76,66 @@ class Target:
             "ssim": metrics.ssim(restored, reference).item(),
         }
 
-    def baselines(self, observation: Observation) -> dict[str, Tensor]:
-        """Classical answers to the same observation, by name, (1, C, H, W) float32 on the CPU; {} without any."""
-        return {}
+    def noise_model(self, sigma: float) -> NoiseModel:
+        """The noise of the observation: the simulated one, else Gaussian noise of the estimated level `sigma`."""
+        return Gaussian(sigma)
+
+    def baselines(self, observation: Observation, sigma: float) -> dict[str, Tensor]:
+        """The results of baselines for the same observation, by name, (1, C, H, W) float32 on the CPU.
+
+        Args:
+            observation: made by `observe`.
+            sigma: the noise level estimated from the observation; not used where the noise was simulated.
+        """
+        from dip.targets import baselines
+
+        return baselines.compute(self.task, observation, self.noise_model(sigma))
 
 
-def direct(y: Tensor, reference: Tensor | None, z: Tensor | None = None) -> Observation:
-    """The observation of an image as it is, pixel by pixel."""
-    from dip.targets.operators import Identity
+@dataclasses.dataclass
+class Simulated(Target):
+    """Base of the targets whose damage can be simulated: the image is the reference, and noise may be added."""
 
-    return Observation(y, Identity(), reference, (y.shape[-2], y.shape[-1]), z=z)
+    noise: NoiseOptions = dataclasses.field(default_factory=NoiseOptions)
+
+    default_noise: ClassVar[str] = "none"
+    """The kind of noise where the option `target.noise.kind` is null."""
+    shorthands: ClassVar[tuple[str, ...]] = ()
+    """Options of this target that stand for those of the same name in `target.noise`."""
+
+    def __post_init__(self) -> None:
+        check(self, self.shorthands, "target.")
+        if self.real_damage() is None:
+            self.noise = self.noise.filled(self.default_noise, self, self.shorthands)
+
+    def real_damage(self) -> str | None:
+        """The setting by which the image is damaged already, such as target.simulate=false; None if it is simulated."""
+        return None
+
+    def unused(self) -> dict[str, str]:
+        if real := self.real_damage():
+            return dict.fromkeys(("noise", *self.shorthands), real)
+        kind = "target.kind" if "kind" in self.shorthands else "target.noise.kind"
+        # `filled` has moved the shorthands that have an effect.
+        return {
+            name: f"{kind}={self.noise.kind}" for name in self.shorthands if getattr(self, name) is not None
+        }
+
+    def noise_model(self, sigma: float) -> NoiseModel:
+        return Gaussian(sigma) if self.real_damage() else self.noise.model()
+
+    def add_noise(self, image: Tensor, generator: Generator) -> Tensor:
+        """`image` (1, C, h, w) in [0, 1] with the noise, clipped to [0, 1]."""
+        if (self.noise.sigma or 0) > 1:
+            log.warning(
+                "target.noise.sigma=%g is larger than the range of the image, [0, 1]; for 25 of 255 set 0.098",
+                self.noise.sigma,
+            )
+        return self.noise.model().sample(image, generator).clamp(0, 1)
 
 
-def draws(seed: int) -> Generator:
-    """A target's random draws, apart from those of the network's weights, z and the perturbation."""
+def draws(seed: int, *purpose: str) -> Generator:
+    """A generator for a target's random draws, independent of those of the weights, z and the perturbation."""
     from dip.seeds import generator
 
-    return generator(seed, "target")
+    return generator(seed, "target", *purpose)

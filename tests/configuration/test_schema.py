@@ -134,7 +134,7 @@ WRONG = [
     ("precision=fp8", "precision=fp8: must be one of auto, bf16, fp16, fp32, fp64, tf32"),
     ("stop=soon", "stop=soon: must be one of "),
     ("factor=4", "factor: no such option; did you mean target.factor?"),
-    ("sigma=0.1", "sigma: no such option; did you mean target.sigma or stop.sigma?"),
+    ("sigma=0.1", "sigma: no such option; did you mean target.sigma or stop.sigma or target.noise.sigma?"),
     ("targt=noisy", "targt: no such option; did you mean target?"),
     ("target.sgma=1", "target.sgma: no such option; did you mean target.sigma?"),
     ("skips=3,4", "skips=3,4: one list is written skips=[3,4]; to run each value in turn, add -m"),

@@ -106,7 +106,7 @@ def test_the_papers_rows_have_the_papers_tasks():
     pixels, tv = composed("experiment=prior-pixels"), composed("experiment=prior-tv")
     assert (pixels.net.name, pixels.loss.tv, pixels.steps, pixels.lr) == ("pixels", 0, 2000, 0.01)
     assert (tv.net.name, tv.loss.tv, tv.steps, tv.lr) == ("pixels", 1e-7, 2000, 0.01)
-    assert composed("experiment=paper-denoise").target.sigma == pytest.approx(25 / 255)
+    assert composed("experiment=paper-denoise").target.noise.sigma == pytest.approx(25 / 255)
     assert composed("experiment=paper-inpaint50").target.missing == 0.5
     for factor in (4, 8):
         target = composed(f"experiment=paper-superres{factor}").target

@@ -21,7 +21,7 @@ from tests.conftest import ROOT, environment
 
 # What a run imports on its way. No tensor may be computed before a fork: threads do not survive one.
 NEEDED = (
-    "dip.fitting.fit", "dip.targets.baselines", "dip.report.figures", "dip.targets.operators", "dip.targets.damage", "dip.targets.masks",
+    "dip.fitting.fit", "dip.targets.baselines", "dip.report.figures", "dip.targets.operators", "dip.targets.jpeg", "dip.targets.masks",
     "matplotlib.pyplot", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "pywt",
     "skimage.data", "skimage.restoration", "skimage.transform", "tifffile", "torch.utils.tensorboard",
 )  # fmt: skip

@@ -179,7 +179,7 @@ def test_a_failed_run_tells_the_flags_it_ran_under(tmp_path: Path):
 
 def test_whole_numbers_and_floats_name_the_same_run():
     assert composed("target.sigma=1").target == Config(target=type(Config().target)(sigma=1)).target
-    assert repr(Config(target=type(Config().target)(sigma=1)).target.sigma) == "1.0"
+    assert repr(Config(target=type(Config().target)(sigma=1)).target.noise.sigma) == "1.0"
 
 
 def test_what_a_kill_left_of_a_picture_is_cleared(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -20,7 +20,7 @@ from tests.fake_runs import make
 def test_the_options_that_differ_are_found(sweep):
     found = collect(sweep)
     assert [run.status for run in found] == ["finished"] * 8 + ["failed", "interrupted", "unfinished"]
-    # target.sigma follows from the target and has no column.
+    # target.noise.sigma follows from the target and is no column of its own.
     assert {tuple(run.options) for run in found} == {("target", "skips")}
     assert found[0].label == "target=clean skips=[]"
     assert found[-1].label == "target=noisy skips=[5]"

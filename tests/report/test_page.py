@@ -38,7 +38,7 @@ def test_page_table_and_figures_are_written(sweep):
     assert {
         "skips": "[3,4]",
         "seed": "1",
-        "target.sigma": "0.1",
+        "target.noise.sigma": "0.1",
         "config.steps": "2000",
     }.items() <= row.items()
     assert "out of memory" in next(row for row in rows if row["status"] == "failed")["error"]

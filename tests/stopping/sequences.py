@@ -1,4 +1,4 @@
-"""Outputs of imagined fits, and how a rule is fed with them."""
+"""Synthetic outputs of a fit, and how a rule processes them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def begin(options: Stop, target: Tensor | None = None, seed: int = 0, warm_up: i
 
 
 def outputs(steps: int, shape: tuple[int, ...] = SHAPE, seed: int = 1) -> list[Tensor]:
-    """A fit in small: a dull start, convergence, then ever stronger scatter."""
+    """A simulated fit: a flat start, convergence, then increasing scatter."""
     draw = torch.Generator().manual_seed(seed)
     clean = 0.2 + 0.6 * torch.rand(shape, generator=draw)
     return [

@@ -1,4 +1,4 @@
-"""Every rule on outputs of any kind, broken ones among them: what holds of its state, and that it goes on from anywhere."""
+"""Properties of every rule on arbitrary outputs, some of them broken: its state, and resuming at any step."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ STOPS = st.one_of(
     st.builds(Combined, patience=st.integers(1, 12)),
     st.builds(Compare),
 )
-# The scatter of each output around the target; NaN is a broken step.
+# The scatter of each output around the target; NaN stands for a broken step.
 OUTPUTS = st.lists(st.one_of(st.floats(0, 2), st.just(math.nan)), min_size=1, max_size=40)
 
 
 def feed(rule: Rule, scatters: list[float], first: int = 1) -> list[bool]:
-    """Shows the outputs; the answers to whether the fit should end, after each."""
+    """Shows the outputs; whether the fit should end, after each."""
     answers = []
     for step, scatter in enumerate(scatters, first):
         noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(step))
@@ -55,10 +55,10 @@ def same(one: object, other: object) -> bool:
 
 @settings(max_examples=200, deadline=None)
 @given(STOPS, OUTPUTS, st.integers(0, 20))
-def test_what_holds_of_any_rule(options: Stop, scatters: list[float], warm_up: int):
+def test_the_state_of_any_rule_is_valid(options: Stop, scatters: list[float], warm_up: int):
     rule = started(options, warm_up)
     answers = feed(rule, scatters)
-    assert answers == sorted(answers), "who has said stop does not take it back"
+    assert answers == sorted(answers), "a decision to stop is final"
     image, reading = rule.image(), rule.read()
     assert 0 <= reading.best_step <= len(scatters)
     assert rule.step <= len(scatters)
@@ -67,14 +67,14 @@ def test_what_holds_of_any_rule(options: Stop, scatters: list[float], warm_up: i
         assert image.min() >= 1
         assert image.max() <= len(scatters)
         if not isinstance(options, Combined):
-            assert image.unique().tolist() == [float(rule.step)], "the average of the step that it names"
+            assert image.unique().tolist() == [float(rule.step)], "the average at its step"
     if options.name in ("wmv", "emv") and math.isfinite(reading.best):
         assert reading.best_step > warm_up
 
 
 @settings(max_examples=150, deadline=None)
 @given(STOPS, OUTPUTS, st.data())
-def test_any_rule_goes_on_from_anywhere(options: Stop, scatters: list[float], data: st.DataObject):
+def test_any_rule_resumes_at_any_step(options: Stop, scatters: list[float], data: st.DataObject):
     cut = data.draw(st.integers(0, len(scatters)))
     whole, first, second = (started(options, 3) for _ in range(3))
     expected = feed(whole, scatters)

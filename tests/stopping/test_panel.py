@@ -1,4 +1,4 @@
-"""Several rules on one run: each decides as it does alone."""
+"""Several rules on one run: each decides as it does alone; which rules take part."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import pytest
 import torch
 from sequences import FINE, SHAPE, begin, feed, outputs
 
-from dip.stopping import EMV, Combined, Compare, HeldOut
-from dip.stopping.panel import Combined as CombinedRule
-from dip.stopping.panel import Panel
+from dip.stopping import EMV, STOPS, Combined, Compare, HeldOut
+from dip.stopping.panel import CombinedRule, Panel
+
+
+def test_compare_takes_every_rule_of_the_registry_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STOPS, "mine", HeldOut)
+    panel = begin(Compare(patience=7))
+    assert isinstance(panel, Panel)
+    assert list(panel.rules) == ["wmv", "emv", "heldout", "discrepancy", "combined", "mine"]
+    assert panel.rules["emv"].patience == 7
 
 
 def test_each_rule_on_the_panel_keeps_what_it_keeps_alone() -> None:
@@ -28,7 +35,7 @@ def test_each_rule_on_the_panel_keeps_what_it_keeps_alone() -> None:
         assert panel.rules[name].step == rule.step
         assert torch.equal(panel.rules[name].image(), rule.image())
     assert set(panel.ended) >= {"emv", "heldout"}
-    assert not panel.read().stop, "none of them ends the run"
+    assert not panel.read().stop, "no rule ends the run"
     assert panel.step == 1400
 
 
@@ -50,7 +57,7 @@ def test_combined_waits_for_both_and_keeps_the_mean() -> None:
     assert float(both.watched) == pytest.approx(rules[0].read().watched)
 
 
-def test_the_panel_resumes(tmp_path) -> None:
+def test_every_rule_resumes_to_the_bit(tmp_path) -> None:
     target = outputs(60)[-1] + 0.1
     images = outputs(200)
     whole, before, after = (begin(Compare(), target) for _ in range(3))
@@ -58,6 +65,7 @@ def test_the_panel_resumes(tmp_path) -> None:
     feed(before, images[:90])
     before.read()
     torch.save(before.state_dict(), tmp_path / "state")
+    feed(before, outputs(5, seed=9))  # the saved state is a copy
     after.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     feed(after, images[90:], first=91)
     assert isinstance(whole, Panel)

@@ -1,4 +1,4 @@
-"""Held-out pixels and the discrepancy principle, where the answer is known in closed form."""
+"""Held-out pixels and the discrepancy principle, against closed forms."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def test_pixels_that_were_never_observed_are_not_held_out() -> None:
     assert bool((rule.loss_mask[..., 10:] > 0).all())
 
 
-def test_only_held_out_asks_for_a_mask() -> None:
+def test_only_held_out_has_a_loss_mask() -> None:
     masked = {options.name for options in ALL if begin(options).loss_mask is not None}
-    assert masked == {"heldout", "combined"}  # the latter has the former in it
+    assert masked == {"heldout", "combined"}  # combined contains heldout
 
 
 def test_held_out_finds_the_step_of_least_error() -> None:
     """x_t = clean + a_t structure + b_t noise: the fit's error is a^2 + b^2.
 
-    The noise that the fit takes in is not the target's own: the network never saw the held-out pixels.
+    The noise in the fit is not the target's: the network has not seen the held-out pixels.
     """
     draw = torch.Generator().manual_seed(0)
     shape, sigma = (1, 3, 96, 96), 0.1

@@ -27,23 +27,21 @@ def test_options_are_a_configuration_node(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        (WMV, {"window": 1}),
-        (WMV, {"patience": 0}),
-        (EMV, {"alpha": 0.0}),
-        (EMV, {"alpha": 1.0}),
-        (EMV, {"start_step": 0}),
-        (HeldOut, {"fraction": 0.0}),
-        (HeldOut, {"fraction": 0.6}),
-        (HeldOut, {"patience": -1}),
-        (Discrepancy, {"sigma": 0.0}),
-        (Discrepancy, {"sigma": math.nan}),
-        (WMV, {"name": "emv"}),
+        (WMV, {"window": 1}), (WMV, {"patience": 0}), (EMV, {"alpha": 0.0}), (EMV, {"alpha": 1.0}), (EMV, {"start_step": 0}),
+        (HeldOut, {"fraction": 0.0}), (HeldOut, {"fraction": 0.6}), (HeldOut, {"patience": -1}),
+        (Discrepancy, {"sigma": 0.0}), (Discrepancy, {"sigma": math.nan}),
     ],
-)
+)  # fmt: skip
 def test_illegal_options_are_named(kind: type[Stop], options: dict[str, Any]) -> None:
     (option,) = options
     with pytest.raises(OptionError, match=rf"^stop\.{option}=.*must be .*for example stop\.{option}="):
         kind(**options)
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_patience_is_unused_where_no_minimum_is_sought(name: str) -> None:
+    expected = {"patience": f"stop={name}"} if name in ("never", "discrepancy") else {}
+    assert STOPS[name]().unused() == expected
 
 
 def test_one_pixel_cannot_be_held_out() -> None:

@@ -1,4 +1,4 @@
-"""Every target on pictures of any shape and content: what holds of each observation, or a refusal in one line."""
+"""Properties of every target and operator on images of any shape and content."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dip.errors import DipError
-from dip.targets import TARGETS, Target
+from dip.targets import NOISE_MODELS, TARGETS, NoiseOptions, Target
 from dip.targets.operators import Blur, Downsample, Identity, Mask, Operator, gaussian_kernel, motion_kernel
 
+NOISE = st.builds(NoiseOptions, st.sampled_from(list(NOISE_MODELS)))
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "noisy": {"sigma": st.floats(0, 2), "kind": st.sampled_from(["gaussian", "poisson", "speckle"])},
-    "inpaint": {"missing": st.floats(0.01, 0.99)},
-    "superres": {"factor": st.integers(2, 8), "simulate": st.booleans()},
-    "jpeg": {"quality": st.one_of(st.none(), st.integers(1, 95))},
-    "deblur": {"sigma": st.floats(0.1, 5), "simulate": st.booleans()},
+    "inpaint": {"missing": st.floats(0.01, 0.99), "noise": NOISE},
+    "superres": {"factor": st.integers(2, 8), "simulate": st.booleans(), "noise": NOISE},
+    "jpeg": {"quality": st.one_of(st.none(), st.integers(1, 95)), "noise": NOISE},
+    "deblur": {"sigma": st.floats(0.1, 5), "simulate": st.booleans(), "noise": NOISE},
+    "flash": {"noise": NOISE},
 }
 
 
@@ -41,18 +43,18 @@ def targets(draw: st.DrawFn) -> Target:
 
 @settings(max_examples=250, deadline=None)
 @given(targets(), images(), st.integers(0, 2**63 - 1))
-def test_what_is_observed_of_any_image(target: Target, image: Tensor, seed: int):
-    before = image.clone()
+def test_any_image_gives_a_valid_observation_or_a_refusal_in_one_line(
+    target: Target, image: Tensor, seed: int
+):
+    before, refusal = image.clone(), ""
     try:
         seen = target.observe(image, seed)
     except DipError as error:
         refusal = str(error)
-    else:
-        refusal = ""
     if refusal:
         assert "\n" not in refusal
         return
-    assert torch.equal(image, before), "the picture belongs to others too"
+    assert torch.equal(image, before), "the image is not changed"
     assert seen.y.dtype == torch.float32
     assert seen.y.isfinite().all()
     assert seen.y.min() >= 0
@@ -67,7 +69,7 @@ def test_what_is_observed_of_any_image(target: Target, image: Tensor, seed: int)
         assert seen.reference.shape == guess.shape
     if seen.known is not None:
         assert set(seen.known.unique().tolist()) <= {0.0, 1.0}
-        assert seen.known.any(), "something is known"
+        assert seen.known.any()
     again = target.observe(image, seed)
     assert torch.equal(seen.y, again.y)
     restored = target.finish(guess.detach(), seen)

@@ -1,6 +1,4 @@
-"""The paper's other tasks: each observation against Pillow's or SciPy's own."""
-
-import io
+"""Degraded photos, super-resolution, JPEG, deblurring and flash: each observation against Pillow's or SciPy's."""
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ from PIL import Image
 
 from dip import images, metrics
 from dip.errors import ImageError, OptionError
-from dip.targets import Deblur, Degraded, Flash, Jpeg, SuperRes, baselines
+from dip.targets import Deblur, Degraded, Flash, Jpeg, SuperRes
 from dip.targets.operators import Identity
 
 
@@ -19,22 +17,12 @@ def photo() -> torch.Tensor:
     return images.prepare(images.load("chelsea"), (60, 80)).pixels
 
 
-def test_degraded_is_taken_as_it_is(photo):
-    seen = Degraded().observe(photo, 0)
+@pytest.mark.parametrize("target", [Degraded(), Jpeg(), Deblur(), SuperRes()], ids=lambda target: target.name)
+def test_damage_that_is_there_already_is_observed_as_it_is(target, photo):
+    seen = target.observe(photo, 0)
     assert torch.equal(seen.y, photo)
     assert seen.reference is None
-    assert Degraded().scores(photo, seen) == {}
-
-
-def test_baselines_of_a_degraded_photo_find_its_noise_level(photo):
-    noise = torch.randn(photo.shape, generator=torch.Generator().manual_seed(0))
-    noisy = (photo + 0.1 * noise).clamp(0, 1)
-    found = Degraded().baselines(Degraded().observe(noisy, 0))
-    told = baselines.denoise(noisy, 0.1)
-    assert found.keys() == told.keys()
-    for name, answer in found.items():
-        assert metrics.psnr(answer, photo) > metrics.psnr(noisy, photo) + 3
-        assert metrics.psnr(answer, photo) == pytest.approx(metrics.psnr(told[name], photo).item(), abs=0.5)
+    assert target.scores(photo, seen) == {}
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 8])
@@ -51,17 +39,15 @@ def test_simulated_small_image_is_pillows(factor, photo):
 
 def test_a_small_image_grows_by_the_factor(photo):
     seen = SuperRes(factor=3).observe(photo, 0)
-    assert torch.equal(seen.y, photo)
     assert seen.size == (180, 240)
-    assert seen.reference is None
     assert seen.operator(torch.rand(1, 3, 180, 240)).shape == photo.shape
 
 
-def test_superres_measures_luma_without_a_frame(photo):
+def test_superres_measures_luma_without_the_border(photo):
     target = SuperRes(simulate=True)
     seen = target.observe(photo, 0)
     restored = photo + 0.05
-    restored[..., :4, :] = 0  # in the frame
+    restored[..., :4, :] = 0  # in the border
     scores = target.scores(restored, seen)
     assert scores["psnr_y"] == pytest.approx(metrics.psnr_y(restored, photo, 4).item())
     assert scores["psnr_y"] == pytest.approx(-20 * np.log10(0.05 * 219 / 255), abs=0.01)
@@ -69,20 +55,20 @@ def test_superres_measures_luma_without_a_frame(photo):
     assert "psnr_y" not in target.scores(many, target.observe(many, 0))
 
 
-def test_interpolation_stands_beside_superres(photo):
+def test_superres_has_interpolation_as_baselines(photo):
     target = SuperRes(simulate=True)
     for image in (photo, photo[..., :59, :]):  # 59 is no multiple of 4
         seen = target.observe(image, 0)
-        answers = target.baselines(seen)
-        assert answers.keys() == {"bicubic", "lanczos"}
-        for answer in answers.values():
-            assert answer.shape == image.shape
-            assert target.scores(answer, seen)["psnr"] > 22
+        results = target.baselines(seen, 0.0)
+        assert results.keys() == {"bicubic", "lanczos"}
+        for result in results.values():
+            assert result.shape == image.shape
+            assert target.scores(result, seen)["psnr"] > 22
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("quality", [5, 50])
-def test_jpeg_is_what_a_file_of_that_quality_shows(quality, channels, photo, tmp_path):
+def test_jpeg_is_the_content_of_a_file_of_that_quality(quality, channels, photo, tmp_path):
     image = photo[:, :channels]
     seen = Jpeg(quality=quality).observe(image, 0)
     eight_bit = (image[0].numpy() * 255).round().astype(np.uint8)
@@ -93,22 +79,6 @@ def test_jpeg_is_what_a_file_of_that_quality_shows(quality, channels, photo, tmp
     assert isinstance(seen.operator, Identity)
 
 
-def test_jpeg_gets_worse_with_lower_quality(photo):
-    target = Jpeg(quality=5)
-    seen = [Jpeg(quality=quality).observe(photo, 0) for quality in (5, 20, 90)]
-    scores = [target.scores(one.y, one)["psnr"] for one in seen]
-    assert scores == sorted(scores)
-    assert scores[0] < 28 < scores[2]
-
-
-def test_a_given_jpeg_is_left_alone(photo):
-    buffer = io.BytesIO()
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(buffer, "JPEG")
-    seen = Jpeg().observe(photo, 0)
-    assert torch.equal(seen.y, photo)
-    assert seen.reference is None
-
-
 def test_jpeg_refuses_other_channels():
     with pytest.raises(ImageError, match="^target.quality: .* 5 channels"):
         Jpeg(quality=10).observe(torch.rand(1, 5, 8, 8), 0)
@@ -116,9 +86,8 @@ def test_jpeg_refuses_other_channels():
 
 def test_gaussian_blur_is_scipys(photo):
     seen = Deblur(sigma=1.5, simulate=True).observe(photo, 0)
-    expected = scipy.ndimage.gaussian_filter(
-        photo[0].numpy().astype(float), (0, 1.5, 1.5), mode="nearest", truncate=4
-    )
+    plane = photo[0].numpy().astype(float)
+    expected = scipy.ndimage.gaussian_filter(plane, (0, 1.5, 1.5), mode="nearest", truncate=4)
     assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
     assert torch.equal(seen.reference, photo)
 
@@ -137,24 +106,15 @@ def test_a_drawn_kernel_is_convolved(photo):
     assert not target.resized
     seen = target.observe(photo, 0, {"kernel": drawn})
     kernel = drawn[0, 0].numpy() / 1.5
-    expected = [
-        scipy.ndimage.convolve(plane.astype(float), kernel, mode="nearest") for plane in photo[0].numpy()
-    ]
+    expected = [scipy.ndimage.convolve(plane, kernel, mode="nearest") for plane in photo[0].double().numpy()]
     assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
 
 
-def test_deconvolution_stands_beside_deblurring(photo):
+def test_deblurring_has_deconvolution_as_a_baseline(photo):
     target = Deblur(sigma=1.0, simulate=True)
     seen = target.observe(photo, 0)
-    answer = target.baselines(seen)["richardson_lucy"]
-    assert target.scores(answer, seen)["psnr"] > target.scores(seen.y, seen)["psnr"] + 2
-
-
-def test_a_blurred_image_is_what_the_blur_must_explain(photo):
-    seen = Deblur().observe(photo, 0)
-    assert torch.equal(seen.y, photo)
-    assert seen.reference is None
-    assert not torch.equal(seen.operator(photo), photo)
+    result = target.baselines(seen, 0.0)["richardson_lucy"]
+    assert target.scores(result, seen)["psnr"] > target.scores(seen.y, seen)["psnr"] + 2
 
 
 def test_the_flash_photo_is_the_input(photo):
@@ -175,7 +135,6 @@ def test_a_flash_pair_is_simulated(channels):
     assert light.max() < 1
     clear = (seen.reference > 0.05) & (seen.reference < 0.95)
     assert (seen.y - seen.reference)[clear].std().item() == pytest.approx(0.01, rel=0.05)
-    assert torch.equal(seen.y, Flash(sigma=0.01).observe(image, 3).y)
 
 
 def test_flash_photos_of_other_sizes_are_refused(photo):

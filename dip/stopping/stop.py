@@ -1,0 +1,91 @@
+"""The base class of the options of a stopping rule, the registry, and the choices `auto` and `never`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from dip.options import check_integer, log, option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dip.stopping.rule import Rule
+
+
+@dataclass
+class Stop:
+    """The options of a stopping rule. `name` is the rule's name in `STOPS`."""
+
+    name: str = ""
+    patience: int = option(
+        1000, "steps without a new minimum after which the fit ends", "an integer >= 1", "300"
+    )
+
+    uses_patience: ClassVar[bool] = True
+    """Whether the rule looks for a minimum, and so uses `patience`."""
+    watches_variance: ClassVar[bool] = False
+    """Whether the rule watches the variance of the outputs, which falls when the perturbation shrinks."""
+    comparable: ClassVar[bool] = False
+    """Whether `stop=compare` includes the rule."""
+
+    def __post_init__(self) -> None:
+        check_integer(self, "patience", low=1, prefix="stop.")
+
+    def unused(self) -> dict[str, str]:
+        """Options without effect here: field name -> the setting that makes it so."""
+        return {} if self.uses_patience else {"patience": f"stop={self.name}"}
+
+    def choose(self, blind: bool, shrinking: bool) -> Stop:
+        """The options of the rule that watches the run: these, except for `stop=auto`.
+
+        Args:
+            blind: there is no reference image.
+            shrinking: the perturbation shrinks (`perturbation_half_life`).
+        """
+        if self.watches_variance and shrinking:
+            log.warning(
+                "stop=%s: outputs vary less as perturbation_half_life shrinks the perturbation, so the rule may never "
+                "stop; use a rule that does not watch their variance, for example stop=heldout", self.name,
+            )  # fmt: skip
+        return self
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
+        """The rule that watches one run, or None for no early stopping.
+
+        Args:
+            target: the observation y, (1, C, h, w), values in [0, 1].
+            seed: selects the pixels that are watched; the same seed gives the same rule.
+            known: (1, 1, h, w), not 0 where the target was observed; None if it was observed everywhere.
+            warm_up: steps over which the perturbation grows. Variances of outputs from these steps do not count.
+
+        Raises:
+            OptionError: the target is too small for this rule.
+        """
+        raise NotImplementedError
+
+
+STOPS: dict[str, type[Stop]] = {}
+"""The rules by name. `dip/stopping/__init__.py` fills it; it stands here because some rules are made of others."""
+
+
+@dataclass
+class Never(Stop):
+    """No early stopping: runs all steps; the restored image is the average at the last one."""
+
+    name: str = "never"
+    uses_patience = False
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> None:
+        return None
+
+
+@dataclass
+class Auto(Stop):
+    """For target=degraded combined, or heldout with perturbation_half_life; for all other targets never."""
+
+    name: str = "auto"
+
+    def choose(self, blind: bool, shrinking: bool) -> Stop:
+        chosen = ("heldout" if shrinking else "combined") if blind else "never"
+        return STOPS[chosen](patience=self.patience)

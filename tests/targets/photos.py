@@ -1,0 +1,15 @@
+"""Crops of scikit-image's photographs."""
+
+from __future__ import annotations
+
+import numpy as np
+import skimage.data
+import torch
+from torch import Tensor
+
+
+def photo(name: str = "astronaut", height: int = 96, width: int = 96) -> Tensor:
+    """A crop, (1, C, height, width) float32 in [0, 1]."""
+    pixels = np.atleast_3d(getattr(skimage.data, name)()).astype(np.float32) / 255
+    top, left = min(100, pixels.shape[0] - height), min(180, pixels.shape[1] - width)
+    return torch.from_numpy(pixels[top : top + height, left : left + width]).permute(2, 0, 1)[None]
