@@ -13,8 +13,8 @@ from dip.configuration.names import unknown
 from dip.configuration.schema import BASES, GROUPS, PICTURES, Config, option_names
 from dip.configuration.unused import reset_unused
 from dip.errors import DipError, OptionError
+from dip.options import default_of
 from dip.samples import SAMPLES
-from dip.z import Z
 
 if TYPE_CHECKING:
     from dip.images import Picture
@@ -38,10 +38,8 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
     options = dict(options)
     experiment = options.pop("experiment", None)
     base = {} if experiment is None else _experiment(experiment)
-    _check_known("", options, Config)
     given: dict[str, Picture] = {}
-    values = {name: _value(name, value, given, base.get(name)) for name, value in options.items()}
-    return reset_unused(Config(**{**base, **values})), given
+    return reset_unused(_made(Config, options, base, "", given)), given
 
 
 def _experiment(name: object) -> dict[str, Any]:
@@ -49,29 +47,51 @@ def _experiment(name: object) -> dict[str, Any]:
     names = sorted(file.stem for file in composition.CONF.glob("experiment/*.yaml"))
     if name not in names:
         raise OptionError("experiment", name, f"one of {', '.join(names)}", "experiment='fast'")
-    composed = composition.read(composition.compose([f"experiment={name}"]))
-    return {field.name: getattr(composed, field.name) for field in dataclasses.fields(Config)}
+    return composition.fields(composition.compose([f"experiment={name}"]))
 
 
-def _value(name: str, value: Any, given: dict[str, Picture], base: Any) -> Any:
-    """The value of field `name` of `Config`; `base` is the experiment's value, or None."""
-    if name == "z" and isinstance(value, Mapping):
-        return _made(Z, value, "z.", given, base)
-    if name not in GROUPS or isinstance(value, BASES[name]):  # an object may be of an unregistered class
-        return _plain(name, value, given)
+def _made(
+    kind: type[Any],
+    options: Mapping[str, Any],
+    base: Mapping[str, Any],
+    prefix: str,
+    given: dict[str, Picture],
+) -> Any:
+    """A `kind` with `options`; other fields are taken from `base`, else they have their defaults."""
+    own = {field.name: field for field in dataclasses.fields(kind)}
+    values = {}
+    for name, value in options.items():
+        full = f"{prefix}{name}"
+        if name not in own:
+            raise unknown(full, [f"{prefix}{other}" for other in own] if prefix else option_names())
+        before = base.get(name, default_of(own[name]))
+        if full in GROUPS:
+            values[name] = _choice(full, value, before, name in base, given)
+        elif isinstance(value, Mapping) and dataclasses.is_dataclass(before):  # as z={"channels": 3}
+            values[name] = _made(type(before), value, vars(before), f"{full}.", given)
+        else:
+            values[name] = _plain(full, value, given)
+    return kind(**{**base, **values})
+
+
+def _choice(group: str, value: Any, before: Any, chosen: bool, given: dict[str, Picture]) -> Any:
+    """An object of `group` from its name, its options or itself. `before`: that of the experiment (`chosen`) or the default."""
+    if isinstance(value, BASES[group]):  # it may be of an unregistered class
+        return value
     described = {"name": value} if isinstance(value, str) else value
     if not isinstance(described, Mapping):
-        raise _no_choice(name, value)
-    if "name" not in described and name in NAMED and base is None:
-        example = {"name": NAMED[name], **described}
+        raise _no_choice(group, value)
+    if "name" not in described and group in NAMED and not chosen:
+        example = {"name": NAMED[group], **described}
         raise DipError(
-            f"{name}={dict(described)}: needs the name of the {name} too, for example {name}={example}"
+            f"{group}={dict(described)}: needs the name of the {group} too, for example {group}={example}"
         )
-    choice = described.get("name", (base or getattr(Config(), name)).name)
-    if choice not in GROUPS[name]:
-        raise _no_choice(name, choice)
-    kind = GROUPS[name][choice]
-    return _made(kind, {**described, "name": choice}, f"{name}.", given, base if type(base) is kind else None)
+    name = described.get("name", before.name)
+    if name not in GROUPS[group]:
+        raise _no_choice(group, name)
+    kind = GROUPS[group][name]
+    base = vars(before) if chosen and type(before) is kind else {}
+    return _made(kind, {**described, "name": name}, base, f"{group}.", given)
 
 
 def _no_choice(group: str, value: object) -> OptionError:
@@ -79,15 +99,6 @@ def _no_choice(group: str, value: object) -> OptionError:
     close = difflib.get_close_matches(str(value), names, 1) or names
     legal = f"one of {', '.join(names)}, or a dict with one as its name"
     return OptionError(group, value, legal, f"{group}={close[0]!r}")
-
-
-def _made(
-    kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[str, Picture], base: Any
-) -> Any:
-    """A `kind` with `options`; the others are those of `base`, or the defaults where `base` is None."""
-    _check_known(prefix, options, kind)
-    values = {name: _plain(f"{prefix}{name}", value, given) for name, value in options.items()}
-    return kind(**values) if base is None else dataclasses.replace(base, **values)
 
 
 def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
@@ -105,11 +116,3 @@ def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
         given[name] = images.from_array(value, name)
         return "array"
     return value.tolist() if hasattr(value, "tolist") else value  # np.int64(3), torch.tensor([8, 9])
-
-
-def _check_known(prefix: str, options: Mapping[str, Any], kind: type[Any]) -> None:
-    """Raises `DipError` for a name in `options` that is no field of `kind`."""
-    own = [f"{prefix}{field.name}" for field in dataclasses.fields(kind)]
-    for name in options:
-        if f"{prefix}{name}" not in own:
-            raise unknown(f"{prefix}{name}", own if prefix else option_names())

@@ -89,9 +89,6 @@ def errors_in_one_line() -> Iterator[None]:
 
     HYDRA_FULL_ERROR=1 shows every traceback.
     """
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     _show_log()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, instead of printing them
     try:
@@ -113,11 +110,16 @@ def errors_in_one_line() -> Iterator[None]:
         sys.exit(1)
 
 
-def raised_in_hydra(error: BaseException) -> bool:
-    """True for a plain ValueError or TypeError with which Hydra answers an illegal word."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    module = str(frame.f_globals.get("__name__", ""))
-    return isinstance(error, (ValueError, TypeError)) and module.startswith("hydra.")
+def caused_by_user(error: BaseException) -> bool:
+    """True for an error that an illegal command line or configuration causes, False for a bug."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, (ValueError, TypeError)):  # Hydra answers some words with one of these
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__", "")).startswith("hydra."):
+            return True
+    return isinstance(error, (DipError, HydraException, OmegaConfBaseException))
 
 
 def _show_log() -> None:

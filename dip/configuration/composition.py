@@ -88,6 +88,16 @@ def read(composed: Any, warn: Callable[[str], object] = log.warning) -> Config:
     return reset_unused(config, warn)
 
 
+def fields(composed: Any) -> dict[str, Any]:
+    """The fields of `Config` in a composed configuration, before they are checked and adapted to each other."""
+    from omegaconf import OmegaConf
+
+    return {
+        name: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+        for name, value in composed.items()
+    }
+
+
 def _refuse_environment(node: Any, name: str = "") -> None:
     """Refuses `${oc.env:NAME}`: the value may be a secret, and every file of the run would hold it."""
     if isinstance(node, (dict, list)):
