@@ -101,10 +101,7 @@ def errors_in_one_line() -> Iterator[None]:
             sys.exit(130)
         raise
     except Exception as error:
-        users = isinstance(error, (DipError, HydraException, OmegaConfBaseException)) or raised_in_hydra(
-            error
-        )
-        if FULL_ERRORS or not users:
+        if FULL_ERRORS or not caused_by_user(error):
             raise
         print(f"error: {in_one_line(error)}", file=sys.stderr)
         sys.exit(1)

@@ -125,16 +125,19 @@ class MLflow(Logger):
                 except MlflowException as error:  # a full disk or a lost server costs the log, not the run
                     raise RunError(f"MLflow: {str(error).splitlines()[0]}") from error
 
-        uri = self.uri or f"sqlite:///{folder.parent.resolve() / 'mlflow.db'}"
-        before, client = mlflow.get_tracking_uri(), mlflow.MlflowClient(uri)
+        out = folder.parent.resolve()
+        uri = self.uri or f"sqlite:///{out / 'mlflow.db'}"
+        artifacts = None if self.uri else (out / "mlflow").as_uri()
+        before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+        client = mlflow.MlflowClient(uri)
         project = client.get_experiment_by_name(self.project)
-        own = [] if step == 1 or project is None else client.search_runs([project.experiment_id], f"attributes.run_name = '{folder.name}'")  # fmt: skip
-        logger = Runs(
-            self.project, folder.name, uri, run_id=own[0].info.run_id if own else None,
-            artifact_location=None if self.uri else (folder.parent.resolve() / "mlflow").as_uri(),
-        )  # fmt: skip
-        _ = logger.run_id  # creates the run, and makes `uri` the process's tracking URI
-        mlflow.set_tracking_uri(before)
+        found = []
+        if step > 1 and project is not None:
+            found = client.search_runs([project.experiment_id], f"attributes.run_name = '{folder.name}'")
+        run = found[0].info.run_id if found else None
+        logger = Runs(self.project, folder.name, uri, run_id=run, artifact_location=artifacts)
+        _ = logger.run_id  # creates the run, and makes `uri` the tracking URI of the process
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]
         return logger
 
 
