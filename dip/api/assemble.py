@@ -27,10 +27,10 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
     """The `Config` that `options` describe, and the arrays among them as pictures, by option.
 
     Args:
-        options: fields of `Config`. A group (`target`, `net`, `stop`, ...) is the name of a choice, a dict of its options
-            with its `name` (by default the default choice) or an object; `z` is a dict or a `Z`. A picture is a path, a
-            sample's name, a NumPy array, a tensor or a PIL image. `experiment` names a file in conf/experiment, whose
-            options are taken where `options` have none.
+        options: fields of `Config`. A group (`target`, `net`, `stop`, ...) is the name of a choice, a dict of its
+            options with its `name` (without it, the default choice) or an object; `z` is a dict or a `Z`. A picture is
+            a path, a sample's name, a NumPy array, a tensor or a PIL image. `experiment` names a file in
+            conf/experiment, which sets the options that are not given.
 
     Raises:
         DipError: an option does not exist or has an illegal value.
@@ -75,7 +75,7 @@ def _made(
 
 
 def _choice(group: str, value: Any, before: Any, chosen: bool, given: dict[str, Picture]) -> Any:
-    """An object of `group` from its name, its options or itself. `before`: that of the experiment (`chosen`) or the default."""
+    """An object of `group` from a name, a dict or an object; `before` is the experiment's (`chosen`) or the default."""
     if isinstance(value, BASES[group]):  # it may be of an unregistered class
         return value
     described = {"name": value} if isinstance(value, str) else value

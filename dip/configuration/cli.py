@@ -31,7 +31,7 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     """`arguments` with the flags before the options: Hydra's parser refuses options before and after a flag."""
     from hydra._internal.utils import get_args_parser
 
-    options = get_args_parser().parse_known_intermixed_args(arguments)[0].overrides
+    options: list[str] = get_args_parser().parse_known_intermixed_args(arguments)[0].overrides
     return [word for word in arguments if word not in options] + options
 
 

@@ -36,7 +36,7 @@ class Logger:
         Args:
             folder: the run folder.
             config: the options as plain values.
-            step: the first step that will be logged; above 1 the run resumes, and what was logged from there on is void.
+            step: the first step that will be logged. Above 1 the run resumes, and later steps in the log are void.
         """
         return None
 

@@ -44,7 +44,7 @@ class Config:
 
     image: str = option(
         "astronaut",
-        "the image: a file or the name of a scikit-image sample; with -m also a folder or a file pattern, one run per file",
+        "the image: a file or the name of a scikit-image sample; with -m also a folder or a pattern, one run per file",
         "a path or a sample's name",
         "photo.png",
     )
@@ -56,7 +56,7 @@ class Config:
     )
     size: Any = option(
         None,
-        "size in pixels: null keeps the image's size, N crops the central square and resizes it to N x N, [H,W] resizes",
+        "pixels: null keeps the image's size, N crops the central square and resizes it to N x N, [H,W] resizes",
         "null, an integer >= 1 or two of them",
         "256",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dip.configuration import explain
-from tests.conftest import ROOT, Train, composed
+from tests.conftest import Train, composed
 
 WRONG = [
     ("steps=0", "steps=0: must be an integer >= 1, for example steps=3000"),
