@@ -171,13 +171,13 @@ class Config:
             raise reject(self, "reference")
         for name in ("steps", "record_every", "ensemble"):
             check_integer(self, name, low=1)
+        for name in ("perturbation_warm_up", "perturbation_half_life"):
+            check_integer(self, name, low=0)
         check_integer(self, "snapshot_every", low=1, none=True)
         check_integer(self, "seed", low=0, high=2**63 - 1)
         check_choice(self, "optimizer", OPTIMIZERS)
         check_number(self, "lr", low=0, open_low=True)
         check_number(self, "perturbation", low=0)
-        check_integer(self, "perturbation_warm_up", low=0)
-        check_integer(self, "perturbation_half_life", low=0)
         check_choice(self, "perturbation_distribution", ("gaussian", "uniform"))
         check_number(self, "checkpoint_every", low=0)
         check_number(self, "ema", low=0, high=1, open_high=True)
@@ -186,8 +186,7 @@ class Config:
         check_size(self, "size")
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
-        blind, shrinking = isinstance(self.target, Degraded), self.perturbation_half_life > 0
-        self.stop = self.stop.choose(blind, shrinking)
+        self.stop = self.stop.choose(isinstance(self.target, Degraded), self.perturbation_half_life > 0)
 
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""
@@ -238,7 +237,7 @@ def with_nested(prefix: str, kind: type[Any]) -> Iterator[tuple[str, type[Any]]]
 
 
 def option_names() -> list[str]:
-    """Every option, such as `steps` and `target.sigma`."""
+    """Every option by its full name, such as `target.sigma`."""
     return [f"{prefix}{field.name}" for prefix, kind in classes() for field in dataclasses.fields(kind)]
 
 

@@ -16,7 +16,6 @@ from PIL import Image
 import dip
 from dip import images
 from dip.runs import claims
-from dip.targets import Degraded
 from tests.api.conftest import TINY
 
 
@@ -217,14 +216,6 @@ def test_a_path_never_means_a_sample(tmp_path, monkeypatch, photo):
     Image.fromarray(photo).save("coins", format="PNG")
     assert dip.restore(Path("coins"), **TINY).image.shape == (16, 24, 3)
     assert dip.restore("coins", size=8, **TINY).image.shape == (8, 8)
-
-
-def test_objects_names_and_dicts_mean_the_same(photo):
-    named, described, made = (
-        dip.restore(photo, target, **TINY) for target in ("degraded", {"name": "degraded"}, Degraded())
-    )
-    assert np.array_equal(named.image, described.image)
-    assert np.array_equal(named.image, made.image)
 
 
 def test_importing_dip_is_light():

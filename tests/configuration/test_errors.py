@@ -40,7 +40,7 @@ WRONG = [
     ("experiment=fastt", "experiment=fastt: must be one of fast, paper-denoise, "),
     ("experiment=fastt", ", for example experiment=fast"),
     ("factor=4", "factor: no such option; did you mean target.factor?"),
-    ("sigma=0.1", "sigma: no such option; did you mean target.sigma or stop.sigma?"),
+    ("sigma=0.1", "sigma: no such option; did you mean target.sigma or "),
     ("targt=noisy", "targt: no such option; did you mean target?"),
     ("target.sgma=1", "target.sgma: no such option; did you mean target.sigma?"),
     ("z.mean=1", "z.mean: no such option (there are z.channels, z.distribution, z.scale)"),
