@@ -59,6 +59,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize(("typed", "message"), WRONG)
 def test_an_illegal_option_is_one_line_that_names_it(typed: str, message: str):
     with pytest.raises(Exception) as caught:  # noqa: PT011 - Hydra's kinds and ours; what counts is the line
@@ -85,6 +86,7 @@ def test_an_unknown_option_in_a_users_experiment(tmp_path: Path, written: str, s
     assert explain.in_one_line(caught.value).startswith(said)
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize(
     "typed", ["steps=0", "targt=noisy", "device=cuda:99", "precision=fp16", "image=nowhere.png", "z={a:1}", "-cn figure9"]
 )  # fmt: skip
