@@ -5,15 +5,15 @@ import sys
 from dip.configuration import cli
 
 if __name__ == "__main__":
-    cli.outlive_requests()  # before all that takes time
+    cli.ignore_checkpoint_requests()  # before all that takes time
 
 import hydra
 from omegaconf import DictConfig
 
 from dip import sweep
-from dip.configuration import schema
+from dip.configuration import composition
 
-schema.register()
+composition.register()
 sweep.register()
 
 
@@ -21,7 +21,7 @@ sweep.register()
 def main(composed: DictConfig) -> None:
     """One run, from the composed options to its folder."""
     with cli.errors_in_one_line():
-        options = schema.read(composed)
+        options = composition.read(composed)
         from dip.fitting import experiment  # only now: a launcher and --help need none of it
 
         result = experiment.run(options, cli.overrides())
@@ -34,7 +34,7 @@ if __name__ == "__main__":
         # Hydra takes three times as long, most of it for lists that ours has too.
         from dip.configuration.help import help_text
 
-        with cli.shown_as_far_as_read():
+        with cli.closed_pipe_ignored():
             print(help_text())
         sys.exit()
     sys.argv[1:] = cli.files_quoted(cli.flags_first(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""A laboratory for Deep Image Prior: one untrained network, fitted to one image, restores it.
+"""Deep Image Prior: one untrained network is fitted to one image; early stopping restores the image.
 
 >>> import dip
 >>> result = dip.restore("astronaut", target="noisy", size=32, steps=20)
@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dip.errors import DipError, DivergedError, ImageError, OptionError, RunError
+
 if TYPE_CHECKING:
     from dip.api import restore as restore
     from dip.api.restoration import Restoration as Restoration
 
-__all__ = ["Restoration", "restore"]
+__all__ = ["DipError", "DivergedError", "ImageError", "OptionError", "Restoration", "RunError", "restore"]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what is asked for, and torch with it, when it is asked for."""
+    """Imports `restore` and `Restoration`, and torch with them, at their first use."""
     if name not in __all__:
         raise AttributeError(f"module 'dip' has no attribute {name!r}")
     from dip.api import restore

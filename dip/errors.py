@@ -1,20 +1,20 @@
-"""What a user is told when something cannot be done: one line, no traceback.
+"""Errors that a user can cause: one line, no traceback.
 
-Everything that a user can cause derives from `DipError`; the entry point prints its message and exits with a
-non-zero status. A broken invariant of our own is an `assert`, never one of these.
+They derive from `DipError`; the entry point prints the message and exits with a non-zero status. A broken invariant of
+this program is an `assert`.
 """
 
 from __future__ import annotations
 
 
 class DipError(Exception):
-    """Base of every error that a user can cause. Its text is one line, complete in itself."""
+    """Base of all errors that a user can cause. Its message is one complete line."""
 
 
 class OptionError(DipError, ValueError):
-    """An option has a value that it cannot take.
+    """An option has an illegal value.
 
-    The message names the option, the value, what is legal and an example::
+    The message names the option, the value, the legal values and an example::
 
         target.sigma=-1: must be a number >= 0, for example target.sigma=0.1
     """
@@ -24,27 +24,27 @@ class OptionError(DipError, ValueError):
         super().__init__(f"{option}={_plain(got)}: must be {legal}, for example {example}")
 
     def __reduce__(self) -> tuple[type[OptionError], tuple[str, object, str, str]]:
-        # Exceptions travel between processes in sweeps; the default pickles only the message.
+        # Sweeps send exceptions from process to process; by default only the message would be pickled.
         return OptionError, (self.option, str(self.got), self.legal, self.example)
 
 
 class ImageError(DipError, ValueError):
-    """A file cannot be read as one image, or is not one that can be restored."""
+    """A file or an array cannot be read as an image, or cannot be restored."""
 
 
 class RunError(DipError, RuntimeError):
-    """A run folder, its lock or its checkpoints do not allow what was asked."""
+    """A run folder, its lock or its checkpoints do not allow the request."""
 
 
 class NotFiniteError(RunError):
-    """A checkpoint was not written, since its weights are not finite; the one before it stays."""
+    """A checkpoint was not written because its weights are not finite; the previous checkpoint is kept."""
 
 
 class DivergedError(DipError, RuntimeError):
-    """The fit produced numbers that are not finite, and going back did not help."""
+    """The fit diverged (values that are not finite), and the rollbacks did not help."""
 
 
 def _plain(value: object) -> str:
-    """`value` as it is typed on a command line, on one line and not longer than a user can read."""
+    """`value` as typed on a command line, on one line of at most 80 characters."""
     text = "null" if value is None else str(value).replace("\n", " ")
     return text if len(text) <= 80 else text[:77] + "..."

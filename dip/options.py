@@ -1,16 +1,17 @@
-"""What an option is: a dataclass field that carries its own meaning, legal values and example.
+"""Options as dataclass fields that carry their own help text, legal values and example.
 
-`option` makes the field, the `check_*` functions judge a value. Help texts, error messages and the dataclasses
-themselves all come from these fields, so a number or a sentence about an option stands in one place only.
+`option` makes the field; the `check_*` functions validate a value. Help texts and error messages are made from these
+fields, so that each number and each description has one place.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import logging
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,45 +24,27 @@ def option(default: Any, help: str, legal: str, example: str) -> Any:
     """A dataclass field that documents itself.
 
     Args:
-        default: the value when nothing is said; lists are copied for every instance.
+        default: the default value; lists and dataclass objects are copied for every instance.
         help: what the option does, with its unit.
-        legal: the values it can take, to stand behind "must be".
-        example: a value, as typed behind `name=`.
+        legal: the legal values, in words that follow "must be".
+        example: a value, as typed after `name=`.
     """
     metadata = {"help": help, "legal": legal, "example": example}
     if isinstance(default, list) or dataclasses.is_dataclass(default):
-        return dataclasses.field(default_factory=lambda: _copied(default), metadata=metadata)
+        return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def _copied(default: Any) -> Any:
-    return list(default) if isinstance(default, list) else dataclasses.replace(default)
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The default value of `field`."""
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
 def reject(owner: object, name: str, prefix: str = "") -> OptionError:
-    """The error for the present value of field `name` of dataclass `owner`, in the field's own words."""
-    field = next(f for f in dataclasses.fields(owner) if f.name == name)  # type: ignore[arg-type]
+    """The error for the present value of field `name` of dataclass `owner`, with the field's legal values."""
+    metadata = type(owner).__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
     full = f"{prefix}{name}"
-    return OptionError(
-        full, getattr(owner, name), field.metadata["legal"], f"{full}={field.metadata['example']}"
-    )
-
-
-def pass_over(
-    owner: object, *names: str, beside: str, prefix: str = "", instead: Mapping[str, Any] | None = None
-) -> None:
-    """Gives fields that have no effect `beside` another option one value: one result, one run folder.
-
-    That value is the one in `instead`, else the default. What was asked for in vain is warned of.
-    """
-    for field in dataclasses.fields(owner):  # type: ignore[arg-type]
-        if field.name not in names:
-            continue
-        usual = field.default_factory() if callable(field.default_factory) else field.default
-        neutral = (instead or {}).get(field.name, usual)
-        if getattr(owner, field.name) not in (usual, neutral):
-            log.warning("%s%s: has no effect with %s", prefix, field.name, beside)
-        setattr(owner, field.name, neutral)
+    return OptionError(full, getattr(owner, name), metadata["legal"], f"{full}={metadata['example']}")
 
 
 def check_number(
@@ -75,39 +58,31 @@ def check_number(
     none: bool = False,
     prefix: str = "",
 ) -> None:
-    """Raises `OptionError` unless field `name` is a finite number in [low, high] (bounds excluded where open).
+    """Raises `OptionError` unless field `name` is a finite number in [low, high], or None where `none`.
 
-    It becomes a float: 1 and 1.0 would be two run folders.
+    `open_low` and `open_high` exclude the bounds. The value becomes a float, so that 1 and 1.0 share a run folder.
     """
     value = getattr(owner, name)
     if value is None and none:
         return
-    fine = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if (
-        not fine
-        or value < low
-        or value > high
-        or (open_low and value == low)
-        or (open_high and value == high)
-    ):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    excluded = (open_low and value == low) or (open_high and value == high)
+    if not number or not low <= value <= high or excluded:
         raise reject(owner, name, prefix)
     setattr(owner, name, float(value))
 
 
+def is_integer(value: object) -> bool:
+    """True for an integer; Python's True and False are none here."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def check_integer(
-    owner: object,
-    name: str,
-    *,
-    low: float = -math.inf,
-    high: float = math.inf,
-    none: bool = False,
-    prefix: str = "",
+    owner: object, name: str, *, low: float, high: float = math.inf, none: bool = False, prefix: str = ""
 ) -> None:
-    """Raises `OptionError` unless field `name` is an integer in [low, high] (or None where `none`)."""
+    """Raises `OptionError` unless field `name` is an integer in [low, high], or None where `none`."""
     value = getattr(owner, name)
-    if value is None and none:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+    if not (is_integer(value) and low <= value <= high) and not (value is None and none):
         raise reject(owner, name, prefix)
 
 
@@ -126,18 +101,16 @@ def check_flag(owner: object, name: str, *, prefix: str = "") -> None:
 def check_size(owner: object, name: str) -> None:
     """Raises `OptionError` unless field `name` is None, a side in pixels, or a list of height and width."""
     value = getattr(owner, name)
-    pair = isinstance(value, (list, tuple))
-    sides = value if pair else [] if value is None else [value]
-    legal = all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in sides)
-    if not legal or (pair and len(sides) != 2):
+    sides = value if isinstance(value, (list, tuple)) and len(value) == 2 else [value]
+    if value is not None and not all(is_integer(side) and side >= 1 for side in sides):
         raise reject(owner, name)
 
 
 def head_comment(path: Path) -> list[str]:
-    """The lines of the comment at the head of a file of options, without what only Hydra reads; [] without one."""
+    """The lines of the comment at the head of a YAML file, without `@package` lines; [] if there is none."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):  # no such file, or not one of ours
+    except (OSError, ValueError):  # the file does not exist or is no text
         return []
     comment = [line.strip("# \t") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
     return [line for line in comment if line and not line.startswith("@package")]

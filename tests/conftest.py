@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hypothesis import settings
 
-from dip import sweep
-from dip.configuration import schema
+from dip.configuration import composition, schema
 
 ROOT = Path(__file__).parent.parent
 
@@ -92,9 +90,6 @@ def fit(tmp_path: Path) -> Fit:
     return run
 
 
-def composed(*overrides: str, name: str = "config", folder: Path = ROOT / "conf") -> schema.Config:
+def composed(*overrides: str) -> schema.Config:
     """The options that `train.py` would run with."""
-    schema.register()
-    sweep.register()
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        return schema.read(compose(name, list(overrides)))
+    return composition.read(composition.compose(overrides))

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
@@ -128,16 +127,8 @@ def test_the_recipe_of_another_target(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setitem(schema.TARGETS, "dimmed", made["Dimmed"])
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "dimmed.yaml").write_text(recipe)
-    schema.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        overrides = [
-            f"hydra.searchpath=[file://{tmp_path}]",
-            "target=dimmed",
-            "size=32",
-            "steps=2",
-            *SMALL[2:],
-        ]
-        options = schema.read(compose("config", [*overrides, f"out={tmp_path / 'outputs'}"]))
+    overrides = [f"hydra.searchpath=[file://{tmp_path}]", "target=dimmed", "size=32", "steps=2", *SMALL[2:]]
+    options = composed(*overrides, f"out={tmp_path / 'outputs'}")
     result = experiment.run(options, [], progress=False)
     seen = Image.open(Path(result["folder"]) / "images" / "target.png")
     assert max(high for _, high in seen.getextrema()) in (127, 128)

@@ -1,4 +1,4 @@
-"""The Python call: one image in, one restored image out, and the process as it was before."""
+"""`dip.restore`: one image in, one restored image out, and no global state changed."""
 
 from __future__ import annotations
 
@@ -47,48 +47,48 @@ def restore(
 ) -> Restoration:
     """Restores one image by fitting an untrained network to it (Deep Image Prior).
 
-    Options are those of the command line, with the same names and defaults; groups and `z` are names, dicts or objects:
-    `net={"channels": 32}`, `precision="fp32"`, `z={"distribution": "uniform"}`. Classical `baselines` are computed
-    only if asked for, TensorBoard events are written only with `logger="tensorboard"`, both only into `out`.
+    Options have the names and defaults of the command line; a group or `z` is a name, a dict or an object:
+    `precision="fp32"`, `net={"channels": 32}`, `z={"distribution": "uniform"}`. Two defaults differ: `baselines=False`
+    and `logger="csv"`. Baselines and logs are written only into `out`.
 
-    Nothing global changes: random states, number of threads, default dtype, TF32, logging, warning filters and signal
-    handlers are afterwards what they were before.
+    No global state changes: random states, number of threads, default dtype, TF32, logging, warning filters and signal
+    handlers are restored when the call returns.
 
     Args:
-        image: a path, the name of a sample, a PIL image, or an array or tensor (H, W) or (H, W, C) of uint8, uint16, bool or
-            floats in [0, 1], with any number of channels C.
-        target: what is observed of the image, `degraded` (as it is), `noisy`, `inpaint`, `superres`, `jpeg`,
-            `deblur`, `flash`, `clean`, `noise` or `shuffled`: a name, a dict of options with the `name`, or an object
-            from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
-        experiment: a file in conf/experiment, such as `fast` for a noisy photo; its options are taken, but for `target`, where
-            none are given here.
-        stop: the stopping rule, `auto` (`combined` for `degraded`, else `never`), `never`, `wmv`, `emv`, `heldout`, `discrepancy`,
-            `combined` or `compare`; None: the experiment's, else `auto`.
-        steps: optimisation steps at most; None: the experiment's, else 10,000.
-        out: the folder for the run folder, which is found again by the same call; None leaves nothing behind.
+        image: a path, the name of a sample, a PIL image, or an array or tensor (H, W) or (H, W, C) of uint8, uint16,
+            bool or floats in [0, 1], with any number of channels C.
+        target: the observation that is made of the image: `degraded` (the image as it is), `noisy`, `inpaint`,
+            `superres`, `jpeg`, `deblur`, `flash`, `clean`, `noise` or `shuffled`. It is a name, a dict of options with
+            the `name`, or an object from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
+        experiment: a file in conf/experiment, such as `fast` for a noisy photo. It sets the options that are not given
+            here; `target` is always the argument's.
+        stop: the stopping rule, `auto` (`combined` for `degraded`, else `never`), `never`, `wmv`, `emv`, `heldout`,
+            `discrepancy`, `combined` or `compare`; None: the experiment's, else `auto`.
+        steps: the maximum number of optimisation steps; None: the experiment's, else 10,000.
+        out: the folder in which the run folder is made; the same call finds it again. None writes no files.
         progress: show a progress bar, in a terminal or a notebook.
-        options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `net`, `skips`, `lr`, `seed`, `device`, ...
+        options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `net`, `skips`, `lr`, ...
 
     Returns:
         The restored image with its history, metrics and run folder.
 
     Raises:
-        DipError: an option, a picture or the machine does not allow it; the text is one line.
-        KeyboardInterrupt: the user interrupted the fit. With `out`, the same call goes on where it was.
+        DipError: an illegal option, an unreadable picture, a missing device, ...; the message is one line.
+        KeyboardInterrupt: the user interrupted the fit. With `out`, the same call resumes it.
 
-    A photo that is already degraded (`examples` here use tiny sizes and few steps; take `steps=3000` and no `size`):
+    A photo that is already degraded (the examples use tiny images and few steps; use `steps=3000` and no `size`):
 
     >>> import dip
     >>> tiny = {"size": 32, "steps": 10, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False}
     >>> dip.restore("chelsea", target="degraded", stop="wmv", **tiny).image.shape
     (32, 32, 3)
 
-    Noise of four kinds, added to a clean image:
+    Simulated noise, of one of four kinds:
 
     >>> dip.restore("astronaut", target={"name": "noisy", "kind": "poisson", "peak": 20}, **tiny).metrics["steps"]
     10
 
-    Missing pixels, under a mask that is 1 where they are known:
+    Missing pixels; the mask is 1 where pixels are known:
 
     >>> import numpy as np
     >>> mask = np.ones((32, 32)); mask[8:16, 8:16] = 0
@@ -96,13 +96,13 @@ def restore(
     >>> sorted(name for name in result.metrics["protocol"])
     ['psnr', 'psnr_hole', 'ssim']
 
-    Four times larger, from an array:
+    Super-resolution by 4, from an array:
 
     >>> small = np.random.default_rng(0).random((16, 12, 3))
     >>> dip.restore(small, target={"name": "superres", "factor": 4}, **{**tiny, "size": None}).image.shape
     (64, 48, 3)
 
-    JPEG artefacts, made here; a known blur; a flash photo as the network's input:
+    Simulated JPEG artefacts; a known blur; a flash photo as the network's input:
 
     >>> dip.restore("rocket", target={"name": "jpeg", "quality": 10}, **tiny).observed.shape
     (32, 32, 3)
@@ -117,20 +117,17 @@ def restore(
     >>> [dip.restore("moon", target=name, **tiny).image.shape for name in ("clean", "noise", "shuffled")]
     [(32, 32), (32, 32), (32, 32)]
     """
-    written = {"out": "outputs" if out is None else out}
-    asked = {"logger": "csv", "baselines": False, **options}
-    named = {"experiment": experiment, "stop": stop, "steps": steps}
-    asked |= {name: value for name, value in named.items() if value is not None}
-    config, given = assemble({**asked, **written, "image": image, "target": target})
+    optional = {"experiment": experiment, "stop": stop, "steps": steps, "out": out}
+    optional = {name: value for name, value in optional.items() if value is not None}
+    defaults = {"logger": "csv", "baselines": False, "out": Config().out}
+    config, given = assemble({**defaults, **options, **optional, "image": image, "target": target})
+    run = _in_memory if out is None else _in_folder
     with _unchanged():
-        pictures = Pictures(config, given)
-        return (
-            _in_memory(config, pictures, progress) if out is None else _in_folder(config, pictures, progress)
-        )
+        return run(config, Pictures(config, given), progress)
 
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoration:
-    """A run that leaves its folder, or the one that did."""
+    """Runs in a folder, or reads the finished run of the same options."""
     metrics = experiment.run(config, progress=progress, given=pictures.given, array=True)
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
@@ -139,18 +136,20 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoratio
 
 
 def _in_memory(config: Config, pictures: Pictures, progress: bool) -> Restoration:
-    """A run whose folder is temporary: no pictures, figures or checkpoints are written."""
+    """Runs in a temporary folder, without pictures, figures and checkpoints."""
     from dip.fitting.fit import Fit
 
     never = dataclasses.replace(config, checkpoint_every=1e9, snapshot_every=config.steps + 1)
-    with tempfile.TemporaryDirectory(prefix="dip-") as folder:
-        fit = Fit(never, Path(folder), "", pictures)
+    with tempfile.TemporaryDirectory(prefix="dip-") as out:
+        folder = Path(out, "run")  # a logger may write beside it
+        folder.mkdir()
+        fit = Fit(never, folder, "", pictures)
         metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)
     _raise_interrupt(metrics)
     fit.signals.send_on()
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)
-    assert fit.restored is not None, "a fit that was not interrupted has come to its end"
+    assert fit.restored is not None, "set by every fit that was not interrupted"
     return _restoration(fit.restored, fit.observation.y, metrics, history, None, fit.picture)
 
 
@@ -162,7 +161,7 @@ def _restoration(
     folder: Path | None,
     picture: Picture,
 ) -> Restoration:
-    """Arrays (H, W) where the input was such an array or a gray file, else (H, W, C)."""
+    """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C)."""
     gray_file = picture.pixels.shape[1] == 1 and picture.path is not None
     like = dataclasses.replace(picture, flat=picture.flat or gray_file)
     return Restoration(
@@ -171,7 +170,7 @@ def _restoration(
 
 
 def _read_back(folder: Path, like: Picture) -> Tensor:
-    """The restored image of a run that a call or a command line left, (1, C, H, W)."""
+    """The restored image in a run folder, (1, C, H, W)."""
     exact, deep = folder / "images" / "restored.npy", folder / "images" / "restored.tif"
     if exact.is_file():
         array = np.load(exact, allow_pickle=False)  # (H, W, C)
@@ -181,17 +180,17 @@ def _read_back(folder: Path, like: Picture) -> Tensor:
 
 
 def _raise_interrupt(metrics: dict[str, Any]) -> None:
-    """A signal that ended the fit is sent on, now that the handlers are the caller's again."""
+    """Raises the signal that interrupted the fit again, for the caller's handlers."""
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
         raise RunError(
-            f"the fit was interrupted at step {metrics['steps']}; call again, with out= to go on from there"
+            f"the fit was interrupted at step {metrics['steps']}; with out=, the same call resumes it"
         )
 
 
 @contextlib.contextmanager
 def _unchanged() -> Iterator[None]:
-    """Puts back what Lightning changes in the process, and gives the run's memory back."""
+    """Restores the global state that Lightning changes, and frees the run's memory."""
     main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if main else {}
     threads = torch.get_num_threads()
@@ -199,7 +198,7 @@ def _unchanged() -> Iterator[None]:
         with warnings.catch_warnings():
             yield
     except SystemExit as error:
-        # Lightning answers Ctrl-C by ending the process, which is not for a function to do.
+        # Lightning exits at Ctrl-C; a function must not.
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
@@ -209,4 +208,4 @@ def _unchanged() -> Iterator[None]:
                 signal.signal(number, handler)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        gc.collect()  # a trainer and its parts refer to each other: the run's tensors would wait for the next round
+        gc.collect()  # a trainer and its parts are a reference cycle, which keeps the run's tensors

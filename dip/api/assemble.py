@@ -1,125 +1,108 @@
-"""Options as Python gives them, names, dicts, objects and arrays, become a `Config` and the pictures in memory.
-
-What Hydra does for a command line; Hydra itself only reads the files of experiments.
-"""
+"""Options as given in Python (names, dicts, objects, arrays) become a `Config` and the pictures that are arrays."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dip.configuration import schema
-from dip.configuration.schema import GROUPS, Config
+from dip.configuration import composition
+from dip.configuration.names import unknown
+from dip.configuration.schema import BASES, GROUPS, PICTURES, Config, option_names
+from dip.configuration.unused import reset_unused
 from dip.errors import DipError, OptionError
-from dip.fitting.inputs import PICTURES
-from dip.hardware.precision import Precision
+from dip.options import default_of
 from dip.samples import SAMPLES
-from dip.targets import NoiseOptions
-from dip.z import Z
 
 if TYPE_CHECKING:
     from dip.images import Picture
 
-BASES = {**schema.BASES, "precision": Precision}
-"""What an object given for a group must be; it need not be one of the registered classes."""
-
-NAMED = ("target", "stop")
-"""Groups whose default has no options of its own: a dict that does not say of what its options are is refused."""
+NAMED = {"target": "noisy", "stop": "combined"}
+"""Groups in which a dict of options needs the `name` of the choice, because the default choice has no options."""
 
 
 def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
-    """The `Config` that `options` describe, and the pictures among them that are arrays, by option.
+    """The `Config` that `options` describe, and the arrays among them as pictures, by option.
 
     Args:
-        options: fields of `Config`. A group (`target`, `net`, `stop`, `precision`, `logger`) is a name, a dict of its
-            options (with its `name`; of a net or a precision without, the default's) or an object; `z` is a dict or a `Z`. A picture is a path, a
-            sample's name, a NumPy array, a tensor or a PIL image. `experiment` names a file in conf/experiment, whose
-            options are taken where `options` have none.
+        options: fields of `Config`. A group (`target`, `net`, `stop`, ...) is the name of a choice, a dict of its
+            options with its `name` (without it, the default choice) or an object; `z` is a dict or a `Z`. A picture is
+            a path, a sample's name, a NumPy array, a tensor or a PIL image. `experiment` names a file in
+            conf/experiment, which sets the options that are not given.
 
     Raises:
-        DipError: an option is unknown or has an illegal value.
+        DipError: an option does not exist or has an illegal value.
     """
     options = dict(options)
     experiment = options.pop("experiment", None)
-    set_before = {} if experiment is None else _experiment(experiment)
-    _check_known("", options, [field.name for field in dataclasses.fields(Config)])
+    base = {} if experiment is None else _experiment(experiment)
     given: dict[str, Picture] = {}
-    values = {name: _value(name, value, given, set_before.get(name)) for name, value in options.items()}
-    return Config(**{**set_before, **values}), given
+    return reset_unused(_made(Config, options, base, "", given)), given
 
 
 def _experiment(name: object) -> dict[str, Any]:
-    """What conf/experiment/`name`.yaml leaves of the options, by field of `Config`."""
-    folder = Path(__file__).parents[2] / "conf"
-    names = sorted(file.stem for file in folder.glob("experiment/*.yaml"))
+    """The options of conf/experiment/`name`.yaml with the defaults of all others, by field of `Config`."""
+    names = sorted(file.stem for file in composition.CONF.glob("experiment/*.yaml"))
     if name not in names:
-        there = (
-            f"one of {', '.join(names)}" if names else "left out: there is no folder conf beside the package"
-        )
-        raise OptionError("experiment", name, there, "experiment='fast'")
-    from hydra import compose, initialize_config_dir
-
-    from dip import sweep
-
-    schema.register()
-    sweep.register()
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        return schema.fields(compose("config", [f"experiment={name}"]))
-
-
-def _value(name: str, value: Any, given: dict[str, Picture], before: Any) -> Any:
-    if name in GROUPS:
-        return _member(name, value, given, before)
-    if name == "z" and isinstance(value, Mapping):
-        return _made(Z, value, "z.", given, before)
-    return _plain(name, value, given)
-
-
-def _member(group: str, value: Any, given: dict[str, Picture], before: Any) -> Any:
-    """One of `group`'s classes, from its name, its options or itself; `before` is the experiment's, or None."""
-    classes = GROUPS[group]
-    if isinstance(value, BASES[group]):
-        return value
-    described = {"name": value} if isinstance(value, str) else value
-    if not isinstance(described, Mapping):
-        raise _illegal(group, value)
-    if "name" not in described and group in NAMED and before is None:
-        example = {"name": {"target": "noisy", "stop": "combined"}[group], **described}
-        raise DipError(
-            f"{group}={dict(described)}: needs the name of the {group} too, for example {group}={example}"
-        )
-    name = described.get("name", (before or getattr(Config(), group)).name)
-    if name not in classes:
-        raise _illegal(group, name)
-    same = before if type(before) is classes[name] else None
-    return _made(classes[name], {**described, "name": name}, f"{group}.", given, same)
-
-
-def _illegal(group: str, value: object) -> OptionError:
-    names = sorted(GROUPS[group])
-    close = difflib.get_close_matches(str(value), names, 1) or names
-    return OptionError(
-        group, value, f"one of {', '.join(names)}, or a dict with one as its name", f"{group}={close[0]!r}"
-    )
+        raise OptionError("experiment", name, f"one of {', '.join(names)}", "experiment='fast'")
+    return composition.fields(composition.compose([f"experiment={name}"]))
 
 
 def _made(
-    kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[str, Picture], before: Any
+    kind: type[Any],
+    options: Mapping[str, Any],
+    base: Mapping[str, Any],
+    prefix: str,
+    given: dict[str, Picture],
 ) -> Any:
-    """A `kind` of `options`, and for the others those of `before`, unless it is None."""
-    _check_known(prefix, options, [field.name for field in dataclasses.fields(kind)])
-    values = {name: _plain(f"{prefix}{name}", value, given) for name, value in options.items()}
-    if isinstance(values.get("noise"), Mapping):  # of a target: options that have options
-        values["noise"] = _made(NoiseOptions, values["noise"], f"{prefix}noise.", given, None)
-    return kind(**values) if before is None else dataclasses.replace(before, **values)
+    """A `kind` with `options`; other fields are taken from `base`, else they have their defaults."""
+    own = {field.name: field for field in dataclasses.fields(kind)}
+    values = {}
+    for name, value in options.items():
+        full = f"{prefix}{name}"
+        if name not in own:
+            raise unknown(full, [f"{prefix}{other}" for other in own] if prefix else option_names())
+        before = base.get(name, default_of(own[name]))
+        if full in GROUPS:
+            values[name] = _choice(full, value, before, name in base, given)
+        elif isinstance(value, Mapping) and dataclasses.is_dataclass(before):  # as z={"channels": 3}
+            values[name] = _made(type(before), value, vars(before), f"{full}.", given)
+        else:
+            values[name] = _plain(full, value, given)
+    return kind(**{**base, **values})
+
+
+def _choice(group: str, value: Any, before: Any, chosen: bool, given: dict[str, Picture]) -> Any:
+    """An object of `group` from a name, a dict or an object; `before` is the experiment's (`chosen`) or the default."""
+    if isinstance(value, BASES[group]):  # it may be of an unregistered class
+        return value
+    described = {"name": value} if isinstance(value, str) else value
+    if not isinstance(described, Mapping):
+        raise _no_choice(group, value)
+    if "name" not in described and group in NAMED and not chosen:
+        example = {"name": NAMED[group], **described}
+        raise DipError(
+            f"{group}={dict(described)}: needs the name of the {group} too, for example {group}={example}"
+        )
+    name = described.get("name", before.name)
+    if name not in GROUPS[group]:
+        raise _no_choice(group, name)
+    kind = GROUPS[group][name]
+    base = vars(before) if chosen and type(before) is kind else {}
+    return _made(kind, {**described, "name": name}, base, f"{group}.", given)
+
+
+def _no_choice(group: str, value: object) -> OptionError:
+    names = sorted(GROUPS[group])
+    close = difflib.get_close_matches(str(value), names, 1) or names
+    legal = f"one of {', '.join(names)}, or a dict with one as its name"
+    return OptionError(group, value, legal, f"{group}={close[0]!r}")
 
 
 def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
-    """`value` as a configuration holds it; an array goes to `given`, and a name takes its place."""
+    """`value` as a configuration holds it; a picture in memory goes to `given`, and "array" takes its place."""
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         return os.path.join(os.curdir, path) if path in SAMPLES else path  # a path never means a sample
@@ -127,30 +110,9 @@ def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
         import numpy
 
         value = numpy.asarray(value.convert("RGB") if value.mode in ("P", "CMYK") else value)
-    if hasattr(value, "shape") and getattr(value, "ndim", 0) > 0:
-        if name not in PICTURES:
-            return value.tolist()
+    if name in PICTURES and getattr(value, "ndim", 0) > 0:
         from dip import images
 
         given[name] = images.from_array(value, name)
         return "array"
-    if type(value).__module__ == "numpy" and hasattr(value, "item"):
-        return value.item()  # np.int64(3) is meant as 3
-    return value
-
-
-def _check_known(prefix: str, options: Iterable[str], names: list[str]) -> None:
-    for name in options:
-        if name not in names:
-            homes = [] if prefix else [group for group, kinds in GROUPS.items() if _has(kinds, name)]
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f"; did you mean {prefix}{close[0]}?" if close else ""
-            if homes:
-                hint = "; did you mean " + " or ".join(f"{home}={{{name!r}: ...}}" for home in homes) + "?"
-            raise DipError(f"{prefix}{name}: no such option{hint} (there are {', '.join(names)})")
-
-
-def _has(kinds: Mapping[str, type[Any]], name: str) -> bool:
-    return name != "name" and any(
-        name in {field.name for field in dataclasses.fields(kind)} for kind in kinds.values()
-    )
+    return value.tolist() if hasattr(value, "tolist") else value  # np.int64(3), torch.tensor([8, 9])

@@ -1,4 +1,4 @@
-"""What `dip.restore` gives back: the image as an array, the story of its fit, a picture of both in a notebook."""
+"""The result of `dip.restore`: the image, its metrics and history, and its display in a notebook."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from dip.fitting import results
 from dip.images.decoding import Stored
 from dip.images.encoding import encode
 
-SHOWN_SIDE = 512  # pixels; a notebook keeps what it shows
+SHOWN_SIDE = 512  # pixels; the images are saved inside the notebook
 SHOWN = ("psnr", "psnr_y", "psnr_hole", "ssim", "restored_step", "steps", "seconds")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Restoration:
-    """A restored image and how it came to be."""
+    """A restored image and the run that made it."""
 
     image: NDArray[np.float32]
     """The restored image in [0, 1], (H, W, C), or (H, W) where a gray file or an (H, W) array was given."""
     observed: NDArray[np.float32]
-    """What was fitted, (h, w, C) or (h, w) in [0, 1]: the damaged image."""
+    """The observation that was fitted, (h, w, C) or (h, w) in [0, 1]: the degraded image."""
     metrics: dict[str, Any]
     """The content of `result.json`: `psnr` and `ssim` (None without a reference), `steps`, `loss`, `seconds`, ..."""
     history: dict[str, list[float]]
     """The columns of `metrics.csv`, a value per record, NaN where unknown: `step`, `loss`, `psnr`, `psnr_ema`, ..."""
     folder: Path | None
-    """The run folder; None where none was asked for."""
+    """The run folder; None without `out`."""
     like: images.Picture = dataclasses.field(repr=False)
-    """How the input was stored: `save` stores alike."""
+    """How the input was stored; `save` uses the same depth, transparency and colour profile."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the image to `path` (.png .tif .jpg ...) with the input's depth, transparency and colour profile.
@@ -60,7 +60,7 @@ class Restoration:
         )
 
     def _repr_html_(self) -> str:
-        """Before and after, side by side, and the scores: what a notebook shows."""
+        """The observation and the restored image side by side, with the scores, for a notebook."""
         pictures = "".join(
             f'<figure style="margin:0"><img style="max-width:100%;min-width:128px" alt="{name}" src="{_inline(array)}">'
             f"<figcaption>{name}</figcaption></figure>"
@@ -76,7 +76,7 @@ def _short(value: float) -> str:
 
 
 def _inline(array: NDArray[np.float32]) -> str:
-    """(H, W) or (H, W, C) as the address of a PNG that is part of the page; large ones thinned out."""
+    """`array`, (H, W) or (H, W, C), as the data URL of a PNG of at most `SHOWN_SIDE` pixels a side."""
     array = array if array.ndim == 3 else array[..., None]
     step = math.ceil(max(array.shape[:2]) / SHOWN_SIDE)
     pixels = torch.from_numpy(array[::step, ::step].copy()).permute(2, 0, 1)[None]  # (1, C, h, w)

@@ -1,4 +1,4 @@
-"""What a terminal takes and shows: flags in any order, the log as plain lines, errors in one line."""
+"""The command line: arguments in any order, file names of any kind, the log as plain lines, errors in one line."""
 
 from __future__ import annotations
 
@@ -6,49 +6,39 @@ import atexit
 import contextlib
 import logging
 import os
-import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dip.configuration import explain
+from dip.configuration.explain import in_one_line
+from dip.configuration.schema import PICTURES
 from dip.errors import DipError
-from dip.fitting.inputs import PICTURES
 
-# Asked before `errors_in_one_line` sets it for Hydra.
+# Read before `errors_in_one_line` sets it for Hydra.
 FULL_ERRORS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def overrides() -> list[str]:
-    """What was typed behind `train.py`."""
+    """The options as typed on the command line."""
     from hydra.core.hydra_config import HydraConfig
 
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
-_WITH_VALUE = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p", "--cfg", "-c",
-               "--info", "-i", "--experimental-rerun")  # fmt: skip
-
-
 def flags_first(arguments: Sequence[str]) -> list[str]:
-    """What was typed, in the order that Hydra's parser takes: it refuses options=values before and behind a flag."""
-    flags: list[str] = []
-    options: list[str] = []
-    for before, this in zip(["", *arguments], arguments, strict=False):
-        option = re.match(r"~|\+{0,2}[A-Za-z]\S*?=", this) and before not in _WITH_VALUE
-        (options if option else flags).append(this)
-    return flags + options
+    """`arguments` with the flags before the options: Hydra's parser refuses options before and after a flag."""
+    from hydra._internal.utils import get_args_parser
 
-
-_FILES = (*PICTURES, "out")
+    options: list[str] = get_args_parser().parse_known_intermixed_args(arguments)[0].overrides
+    return [word for word in arguments if word not in options] + options
 
 
 def files_quoted(arguments: Sequence[str]) -> list[str]:
-    """What was typed, with quotes around names of files for which Hydra's grammar has no place: `photo (1).png`, `Küche.png`.
+    """`arguments` with quotes around file names that are not values in Hydra's grammar: `photo (1).png`, `Küche.png`.
 
-    A `~` that the shell has left is the user's folder.
+    A `~` that the shell did not expand is the user's home folder.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -59,11 +49,11 @@ def files_quoted(arguments: Sequence[str]) -> list[str]:
     quoted = []
     for argument in arguments:
         key, _, value = argument.partition("=")
-        if key in _FILES and value:
+        if key in (*PICTURES, "out") and value:
             value = os.path.expanduser(value)
             try:
-                listed = parser.parse_override(f"{key}={value}").is_sweep_override()
-                plain = sweep or not listed or not Path(value).exists()
+                several = parser.parse_override(f"{key}={value}").is_sweep_override()
+                plain = sweep or not several or not Path(value).exists()
             except HydraException:
                 plain = False
             argument = f"{key}={value if plain else text(value)}"
@@ -71,21 +61,21 @@ def files_quoted(arguments: Sequence[str]) -> list[str]:
     return quoted
 
 
-def outlive_requests() -> None:
-    """SIGUSR1 asks for a checkpoint; before there is a fit, and after it, that means nothing, and not the end."""
+def ignore_checkpoint_requests() -> None:
+    """Lets SIGUSR1, which asks a fit for a checkpoint, do nothing before and after the fit; by default it kills."""
     number = getattr(signal, "SIGUSR1", None)
     if number is None or signal.getsignal(number) is not signal.SIG_DFL:
         return
-    with contextlib.suppress(ValueError):  # in a thread, where Python takes no signals
-        # Not ignored yet: what a run is started to ignore stays ignored.
+    with contextlib.suppress(ValueError):  # in a thread Python installs no handlers
+        # A handler, not SIG_IGN: a child process would inherit that, and a fit keeps ignored signals ignored.
         signal.signal(number, lambda *_: None)
-        # Python's own handlers end before the process does.
+        # Python removes its handlers before the process ends.
         atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def shown_as_far_as_read() -> Iterator[None]:
-    """What is printed may go to a reader that has seen enough, such as `head`."""
+def closed_pipe_ignored() -> Iterator[None]:
+    """Ends the output quietly when its reader, such as `head`, has closed the pipe."""
     try:
         yield
         sys.stdout.flush()
@@ -95,45 +85,42 @@ def shown_as_far_as_read() -> Iterator[None]:
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Shows a user's error as one line and exits with status 1; our own errors keep their traceback.
+    """Prints an error of the user's as one line and exits with status 1; a bug of this program keeps its traceback.
 
-    Set HYDRA_FULL_ERROR=1 to see every traceback.
+    HYDRA_FULL_ERROR=1 shows every traceback.
     """
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     _show_log()
-    # Hydra prints several lines of its own for each error unless it is told to raise it.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, instead of printing them
     try:
         yield
-    except (DipError, HydraException, OmegaConfBaseException) as error:
-        if FULL_ERRORS:
-            raise
-        print(f"error: {explain.in_one_line(error)}", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's answer to a second Ctrl-C is 1
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning exits with 1 at a second Ctrl-C
             sys.exit(130)
         raise
-    except (ValueError, TypeError) as error:
-        if FULL_ERRORS or not _raised_in_hydra(error):
+    except Exception as error:
+        if FULL_ERRORS or not caused_by_user(error):
             raise
-        print(f"error: {explain.hydras(str(error))}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         sys.exit(1)
 
 
-def _raised_in_hydra(error: BaseException) -> bool:
-    """True where Hydra says by a plain ValueError, or by stumbling, that what was typed has no meaning."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return str(frames[-1].f_globals.get("__name__", "")).startswith("hydra.")
+def caused_by_user(error: BaseException) -> bool:
+    """True for an error that an illegal command line or configuration causes, False for a bug."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, (ValueError, TypeError)):  # Hydra answers some words with one of these
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__", "")).startswith("hydra."):
+            return True
+    return isinstance(error, (DipError, HydraException, OmegaConfBaseException))
 
 
 def _show_log() -> None:
-    """Sends what the program says to the terminal, once, as plain lines."""
+    """Prints the log of this program as plain lines."""
     log = logging.getLogger("dip")
     if not log.handlers:
         log.addHandler(logging.StreamHandler())

@@ -1,31 +1,28 @@
-"""The command that repeats a run, from the options in its `result.json`."""
+"""Options as the words of a command line: the command that repeats a run."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dip.configuration import schema as options
+from dip.configuration import schema
 
 _PLAIN_WORD = re.compile(r"[A-Za-z_./+-][A-Za-z0-9_./+-]*")
-# What Hydra's grammar reads as something other than a text, in any capitalisation.
-_OTHER_THINGS = re.compile(
+# Words that Hydra's grammar does not read as text, in any capitalisation.
+_NO_TEXT = re.compile(
     r"(null|true|false|[+-]?(nan|inf|infinity)|[+-]?[0-9_.]+(e[+-]?[0-9_]+)?)", re.IGNORECASE
 )
 
 
 def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> str:
-    """`python train.py ...` with every option of `config` that is not its default, quoted for bash and zsh.
+    """`python train.py ...` with the options of `config` that differ from `defaults`, quoted for bash and zsh.
 
     Args:
-        config: nested options as in `result.json`.
-        defaults: nested options when nothing is said; default those of this version. An option that they do not hold
-            is written out.
-
-    `overwrite` is left out: the same command asked twice should find the finished run, not start it anew.
+        config: nested options, as in `result.json`.
+        defaults: nested default options; None: those of this version. Options that it lacks are written out.
     """
     words = [shlex.quote(f"{name}={value}") for name, value in differences(config, defaults)]
     return " ".join(["python", "train.py", *words])
@@ -34,49 +31,42 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 def differences(
     config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> list[tuple[str, str]]:
-    """What `command` writes out: the options that are not at their default, values in Hydra's grammar."""
-    return _differences(config, options.defaults() if defaults is None else defaults, "")
+    """(option, value in Hydra's grammar) of the options of `config` that differ from `defaults`.
+
+    `overwrite` is left out: the same command run twice should find the finished run.
+    """
+    kept = {name: value for name, value in config.items() if name != "overwrite"}
+    return list(_differences(kept, schema.defaults() if defaults is None else defaults, ""))
 
 
 def _differences(
     config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str
-) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+) -> Iterator[tuple[str, str]]:
     for key, value in config.items():
         default = defaults.get(key, ...)
-        if key == "overwrite" and not prefix:
-            continue
         if isinstance(value, Mapping):
-            base = dict(default) if isinstance(default, Mapping) else {}
+            base = default if isinstance(default, Mapping) else {}
             if "name" in value and value["name"] != base.get("name"):
-                found.append((f"{prefix}{key}", text(value["name"])))
-                base = _choice(key, value["name"])
+                yield f"{prefix}{key}", text(value["name"])
+                kind = schema.GROUPS.get(key, {}).get(value["name"])
+                base = {} if kind is None else dataclasses.asdict(kind())
             inner = {name: item for name, item in value.items() if name != "name"}
-            found += _differences(inner, base, f"{prefix}{key}.")
+            yield from _differences(inner, base, f"{prefix}{key}.")
         elif default is ... or text(value) != text(default):
-            found.append((f"{prefix}{key}", text(value)))
-    return found
-
-
-def _choice(group: str, name: str) -> dict[str, Any]:
-    """The options of a group's choice when nothing more is said; {} for a choice that this version does not have."""
-    choice = options.GROUPS.get(group, {}).get(name)
-    return {} if choice is None else dataclasses.asdict(choice())
+            yield f"{prefix}{key}", text(value)
 
 
 def text(value: Any) -> str:
-    """`value` in Hydra's override grammar: what stands behind the `=`."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
+    """`value` in Hydra's override grammar, as typed after the `=`."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(text, value)) + "]"
     if not isinstance(value, str):
         return repr(value)
-    if _PLAIN_WORD.fullmatch(value) and not _OTHER_THINGS.fullmatch(value):
+    if _PLAIN_WORD.fullmatch(value) and not _NO_TEXT.fullmatch(value):
         return value
-    # "${" would be looked up; OmegaConf halves the row of backslashes in front of it.
+    # "${" would start an interpolation; OmegaConf halves the backslashes before it.
     value = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
-    # A backslash means itself except in front of a quote, where Hydra halves the row of them.
+    # Hydra halves the backslashes before a quote; other backslashes stand for themselves.
     return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), value) + "'"

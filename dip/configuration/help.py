@@ -1,93 +1,93 @@
-"""The text of `python train.py --help`, made from what the options and the files of options say of themselves."""
+"""The text of `python train.py --help`, made from the options and from the head comments of the shipped files."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dip.configuration.schema import GROUPS, Config
-from dip.options import head_comment
-from dip.targets import NoiseOptions
-from dip.z import Z
+from dip.configuration.schema import GROUPS, Config, with_nested
+from dip.options import default_of, head_comment
 
 ROOT = Path(__file__).parents[2]
 
 EXAMPLES = """\
 Examples
   python train.py experiment=quick                               a restored image in minutes on a laptop
-  python train.py image=photo.png target=noisy target.sigma=0.1  add noise to a photo, take it off again
-  python train.py image=photo.jpg target=degraded                a photo that is already noisy
+  python train.py image=photo.png target=noisy target.sigma=0.1  add noise to a photo and remove it
+  python train.py image=photo.jpg target=degraded                restore a photo that is already noisy
   python train.py target=shuffled 'skips=[3,4]'                  the report's experiment
   python train.py -m target=clean,noisy 'skips=[],[3,4]'         every combination, one run each
-  python train.py -cd sweeps -cn figure3                         a canned sweep
+  python train.py -cd sweeps -cn figure3                         a shipped sweep
 """
+
+FILES = {
+    "conf/experiment": "experiment=...: several options at once",
+    "conf/hydra/launcher": "hydra/launcher=...: where the jobs of -m run",
+    "sweeps": "-cd sweeps -cn ...: many runs, with a report page",
+}
+"""Folders of YAML files, and what is typed to use one."""
 
 
 def help_text() -> str:
     """The text of `python train.py --help`: each option with its meaning, unit, legal values and default."""
-    parts = [
-        "Deep Image Prior: fits one network to one image, and restores it by stopping in time.",
+    lines = [
+        "Deep Image Prior: fits a network to one image; early stopping restores the image.",
         "",
         EXAMPLES,
+        "Options (name=default)",
+        *_options("", Config),
     ]
-    parts.append("Options (name=value)")
-    parts += [
-        line for field in dataclasses.fields(Config) if field.metadata for line in _option_lines("", field)
-    ]
-    parts += [line for field in dataclasses.fields(Z) for line in _option_lines("z.", field)]
-    for group, classes in GROUPS.items():
-        parts += ["", f"{group}=..."]
-        for name, cls in classes.items():
-            said = (cls.__doc__ or "").strip().split("\n")[0]
-            parts.append(
-                _wrapped(f"  {name}", _head(f"conf/precision/{name}.yaml") if group == "precision" else said)
+    for group, kinds in GROUPS.items():
+        lines += ["", f"{group}=..."]
+        for number, (name, kind) in enumerate(kinds.items(), start=1):
+            shared = (
+                len(set(kinds.values())) == 1
+            )  # one class with one set of options, shown after the last name
+            lines.append(
+                _wrapped(f"  {name}", _sentence(f"conf/{group}/{name}.yaml") if shared else _summary(kind))
             )
-            fields = [f for f in dataclasses.fields(cls) if f.metadata and f.name != "name"]
-            if group != "precision" or name == "fp64":  # its options are the same for every format
-                parts += [line for field in fields for line in _option_lines(f"{group}.", field, "    ")]
-        if group == "target":
-            parts.append("  target.noise, of the targets that can simulate damage")
-            parts += [
-                line
-                for f in dataclasses.fields(NoiseOptions)
-                for line in _option_lines("target.noise.", f, "    ")
-            ]
-    parts += ["", "experiment=...: several options at once", *_files("conf/experiment")]
-    parts += ["", "hydra/launcher=...: where the jobs of -m run", *_files("conf/hydra/launcher")]
-    parts += ["", "-cd sweeps -cn ...: many runs, and a page about them", *_files("sweeps"), ""]
-    parts.append(
-        "Also: --cfg job prints the options as composed, -m runs every combination, --hydra-help says more."
-    )
-    return "\n".join(parts)
-
-
-def _files(folder: str) -> list[str]:
-    """A line for each file of a folder of options."""
-    return [
-        _wrapped(f"  {path.stem}", _head(f"{folder}/{path.name}"))
-        for path in sorted((ROOT / folder).glob("*.yaml"))
+            if not shared or number == len(kinds):
+                lines += _options(f"{group}.", kind, "    ")
+    for folder, title in FILES.items():
+        names = sorted(path.stem for path in (ROOT / folder).glob("*.yaml"))
+        lines += ["", title, *(_wrapped(f"  {name}", _sentence(f"{folder}/{name}.yaml")) for name in names)]
+    lines += [
+        "",
+        "Also: --cfg job prints the composed options, -m runs every combination, --hydra-help explains Hydra's flags.",
     ]
+    return "\n".join(lines)
 
 
-def _head(file: str) -> str:
-    """The first sentence that a file of options says of itself, or its beginning up to a colon; "" without one."""
+def _summary(kind: type[Any]) -> str:
+    return (kind.__doc__ or "").strip().split("\n")[0]
+
+
+def _sentence(file: str) -> str:
+    """The first sentence of a file's head comment, or its beginning up to a colon; "" without a comment."""
     text = " ".join(line for line in head_comment(ROOT / file) if not line.startswith("python "))
     sentence = re.match(r".{20,}?[.:?](?= |$)", text)
     return sentence[0].rstrip(":") if sentence else text
 
 
-def _option_lines(prefix: str, field: dataclasses.Field[Any], indent: str = "  ") -> list[str]:
-    default = field.default_factory() if callable(field.default_factory) else field.default
-    shown = "null" if default is None else f"{default:.4g}" if isinstance(default, float) else str(default)
-    shown = {"True": "true", "False": "false"}.get(shown, shown).replace(" ", "")
-    text = f"{field.metadata['help']}; {field.metadata['legal']}"
-    return [_wrapped(f"{indent}{prefix}{field.name}={shown}", text)]
+def _options(prefix: str, kind: type[Any], indent: str = "  ") -> Iterator[str]:
+    """A line for each option of `kind` and of its nested dataclasses."""
+    for start, owner in with_nested(prefix, kind):
+        for field in dataclasses.fields(owner):
+            if not field.metadata or (field.name == "name" and start):
+                continue
+            default = default_of(field)
+            shown = f"{default:.4g}" if isinstance(default, float) else str(default).replace(" ", "")
+            shown = {"None": "null", "True": "true", "False": "false"}.get(shown, shown)
+            text = f"{field.metadata['help']}; {field.metadata['legal']}"
+            yield _wrapped(f"{indent}{start}{field.name}={shown}", text)
 
 
 def _wrapped(left: str, text: str, column: int = 34, width: int = 110) -> str:
-    lines = textwrap.wrap(text, width - column) or [""]
-    first = f"{left:<{column}}{lines[0]}" if len(left) < column else f"{left}\n{' ' * column}{lines[0]}"
-    return "\n".join([first, *(" " * column + line for line in lines[1:])]).rstrip()
+    """`left` and `text` in two columns; `text` begins in its own line where `left` is too long."""
+    indent = " " * column
+    wrapped = textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
+    return f"{left:<{column}}{wrapped[column:]}" if len(left) < column else f"{left}\n{wrapped}"

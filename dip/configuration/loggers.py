@@ -1,13 +1,15 @@
-"""Where metrics go beside `metrics.csv`, which is always written: TensorBoard, Weights & Biases, or nowhere."""
+"""The `logger` group: where metrics go besides `metrics.csv`, which is always written."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from dip.errors import OptionError
-from dip.options import option
+from dip.errors import OptionError, RunError
+from dip.options import check_flag, option
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger as LightningLogger
@@ -19,34 +21,36 @@ class Logger:
 
     name: str = "logger"
 
+    package: ClassVar[str] = ""
+    """A package that must be installed, and the name of the extra that installs it."""
+
     def check(self) -> None:
-        """Raises `OptionError` where what it needs is not installed."""
+        """Raises `OptionError` if `package` is not installed."""
+        if self.package and importlib.util.find_spec(self.package) is None:
+            legal = f"tensorboard or csv, unless {self.package} is installed (pip install {self.package})"
+            raise OptionError("logger", self.name, legal, "logger=tensorboard")
 
     def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
-        """The Lightning logger that writes into run folder `folder`; None if there is nothing beside `metrics.csv`.
+        """The Lightning logger of the run in `folder`; None if nothing is written besides `metrics.csv`.
 
         Args:
             folder: the run folder.
             config: the options as plain values.
-            step: the first that it will be told of; what an interrupted run wrote of it and later ones is void.
+            step: the first step that will be logged. Above 1 the run resumes, and later steps in the log are void.
         """
-        raise NotImplementedError
+        return None
 
     def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float]) -> None:
-        """Writes the final metrics beside the options that led to them; both have one level of dotted names."""
+        """Logs the final metrics and the options; both are flat dicts with dotted names."""
         logger.log_metrics(final)
         logger.log_hyperparams(options)
 
 
 @dataclasses.dataclass
 class CSV(Logger):
-    """Nothing beside `metrics.csv`."""
+    """Only metrics.csv."""
 
     name: str = "csv"
-
-    def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
-        """None: `metrics.csv` is written in any case."""
-        return None
 
 
 @dataclasses.dataclass
@@ -56,43 +60,36 @@ class TensorBoard(Logger):
     name: str = "tensorboard"
 
     def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
-        """A logger whose event files lie in `folder` itself."""
+        """See `Logger.build`."""
         from lightning.pytorch.loggers import TensorBoardLogger
 
         class Events(TensorBoardLogger):
             def save(self) -> None:
-                self.experiment.flush()  # and no `hparams.yaml`: the options lie in `.hydra/` already
+                self.experiment.flush()  # without `hparams.yaml`: the options are in `.hydra/`
 
         return Events(folder, name="", version="", default_hp_metric=False, purge_step=step)
 
     def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float]) -> None:
-        """Fills the hparams tab, with the final metrics in its columns."""
-        shown = {
-            name: value if isinstance(value, (bool, int, float, str)) else str(value)
-            for name, value in options.items()
-        }
+        """Fills the hparams tab; the final metrics are its columns."""
+        kinds = (bool, int, float, str)
+        shown = {name: value if isinstance(value, kinds) else str(value) for name, value in options.items()}
         logger.log_hyperparams(shown, final)  # type: ignore[call-arg]
 
 
 @dataclasses.dataclass
 class Wandb(Logger):
-    """Weights & Biases; the package `wandb` must be installed."""
+    """Weights & Biases; needs the package wandb."""
 
     name: str = "wandb"
     project: str = option("deep-image-prior", "name of the project", "a name", "my-project")
-    offline: bool = option(False, "keep everything on this machine", "true or false", "true")
+    offline: bool = option(False, "write to this machine only, without a server", "true or false", "true")
+    package = "wandb"
 
-    def check(self) -> None:
-        """Raises `OptionError` where the package `wandb` is not installed."""
-        import importlib.util
-
-        if importlib.util.find_spec("wandb") is None:
-            raise OptionError(
-                "logger", "wandb", "tensorboard or csv, unless wandb is installed", "logger=tensorboard"
-            )
+    def __post_init__(self) -> None:
+        check_flag(self, "offline", prefix="logger.")
 
     def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
-        """A logger for `project`."""
+        """See `Logger.build`."""
         from lightning.pytorch.loggers import WandbLogger
 
         return WandbLogger(
@@ -100,4 +97,50 @@ class Wandb(Logger):
         )
 
 
-LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "csv": CSV, "wandb": Wandb}
+@dataclasses.dataclass
+class MLflow(Logger):
+    """MLflow, in the file mlflow.db beside the run folders; needs the package mlflow."""
+
+    name: str = "mlflow"
+    project: str = option("deep-image-prior", "name of the MLflow experiment", "a name", "my-project")
+    uri: str | None = option(
+        None,
+        "where MLflow stores the runs: a database or a server; null: the file mlflow.db in the folder out",
+        "null or an MLflow tracking URI",
+        "http://localhost:5000",
+    )
+    package = "mlflow"
+
+    def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
+        """See `Logger.build`. A resumed run continues its MLflow run. MLflow's usage statistics are switched off."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        import mlflow
+        from lightning.pytorch.loggers import MLFlowLogger
+        from mlflow.exceptions import MlflowException
+
+        class Runs(MLFlowLogger):
+            def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+                try:
+                    super().log_metrics(metrics, step)
+                except MlflowException as error:  # a full disk or a lost server costs the log, not the run
+                    raise RunError(f"MLflow: {str(error).splitlines()[0]}") from error
+
+        out = folder.parent.resolve()
+        uri = self.uri or f"sqlite:///{out / 'mlflow.db'}"
+        artifacts = None if self.uri else (out / "mlflow").as_uri()
+        before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+        client = mlflow.MlflowClient(uri)
+        project = client.get_experiment_by_name(self.project)
+        found = []
+        if step > 1 and project is not None:
+            found = client.search_runs([project.experiment_id], f"attributes.run_name = '{folder.name}'")
+        run = found[0].info.run_id if found else None
+        logger = Runs(self.project, folder.name, uri, run_id=run, artifact_location=artifacts)
+        _ = logger.run_id  # creates the run, and makes `uri` the tracking URI of the process
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]
+        return logger
+
+
+LOGGERS: dict[str, type[Logger]] = {
+    "tensorboard": TensorBoard, "csv": CSV, "wandb": Wandb, "mlflow": MLflow,
+}  # fmt: skip

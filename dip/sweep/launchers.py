@@ -21,6 +21,7 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dip import runs
+from dip.configuration import composition
 from dip.configuration import schema as options
 from dip.configuration.commands import command, text
 from dip.configuration.schema import Config
@@ -124,7 +125,7 @@ def _read(composed: DictConfig) -> Config:
     """The options of what Hydra composed, its own among them."""
     with open_dict(composed):
         del composed["hydra"]
-    return options.read(composed)
+    return composition.read(composed)
 
 
 class ProcessesLauncher(SweepLauncher):

@@ -1,4 +1,4 @@
-"""A photo and options with which a call takes a moment."""
+"""A photo and options for calls of less than a second."""
 
 from __future__ import annotations
 

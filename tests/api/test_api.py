@@ -15,9 +15,7 @@ from PIL import Image
 
 import dip
 from dip import images
-from dip.errors import DipError, ImageError, OptionError
 from dip.runs import claims
-from dip.targets import Degraded
 from tests.api.conftest import TINY
 
 
@@ -63,7 +61,7 @@ def test_held_out_pixels_are_known_ones(photo):
     result = dip.restore(
         photo, {"name": "inpaint", "mask": mask}, stop={"name": "heldout", "fraction": 0.1}, **TINY
     )
-    # Of missing pixels the observation holds zeros, which the average output (near 0.5) is far from.
+    # Missing pixels are 0 in the observation, far from the mean output (near 0.5).
     assert result.history["watched"][-1] < 0.2
 
 
@@ -72,7 +70,7 @@ def test_held_out_pixels_are_known_ones(photo):
 def test_arrays_and_tensors_of_any_shape(shape, tensor, photo):
     array = np.random.default_rng(0).random(shape).astype(np.float32)
     given = torch.from_numpy(array) if tensor else array
-    result = dip.restore(given, stop="never", **TINY)  # no rule has anything to watch on one pixel
+    result = dip.restore(given, stop="never", **TINY)  # rules need more than one pixel
     assert result.image.shape == shape
     assert np.array_equal(result.observed, array)
 
@@ -92,7 +90,7 @@ def test_the_same_call_gives_the_same_image_and_the_command_line_computes_it_too
     assert again.folder == kept.folder
     assert again.metrics["seconds"] == kept.metrics["seconds"]  # it was not computed again
     assert np.array_equal(again.image, kept.image)
-    (kept.folder / "images" / "restored.npy").unlink()  # as a command line leaves it
+    (kept.folder / "images" / "restored.npy").unlink()  # the command line writes none
     read = dip.restore(tmp_path / "photo.png", "noisy", out=tmp_path / "runs", **options)
     assert np.abs(read.image - kept.image).max() <= 0.5 / 255 + 1e-6
 
@@ -114,7 +112,7 @@ def test_without_a_folder_nothing_is_left(photo, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     dip.restore(photo, "noisy", **TINY)
-    others = {claims.folder().name, f"torchinductor_{getpass.getuser()}"}  # locks of all runs; torch's own
+    others = {claims.folder().name, f"torchinductor_{getpass.getuser()}"}  # locks of all runs; torch's cache
     assert {path.name for path in tmp_path.iterdir()} <= others
 
 
@@ -131,7 +129,7 @@ def test_reference_of_a_larger_image(photo):
     result = dip.restore(photo, {"name": "superres", "factor": 2}, reference=large, size=12, **TINY)
     assert result.image.shape == (24, 24, 3)
     assert result.metrics["protocol"].keys() == {"psnr", "ssim", "psnr_y"}
-    with pytest.raises(ImageError, match="^reference=array: has 3 x 16 x 24"):
+    with pytest.raises(dip.ImageError, match="^reference=array: has 3 x 16 x 24"):
         dip.restore(photo, {"name": "superres", "factor": 2}, reference=photo, **TINY)
 
 
@@ -154,11 +152,11 @@ def test_save_keeps_depth_alpha_and_profile(tmp_path):
     result.save(tmp_path / "deep-out.png")
     with Image.open(tmp_path / "deep-out.png") as saved:
         assert np.asarray(saved).dtype == np.uint16
-    with pytest.raises(ImageError, match="this is the input picture"):
+    with pytest.raises(dip.ImageError, match="this is the input picture"):
         result.save(tmp_path / "deep.png")
 
 
-def test_save_keeps_floats_and_their_range_and_turns_a_photo_once(photo, tmp_path):
+def test_save_keeps_floats_and_their_range_and_rotates_a_photo_once(photo, tmp_path):
     import tifffile
 
     values = photo[..., 1].astype(np.float32) * 3 - 100
@@ -170,7 +168,7 @@ def test_save_keeps_floats_and_their_range_and_turns_a_photo_once(photo, tmp_pat
     assert saved.max() > 1
 
     exif = Image.Exif()
-    exif[0x0112] = 6  # a quarter turn
+    exif[0x0112] = 6  # rotated by 90 degrees
     Image.fromarray(photo).save(tmp_path / "turned.jpg", exif=exif)
     dip.restore(tmp_path / "turned.jpg", **TINY).save(tmp_path / "upright.png")
     with Image.open(tmp_path / "upright.png") as upright:
@@ -197,24 +195,20 @@ def test_a_notebook_shows_before_and_after(photo):
     assert result._repr_html_().count("<img") == 2
 
 
-def test_errors_are_the_users_in_one_line(photo):
+def test_errors_are_one_line_and_of_types_in_dip(photo):
     for call, message in (
-        ({"target": "nosy"}, "target=nosy: must be one of .*'noisy'"),
-        ({"target": {"name": "noisy", "sigm": 1}}, "target.sigm: no such option; did you mean target.sigma?"),
-        ({"step": 3}, "step: no such option; did you mean steps?"),
-        ({"net": {"depht": 3}}, "net.depht: no such option; did you mean net.depth?"),
-        ({"lr": -1}, "lr=-1: must be"),
-        ({"z": {"scale": 0}}, "z.scale=0: must be"),
+        ({"target": "nosy"}, "^target=nosy: must be one of .*'noisy'$"),
+        ({"step": 3}, "^step: no such option; did you mean steps?"),
+        ({"lr": -1}, "^lr=-1: must be .*"),
+        ({"z": {"scale": 0}}, "^z.scale=0: must be .*"),
     ):
-        with pytest.raises(DipError) as caught:
+        with pytest.raises(dip.DipError, match=message):
             dip.restore(photo, **{**TINY, **call})
-        assert message.split(".*")[0] in str(caught.value)
-        assert message.split(".*")[-1] in str(caught.value)
-        assert "\n" not in str(caught.value)
-    with pytest.raises(ImageError, match="there is no such file"):
+    with pytest.raises(dip.ImageError, match="there is no such file"):
         dip.restore("nowhere.png", **TINY)
-    with pytest.raises(OptionError):
+    with pytest.raises(dip.OptionError):
         dip.restore(photo, stop=7, **TINY)
+    assert set(dir(dip)) >= {"DivergedError", "RunError"}
 
 
 def test_a_path_never_means_a_sample(tmp_path, monkeypatch, photo):
@@ -222,14 +216,6 @@ def test_a_path_never_means_a_sample(tmp_path, monkeypatch, photo):
     Image.fromarray(photo).save("coins", format="PNG")
     assert dip.restore(Path("coins"), **TINY).image.shape == (16, 24, 3)
     assert dip.restore("coins", size=8, **TINY).image.shape == (8, 8)
-
-
-def test_objects_names_and_dicts_mean_the_same(photo):
-    named, described, made = (
-        dip.restore(photo, target, **TINY) for target in ("degraded", {"name": "degraded"}, Degraded())
-    )
-    assert np.array_equal(named.image, described.image)
-    assert np.array_equal(named.image, made.image)
 
 
 def test_importing_dip_is_light():

@@ -1,4 +1,4 @@
-"""Names, dicts, objects and arrays become the same options that a command line would give."""
+"""Names, dicts, objects and arrays become the same options as on a command line."""
 
 import dataclasses
 from pathlib import Path
@@ -19,7 +19,7 @@ from dip.z import Z
 from tests.conftest import composed
 
 
-def test_nothing_said_is_the_default():
+def test_without_options_the_defaults():
     assert assemble({}) == (Config(), {})
 
 
@@ -44,7 +44,7 @@ def test_nothing_said_is_the_default():
         ("image", "coins", "coins"),
     ],
 )
-def test_an_option_in_every_way_it_can_be_given(option, value, meant):
+def test_every_form_of_an_option(option, value, meant):
     config, given = assemble({option: value})
     assert getattr(config, option) == meant
     assert given == {}
@@ -59,19 +59,12 @@ def test_arrays_become_pictures_by_their_option():
     assert given["target.mask"].pixels.shape == (1, 1, 4, 5)
 
 
-def test_an_experiment_is_what_the_command_line_has_and_gives_way():
+def test_an_experiment_is_the_command_line_s_and_given_options_replace_its_own():
     there = composed("experiment=fast")
     found, _ = assemble({"experiment": "fast"})
     assert found == there
-    found, _ = assemble(
-        {
-            "experiment": "fast",
-            "target": "degraded",
-            "stop": {"fraction": 0.1},
-            "net": {"depth": 3},
-            "skips": [],
-        }
-    )
+    own = {"target": "degraded", "stop": {"fraction": 0.1}, "net": {"depth": 3}, "skips": []}
+    found, _ = assemble({"experiment": "fast", **own})
     stop = dataclasses.replace(there.stop, fraction=0.1)
     net = dataclasses.replace(there.net, depth=3)
     assert found == dataclasses.replace(there, target=Degraded(), stop=stop, net=net, skips=[])
@@ -96,17 +89,19 @@ def test_arrays_of_numbers_are_lists():
     ("options", "message"),
     [
         ({"imagee": "x"}, "imagee: no such option; did you mean image?"),
+        ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
         (
             {"target": {"name": "noisy", "sgima": 1}},
             "target.sgima: no such option; did you mean target.sigma?",
         ),
+        ({"restarts": 2}, "restarts: this option was renamed; use ensemble instead"),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
         ({"stop": "wvm"}, "stop=wvm: must be one of auto, combined, compare, discrepancy, emv"),
         ({"net": 3}, "net=3: must be one of"),
         ({"target": {"sigma": 0.2}}, "target={'sigma': 0.2}: needs the name of the target too, for example"),
     ],
 )
-def test_mistakes_are_named(options, message):
+def test_an_illegal_option_is_one_line_that_names_it(options, message):
     with pytest.raises(DipError) as caught:
         assemble(options)
     assert str(caught.value).startswith(message)
@@ -115,3 +110,17 @@ def test_mistakes_are_named(options, message):
 def test_objects_of_another_group_are_refused():
     with pytest.raises(OptionError, match="^target="):
         assemble({"target": Hourglass()})
+
+
+def test_an_experiment_does_not_fix_what_it_leaves_to_other_options():
+    """`stop=auto` depends on the target, and the options that net=pixels ignores return with another network."""
+    report, _ = assemble({"experiment": "report", "target": "degraded"})
+    assert report.stop.name == "combined"
+    network, _ = assemble({"experiment": "prior-pixels", "net": "hourglass"})
+    assert (network.skips, network.z, network.perturbation) == (Config().skips, Z(), Config().perturbation)
+
+
+def test_options_without_effect_warn_and_leave_the_given_object_unchanged(caplog: pytest.LogCaptureFixture):
+    found, _ = assemble({"net": "pixels", "skips": [1]})
+    assert found.skips == []
+    assert caplog.messages == ["skips: has no effect with net=pixels"]

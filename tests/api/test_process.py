@@ -1,4 +1,4 @@
-"""A call leaves its process as it was: no state changed, no memory kept, interrupts and threads as usual."""
+"""A call changes no global state, keeps no memory, and passes interrupts on; it works in threads."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_loop_keeps_no_tensors(photo):
         gc.enable()
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux for the memory")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory from /proc")
 def test_a_loop_of_thirty_calls_takes_no_more_memory(photo):
     def resident() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,4 +1,4 @@
-"""The printed command gives the same options again, through a shell and Hydra's own grammar."""
+"""The printed command gives the same options again, when a shell and Hydra parse it."""
 
 import shlex
 
@@ -7,68 +7,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from dip import report
-from dip.configuration.commands import text
-from dip.configuration.schema import GROUPS
+from dip.configuration.commands import command, text
 from tests.fake_runs import config
 
 
 def parsed(line):
-    """What a shell and Hydra's own grammar make of a command."""
+    """The options in a command, as a shell and Hydra parse it."""
     words = shlex.split(line)
     assert words[:2] == ["python", "train.py"]
     overrides = OverridesParser.create().parse_overrides(words[2:])
     return {override.key_or_group: override.value() for override in overrides}
 
 
-def test_the_command_holds_what_is_not_default_and_nothing_else():
-    assert parsed(report.command(config(size=None, steps=10_000))) == {}
+def test_the_command_has_exactly_the_options_that_are_not_default():
+    assert parsed(command(config(size=None, steps=10_000))) == {}
     changed = config("shuffled", skips=[], lr=1e-05, perturbation=0.0, seed=3, overwrite=True)
-    assert report.command(changed) == (
+    assert command(changed) == (
         "python train.py size=64 target=shuffled 'skips=[]' steps=2000 lr=1e-05 perturbation=0.0 seed=3"
     )
 
 
 def test_a_group_is_named_with_the_options_that_differ_from_its_own_defaults():
     chosen = config()
-    rule = next(name for name in GROUPS["stop"] if name == "wmv")
-    chosen["stop"] = {"name": rule, "window": 7}
-    assert parsed(report.command(chosen))["stop"] == "wmv"
-    assert parsed(report.command(chosen))["stop.window"] == 7
+    chosen["stop"] = {"name": "wmv", "window": 7}
+    assert parsed(command(chosen))["stop"] == "wmv"
+    assert parsed(command(chosen))["stop.window"] == 7
     chosen["target"] = {"name": "noisy", "sigma": 0.2}
-    assert "target=noisy" not in report.command(chosen)
-    assert parsed(report.command(chosen))["target.sigma"] == 0.2
+    assert "target=noisy" not in command(chosen)
+    assert parsed(command(chosen))["target.sigma"] == 0.2
     chosen["net"] = {"name": "of-another-version", "width": 3}
-    assert parsed(report.command(chosen))["net.width"] == 3
+    assert parsed(command(chosen))["net.width"] == 3
 
 
-def test_given_defaults_are_obeyed_and_unknown_options_written_out():
-    assert report.command({"a": 1, "b": [1, 2]}, {"a": 1}) == "python train.py 'b=[1,2]'"
-    assert report.command({"a": 1}, {}) == "python train.py a=1"
+def test_options_that_the_given_defaults_lack_are_written_out():
+    assert command({"a": 1, "b": [1, 2]}, {"a": 1}) == "python train.py 'b=[1,2]'"
+    assert command({"a": 1}, {}) == "python train.py a=1"
 
 
 @given(
     st.one_of(
         st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))),
         st.text("'\"\\${}[],=: ~#abc.1e"),
-        st.sampled_from(
-            [
-                "null",
-                "True",
-                "1e3",
-                "0x1",
-                "007",
-                "-",
-                "nan",
-                "a'b\\",
-                "\\",
-                "x\\'",
-                "${oc.env:HOME}",
-                "my photo.png",
-            ]
-        ),
+        st.sampled_from(["null", "True", "1e3", "0x1", "007", "-", "nan", "a'b\\", "\\", "x\\'", "${oc.env:HOME}", "my photo.png"]),
     )
-)
+)  # fmt: skip
 def test_any_text_survives_the_shell_and_hydra(value):
     found = parsed(f"python train.py {shlex.quote('image=' + text(value))}")["image"]
     assert isinstance(found, str)

@@ -1,4 +1,4 @@
-"""`python train.py --help`: everything that can be said, in lines that fit a terminal."""
+"""`python train.py --help`: every option, in lines that fit a terminal, without torch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import re
 import subprocess
 import sys
 
-from dip.configuration import explain, schema
+from dip.configuration import schema
 from tests.conftest import ROOT, environment
 
 
 def test_help_names_every_option():
     command = [sys.executable, str(ROOT / "train.py"), "--help"]
     text = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True).stdout
-    for prefix, cls in explain.classes():
+    for prefix, cls in schema.classes():
         for field in cls.__dataclass_fields__.values():
-            if field.metadata and field.name != "name":
-                assert f"{prefix}{field.name}" in text
+            if field.metadata:
+                assert all(field.metadata[key] for key in ("help", "legal", "example"))
+                assert f"{prefix}{field.name}=" in text or field.name == "name"
     for group, classes in schema.GROUPS.items():
         assert f"{group}=..." in text
         assert all(re.search(rf"^  {name}\b", text, re.MULTILINE) for name in classes)
@@ -25,13 +26,21 @@ def test_help_names_every_option():
         for folder in ("conf/experiment", "conf/hydra/launcher", "sweeps")
         for file in (ROOT / folder).glob("*.yaml")
     ):
-        assert re.search(rf"^  {file.stem}\n? +\w", text, re.MULTILINE), "with what it says of itself"
+        assert re.search(rf"^  {file.stem}\n? +\w", text, re.MULTILINE), "with its head comment"
     assert max(map(len, text.splitlines())) <= 110
 
 
-def test_a_reader_may_leave_early():
+def test_help_can_be_piped_to_head():
     command = f"{sys.executable} {ROOT / 'train.py'} --help | head -n 1; exit ${{PIPESTATUS[0]}}"
     shell = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, env=environment(), check=False
     )
     assert (shell.returncode, shell.stderr, len(shell.stdout.splitlines())) == (0, "", 1)
+
+
+def test_help_and_composition_import_no_torch():
+    code = (
+        "import sys, train; from tests.conftest import composed; composed(); sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False)
+    assert done.returncode == 0

@@ -1,0 +1,106 @@
+"""An illegal option is answered by one line that names it, the legal values and an example."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dip.configuration import explain
+from tests.conftest import Train, composed
+
+WRONG = [
+    ("steps=0", "steps=0: must be an integer >= 1, for example steps=3000"),
+    ("steps=abc", "steps=abc: must be an integer >= 1"),
+    ("target.sigma=-1", "target.sigma=-1.0: must be a number >= 0, for example target.sigma=0.1"),
+    ("target=deblur target.sigma=abc", "target.sigma=abc: must be a number in (0, 100]"),
+    ("skips=[9]", "from 1 (finest) to 5 (net.depth), or [], for example skips=[4]"),
+    ("skips=[0]", "skips=[0]: must be"),
+    ("skips=[3,3]", "skips=[3, 3]: must be a list of different levels"),
+    ("skips=abc", "skips=abc: must be a list"),
+    ("size=0", "size=0: must be null, an integer >= 1 or two of them, for example size=256"),
+    ("size=[1,2,3]", "size=[1, 2, 3]: must be"),
+    ("size=2.5", "size=2.5: must be"),
+    ("seed=-1", "seed=-1: must be an integer >= 0"),
+    ("lr=nan", "lr=nan: must be a number > 0"),
+    ("lr=0", "lr=0.0: must be a number > 0"),
+    ("ema=1", "ema=1.0: must be a number in [0, 1)"),
+    ("perturbation=-0.1", "perturbation=-0.1: must be a number >= 0"),
+    ("z=3", "z: "),
+    ("z.channels=0", "z.channels=0: must be an integer >= 1"),
+    ("z.distribution=cauchy", "one of gaussian, uniform, meshgrid"),
+    ("z.distribution=meshgrid", "z.channels=32: must be 2 with z.distribution=meshgrid"),
+    ("net.depth=x", "net.depth=x: must be an integer"),
+    ("net.channels=[1,2]", "net.channels=[1, 2]: must be"),
+    ("net=3", "take the name of a choice, for example target=noisy"),
+    ("target=blurry", "target=blurry: must be one of clean, "),
+    ("precision=fp8", "precision=fp8: must be one of auto, bf16, fp16, fp32, fp64, tf32"),
+    ("stop=soon", "stop=soon: must be one of "),
+    ("experiment=fastt", "experiment=fastt: must be one of fast, paper-denoise, "),
+    ("experiment=fastt", ", for example experiment=fast"),
+    ("factor=4", "factor: no such option; did you mean target.factor?"),
+    ("sigma=0.1", "sigma: no such option; did you mean target.sigma or "),
+    ("targt=noisy", "targt: no such option; did you mean target?"),
+    ("target.sgma=1", "target.sgma: no such option; did you mean target.sigma?"),
+    ("z.mean=1", "z.mean: no such option (there are z.channels, z.distribution, z.scale)"),
+    ("skips=3,4", "skips=3,4: a list is written skips=[3,4]; to run each value in turn, add -m"),
+    ("_target_=os.system", "_target_: no such option"),
+    ("+target._target_=os.system", "target._target_: no such option"),
+    ("+anything=1", "anything: no such option"),
+    ("restarts=2", "restarts: this option was renamed; use ensemble instead"),
+    ("+restarts=2", "restarts: this option was renamed; use ensemble instead"),
+    ("overwrite=maybe", "overwrite=maybe: must be true or false"),
+    ("out=", "out=: must be a path"),
+    ("target=clean target.sigma=0.2", "target=clean: has no option sigma; it has none"),
+    ("experiment=quick net=pixels", "net=pixels: has no option channels (in experiment=fast); it has "),
+    ("steps", "steps: an option is written name=value, for example steps=100"),
+    ("target=choice(clean,noisy)", "Sweep parameters 'target=choice(clean,noisy)' requires --multirun"),
+]
+
+
+@pytest.mark.fault(21)
+@pytest.mark.parametrize(("typed", "message"), WRONG)
+def test_an_illegal_option_is_one_line_that_names_it(typed: str, message: str):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - Hydra's kinds and ours; what counts is the line
+        composed(*typed.split())
+    line = explain.in_one_line(caught.value)
+    assert message in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("lrr: 0.1", "lrr: no such option (in experiment=mine); did you mean lr?"),
+        ("z:\n  sclae: 1", "z.sclae: no such option (in experiment=mine); did you mean z.scale?"),
+        ("unheard: 1", "unheard: no such option (in experiment=mine)"),
+        ("restarts: 2", "restarts: this option was renamed (in experiment=mine); use ensemble instead"),
+    ],
+)
+def test_an_unknown_option_in_a_users_experiment(tmp_path: Path, written: str, said: str):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{written}\n")
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - as above
+        composed(f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine")
+    assert explain.in_one_line(caught.value).startswith(said)
+
+
+@pytest.mark.fault(21)
+@pytest.mark.parametrize(
+    "typed", ["steps=0", "targt=noisy", "device=cuda:99", "precision=fp16", "image=nowhere.png", "z={a:1}", "-cn figure9"]
+)  # fmt: skip
+def test_an_error_in_the_terminal(train: Train, tmp_path: Path, typed: str):
+    done = train("device=cpu", *typed.split())
+    assert done.returncode == 1
+    assert re.fullmatch(rf"error: .*\b{typed.split('=')[0].split()[-1]}.*\n", done.stderr), done.stderr
+    assert done.stdout == ""
+    assert not list((tmp_path / "outputs").glob("*"))
+
+
+def test_a_file_without_the_name_of_an_option(train: Train, tmp_path: Path):
+    photo = tmp_path / "photo.png"
+    photo.touch()
+    done = train(str(photo))
+    assert done.returncode == 1
+    assert done.stderr == f"error: {photo}: an option is written name=value, for example image={photo}\n"

@@ -1,0 +1,71 @@
+"""Options without effect are reset, so that one result has one run folder, and the user is warned once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from dip.configuration.unused import reset_unused
+from tests.conftest import composed
+
+
+@dataclasses.dataclass
+class Noise:
+    kind: str = "gaussian"
+    peak: float = 30.0
+
+    def unused(self) -> dict[str, str]:
+        return {} if self.kind == "poisson" else {"peak": f"noise.kind={self.kind}"}
+
+
+@dataclasses.dataclass
+class Owner:
+    noise: Noise = dataclasses.field(default_factory=Noise)
+    steps: int = 3
+
+
+def test_unused_options_are_reset_in_a_copy():
+    given, warnings = Owner(Noise(peak=5.0)), []
+    assert reset_unused(given, warnings.append) == Owner()
+    assert warnings == ["noise.peak: has no effect with noise.kind=gaussian"]
+    assert given == Owner(Noise(peak=5.0))
+    assert reset_unused(Owner(Noise("poisson", 5.0), 4), warnings.append) == Owner(Noise("poisson", 5.0), 4)
+    assert len(warnings) == 1
+
+
+def test_options_that_a_network_or_a_target_ignores(caplog: pytest.LogCaptureFixture):
+    plain = composed("net=pixels")
+    assert (plain.skips, plain.perturbation, plain.z.channels) == ([], 0, 1)  # what costs least
+    assert not caplog.records
+    assert composed("net=pixels", "skips=[1,9]", "perturbation=0.2", "z.scale=3") == plain
+    expected = [f"{name}: has no effect with net=pixels" for name in ("skips", "perturbation", "z")]
+    assert sorted(caplog.messages) == sorted(expected)
+    caplog.clear()
+    assert composed("target=flash", "z.scale=3") == composed("target=flash")
+    assert caplog.messages == ["z: has no effect with target=flash"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "without_effect", "setting"),
+    [
+        ("target.kind=poisson", "target.sigma=0.3", "target.kind=poisson"),
+        ("target.kind=salt_and_pepper", "target.peak=9", "target.kind=salt_and_pepper"),
+        ("target=inpaint", "target.hole=0.3", "target.draw=text"),
+        ("target=inpaint target.missing=0.5", "target.draw=hole", "target.missing=0.5"),
+        ("target=deblur", "target.length=9", "target.kernel=gaussian"),
+        ("target=deblur target.kernel=k.png", "target.sigma=9", "target.kernel=k.png"),
+        ("target=flash target.flash=f.png", "target.sigma=9", "target.flash=f.png"),
+        ("perturbation=0", "perturbation_warm_up=9", "perturbation=0"),
+        ("perturbation=0", "perturbation_half_life=9", "perturbation=0"),
+        ("stop=never", "stop.patience=9", "stop=never"),
+        ("stop=discrepancy", "stop.patience=9", "stop=discrepancy"),
+    ],
+)
+def test_options_without_effect_with_another_option(
+    caplog: pytest.LogCaptureFixture, chosen: str, without_effect: str, setting: str
+):
+    plain = composed(*chosen.split())
+    assert not caplog.records
+    assert composed(*chosen.split(), without_effect) == plain
+    assert caplog.messages == [f"{without_effect.partition('=')[0]}: has no effect with {setting}"]
