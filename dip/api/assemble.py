@@ -9,10 +9,9 @@ import dataclasses
 import difflib
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dip.configuration import schema
+from dip.configuration import schema, shipped
 from dip.configuration.loggers import Logger
 from dip.configuration.schema import GROUPS, Config
 from dip.errors import DipError, OptionError
@@ -57,13 +56,10 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
 
 def _experiment(name: object) -> dict[str, Any]:
     """What conf/experiment/`name`.yaml leaves of the options, by field of `Config`."""
-    folder = Path(__file__).parents[2] / "conf"
+    folder = shipped.path("conf")
     names = sorted(file.stem for file in folder.glob("experiment/*.yaml"))
     if name not in names:
-        there = (
-            f"one of {', '.join(names)}" if names else "left out: there is no folder conf beside the package"
-        )
-        raise OptionError("experiment", name, there, "experiment='fast'")
+        raise OptionError("experiment", name, f"one of {', '.join(names)}", "experiment='fast'")
     from hydra import compose, initialize_config_dir
 
     from dip import sweep

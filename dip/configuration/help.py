@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 import textwrap
-from pathlib import Path
 from typing import Any
 
+from dip.configuration import shipped
 from dip.configuration.schema import GROUPS, Config
 from dip.options import head_comment
 from dip.z import Z
-
-ROOT = Path(__file__).parents[2]
 
 EXAMPLES = """\
 Examples
@@ -60,13 +58,13 @@ def _files(folder: str) -> list[str]:
     """A line for each file of a folder of options."""
     return [
         _wrapped(f"  {path.stem}", _head(f"{folder}/{path.name}"))
-        for path in sorted((ROOT / folder).glob("*.yaml"))
+        for path in sorted(shipped.path(folder).glob("*.yaml"))
     ]
 
 
 def _head(file: str) -> str:
     """The first sentence that a file of options says of itself, or its beginning up to a colon; "" without one."""
-    text = " ".join(line for line in head_comment(ROOT / file) if not line.startswith("python "))
+    text = " ".join(line for line in head_comment(shipped.path(file)) if not line.startswith("python "))
     sentence = re.match(r".{20,}?[.:?](?= |$)", text)
     return sentence[0].rstrip(":") if sentence else text
 
