@@ -179,7 +179,7 @@ def test_a_choice_without_an_option(given: list[str], expected: str):
             ["-cd", str(ROOT / "sweeps"), "-cn", "figure9"],
             "-cn figure9: there is no such file; must be one of depth, ",
         ),
-        (["-cn", "figure9"], "-cn figure9: there is no such file; give its folder with -cd"),
+        (["-cn", "figure9"], "-cn figure9: there is no such file; must be one of depth, figure1"),
     ],
 )
 def test_what_hydra_says_of_a_slip_in_our_words(given: list[str], message: str):

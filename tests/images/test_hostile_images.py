@@ -68,11 +68,11 @@ def file(tmp_path):
     ("data", "match"),
     {
         "empty": (b"", "empty"),
-        "text": (b"this is not a picture\n" * 9, "not a picture"),
-        "svg": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "not a picture"),
-        "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
-        "pdf": (b"%PDF-1.4\n", "not a picture"),
-        "gif": (encoded("GIF"), "not a picture"),
+        "text": (b"this is not a picture\n" * 9, "not an image"),
+        "svg": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "not an image"),
+        "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
+        "pdf": (b"%PDF-1.4\n", "not an image"),
+        "gif": (encoded("GIF"), "not an image"),
         "header only": (encoded("PNG")[:33], "truncated"),
         "checksum": (encoded("PNG")[:-14] + b"\0\0" + encoded("PNG")[-12:], "damaged"),
         "apng": (encoded("PNG", save_all=True, append_images=[Image.new("RGB", (10, 12))]), "several"),
@@ -92,7 +92,7 @@ def test_refused(file, data, match):
 @pytest.mark.parametrize("part", [0.01, 0.3, 0.6, 0.95])
 def test_truncated(file, format, part):
     data = encoded(format)
-    refuse(file(data[: max(1, int(part * len(data)))]), "truncated|damaged|not a picture")
+    refuse(file(data[: max(1, int(part * len(data)))]), "truncated|damaged|not an image")
 
 
 def claims(width, height, format):
@@ -191,7 +191,7 @@ def test_odd_names_work_and_stay_on_one_line(file, name, monkeypatch, tmp_path):
     (tmp_path / "link").symlink_to(name)
     torch.testing.assert_close(load("link").pixels, load(name).pixels)
     file(b"broken", name)
-    refuse(name, "not a picture")
+    refuse(name, "not an image")
 
 
 def test_a_name_that_is_no_utf8(tmp_path):

@@ -157,8 +157,8 @@ def test_saving_is_atomic_and_refuses_in_one_line(tmp_path, monkeypatch):
     (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
     cases = {
-        "in.png": "the input picture",
-        "link.png": "the input picture",
+        "in.png": "the input image",
+        "link.png": "the input image",
         "folder.png": "not a regular file",
         "pipe.png": "not a regular file",
         "a.gif": "suffix must be one of",
