@@ -12,15 +12,15 @@ help: ## Show this list
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@
 
-install: .venv/.installed ## Make .venv and install everything into it
+install: .venv/.installed ## Make .venv and install the project and its test tools
 
-run: install ## Restore the sample photograph, in minutes on a laptop
+run: install ## Restore the sample image; minutes on a laptop
 	$(BIN)/python train.py experiment=quick
 
-test: install ## Run the whole test suite
+test: install ## Run the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m 'not slow'
 
-check: install ## Lint, format, types and tests, as CI does
+check: install ## Run the linter, the type checker and the tests, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -1,42 +1,6 @@
-"""Fits one network to one image: `python train.py --help` lists what can be said."""
+"""Fit one network to one image. `python train.py --help` lists the options; `dip/__main__.py` is the program."""
 
-import sys
-
-from dip.configuration import cli
+from dip.__main__ import main
 
 if __name__ == "__main__":
-    cli.ignore_checkpoint_requests()  # before all that takes time
-
-import hydra
-from omegaconf import DictConfig
-
-from dip import sweep
-from dip.configuration import composition
-
-composition.register()
-sweep.register()
-
-
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(composed: DictConfig) -> None:
-    """One run, from the composed options to its folder."""
-    with cli.errors_in_one_line():
-        options = composition.read(composed)
-        from dip.fitting import experiment  # only now: a launcher and --help need none of it
-
-        result = experiment.run(options, cli.overrides())
-    if result["status"] == "interrupted":
-        sys.exit(128 + result["signal"])
-
-
-if __name__ == "__main__":
-    if {"--help", "-h"} & set(sys.argv):
-        # Hydra takes three times as long, most of it for lists that ours has too.
-        from dip.configuration.help import help_text
-
-        with cli.closed_pipe_ignored():
-            print(help_text())
-        sys.exit()
-    sys.argv[1:] = cli.files_quoted(cli.flags_first(sys.argv[1:]))
-    with cli.errors_in_one_line():
-        main()
+    main()

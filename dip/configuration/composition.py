@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dip.configuration import shipped
 from dip.configuration.names import unknown
 from dip.configuration.schema import BASES, GROUPS, Config, option_names
 from dip.configuration.unused import reset_unused
 from dip.errors import OptionError
 
-CONF = Path(__file__).parents[2] / "conf"
+CONF = shipped.path("conf")
 
 _lock = threading.Lock()
 log = logging.getLogger("dip")

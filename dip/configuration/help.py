@@ -6,13 +6,11 @@ import dataclasses
 import re
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from dip.configuration import shipped
 from dip.configuration.schema import GROUPS, Config, with_nested
 from dip.options import default_of, head_comment
-
-ROOT = Path(__file__).parents[2]
 
 EXAMPLES = """\
 Examples
@@ -53,7 +51,7 @@ def help_text() -> str:
             if not shared or number == len(kinds):
                 lines += _options(f"{group}.", kind, "    ")
     for folder, title in FILES.items():
-        names = sorted(path.stem for path in (ROOT / folder).glob("*.yaml"))
+        names = sorted(path.stem for path in shipped.path(folder).glob("*.yaml"))
         lines += ["", title, *(_wrapped(f"  {name}", _sentence(f"{folder}/{name}.yaml")) for name in names)]
     lines += [
         "",
@@ -68,7 +66,7 @@ def _summary(kind: type[Any]) -> str:
 
 def _sentence(file: str) -> str:
     """The first sentence of a file's head comment, or its beginning up to a colon; "" without a comment."""
-    text = " ".join(line for line in head_comment(ROOT / file) if not line.startswith("python "))
+    text = " ".join(line for line in head_comment(shipped.path(file)) if not line.startswith("python "))
     sentence = re.match(r".{20,}?[.:?](?= |$)", text)
     return sentence[0].rstrip(":") if sentence else text
 

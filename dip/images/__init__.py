@@ -1,24 +1,24 @@
-"""Pictures: files and arrays to tensors (1, C, H, W) in [0, 1], and back with their depth, alpha and profile.
+"""Images: files and arrays become tensors (1, C, H, W) in [0, 1], and are saved with their depth, alpha and profile.
 
 | what is read                          | becomes                                                            |
 |---------------------------------------|--------------------------------------------------------------------|
-| PNG JPEG TIFF WEBP BMP PPM, one image | read; animations, pages are refused; of a phone's JPEG, the photo  |
-| 1-bit, gray                           | C = 1; 8-bit / 255                                                 |
-| RGB                                   | C = 3; 8-bit / 255                                                 |
+| PNG JPEG TIFF WEBP BMP PPM, one image | read; animations and pages are refused, previews in JPEG ignored   |
+| 1-bit, gray                           | C = 1; 8-bit values / 255                                          |
+| RGB                                   | C = 3; 8-bit values / 255                                          |
 | palette                               | RGB, C = 3, also when its colours are gray                         |
-| CMYK, YCbCr                           | RGB by Pillow's plain formula; a CMYK colour profile is dropped    |
+| CMYK, YCbCr                           | RGB by Pillow's formula; a CMYK colour profile is dropped          |
 | 12- and 16-bit, gray and colour       | / 4095 and / 65535; saved with 16 bits                             |
-| float TIFF                            | as it is if within [0, 1], else min .. max mapped to 0 .. 1, and   |
+| float TIFF                            | unchanged if within [0, 1], else min .. max mapped to 0 .. 1, and  |
 |                                       | back when saved; NaN and infinite values are refused               |
 | alpha, a transparent colour           | kept beside the pixels, never blended; saved with the result       |
-| EXIF orientation                      | applied; not written, so it is never applied twice                 |
+| EXIF orientation                      | applied, and not written to the result                             |
 | colour profile                        | kept, never applied; saved with results of its kind (gray or RGB)  |
 | many bands (hyperspectral)            | C = bands, from arrays and from TIFF                               |
 | 32-bit integers, signed, Lab          | refused                                                            |
-| > 178,956,970 pixels, > 2 GiB         | refused before decoding, as are sizes that cannot fit the file     |
+| > 178,956,970 pixels, > 2 GiB         | refused before decoding                                            |
 
-A text that is one of `dip.samples.SAMPLES` is that sample of scikit-image, which ships inside its wheel;
-every other text, and every `Path`, is a path: a file called coins is ./coins.
+A string that is in `dip.samples.SAMPLES` means that sample image of scikit-image. Every other string, and every `Path`,
+is a path: the file coins is ./coins.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0}
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture and what is needed to save a result the way it was stored.
+    """One image and the format that it was stored in.
 
-    pixels: (1, C, H, W) float32 in [0, 1]; C = 1 gray, 3 RGB, anything else spectral.
+    pixels: (1, C, H, W) float32 in [0, 1]; C = 1 gray, 3 RGB, else spectral.
     alpha: (1, 1, H, W) float32 in [0, 1], 1 is opaque; None without transparency.
-    mode: "uint8", "uint16" or "float32", the numbers it was stored in.
+    mode: the stored data type, "uint8", "uint16" or "float32".
     icc_profile: the embedded colour profile.
-    scale: the stored values that became 0 and 1; other than (0, 1) for floats outside [0, 1] only.
-    name: of the sample or the file without suffix.
-    path: the file it came from, absolute; `save` refuses to overwrite it.
-    flat: made from an (H, W) array, so `to_array` gives one back.
+    scale: the stored values that became 0 and 1. It differs from (0, 1) only for floats outside [0, 1].
+    name: of the sample, or of the file without suffix.
+    path: the absolute path of the file; `save` refuses to overwrite it.
+    flat: whether the source was an (H, W) array; then `to_array` returns one.
     """
 
     pixels: Tensor
@@ -67,15 +67,15 @@ class Picture:
 
 
 def load(source: str | Path, option: str = "image", scale: tuple[float, float] | None = None) -> Picture:
-    """Reads a file or a sample by the rules above.
+    """Read a file or a sample by the rules above.
 
     Args:
         source: a path, or the name of a sample.
-        option: what the user called it; errors begin with it.
-        scale: for float files, the `scale` of another picture that this one is to be compared with.
+        option: the option that the source was given for; error messages begin with it.
+        scale: for float files, the `scale` of the image that this one will be compared with.
 
     Raises:
-        ImageError: whatever is wrong, in one line.
+        ImageError: the file cannot be used. The message is one line.
     """
     is_sample = isinstance(source, str) and source in SAMPLES
     path = sample_path(str(source)) if is_sample else Path(source)
@@ -83,7 +83,7 @@ def load(source: str | Path, option: str = "image", scale: tuple[float, float] |
         stored = read(path)
         pixels, mode, scale = _unit(stored.values, scale)
     except Unreadable as error:
-        legal = f"a path to one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture"
+        legal = f"a path to one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
         legal += f", or a sample: {' '.join(sorted(SAMPLES))}"
         what = f"{option}={one_line(str(source))}: {error}"
         raise ImageError(f"{what}; give {legal}; for example {option}=photo.png") from None
@@ -93,7 +93,7 @@ def load(source: str | Path, option: str = "image", scale: tuple[float, float] |
 
 
 def _unit(values: Array, scale: tuple[float, float] | None = None) -> tuple[Tensor, str, tuple[float, float]]:
-    """(H, W, C) stored values to (1, C, H, W) in [0, 1], with the mode and the scale they had."""
+    """Convert (H, W, C) stored values to (1, C, H, W) in [0, 1]; also return their `mode` and `scale`."""
     mode = str(values.dtype)
     if mode == "float32":
         if not np.isfinite(values).all():
@@ -111,38 +111,33 @@ def _unit(values: Array, scale: tuple[float, float] | None = None) -> tuple[Tens
 
 
 def prepare(picture: Picture, size: int | tuple[int, int] | None) -> Picture:
-    """The picture at the size the fit works in; alpha goes along.
+    """Resize an image and its alpha.
 
     Args:
-        size: None keeps the picture; N cuts the middle square out (an odd rest is cut at the bottom or right)
-            and resizes it to N x N; (H, W) resizes the whole, proportions or not. Resizing is
-            bicubic (Keys, a = -0.5), antialiased when shrinking, clipped to [0, 1]; upscaling is allowed.
+        size: None keeps the image. N crops the central square (an odd remainder is cut at the bottom or right) and
+            resizes it to N x N. (H, W) resizes the whole image and may change its aspect ratio. Resizing is bicubic
+            (Keys, a = -0.5), antialiased when shrinking, clipped to [0, 1].
 
     Raises:
-        OptionError: `size` is none of these, or above the pixel limit.
+        OptionError: `size` has another form or exceeds the pixel limit.
     """
     if size is None:
         return picture
     wanted = (size, size) if isinstance(size, int) else tuple(size)
     if len(wanted) != 2 or min(wanted) < 1 or math.prod(wanted) > MAX_PIXELS:
-        raise OptionError(
-            "size", size, f"null, N or [H, W], at least 1 and {MAX_PIXELS:,} pixels at most", "size=256"
-        )
-    planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
-    planes = [_resize(plane, size).clamp(0, 1) for plane in planes]
-    return replace(picture, pixels=planes[0], alpha=planes[1] if len(planes) > 1 else None)
+        legal = f"null, N or [H, W], at least 1 and {MAX_PIXELS:,} pixels at most"
+        raise OptionError("size", size, legal, "size=256")
+    alpha = None if picture.alpha is None else _resize(picture.alpha, size).clamp(0, 1)
+    return replace(picture, pixels=_resize(picture.pixels, size).clamp(0, 1), alpha=alpha)
 
 
 def prepare_mask(mask: Tensor, size: int | tuple[int, int] | None) -> Tensor:
-    """Where a picture at `size` is made of known pixels alone, 1, and 0 elsewhere, as `mask` says of it as it is.
-
-    Resizing mixes a pixel with its neighbours, some with a negative weight: one missing pixel among them spoils it.
-    """
-    return ((_resize(mask, size) - 1).abs() < 1e-4).float()  # weights sum to 1
+    """Resize a mask, 1 where a pixel is known, else 0, as `prepare` does: 1 where only known pixels contribute."""
+    return ((_resize(mask, size) - 1).abs() < 1e-4).float()  # the weights of the interpolation sum to 1
 
 
 def _resize(plane: Tensor, size: int | tuple[int, int] | None) -> Tensor:
-    """See `prepare`; not yet clipped."""
+    """As `prepare`, without clipping."""
     height, width = plane.shape[-2:]
     if isinstance(size, int):
         side = min(height, width)
@@ -155,15 +150,17 @@ def _resize(plane: Tensor, size: int | tuple[int, int] | None) -> Tensor:
 
 
 def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
-    """Writes (1, C, H, W) pixels in [0, 1] to a file, whole or not at all; the suffix says the format.
+    """Write (1, C, H, W) pixels atomically to a file; the suffix selects the format. Values are clipped to [0, 1].
 
-    8 bits, rounded to nearest, without `like`. With it: its depth as far as the format goes (TIFF: all, PNG:
-    floats become 16-bit in [0, 1], others: 8-bit), its scale, its alpha (resized if the pixels have another
-    size) and its colour profile if that is made for C channels. Values outside [0, 1] are clipped.
+    Args:
+        path: the file.
+        pixels: written with 8 bits, rounded to nearest, unless `like` is given.
+        like: the image whose depth, scale, alpha and colour profile are used. Alpha is resized. The profile is dropped
+            if it is not for C channels. TIFF supports every depth, PNG uint8 and uint16, other formats uint8 only.
 
     Raises:
-        ImageError: the suffix is unknown or cannot hold alpha or C channels; the target is the file that
-            `like` came from, or not a regular file; it cannot be written; a value is NaN or infinite.
+        ImageError: the suffix is unknown, the format does not support alpha or C channels, the file is the one that
+            `like` was read from or not a regular file, writing fails, or a value is NaN or infinite.
     """
     path = Path(path)
     assert tuple(pixels.shape[:-3]) == (1,), "pixels are (1, C, H, W)"
@@ -180,36 +177,36 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
     if channels not in (1, 3) and format != "TIFF":
         raise cannot(f"{channels} channels need a TIFF, for example out.tif")
     if like.alpha is not None and format not in ("PNG", "TIFF", "WEBP"):
-        raise cannot(f"{format} holds no transparency, take a PNG, TIFF or WEBP, for example out.png")
+        raise cannot(f"{format} supports no transparency; use PNG, TIFF or WEBP, for example out.png")
     if not torch.isfinite(pixels).all():
-        raise cannot("some values are NaN or infinite, the fit has diverged; lower lr, for example lr=0.001")
+        raise cannot("some values are NaN or infinite: the fit diverged; lower lr, for example lr=0.001")
 
-    mode = like.mode
-    if mode == "float32" and format != "TIFF":
-        mode = "uint16"
-    if mode == "uint16" and format not in ("PNG", "TIFF"):
-        mode = "uint8"
+    deepest = {"TIFF": like.mode, "PNG": "uint8" if like.mode == "uint8" else "uint16"}
+    mode = deepest.get(format, "uint8")
     values, alpha, profile = _stored(pixels, mode, like.scale), None, like.icc_profile
     if like.alpha is not None:
-        height, width = pixels.shape[-2:]
-        alpha = _stored(_resize(like.alpha, (height, width)).clamp(0, 1), mode, (0.0, 1.0))[..., 0]
+        alpha = _stored(_resize(like.alpha, (pixels.shape[2], pixels.shape[3])), mode, (0.0, 1.0))[..., 0]
     if profile is not None and profile[16:20] != {1: b"GRAY", 3: b"RGB "}.get(channels):
-        profile = None  # made for other channels, readers would reject it
+        profile = None  # readers reject a profile for another number of channels
     try:
         if path.exists() and not path.is_file():
-            raise cannot("it exists and is not a regular file; give another name, for example out.png")
+            raise cannot("it exists and is not a regular file; choose another name, for example out.png")
         if like.path is not None and path.exists() and like.path.exists() and path.samefile(like.path):
-            raise cannot("this is the input picture; give another name, for example out.png")
+            raise cannot("it is the input image; choose another name, for example out.png")
         write_bytes(path, encode(Stored(values, alpha, profile), format))
     except ImageError:
         raise
-    except (OSError, ValueError, RunError) as error:  # a full disk, no folder, too many pixels for the format
+    except (
+        OSError,
+        ValueError,
+        RunError,
+    ) as error:  # a full disk, no such folder, an image too large for the format
         cause = error.__cause__ or error
         raise cannot(one_line(getattr(cause, "strerror", None) or str(cause))) from None
 
 
 def _stored(pixels: Tensor, mode: str, scale: tuple[float, float]) -> Array:
-    """(1, C, H, W) in [0, 1] to (H, W, C) of type `mode`."""
+    """Convert (1, C, H, W) in [0, 1] to (H, W, C) of type `mode`."""
     unit: Array = to_array(pixels.clamp(0, 1))
     if mode == "float32":
         low, high = scale
@@ -218,9 +215,12 @@ def _stored(pixels: Tensor, mode: str, scale: tuple[float, float]) -> Array:
 
 
 def from_array(array: Any, option: str = "image") -> Picture:
-    """A picture from a NumPy array or torch tensor, (H, W) or (H, W, C), any C; no channel is taken as alpha.
+    """Convert a NumPy array or torch tensor, (H, W) or (H, W, C), with any C. No channel is interpreted as alpha.
 
-    uint8 is divided by 255, uint16 by 65535, bool is 0 and 1, floats must lie in [0, 1]. Raises ImageError.
+    uint8 is divided by 255 and uint16 by 65535. bool becomes 0 and 1. Floats must lie in [0, 1].
+
+    Raises:
+        ImageError: another type, shape or range.
     """
     if isinstance(array, Tensor):
         array = (array.float() if array.is_floating_point() else array).detach().cpu().numpy()
@@ -228,9 +228,8 @@ def from_array(array: Any, option: str = "image") -> Picture:
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def wrong(got: str, legal: str) -> ImageError:
-        return ImageError(
-            f"{option}: got {got}; give {legal}, for example np.asarray(PIL.Image.open('photo.png'))"
-        )
+        example = "np.asarray(PIL.Image.open('photo.png'))"
+        return ImageError(f"{option}: got {got}; give {legal}, for example {example}")
 
     shape = "(H, W) or (H, W, C), channels last"
     if values.ndim not in (2, 3) or values.size == 0:
@@ -252,7 +251,7 @@ def from_array(array: Any, option: str = "image") -> Picture:
 
 
 def to_array(pixels: Tensor, like: Picture | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """(1, C, H, W) pixels to an (H, W, C) float32 array; (H, W) if `like` was made from an (H, W) array."""
+    """Convert (1, C, H, W) pixels to an (H, W, C) float32 array, or (H, W) if `like` was made from such an array."""
     assert tuple(pixels.shape[:-3]) == (1,), "pixels are (1, C, H, W)"
     array = pixels.detach().to("cpu", torch.float32)[0].permute(1, 2, 0).contiguous().numpy()  # (H, W, C)
     return array[..., 0] if like is not None and like.flat and array.shape[2] == 1 else array

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
-import inspect
 import shlex
 import sys
 import time
@@ -21,7 +20,7 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dip import runs
-from dip.configuration import composition
+from dip.configuration import composition, shipped
 from dip.configuration import schema as options
 from dip.configuration.commands import command, text
 from dip.configuration.schema import Config
@@ -51,7 +50,6 @@ class SweepLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self.context, self.config = hydra_context, config
-        self.program = inspect.getsourcefile(inspect.unwrap(task_function))
 
     def workers(self, jobs: Sequence[Job]) -> Workers:
         """What runs `jobs`. Raises OptionError."""
@@ -84,7 +82,7 @@ class SweepLauncher(Launcher):
 
     def command(self, job: Job) -> list[str]:
         """The command line of a job."""
-        return [sys.executable, str(self.program), *job.overrides]
+        return [sys.executable, *shipped.program(), *job.overrides]
 
     def _compose(self, overrides: Sequence[str]) -> Config:
         return _read(self.context.config_loader.load_sweep_config(self.config, list(overrides)))

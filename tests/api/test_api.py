@@ -152,7 +152,7 @@ def test_save_keeps_depth_alpha_and_profile(tmp_path):
     result.save(tmp_path / "deep-out.png")
     with Image.open(tmp_path / "deep-out.png") as saved:
         assert np.asarray(saved).dtype == np.uint16
-    with pytest.raises(dip.ImageError, match="this is the input picture"):
+    with pytest.raises(dip.ImageError, match="it is the input image"):
         result.save(tmp_path / "deep.png")
 
 

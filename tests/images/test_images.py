@@ -1,4 +1,4 @@
-"""Pictures: samples, sizes, saving, arrays. Reading: test_decoding.py, test_hostile_images.py."""
+"""Sizes, saving and arrays. Reading files: test_decoding.py, test_hostile_images.py."""
 
 import os
 import stat
@@ -11,13 +11,10 @@ from PIL import Image, ImageCms
 
 from dip.errors import ImageError, OptionError
 from dip.images import Picture, from_array, load, prepare, save, to_array
+from tests.images.conftest import nobody, random
 
 SIZES = [(1, 1), (2, 2), (31, 31), (513, 511), (1, 1000)]
 RGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def random(shape, dtype=np.uint8):
-    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 
 
 def tensor(*shape):
@@ -46,7 +43,7 @@ def test_resizing_is_pillows_bicubic(size, out):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_own_size_changes_nothing(size):
+def test_the_original_size_changes_nothing(size):
     picture = Picture(tensor(1, 3, *size))
     assert prepare(picture, None) is picture
     assert torch.equal(prepare(picture, size).pixels, picture.pixels)
@@ -61,7 +58,7 @@ def test_the_own_size_changes_nothing(size):
 
 
 @pytest.mark.parametrize("size", [0, -3, (4, 0), (4,), (1, 2, 3), 10**6])
-def test_impossible_sizes(size):
+def test_illegal_sizes(size):
     with pytest.raises(OptionError, match="size"):
         prepare(Picture(tensor(1, 1, 4, 4)), size)
 
@@ -74,15 +71,15 @@ def test_impossible_sizes(size):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("alpha", [False, True])
-def test_what_was_loaded_is_saved_exactly(tmp_path, size, dtype, suffix, channels, alpha):
+def test_saving_and_loading_is_exact(tmp_path, size, dtype, suffix, channels, alpha):
     original = from_array(random((*size, channels), dtype))
-    veil = from_array(random(size, dtype)).pixels if alpha else None
-    original = Picture(original.pixels, veil, original.mode)
+    transparency = from_array(random(size, dtype)).pixels if alpha else None
+    original = Picture(original.pixels, transparency, original.mode)
     save(tmp_path / f"a.{suffix}", original.pixels, original)
     read = load(tmp_path / f"a.{suffix}")
     assert torch.equal(read.pixels, original.pixels)
     assert read.mode == original.mode == np.dtype(dtype).name
-    assert torch.equal(read.alpha, veil) if alpha else read.alpha is None
+    assert torch.equal(read.alpha, transparency) if alpha else read.alpha is None
 
 
 @pytest.mark.parametrize("suffix", ["bmp", "ppm", "webp"])
@@ -92,13 +89,13 @@ def test_other_lossless_formats(tmp_path, suffix):
     assert torch.equal(load(tmp_path / f"a.{suffix}").pixels, picture.pixels)
 
 
-def test_deep_files_are_understood_by_others(tmp_path):
+def test_other_programs_read_deep_files(tmp_path):
     values = random((6, 5, 3), np.uint16)
     picture = from_array(values)
     save(tmp_path / "a.tif", picture.pixels, picture)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), values)
     save(tmp_path / "a.png", picture.pixels, picture)
-    with Image.open(tmp_path / "a.png") as image:  # Pillow keeps the high bytes
+    with Image.open(tmp_path / "a.png") as image:  # Pillow keeps the upper 8 bits
         np.testing.assert_array_equal(np.asarray(image), values >> 8)
 
 
@@ -109,7 +106,7 @@ def test_rounding_is_to_nearest_and_clipped(tmp_path):
         assert np.asarray(image).tolist() == [[0, 0, 0, 1, 254, 255, 255, 255]]
 
 
-def test_the_range_of_floats_comes_back(tmp_path):
+def test_the_range_of_floats_is_restored(tmp_path):
     values = np.random.default_rng(0).normal(20, 300, (6, 5, 3)).astype(np.float32)
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb")
     picture = load(tmp_path / "a.tif")
@@ -119,7 +116,7 @@ def test_the_range_of_floats_comes_back(tmp_path):
     torch.testing.assert_close(load(tmp_path / "b.png").pixels, picture.pixels, atol=1 / 65535, rtol=0)
 
 
-def test_many_bands_go_to_tiff(tmp_path):
+def test_many_bands_need_tiff(tmp_path):
     picture = from_array(random((6, 5, 31), np.uint16))
     save(tmp_path / "a.tif", picture.pixels, picture)
     assert torch.equal(load(tmp_path / "a.tif").pixels, picture.pixels)
@@ -129,23 +126,25 @@ def test_many_bands_go_to_tiff(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg", "a.webp"])
 @pytest.mark.parametrize("mode", ["uint8", "uint16"])
-def test_colour_profiles_go_where_they_fit(tmp_path, name, mode):
+def test_colour_profiles_are_kept_where_they_fit(tmp_path, name, mode):
     like = Picture(tensor(1, 3, 4, 4), mode=mode, icc_profile=RGB_PROFILE)
     save(tmp_path / name, like.pixels, like)
     assert load(tmp_path / name).icc_profile == RGB_PROFILE
-    save(tmp_path / name, like.pixels[:, :1], like)  # gray must not carry it
+    save(tmp_path / name, like.pixels[:, :1], like)  # an RGB profile is invalid for gray
     assert load(tmp_path / name).icc_profile is None
 
 
-def test_alpha_follows_the_size_and_is_never_dropped(tmp_path):
+@pytest.mark.fault(29)
+def test_alpha_is_resized_and_never_dropped(tmp_path):
     like = Picture(tensor(1, 3, 8, 8), alpha=torch.full((1, 1, 8, 8), 0.6))
     save(tmp_path / "a.png", tensor(1, 3, 16, 24), like)
     torch.testing.assert_close(load(tmp_path / "a.png").alpha, torch.full((1, 1, 16, 24), 153 / 255))
     for name in ("a.jpg", "a.bmp", "a.ppm"):
-        with pytest.raises(ImageError, match="no transparency"):
+        with pytest.raises(ImageError, match="supports no transparency"):
             save(tmp_path / name, like.pixels, like)
 
 
+@pytest.mark.fault(32)
 def test_saving_is_atomic_and_refuses_in_one_line(tmp_path, monkeypatch):
     path, pixels = tmp_path / "in.png", tensor(1, 3, 4, 4)
     save(path, pixels)
@@ -157,8 +156,8 @@ def test_saving_is_atomic_and_refuses_in_one_line(tmp_path, monkeypatch):
     (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
     cases = {
-        "in.png": "the input picture",
-        "link.png": "the input picture",
+        "in.png": "the input image",
+        "link.png": "the input image",
         "folder.png": "not a regular file",
         "pipe.png": "not a regular file",
         "a.gif": "suffix must be one of",
@@ -189,17 +188,11 @@ def test_saving_is_atomic_and_refuses_in_one_line(tmp_path, monkeypatch):
     ]
 
 
-def test_a_folder_that_may_not_be_written(tmp_path):
+@pytest.mark.fault(32)
+def test_a_folder_without_write_permission(tmp_path):
     tmp_path.chmod(0o500)
-    user = os.geteuid()
-    if user == 0:  # root may write everywhere: act as nobody
-        os.seteuid(65534)
-    try:
-        with pytest.raises(ImageError, match="Permission denied"):
-            save(tmp_path / "a.png", tensor(1, 3, 4, 4))
-    finally:
-        os.seteuid(user)
-        tmp_path.chmod(0o700)
+    with nobody(), pytest.raises(ImageError, match="Permission denied"):
+        save(tmp_path / "a.png", tensor(1, 3, 4, 4))
 
 
 # Arrays
@@ -208,11 +201,11 @@ def test_a_folder_that_may_not_be_written(tmp_path):
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4), (1, 2, 31), (1, 9, 3)])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", ">u2", "bool", "float16", "float32", "float64"])
 @pytest.mark.parametrize("wrap", [np.asarray, lambda array: torch.from_numpy(array.copy())])
-def test_arrays_there_and_back(shape, dtype, wrap):
+def test_arrays_round_trip(shape, dtype, wrap):
     white = {"uint8": 255, "uint16": 65535, ">u2": 65535}.get(dtype, 1)
     values = (np.random.default_rng(0).random(shape) * white).round(0 if white > 1 else 9).astype(dtype)
     if dtype == ">u2" and wrap is not np.asarray:
-        values = values.astype("uint16")  # torch knows native order only
+        values = values.astype("uint16")  # torch has the native byte order only
     picture = from_array(wrap(values))
     assert picture.pixels.shape == (1, shape[2] if len(shape) == 3 else 1, *shape[:2])
     np.testing.assert_allclose(
@@ -234,7 +227,7 @@ def test_arrays_there_and_back(shape, dtype, wrap):
         (np.array([["a"]]), "<U1"),
     ],
 )
-def test_arrays_that_are_no_pictures(array, match):
+def test_arrays_that_are_not_images(array, match):
     with pytest.raises(ImageError, match=match) as caught:
         from_array(array, option="reference")
     assert str(caught.value).startswith("reference: got ")

@@ -127,7 +127,7 @@ def test_a_killed_sweep_goes_on_where_it_was(multirun: Multirun, fit: Fit, tmp_p
 
 def launcher(jobs: int | None = None, jobs_per_gpu: int = 1) -> ProcessesLauncher:
     made = ProcessesLauncher(jobs, jobs_per_gpu)
-    made.config, made.program = OmegaConf.create({"hydra": {"job": {"env_set": {}}}}), "train.py"
+    made.config = OmegaConf.create({"hydra": {"job": {"env_set": {}}}})
     return made
 
 
@@ -170,7 +170,7 @@ def test_a_sweep_chooses_the_gpu_itself(monkeypatch, tmp_path):
 
 def test_a_job_is_started_by_the_program_itself(tmp_path):
     one = jobs(tmp_path, 1)[0]
-    assert launcher().command(one) == [sys.executable, "train.py", "seed=0"]
+    assert launcher().command(one) == [sys.executable, str(ROOT / "train.py"), "seed=0"]
 
 
 def test_nothing_of_a_sweep_imports_torch():

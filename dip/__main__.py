@@ -1,0 +1,50 @@
+"""The command line: `deep-image-prior`, `python -m dip` and `python train.py` are the same program."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from dip.configuration import cli, shipped
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def run(composed: DictConfig) -> None:
+    """Run one experiment, from the composed options to its folder."""
+    from dip.configuration import composition
+
+    with cli.errors_in_one_line():
+        options = composition.read(composed)
+        from dip.fitting import experiment  # imported late: --help and sweeps do not need torch
+
+        result = experiment.run(options, cli.overrides())
+    if result["status"] == "interrupted":
+        sys.exit(128 + result["signal"])
+
+
+def main() -> None:
+    """Run the command line in `sys.argv`."""
+    cli.ignore_checkpoint_requests()  # first: the imports below take time
+    if {"--help", "-h"} & set(sys.argv):
+        # Hydra's own help takes three times as long.
+        from dip.configuration.help import help_text
+
+        with cli.closed_pipe_ignored():
+            print(help_text())
+        sys.exit()
+    import hydra
+
+    from dip import sweep
+    from dip.configuration import composition
+
+    composition.register()
+    sweep.register()
+    sys.argv[1:] = cli.files_quoted(cli.flags_first(shipped.with_sweeps(sys.argv[1:])))
+    with cli.errors_in_one_line():
+        hydra.main(version_base="1.3", config_path=str(shipped.path("conf")), config_name="config")(run)()
+
+
+if __name__ == "__main__":
+    main()

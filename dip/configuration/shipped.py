@@ -1,0 +1,40 @@
+"""The files that come with the package: `conf/` and `sweeps/`. They lie in the installed package or in the checkout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parents[1]
+_INSTALLED = (_PACKAGE / "conf").is_dir()
+
+
+def path(name: str) -> Path:
+    """The file or folder `name`, for example "conf" or "sweeps/figure3.yaml"."""
+    return (_PACKAGE if _INSTALLED else _PACKAGE.parent) / name
+
+
+def program() -> list[str]:
+    """The arguments with which a Python interpreter runs the command line in a new process, from any folder."""
+    # -P: a folder called dip in the working directory must not replace the installed package.
+    return ["-P", "-m", "dip"] if _INSTALLED else [str(path("train.py"))]
+
+
+def with_sweeps(arguments: Sequence[str]) -> list[str]:
+    """`arguments` with the folder of the shipped sweep files added, so that `-cn figure3` works from any folder.
+
+    `-cd sweeps` means the same, unless the working directory has a folder of that name. Another `-cd` is kept.
+    """
+    kept: list[str] = []
+    named = other = False
+    rest = iter(arguments)
+    for word in rest:
+        flag, _, value = word.partition("=")
+        named |= flag in ("-cn", "--config-name")
+        if flag in ("-cd", "--config-dir"):
+            value = value or next(rest, "")
+            if value.rstrip("/") == "sweeps" and not Path(value).is_dir():
+                continue
+            other, word = True, f"--config-dir={value}"
+        kept.append(word)
+    return [f"--config-dir={path('sweeps')}", *kept] if named and not other else kept
