@@ -15,7 +15,7 @@ from torch.nn import functional
 from dip.bench.plain import plain_network
 from dip.configuration.loggers import CSV
 from dip.configuration.schema import Config
-from dip.hardware import devices
+from dip.hardware import memory
 from dip.hardware.precision import Precision
 from dip.model import optimizers
 from dip.model.data import draw
@@ -69,7 +69,7 @@ def plain(problem: Problem, precision: str) -> Callable[[], None]:
 
 def ours(problem: Problem, precision: str) -> Callable[[], None]:
     """A bare loop over what a run computes: perturbation, network, loss, optimiser, average. No framework."""
-    devices.keep_memory(not problem.checkpoint)
+    memory.keep_memory(not problem.checkpoint)
     z, y = problem.pair()
     net = problem.net().build(32, 3, problem.skips).to(problem.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     dtype = torch.float64 if precision == "fp64" else torch.float32
@@ -98,7 +98,7 @@ def ours(problem: Problem, precision: str) -> Callable[[], None]:
 
 def floor(problem: Problem, precision: str) -> Callable[[], None]:
     """The limit of the plain network: its convolutions alone, forward and backward, in the faster layout."""
-    devices.keep_memory()
+    memory.keep_memory()
     dtype = AUTOCAST.get(precision, torch.float32)
     calls: list[tuple[Tensor, Tensor, int, Tensor]] = []
 
