@@ -11,9 +11,7 @@ import types
 
 from hydra.core.plugins import Plugins
 
-from dip.sweep.launcher import PLUGINS
-from dip.sweep.on_ray import RayLauncher
-from dip.sweep.on_slurm import SlurmLauncher
+from dip.sweep.cluster import RayLauncher, SlurmLauncher
 from dip.sweep.outcomes import score
 from dip.sweep.processes import ProcessesLauncher
 
@@ -21,9 +19,14 @@ __all__ = ["ProcessesLauncher", "RayLauncher", "SlurmLauncher", "register", "sco
 
 
 def register() -> None:
-    """Register the launchers with Hydra, which loads them from the module `PLUGINS`: this one under a second name."""
+    """Register the launchers with Hydra.
+
+    Hydra accepts only launchers of a package `hydra_plugins`. A real one would be a second package at the top level, and
+    would not be found in a checkout that is not installed. So this module also goes by the name `hydra_plugins.dip`.
+    """
     for launcher in (ProcessesLauncher, RayLauncher, SlurmLauncher):
+        launcher.__module__ = "hydra_plugins.dip"
         Plugins.instance().register(launcher)  # imports `hydra_plugins` if another plugin is installed
     package = sys.modules.setdefault("hydra_plugins", types.ModuleType("hydra_plugins"))
     package.__dict__.setdefault("__path__", [])
-    sys.modules[PLUGINS] = sys.modules[__name__]
+    sys.modules["hydra_plugins.dip"] = sys.modules[__name__]

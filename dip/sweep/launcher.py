@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import inspect
 import logging
 import shlex
@@ -15,12 +14,12 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, RunMode, TaskFunction
+from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dip import runs
 from dip.configuration import schema as options
-from dip.configuration.commands import command, text
+from dip.configuration.commands import command
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
 from dip.sweep import ending
@@ -30,13 +29,6 @@ from dip.sweep.outcomes import GOOD, Outcome, score
 from dip.sweep.progress import Progress
 
 log = logging.getLogger("dip")
-
-PLUGINS = "hydra_plugins.dip"
-"""The module name of the launchers: Hydra accepts only those of a package `hydra_plugins`.
-
-A real package of that name would be a second one at the top level, and would not be found in a checkout that is not
-installed. So the launchers only carry the name, and are registered by `dip.sweep.register`.
-"""
 
 
 class SweepLauncher(Launcher):
@@ -83,7 +75,6 @@ class SweepLauncher(Launcher):
             raise OptionError(
                 "hydra.sweeper.max_batch_size", sweeper.max_batch_size, legal, "hydra.launcher.jobs=2"
             )
-        self._has_body = self._sweep_file_sets_options()
         words = [filter_overrides(overrides) for overrides in job_overrides]
         groups = plan(words, self._read)
         jobs = list(dict.fromkeys(job for group in groups for job in group))
@@ -104,26 +95,15 @@ class SweepLauncher(Launcher):
             _returned(group, loop.outcomes, overrides) for group, overrides in zip(groups, words, strict=True)
         ]
 
-    def _compose(self, overrides: Sequence[str]) -> Config:
-        return _read(self.context.config_loader.load_sweep_config(self.config, list(overrides)))
-
     def _read(self, overrides: Sequence[str]) -> tuple[Config, Sequence[str]]:
         """Return the options of a job, and overrides that give the same options without the sweep file."""
-        config = self._compose(overrides)
-        if self._has_body:
+        composed = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(composed):
+            del composed["hydra"]
+        config = options.read(composed)
+        if self.config.hydra.job.config_name != "config":
             return config, shlex.split(command(options.plain(config)))[2:]
-        stated = any(word.lstrip("+").startswith("out=") for word in overrides)
-        where = [] if stated or config.out == Config().out else [f"out={text(config.out)}"]
-        return config, [*overrides, *where]
-
-    def _sweep_file_sets_options(self) -> bool:
-        """Whether the sweep file sets options other than `out` outside of `hydra.sweeper.params`."""
-        if self.config.hydra.job.config_name == "config":
-            return False
-        plain = _read(
-            self.context.config_loader.load_configuration("config", overrides=[], run_mode=RunMode.RUN)
-        )
-        return self._compose([]) != dataclasses.replace(plain, out=self.config.out)
+        return config, overrides
 
     def _describe(self, jobs: Sequence[Job]) -> None:
         """Write `command.txt`, the command that was typed, and `sweep.yaml`, the sweep file, beside the run folders."""
@@ -143,13 +123,6 @@ class SweepLauncher(Launcher):
                     runs.write_text(folder / file, content)
             except OSError as error:
                 log.warning("%s: the command of the sweep cannot be written (%s)", folder, error.strerror)
-
-
-def _read(composed: DictConfig) -> Config:
-    """Return the options in what Hydra composed, without Hydra's own."""
-    with open_dict(composed):
-        del composed["hydra"]
-    return options.read(composed)
 
 
 def _returned(group: Sequence[Job], outcomes: Mapping[Job, Outcome], overrides: Sequence[str]) -> JobReturn:

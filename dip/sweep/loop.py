@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Protocol
 
 from dip.sweep.jobs import Job
-from dip.sweep.outcomes import Outcome, Traces, fail, read_finished, settle
+from dip.sweep.outcomes import Outcome, Signature, fail, read_finished, settle, signature
 from dip.sweep.progress import Progress
 
 TICK = 0.1  # seconds between two looks at the jobs
@@ -48,7 +48,7 @@ class Running:
 
     job: Job
     attempt: Attempt
-    before: Traces
+    before: Signature
     began: float
 
 
@@ -135,7 +135,7 @@ class Loop:
             if job.done:  # run by another sweep in the meantime
                 self._settled(read_finished(job))
                 continue
-            before = Traces.of(job)
+            before = signature(job)
             try:
                 attempt = self.workers.start(job)
             except Exception as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,27 +33,16 @@ class Outcome:
     """Whether the run had finished before, so that no process was started."""
 
 
-@dataclass(frozen=True)
-class Traces:
-    """The state of a run folder before an attempt, to recognise what the attempt wrote."""
-
-    result: tuple[int, int] | None
-    """Inode and time of `result.json`, which is always replaced by a new file."""
-    console: int
-    """Size of the console log in bytes."""
-
-    @classmethod
-    def of(cls, job: Job) -> Traces:
-        """The present state."""
-        found, console = (_stat(path) for path in (job.folder / "result.json", job.console))
-        return cls(found and (found.st_ino, found.st_mtime_ns), console.st_size if console else 0)
+Signature = tuple[int, int] | None
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def signature(job: Job) -> Signature:
+    """Return what changes whenever `result.json` is written, which always replaces the file; None without one."""
     try:
-        return path.stat()
+        found = (job.folder / "result.json").stat()
     except OSError:
         return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def read_finished(job: Job) -> Outcome:
@@ -63,7 +51,7 @@ def read_finished(job: Job) -> Outcome:
     return Outcome(job, result["status"], result.get("psnr"), result.get("seconds"), before=True)
 
 
-def settle(job: Job, code: int | str, before: Traces, seconds: float, stopping: bool) -> Outcome | None:
+def settle(job: Job, code: int | str, before: Signature, seconds: float, stopping: bool) -> Outcome | None:
     """Return the outcome of a job whose process has ended; None if another process is at work in its run folder.
 
     A `result.json` with status "failed" is written for a job that could not write it, so that the report shows it.
@@ -71,11 +59,11 @@ def settle(job: Job, code: int | str, before: Traces, seconds: float, stopping: 
     Args:
         job: the job.
         code: exit status of the process; negative: the signal that killed it; a text: why there is none.
-        before: the state of the run folder when the process started.
+        before: the `signature` when the process started.
         seconds: how long the process ran.
         stopping: whether the sweep has asked the job to end.
     """
-    fresh = Traces.of(job).result != before.result
+    fresh = signature(job) != before
     result = runs.read_result(job.folder) if fresh else None
     if result is not None and result["status"] in GOOD:
         return Outcome(job, result["status"], result.get("psnr"), result.get("seconds"))
@@ -86,7 +74,7 @@ def settle(job: Job, code: int | str, before: Traces, seconds: float, stopping: 
         return Outcome(job, "interrupted", seconds=seconds)
     if result is None and not stopping and job.busy:
         return None
-    error = (result or {}).get("error") or _reason(job, code, before)
+    error = (result or {}).get("error") or _reason(job, code)
     return fail(job, error, seconds, write=result is None)
 
 
@@ -115,7 +103,7 @@ def fail(job: Job, error: str | BaseException, seconds: float = 0.0, write: bool
     return Outcome(job, "failed", seconds=seconds, error=error)
 
 
-def _reason(job: Job, code: int | str, before: Traces) -> str:
+def _reason(job: Job, code: int | str) -> str:
     """Explain in one line why a process ended; for an exit status with the last line that it printed."""
     if isinstance(code, str):
         return code
@@ -129,7 +117,7 @@ def _reason(job: Job, code: int | str, before: Traces) -> str:
         return "exit status 0 but no result"
     try:
         with open(job.console, "rb") as file:
-            file.seek(max(before.console, file.seek(0, 2) - 4096))
+            file.seek(max(0, file.seek(0, 2) - 4096))
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         lines = []

@@ -16,7 +16,7 @@ from dip.errors import OptionError
 from dip.options import check_integer, option
 from dip.sweep import claims, gpus
 from dip.sweep.jobs import Job
-from dip.sweep.launcher import PLUGINS, SweepLauncher
+from dip.sweep.launcher import SweepLauncher
 
 
 class Process(subprocess.Popen[bytes]):
@@ -102,9 +102,6 @@ class ProcessesLauncher(SweepLauncher):
     def waiting_for(self) -> str:
         """See `dip.sweep.loop.Workers`."""
         return f"waiting for other sweeps, which use {', '.join(self.devices)}"
-
-
-ProcessesLauncher.__module__ = PLUGINS
 
 
 def environment(given: Mapping[str, Any]) -> dict[str, str]:
