@@ -21,8 +21,10 @@ class Progress:
         self.terminal = self.stream.isatty()
         self.failed = 0
         self.overrides = apart(jobs)
-        self.bar = tqdm(total=len(jobs), unit="job", file=self.stream, leave=False, dynamic_ncols=True,
-                        disable=not self.terminal)  # fmt: skip
+        self.bar = tqdm(
+            total=len(jobs), unit="job", file=self.stream, disable=not self.terminal,
+            leave=False, dynamic_ncols=True, miniters=0, mininterval=0.5,
+        )  # fmt: skip
         self.ended = 0
 
     def say(self, line: str) -> None:
@@ -54,7 +56,7 @@ class Progress:
     def update(self, running: int) -> None:
         """Show the number of running and failed jobs."""
         with contextlib.suppress(OSError, ValueError):
-            self.bar.set_postfix(running=running, failed=self.failed, refresh=False)
+            self.bar.set_postfix({"running": running, "failed": self.failed}, refresh=False)
             self.bar.update(0)
 
     def close(self) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dip.sweep.launchers import ProcessesLauncher
 from omegaconf import OmegaConf
 
 from dip import runs
 from dip.errors import OptionError
 from dip.sweep import gpus
 from dip.sweep.gpus import CPU
-from dip.sweep.launchers import ProcessesLauncher
 from tests.conftest import ROOT, TINY, Fit, environment
 from tests.sweep.stubs import jobs, until
 
