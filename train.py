@@ -18,8 +18,8 @@ sweep.register()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(composed: DictConfig) -> None:
-    """One run, from the composed options to its folder."""
+def main(composed: DictConfig) -> float | None:
+    """Run one experiment. Returns its score (see `dip.sweep.score`), which an optimising sweeper should maximise."""
     with cli.errors_in_one_line():
         options = schema.read(composed)
         from dip.fitting import experiment  # only now: a launcher and --help need none of it
@@ -27,6 +27,7 @@ def main(composed: DictConfig) -> None:
         result = experiment.run(options, cli.overrides())
     if result["status"] == "interrupted":
         sys.exit(128 + result["signal"])
+    return sweep.score(result, result["folder"])
 
 
 if __name__ == "__main__":
