@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import shlex
@@ -94,23 +95,21 @@ def plan(batch: Sequence[Sequence[str]], read: Read) -> list[list[Job]]:
     return groups
 
 
-class warnings_once:
+@contextlib.contextmanager
+def warnings_once() -> Iterator[None]:
     """Log each distinct warning once inside the block: the jobs of a sweep mostly cause the same ones."""
+    seen: set[str] = set()
 
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
+    def new(record: logging.LogRecord) -> bool:
+        known = record.levelno >= logging.WARNING and record.getMessage() in seen
+        seen.add(record.getMessage())
+        return not known
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Called by `logging`; False drops the record."""
-        message, count = record.getMessage(), len(self.seen)
-        self.seen.add(message)
-        return record.levelno < logging.WARNING or len(self.seen) > count
-
-    def __enter__(self) -> None:
-        log.addFilter(self)
-
-    def __exit__(self, *error: object) -> None:
-        log.removeFilter(self)
+    log.addFilter(new)
+    try:
+        yield
+    finally:
+        log.removeFilter(new)
 
 
 def apart(jobs: Sequence[Job]) -> dict[Job, str]:

@@ -26,6 +26,8 @@ def finish():
     with open(os.path.join(folder, "times"), "a") as file:
         print(os.getpid(), file=file)
     leave("finished")
+    for path in locks:
+        os.unlink(path)
 
 
 def interrupted(number, frame):
@@ -34,9 +36,10 @@ def interrupted(number, frame):
 
 
 print("at work", flush=True)
-lock = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT)
+locks = [os.path.join(folder, name) for name in (".flock", ".lock")]  # the files of `dip.runs.Lock`
 try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for path in locks:
+        fcntl.flock(os.open(path, os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
     sys.exit("error: another process is at work here")
 if deed == "finish":

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dip.sweep.processes import ProcessesLauncher
 
 from dip import runs
 from dip.errors import OptionError
 from dip.sweep import gpus
 from dip.sweep.gpus import CPU
+from dip.sweep.processes import ProcessesLauncher
 from tests.conftest import ROOT, TINY, Fit, environment
 from tests.sweep.stubs import hydra, jobs, until
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import signal
 import subprocess
 import sys
@@ -195,9 +193,8 @@ def test_a_job_that_another_process_runs_first_is_waited_for(tmp_path: Path):
 
     def start(job):
         workers.start = begin
-        lock = os.open(job.folder / ".lock", os.O_RDWR | os.O_CREAT)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        threading.Timer(1.0, os.close, [lock]).start()
+        lock = runs.Lock(job.folder).__enter__()
+        threading.Timer(1.0, lock.__exit__, (None, None, None)).start()
         return begin(job)
 
     workers.start = start
