@@ -55,10 +55,6 @@ class SweepLauncher(Launcher):
         """See `dip.sweep.loop.Workers`."""
         raise NotImplementedError
 
-    def waiting_for(self) -> str:
-        """See `dip.sweep.loop.Workers`."""
-        raise AssertionError("a cluster queues the jobs that it has no room for")
-
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs, print a table of them and write the report.
 

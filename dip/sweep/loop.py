@@ -38,9 +38,6 @@ class Workers(Protocol):
     def start(self, job: Job) -> Attempt | None:
         """Start `job`; None if there is no room now. Any exception is a failure of this job."""
 
-    def waiting_for(self) -> str:
-        """Explain why there is no room."""
-
 
 @dataclass(frozen=True)
 class Running:
@@ -143,7 +140,7 @@ class Loop:
                 continue
             if attempt is None:
                 if not self.running:
-                    self._say_once(self.workers.waiting_for())
+                    self._say_once("waiting: other sweeps use all devices")
                 return
             self.waiting.remove(job)
             self.running.append(Running(job, attempt, before, time.monotonic()))

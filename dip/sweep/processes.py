@@ -99,10 +99,6 @@ class ProcessesLauncher(SweepLauncher):
         self.running.append(process)
         return process
 
-    def waiting_for(self) -> str:
-        """See `dip.sweep.loop.Workers`."""
-        return f"waiting for other sweeps, which use {', '.join(self.devices)}"
-
 
 def environment(given: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment of a job's process: that of this process, changed by `given`."""
