@@ -16,15 +16,15 @@ class Precision:
     name: str = option("auto", "number format", f"one of {', '.join(PRECISIONS)}", "bf16")
     compile: bool = option(
         False,
-        "compile the network with torch.compile, which takes minutes at the start; if that fails, a warning is logged "
-        "and the network runs uncompiled",
+        "compile the network with torch.compile, which takes minutes at the start; if that fails, a warning is "
+        "logged and the network runs uncompiled",
         "true or false",
         "true",
     )
     graph: bool = option(
         False,
-        "replay the network's passes as CUDA graphs, for a GPU that waits for kernel launches; if that fails, a warning "
-        "is logged and the network runs without",
+        "replay the network's passes as CUDA graphs, for a GPU that waits for kernel launches; if that fails, a "
+        "warning is logged and the network runs without",
         "true or false",
         "true",
     )

@@ -1,7 +1,7 @@
 """Sweeps: many runs, each in a process of its own, checked before the first starts, and reported together.
 
-`register` makes Hydra's multirun (`python train.py -m ...`, and every file in `sweeps/`) use these launchers. This package
-does not import torch.
+`register` makes Hydra's multirun (`python train.py -m ...`, and every file in `sweeps/`) use these launchers. This
+package does not import torch.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["ProcessesLauncher", "RayLauncher", "SlurmLauncher", "register", "sco
 def register() -> None:
     """Register the launchers with Hydra.
 
-    Hydra accepts only launchers of a package `hydra_plugins`. A real one would be a second package at the top level, and
-    would not be found in a checkout that is not installed. So this module also goes by the name `hydra_plugins.dip`.
+    Hydra accepts only launchers of a package `hydra_plugins`. A real one would be a second package at the top level,
+    and would not be found in a checkout that is not installed. This module gets the second name `hydra_plugins.dip`.
     """
     for launcher in (ProcessesLauncher, RayLauncher, SlurmLauncher):
         launcher.__module__ = "hydra_plugins.dip"

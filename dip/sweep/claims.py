@@ -1,7 +1,7 @@
 """Claims on devices, so that all sweeps of a user share them: locked files in a folder per user.
 
-The lock (flock) belongs to the open file, which a job's process inherits. The kernel releases it when that process ends,
-however it ends and whether or not its sweep still runs. On a system without flock, devices are not claimed.
+The lock (flock) belongs to the open file, which a job's process inherits. The kernel releases it when that process
+ends, however it ends and whether or not its sweep still runs. On a system without flock, devices are not claimed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def folder() -> Path:
 def take(device: str, share: int) -> list[int] | None:
     """Claim one of `share` places on `device`: the file descriptors that hold the claim, or None if all are taken.
 
-    A job that wants the device alone (`share` 1) locks the device's file exclusively. A job that shares it locks that file
-    together with others, and one of `share` further files. Sweeps with different values of `share` exclude each other.
+    A job that wants the device alone (`share` 1) locks the device's file exclusively. A job that shares it locks that
+    file together with others, and one of `share` further files. Sweeps that differ in `share` exclude each other.
     """
     try:
         import fcntl

@@ -197,6 +197,6 @@ class SlurmLauncher(ClusterLauncher):
             raise DipError(f"hydra/launcher=slurm: {' '.join(str(error).split())}") from error
 
     def submit(self, task: Task) -> Submitted:
-        """See `ClusterLauncher`. Slurm sends SIGTERM to all processes of a cancelled job, SIGKILL half a minute later."""
+        """See `ClusterLauncher`. Slurm cancels a job by SIGTERM to all its processes, and SIGKILL after 30 s."""
         job = self._executor.submit(task)
         return Submitted(job, lambda force: job.cancel(check=False))

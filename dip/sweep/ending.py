@@ -16,7 +16,7 @@ log = logging.getLogger("dip")
 
 
 def table(outcomes: Sequence[Outcome], seconds: float) -> str:
-    """Return a table with a line per job, below a failed one its error and log, and last the number of jobs by status."""
+    """Return a table: a line per job, the error and log of a failed one, and last the number of jobs by status."""
     rows, overrides = (
         [("status", "PSNR dB", "seconds", "run", "")],
         apart([outcome.job for outcome in outcomes]),

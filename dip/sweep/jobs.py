@@ -57,15 +57,15 @@ class Job:
         try:
             with runs.Lock(self.folder):
                 return False
-        except RunError:
-            return True
+        except RunError as error:
+            return error.__cause__ is None  # else the lock cannot be opened
 
 
 def plan(batch: Sequence[Sequence[str]], read: Read) -> list[list[Job]]:
     """Make and check the jobs of each list of overrides in `batch`, as Hydra's sweeper makes them.
 
-    There is one job per list, or if `image` is a folder or a pattern, one per file. Lists that mean the same run share its
-    job. Each distinct warning is logged once.
+    There is one job per list, or if `image` is a folder or a pattern, one per file. Lists that mean the same run share
+    its job. Each distinct warning is logged once.
 
     Raises:
         DipError: the options of a job are illegal. The message is one line that names the job and the error.

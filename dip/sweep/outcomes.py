@@ -92,13 +92,13 @@ def fail(job: Job, error: str | BaseException, seconds: float = 0.0, write: bool
         "name": job.name,
         "config": options.plain(job.config),
         "error": error,
-        "steps": None,  # until known
+        "steps": None,
         "seconds": round(seconds, 3),
     }
     if write:
+        with contextlib.suppress(RunError, LookupError):
+            result["steps"] = int(runs.history(job.folder)["step"][-1])
         with contextlib.suppress(RunError, OSError), runs.Lock(job.folder):
-            steps = runs.history(job.folder).get("step")
-            result["steps"] = int(steps[-1]) if steps else None
             runs.write_json(job.folder / "result.json", result)
     return Outcome(job, "failed", seconds=seconds, error=error)
 
@@ -135,8 +135,9 @@ def count(outcomes: Sequence[Outcome]) -> str:
 def score(result: Mapping[str, Any], folder: str | Path) -> float | None:
     """Return the score of a run that an optimising sweeper should MAXIMISE; None if the run has neither value.
 
-    It is the PSNR of the restored image in dB if there is a reference. Otherwise it is the negative of what the stopping
-    rule watched at the record nearest to the restored step: every rule looks for a minimum.
+    It is the PSNR of the restored image in dB if there is a reference. Otherwise it is the negative of what the
+    stopping rule watched at the record nearest to the restored step, because for every rule smaller is better. Such
+    scores are comparable between runs of the same stopping rule only.
 
     Args:
         result: the content of `result.json`.

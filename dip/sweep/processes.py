@@ -105,17 +105,15 @@ def environment(given: Mapping[str, Any]) -> dict[str, str]:
     own = {
         "TQDM_DISABLE": "1",  # a progress bar would fill the console log
         "PYTHONFAULTHANDLER": "1",  # print a traceback if a library crashes
-        "HYDRA_FULL_ERROR": "1"
-        if cli.FULL_ERRORS
-        else "0",  # as the user set it; this process has changed it
+        "HYDRA_FULL_ERROR": str(int(cli.FULL_ERRORS)),  # as the user set it; this process has changed it
     }
     return {**os.environ, **own, **{name: str(value) for name, value in given.items()}}
 
 
 def with_parent(number: int) -> Callable[[], None] | None:
-    """Return a `preexec_fn` by which the kernel sends a process signal `number` when its parent ends; None except on Linux.
+    """Return a `preexec_fn` by which the kernel sends a process signal `number` when its parent ends; Linux only.
 
-    On other systems a job outlives a killed sweep. The next sweep then waits for it.
+    On other systems it is None, and a job outlives a killed sweep. The next sweep then waits for it.
     """
     if sys.platform != "linux":
         return None

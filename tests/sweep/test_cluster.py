@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster of this machine (real Ray), and on Slurm: with submitit's local executor, and the batch script."""
+"""Jobs on a Ray cluster (real Ray on this machine) and on Slurm (submitit's local executor, and the batch script)."""
 
 from __future__ import annotations
 

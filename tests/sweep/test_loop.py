@@ -167,6 +167,13 @@ def test_a_run_folder_that_cannot_be_made_is_a_failure_of_that_job(tmp_path: Pat
     )
 
 
+def test_a_lock_that_cannot_be_opened_is_a_failure_of_that_job(tmp_path: Path):
+    two = jobs(tmp_path, 2)
+    (two[0].folder / ".lock").mkdir(parents=True)
+    outcomes, _ = sweep(two, local({}))
+    assert [outcome.status for outcome in outcomes] == ["failed", "finished"]
+
+
 def test_any_error_at_the_start_of_a_job_is_a_failure_of_that_job(tmp_path: Path):
     three, calls = jobs(tmp_path, 3), iter([ZeroDivisionError("odd"), None, None])
     workers = local({})
