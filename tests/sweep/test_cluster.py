@@ -86,21 +86,6 @@ def test_a_job_whose_worker_is_killed_is_started_again(ray: None, tmp_path: Path
     assert job.console.read_text().count("at work") == (2 if retries else 1)
 
 
-def test_more_jobs_than_file_descriptors(ray: None, tmp_path: Path):
-    """A sweep that holds a descriptor per submitted job would end itself."""
-    import resource
-
-    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    many, workers = jobs(tmp_path, 40), on_ray({})
-    held = len(os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (held + 20, hard))
-    try:
-        outcomes, _ = sweep(many, workers)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
-    assert {outcome.status for outcome in outcomes} == {"finished"}
-
-
 def test_what_slurm_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     programs = tmp_path / "bin"
     programs.mkdir()

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dip import runs
+from dip.sweep.jobs import Job
 from dip.sweep.progress import Progress
 from tests.sweep.stubs import interrupted, jobs, local, sweep, times, until
 
@@ -208,6 +210,32 @@ def test_a_job_that_another_process_runs_first_is_waited_for(tmp_path: Path):
     outcomes, said = sweep(one, workers)
     assert said.count("started: ") == 2
     assert (outcomes[0].status, times(one[0])) == ("finished", 1)
+
+
+def test_more_jobs_in_a_queue_than_file_descriptors(tmp_path: Path):
+    """A sweep that held a descriptor per submitted job would end itself."""
+    many: list[Job] = jobs(tmp_path, 60)
+    submitted: list[Job] = []
+
+    class Queued(SimpleNamespace):
+        def poll(self) -> int | None:
+            if len(submitted) < len(many):
+                return None
+            runs.write_json(self.job.folder / "result.json", {"status": "finished", "config": {}})
+            return 0
+
+    def submit(job: Job) -> Queued:
+        submitted.append(job)
+        job.folder.mkdir()
+        return Queued(job=job)
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, limits[1]))
+    try:
+        outcomes, _ = sweep(many, SimpleNamespace(start=submit))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert [outcome.status for outcome in outcomes] == ["finished"] * 60
 
 
 def test_an_error_of_the_sweep_itself_leaves_no_job_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
