@@ -103,7 +103,9 @@ class SweepLauncher(Launcher):
 
     def _describe(self, jobs: Sequence[Job]) -> None:
         """Write `command.txt`, the command that was typed, and `sweep.yaml`, the sweep file, beside the run folders."""
-        first, *words = sys.orig_argv[1:]  # after the interpreter: a program, or an option such as -m
+        first, *words = sys.orig_argv[1:] or [
+            "-"
+        ]  # after the interpreter: a program, or an option such as -m
         python = ["python"] if first.startswith("-") or first.endswith(".py") else []
         files = {"command.txt": shlex.join([*python, Path(first).name, *words]) + "\n"}
         name = self.config.hydra.job.config_name
