@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def run(composed: DictConfig) -> None:
-    """Run one experiment, from the composed options to its folder."""
+def run(composed: DictConfig) -> float | None:
+    """Run one experiment. Returns its score (see `dip.sweep.score`), which an optimising sweeper should maximise."""
+    from dip import sweep
     from dip.configuration import composition
 
     with cli.errors_in_one_line():
@@ -22,6 +23,7 @@ def run(composed: DictConfig) -> None:
         result = experiment.run(options, cli.overrides())
     if result["status"] == "interrupted":
         sys.exit(128 + result["signal"])
+    return sweep.score(result, result["folder"])
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dip.configuration.schema import Config
-from dip.hardware import devices
+from dip.hardware import memory
 from dip.model.data import draw
 from dip.model.speedups import speed_up
 from dip.nets import Hourglass
@@ -59,7 +59,7 @@ def plain(config: Config) -> Callable[[], None]:
 
 def ours(config: Config) -> Callable[[], None]:
     """A bare loop over what a run computes: perturbation, network, loss, optimiser, average, without Lightning."""
-    devices.keep_memory(not getattr(config.net, "checkpoint_activations", False))
+    memory.keep_memory(not getattr(config.net, "checkpoint_activations", False))
     dtype = torch.float64 if config.precision.name == "fp64" else torch.float32
     autocast = AUTOCAST.get(config.precision.name)
     z, y = pair(config)
@@ -87,7 +87,7 @@ def ours(config: Config) -> Callable[[], None]:
 
 def floor(config: Config) -> Callable[[], None]:
     """Bound of the plain network: its convolutions only, forward and backward, in channels_last."""
-    devices.keep_memory()
+    memory.keep_memory()
     dtype = AUTOCAST.get(config.precision.name, torch.float32)
     z, _ = pair(config)
     calls: list[tuple[Tensor, Tensor, int, Tensor]] = []

@@ -27,7 +27,7 @@ from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import results
 from dip.fitting.inputs import Pictures, observe
-from dip.hardware import devices, threads
+from dip.hardware import devices, memory, threads
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.runs.branching import extend
@@ -115,12 +115,11 @@ class Fit:
         frugal = getattr(self.config.net, "checkpoint_activations", False)
         # At once they need the memory of all; compiled code and graphs are the main thread's.
         together = 1 if frugal or self.config.precision.speedups() else self.config.ensemble
-        settings = threads.shared(self.device), devices.prepared(self.arithmetic, frugal)
         with (
-            settings[0], settings[1], _quiet_lightning(), self._enough_memory(),
+            devices.prepared(self.arithmetic, frugal), _quiet_lightning(), self._enough_memory(),
             threads.side_by_side(together, self.device) as each,
         ):  # fmt: skip
-            devices.reset_peak_memory(self.device)
+            memory.reset_peak_memory(self.device)
             module, pair = self.build()
             described = runs.flat(options.plain(self.config)) | {"precision.name": self.arithmetic.name}
             checkpoint = newest(self.folder / "checkpoints", self.identity, options=described)
@@ -212,7 +211,7 @@ class Fit:
                 raise
             height, width = self.observation.size
             raise RunError(
-                f"out of memory on {self.device} at {height} x {width}{devices.others(self.device)}: lower size, net.channels, net.skip_channels or ensemble, "
+                f"out of memory on {self.device} at {height} x {width}{memory.held_by_others(self.device)}: lower size, net.channels, net.skip_channels or ensemble, "
                 "or set net.checkpoint_activations=true, for example size=512 net.channels=64"
             ) from error
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dip import images
 from dip.configuration import schema as options
-from dip.hardware import devices
+from dip.hardware import devices, memory
 from dip.images import Picture
 from dip.report import figures
 from dip.stopping.noise_level import noise_level
@@ -142,7 +142,7 @@ def result(fit: Fit, status: str, **more: Any) -> dict[str, Any]:
         "oracle_step": best_step,
         "seconds": round(recorder.seconds, 3),
         "step_seconds": statistics.median(recorder.paces) if recorder.paces else None,
-        "peak_memory_bytes": devices.peak_memory(fit.device),
+        "peak_memory_bytes": memory.peak_memory(fit.device),
         "parameters": sum(p.numel() for p in fit.module.nets.parameters()),
         "precision": {**fit.precision, **(fit.module.faster or {})},
         "events": fit.rollback.events,

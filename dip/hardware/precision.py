@@ -1,4 +1,4 @@
-"""The number format of a run, as an option; `dip.hardware.devices` says what a device can do of it."""
+"""The options of group `precision`. Imports no torch; `dip.hardware.devices` checks them against a device."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16", "fp64")
 
 @dataclasses.dataclass
 class Precision:
-    """The number format of the network's arithmetic. Loss, average and optimiser stay in float32 (fp64: float64)."""
+    """Number format of the network's arithmetic. Loss, moving average and optimiser use float32 (fp64: float64)."""
 
     name: str = option("auto", "number format", f"one of {', '.join(PRECISIONS)}", "bf16")
     compile: bool = option(
         False,
-        "compile the network with torch.compile, which takes some minutes at the start; where that fails, a warning says "
-        "so and the network runs as it is",
+        "compile the network with torch.compile, which takes minutes at the start; if that fails, a warning is "
+        "logged and the network runs uncompiled",
         "true or false",
         "true",
     )
     graph: bool = option(
         False,
-        "replay the network's passes as CUDA graphs, on a GPU whose host cannot launch them as fast; where that fails, a "
-        "warning says so and the network runs as it is",
+        "replay the network's passes as CUDA graphs, for a GPU that waits for kernel launches; if that fails, a "
+        "warning is logged and the network runs without",
         "true or false",
         "true",
     )
@@ -35,5 +35,5 @@ class Precision:
         check_flag(self, "graph", prefix="precision.")
 
     def speedups(self) -> list[str]:
-        """The names, in `dip.model.speedups`, of what was asked for."""
+        """Return the names of the enabled speed-ups, as `dip.model.speedups` knows them."""
         return [name for name in ("compile", "graph") if getattr(self, name)]

@@ -1,4 +1,4 @@
-"""Which GPUs there are and how many threads a job may use, without importing torch."""
+"""The GPUs and CPU threads of this machine, found without importing torch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ CPU = "cpu"
 
 
 def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The GPUs that jobs may use, as values for CUDA_VISIBLE_DEVICES; [] where there is none.
+    """Return the GPUs that jobs may use, as values for CUDA_VISIBLE_DEVICES; [] if there are none.
 
-    Those of CUDA_VISIBLE_DEVICES where it is set, else all. They are named by UUID, so that a claim means the same card
-    in every terminal; of a card that is split (MIG), each part counts.
+    These are the ones in CUDA_VISIBLE_DEVICES if it is set, else all. They are named by UUID, so that a claim means the
+    same GPU in every terminal. Each instance of a partitioned GPU (MIG) counts as a GPU.
     """
-    cards = _listed(_nvidia_smi())
+    cards = _parsed(_nvidia_smi())
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return [part for parts in cards for part in parts]
     chosen: list[str] = []
     for entry in (entry.strip() for entry in visible.split(",")):
         if not entry or entry == "-1":
-            break  # as CUDA reads it: what follows an invalid entry is not there
+            break  # CUDA ignores everything after an invalid entry
         chosen.append(cards[int(entry)][0] if entry.isdigit() and int(entry) < len(cards) else entry)
     return list(dict.fromkeys(chosen))
 
@@ -37,26 +37,23 @@ def _nvidia_smi() -> str:
         return ""
 
 
-def _listed(text: str) -> list[list[str]]:
-    """The output of `nvidia-smi -L` as one list per card: of the card, or of its MIG parts."""
-    cards: list[tuple[str, list[str]]] = []
+def _parsed(text: str) -> list[list[str]]:
+    """Parse the output of `nvidia-smi -L`: one list per card, with its UUID or those of its MIG instances."""
+    cards: list[list[str]] = []
     for line in text.splitlines():
         found = re.search(r"UUID: ((?:GPU|MIG)-[^)\s]+)", line)
-        if found is None:
-            continue
-        if line.startswith("GPU"):
-            cards.append((found[1], []))
-        elif cards:
-            cards[-1][1].append(found[1])
-    return [parts or [card] for card, parts in cards]
+        if found and line.startswith("GPU"):
+            cards.append([found[1]])
+        elif found and cards:
+            cards[-1].append(found[1])
+    return [card[1:] or card for card in cards]
 
 
 def cores(environment: Mapping[str, str] = os.environ) -> int:
-    """The threads that all jobs together may use: OMP_NUM_THREADS where it is set, else the cores we may run on."""
+    """Return the number of threads for all jobs together: OMP_NUM_THREADS if set, else this process's CPU cores."""
     wanted = environment.get("OMP_NUM_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
-    try:
+    if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
+    return os.cpu_count() or 1  # macOS and Windows

@@ -1,7 +1,8 @@
-"""What a sweep is made of: jobs, each a checked `Config` with a run folder of its own."""
+"""The jobs of a sweep: each is a checked `Config` with its own run folder."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import shlex
@@ -13,22 +14,25 @@ from dip import runs
 from dip.configuration import explain
 from dip.configuration.commands import text
 from dip.configuration.schema import Config
-from dip.errors import DipError
+from dip.errors import DipError, RunError
 from dip.fitting import experiment
 from dip.fitting.inputs import Pictures, several
 
 log = logging.getLogger("dip")
 
+Read = Callable[[Sequence[str]], tuple[Config, Sequence[str]]]
+"""From the overrides of a job to its options, and to the overrides that start it as a run of its own."""
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One run of a sweep. No two jobs of a sweep are equal: they are told apart, and hashed, as objects."""
+    """One run of a sweep, hashed and compared by identity."""
 
     config: Config
     overrides: tuple[str, ...]
-    """What stands behind `python train.py` to run it alone."""
+    """The arguments of `python train.py` that start this run alone."""
     folder: Path
-    """Its run folder, made or not."""
+    """The run folder, which need not exist yet."""
 
     @property
     def name(self) -> str:
@@ -37,75 +41,90 @@ class Job:
 
     @property
     def console(self) -> Path:
-        """What the job's process prints."""
+        """The file that holds the output of the job's process."""
         return self.folder / runs.CONSOLE
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing left to do: the run has finished before and is not to be done again."""
+        """Whether the run has finished and need not be run again."""
         return not self.config.overwrite and runs.finished(self.folder)
 
-    def recorded_step(self) -> int:
-        """The step of the last record in `metrics.csv`; 0 before the first. Cheap however long the run."""
+    @property
+    def busy(self) -> bool:
+        """Whether a process is at work in the run folder now."""
+        if not (self.folder / ".lock").exists():
+            return False
         try:
-            with open(self.folder / "metrics.csv", "rb") as file:
-                file.seek(max(0, file.seek(0, 2) - 4096))
-                whole = file.read().rpartition(b"\n")[0]  # a last line without its end is still being written
-        except OSError:
-            return 0
-        step = whole.rpartition(b"\n")[2].partition(b",")[0]
-        return int(step) if step.isdigit() else 0
+            with runs.Lock(self.folder):
+                return False
+        except RunError as error:
+            return error.__cause__ is None  # else the lock cannot be opened
 
 
-def plan(
-    batch: Sequence[Sequence[str]], read: Callable[[Sequence[str]], tuple[Config, Sequence[str]]]
-) -> list[Job]:
-    """The jobs that the overrides in `batch` ask for, all checked; those that come to the same run appear once.
+def plan(batch: Sequence[Sequence[str]], read: Read) -> list[list[Job]]:
+    """Make and check the jobs of each list of overrides in `batch`, as Hydra's sweeper makes them.
 
-    Where `image` is a folder or a pattern, there is a job for each of its files.
-
-    Args:
-        batch: one list of overrides per job, as Hydra's sweeper makes them.
-        read: from overrides to the options and the overrides to start the job with.
+    There is one job per list, or if `image` is a folder or a pattern, one per file. Lists that mean the same run share
+    its job. Each distinct warning is logged once.
 
     Raises:
-        DipError: a job's options are illegal. The one line names the job and what is wrong with it.
+        DipError: the options of a job are illegal. The message is one line that names the job and the error.
     """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     jobs: dict[Path, Job] = {}
-    for number, overrides in enumerate(batch, start=1):
-        try:
-            wanted = list(_one_picture_each(*read(overrides)))
-            places = [experiment.place(config)[1] for config, _ in wanted]
-        except (DipError, HydraException, OmegaConfBaseException) as error:
-            which = f"job {number} of {len(batch)} ({shlex.join(overrides)})"
-            raise DipError(f"{which}: {explain.in_one_line(error)}; no job was started") from error
-        for (config, words), folder in zip(wanted, places, strict=True):
-            if folder in jobs:
-                this, same = shlex.join(words), shlex.join(jobs[folder].overrides)
-                log.info("job %d (%s) is the same run as (%s): run once", number, this, same)
-            else:
-                jobs[folder] = Job(config, tuple(words), folder)
-    return list(jobs.values())
+    groups: list[list[Job]] = []
+    with warnings_once():
+        for number, overrides in enumerate(batch, start=1):
+            groups.append([])
+            try:
+                wanted = [
+                    Job(config, tuple(words), experiment.place(config)[1])
+                    for config, words in _one_per_image(*read(overrides))
+                ]
+            except (DipError, HydraException, OmegaConfBaseException) as error:
+                which = f"job {number} of {len(batch)} ({shlex.join(overrides)})"
+                raise DipError(f"{which}: {explain.in_one_line(error)}; no job was started") from error
+            for job in wanted:
+                known = jobs.setdefault(job.folder, job)
+                groups[-1].append(known)
+                if known is not job:
+                    this, same = shlex.join(job.overrides), shlex.join(known.overrides)
+                    log.info("job %d (%s) is the same run as (%s): it runs once", number, this, same)
+    return groups
+
+
+@contextlib.contextmanager
+def warnings_once() -> Iterator[None]:
+    """Log each distinct warning once inside the block: the jobs of a sweep mostly cause the same ones."""
+    seen: set[str] = set()
+
+    def new(record: logging.LogRecord) -> bool:
+        known = record.levelno >= logging.WARNING and record.getMessage() in seen
+        seen.add(record.getMessage())
+        return not known
+
+    log.addFilter(new)
+    try:
+        yield
+    finally:
+        log.removeFilter(new)
 
 
 def apart(jobs: Sequence[Job]) -> dict[Job, str]:
-    """What was asked of each job and not of all: `image=a.jpg seed=1`. Folder names tell less."""
+    """Return, for each job, the overrides that not all jobs share: `image=a.jpg seed=1`."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
     return {job: " ".join(word for word in job.overrides if word not in common) for job in jobs}
 
 
-def _one_picture_each(config: Config, words: Sequence[str]) -> Iterator[tuple[Config, Sequence[str]]]:
-    """The same options for each of the pictures that `image` stands for, and the overrides that give them."""
+def _one_per_image(config: Config, words: Sequence[str]) -> Iterator[tuple[Config, Sequence[str]]]:
+    """Yield the options and overrides of one job for each file that `image` stands for."""
     files = several(config.image)
-    if files is None:
-        Pictures(config).check()
-        yield config, words
-        return
     others = [word for word in words if not word.lstrip("+").startswith("image=")]
-    for file in files:
-        one = dataclasses.replace(config, image=file)
+    every = [(config, words)] if files is None else [
+        (dataclasses.replace(config, image=file), [*others, f"image={text(file)}"]) for file in files
+    ]  # fmt: skip
+    for one, overrides in every:
         Pictures(one).check()
-        yield one, [*others, f"image={text(file)}"]
+        yield one, overrides

@@ -1,38 +1,56 @@
-"""The sweep itself: starts jobs while there is room, waits for them, and stops in order when told to."""
+"""The loop of a sweep: starts jobs while there is room, waits for them, and ends them in order after a signal."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 from dip.sweep.jobs import Job
-from dip.sweep.outcomes import Outcome, Traces, found_finished, settle
+from dip.sweep.outcomes import Outcome, Signature, fail, read_finished, settle, signature
 from dip.sweep.progress import Progress
-from dip.sweep.workers import Attempt, Workers, claim
 
 TICK = 0.1  # seconds between two looks at the jobs
-PATIENCE = 60.0  # seconds for a checkpoint
+PATIENCE = 60.0  # seconds that a job has to write a checkpoint
 
 
-@dataclass
+class Attempt(Protocol):
+    """A job that runs, or waits in a cluster's queue."""
+
+    def poll(self) -> int | str | None:
+        """The exit status (negative: the signal that killed it), or a text if there is none; None while it runs."""
+
+    def end(self) -> None:
+        """Ask the job to write a checkpoint and end."""
+
+    def kill(self) -> None:
+        """End the job at once."""
+
+
+class Workers(Protocol):
+    """Where jobs run: processes of this machine or those of a cluster."""
+
+    def start(self, job: Job) -> Attempt | None:
+        """Start `job`; None if there is no room now. Any exception is a failure of this job."""
+
+
+@dataclass(frozen=True)
 class Running:
-    """A job at work."""
+    """A job that has been started."""
 
     job: Job
     attempt: Attempt
-    before: Traces
-    console: int
+    before: Signature
     began: float
 
 
 class Stop:
-    """Notes SIGINT, SIGTERM and SIGHUP; a second SIGINT or SIGTERM means at once."""
+    """Notes SIGINT, SIGTERM and SIGHUP; a second SIGINT or SIGTERM asks to end at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -40,12 +58,13 @@ class Stop:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Takes over the handlers meanwhile. Outside the main thread, where Python takes no signals, does nothing."""
+        """Install the handlers inside the block. Does nothing outside the main thread, where Python has no signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        # What was ignored stays so: nohup ignores SIGHUP, a shell script's background jobs SIGINT.
+        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has no SIGHUP
+        # Ignored signals stay ignored: nohup ignores SIGHUP, and a shell script's background jobs ignore SIGINT.
         heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
         before = {number: signal.signal(number, self._note) for number in heard}
         try:
@@ -55,12 +74,12 @@ class Stop:
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.at_once = self.signal is not None and number != signal.SIGHUP
+        self.at_once = self.signal is not None and number != getattr(signal, "SIGHUP", None)
         self.signal = self.signal or number
 
 
 class Loop:
-    """Runs `jobs` on `workers` and keeps what came of them in `outcomes`."""
+    """Runs `jobs` on `workers`."""
 
     def __init__(self, jobs: Sequence[Job], workers: Workers, progress: Progress) -> None:
         self.jobs, self.workers, self.progress = jobs, workers, progress
@@ -68,23 +87,22 @@ class Loop:
         self.running: list[Running] = []
         self.outcomes: dict[Job, Outcome] = {}
         self.stop = Stop()
-        self._told: set[str] = set()
+        self._said: set[str] = set()
 
     def run(self) -> list[Outcome]:
-        """Runs them all, or, after a signal, ends those that run; one outcome per job, in the order of `jobs`."""
-        for job in [job for job in self.waiting if job.done]:
-            self._ended(found_finished(job))
+        """Run all jobs, or after a signal end the running ones. Returns one outcome per job, in the order of `jobs`."""
+        for job in self.jobs:
+            if job.done:
+                self._settled(read_finished(job))
         try:
             with self.stop.watching():
                 while self.waiting or self.running:
-                    self._look()
-                    if self.stop.signal is not None:
-                        self._wind_down()
-                    else:
+                    self._collect()
+                    if self.stop.signal is None:
                         self._start()
-                    self.progress.update(
-                        self.outcomes.values(), [entry.job for entry in self.running], self.waiting
-                    )
+                    else:
+                        self._wind_down()
+                    self.progress.update(len(self.running))
                     if self.waiting or self.running:
                         time.sleep(TICK)
         finally:
@@ -92,58 +110,50 @@ class Loop:
             self.progress.close()
         return [self.outcomes[job] for job in self.jobs]
 
-    def _look(self) -> None:
-        """Notes the jobs that have ended."""
+    def _collect(self) -> None:
+        """Settle the jobs that have ended."""
         for entry in list(self.running):
             code = entry.attempt.poll()
             if code is None:
                 continue
-            stopping = self.stop.signal is not None
-            seconds = time.monotonic() - entry.began
-            outcome = settle(entry.job, code, entry.before, seconds, stopping)
             self.running.remove(entry)
-            os.close(entry.console)  # only now: no other sweep begins with the job before it is settled
-            self._ended(outcome)
+            stopping, seconds = self.stop.signal is not None, time.monotonic() - entry.began
+            outcome = settle(entry.job, code, entry.before, seconds, stopping)
+            if outcome is None:
+                self.waiting.append(entry.job)
+            else:
+                self._settled(outcome)
 
     def _start(self) -> None:
-        """Starts what there is room for."""
-        try:
-            self._fill()
-        finally:
-            self.workers.leave()
-
-    def _fill(self) -> None:
-        """Starts jobs until there is no room, passing over those that another sweep runs."""
+        """Start jobs while there is room; skip those that another sweep runs."""
         for job in list(self.waiting):
-            if not self.workers.room():
-                if not self.running:
-                    self._say_once(self.workers.waiting_for())
-                return
-            console = claim(job)
-            if console is None:
+            if job.busy:
                 continue
-            if job.done:  # by another sweep, meanwhile
-                os.close(console)
-                self._ended(found_finished(job))
+            if job.done:  # run by another sweep in the meantime
+                self._settled(read_finished(job))
                 continue
-            before = Traces.of(job)
+            before = signature(job)
             try:
-                attempt = self.workers.start(job, console)
-            except BaseException:
-                os.close(console)
-                raise
+                attempt = self.workers.start(job)
+            except Exception as error:
+                self._settled(fail(job, error))
+                continue
+            if attempt is None:
+                if not self.running:
+                    self._say_once("waiting: other sweeps use all devices")
+                return
             self.waiting.remove(job)
-            self.running.append(Running(job, attempt, before, console, time.monotonic()))
+            self.running.append(Running(job, attempt, before, time.monotonic()))
             self.progress.started(job)
         if self.waiting and not self.running:
-            self._say_once(f"waiting: another sweep runs the last {len(self.waiting)} of the jobs")
+            self._say_once(f"waiting for another sweep, which runs {len(self.waiting)} of the jobs")
 
     def _wind_down(self) -> None:
-        """Tells the running jobs to end, once; or, told twice, ends them."""
-        for job in list(self.waiting):
-            self._ended(Outcome(job, "not started"), quiet=True)
+        """Ask the running jobs to end, once; kill them after a second signal."""
+        self.outcomes |= {job: Outcome(job, "not started") for job in self.waiting}
+        self.waiting = []
         if self.running and self._say_once(
-            "stopping: the running jobs write a checkpoint; again to end them at once"
+            "stopping: the running jobs write a checkpoint; interrupt again to end at once"
         ):
             for entry in self.running:
                 entry.attempt.end()
@@ -152,30 +162,27 @@ class Loop:
                 entry.attempt.kill()
 
     def _abandon(self) -> None:
-        """Leaves no job behind after an error of our own: ends those that run, by force after `PATIENCE` seconds."""
+        """After an error in the sweep itself: end the running jobs, and kill them after `PATIENCE` seconds."""
         for entry in self.running:
             entry.attempt.end()
-        end = time.monotonic() + PATIENCE
+        limit = time.monotonic() + PATIENCE
         while self.running:
-            for entry in list(self.running):
-                if entry.attempt.poll() is not None:
-                    os.close(entry.console)
-                    self.running.remove(entry)
-                elif time.monotonic() > end:
+            self.running = [entry for entry in self.running if entry.attempt.poll() is None]
+            if time.monotonic() > limit:
+                for entry in self.running:
                     entry.attempt.kill()
             time.sleep(TICK)
 
-    def _ended(self, outcome: Outcome, quiet: bool = False) -> None:
+    def _settled(self, outcome: Outcome) -> None:
         self.outcomes[outcome.job] = outcome
         if outcome.job in self.waiting:
             self.waiting.remove(outcome.job)
-        if not quiet:
-            running = [entry.job for entry in self.running]
-            self.progress.ended(outcome, len(self.outcomes), running, self.waiting)
+        self.progress.finished(outcome)
 
     def _say_once(self, line: str) -> bool:
-        if line in self._told:
-            return False
-        self._told.add(line)
-        self.progress.say(line)
-        return True
+        """Print `line` unless it has been printed before; True if it has not."""
+        new = line not in self._said
+        self._said.add(line)
+        if new:
+            self.progress.say(line)
+        return new

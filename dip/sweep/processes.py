@@ -1,123 +1,119 @@
-"""Jobs as processes of this machine, one or more to a device, each device claimed across all sweeps."""
+"""Jobs as processes of this machine, one or more per device. All sweeps of a user share the devices."""
 
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from dip.runs import claims
-from dip.sweep.gpus import CPU
+from dip.configuration import cli
+from dip.errors import OptionError
+from dip.options import check_integer, option
+from dip.sweep import claims, gpus
 from dip.sweep.jobs import Job
-from dip.sweep.workers import Command, environment
+from dip.sweep.launcher import SweepLauncher
 
 
-class Process:
-    """A job's process."""
+class Process(subprocess.Popen[bytes]):
+    """The process of a job on `device`; see `dip.sweep.loop.Attempt`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], device: str) -> None:
-        self._process, self.device = process, device
-
-    def poll(self) -> int | None:
-        """See `Attempt`."""
-        return self._process.poll()
-
-    def end(self) -> None:
-        """See `Attempt`."""
-        self._process.terminate()
-
-    def kill(self) -> None:
-        """See `Attempt`."""
-        self._process.kill()
+    device = gpus.CPU
+    end = subprocess.Popen.terminate
 
 
-class Processes:
-    """Runs jobs on `devices`.
+@dataclasses.dataclass(eq=False)
+class ProcessesLauncher(SweepLauncher):
+    """Runs jobs as processes of this machine: `hydra/launcher=local` and `hydra/launcher=gpus`."""
 
-    Args:
-        devices: values for CUDA_VISIBLE_DEVICES, or [CPU].
-        share: jobs on one device at a time.
-        most: jobs at a time, on all devices together; None: as many as the devices take.
-        threads: that all jobs together may use.
-        command: makes a job's command line.
-        given: environment variables for all jobs.
-    """
+    jobs: int | None = option(
+        None,
+        "jobs at a time; null: as many as the GPUs take, or without a GPU one per two cores",
+        "null or an integer >= 1",
+        "2",
+    )
+    jobs_per_gpu: int = option(1, "jobs at a time on one GPU", "an integer >= 1", "2")
 
-    def __init__(
-        self,
-        devices: Sequence[str],
-        share: int,
-        most: int | None,
-        threads: int,
-        command: Command,
-        given: Mapping[str, str] | None = None,
-    ) -> None:
-        self.devices, self.share, self.command = list(devices), share, command
-        self.most = min(most or sys.maxsize, share * len(self.devices))
-        self.given = dict(given or {})
-        if self.most > 1:
-            # Two processes that use all cores each wait for each other at every operation: 50 times slower, not 2.
-            count = str(max(1, threads // self.most))
-            self.given |= {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
-        self._running: list[Process] = []
-        self._kept: tuple[str, list[int]] | None = None
+    def __post_init__(self) -> None:
+        check_integer(self, "jobs", low=1, none=True, prefix="hydra.launcher.")
+        check_integer(self, "jobs_per_gpu", low=1, prefix="hydra.launcher.")
+        self.running: list[Process] = []
 
-    def room(self) -> bool:
-        """See `Workers`."""
-        self._running = [process for process in self._running if process.poll() is None]
-        if self._kept is None and len(self._running) < self.most:
-            load = [process.device for process in self._running]
-            for device in sorted(self.devices, key=load.count):
-                claim = claims.take(device, self.share)
-                if claim is not None:
-                    self._kept = device, claim
-                    break
-        return self._kept is not None
+    def prepare(self, jobs: Sequence[Job]) -> None:
+        """Use the GPUs, or else the CPU with its threads divided among the jobs."""
+        cores = gpus.cores()
+        cards = [] if all(job.config.device == "cpu" for job in jobs) else gpus.gpus()
+        for job in jobs if cards else ():
+            if job.config.device.startswith("cuda:"):
+                legal = "auto in a sweep, which assigns a GPU to each job"
+                raise OptionError("device", job.config.device, legal, "device=auto")
+        at_once = self.jobs or max(1, cores // 2)
+        self.use(cards or [gpus.CPU], self.jobs_per_gpu if cards else at_once, cores)
 
-    def start(self, job: Job, console: int) -> Process:
-        """See `Workers`."""
-        assert self._kept is not None, "ask for room first"
-        device, claim = self._kept
-        process = self._spawn(job, console, device, claim)
-        claims.sign(claim, process.pid)
-        self._running.append(Process(process, device))
-        self.leave()  # of the claim's open files, the job's process has its own now
-        return self._running[-1]
+    def use(self, devices: Sequence[str], share: int, threads: int) -> None:
+        """Run up to `share` jobs on each of `devices` (values for CUDA_VISIBLE_DEVICES, or CPU).
 
-    def leave(self) -> None:
-        """See `Workers`."""
-        if self._kept is not None:
-            for descriptor in self._kept[1]:
-                os.close(descriptor)
-        self._kept = None
+        Args:
+            devices: the devices.
+            share: jobs at a time on one device.
+            threads: CPU threads of all jobs together.
+        """
+        self.devices, self.share = devices, share
+        self.most = min(self.jobs or sys.maxsize, share * len(devices))
+        # Processes that each use all cores wait for each other at every operation: 50 x slower with two, not 2 x.
+        count = str(max(1, threads // self.most))
+        self.threads = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count} if self.most > 1 else {}
 
-    def waiting_for(self) -> str:
-        """See `Workers`."""
-        holders = [f"{device} ({claims.holder(device)})" for device in self.devices]
-        return f"waiting: other sweeps use {', '.join(holders)}; a job of this one begins where one of theirs ends"
+    def start(self, job: Job) -> Process | None:
+        """Start `job` on the device with the fewest jobs that can be claimed; see `dip.sweep.loop.Workers`."""
+        self.running = [process for process in self.running if process.poll() is None]
+        load = [process.device for process in self.running]
+        for device in sorted(self.devices, key=load.count) if len(load) < self.most else ():
+            claim = claims.take(device, self.share)
+            if claim is not None:
+                break
+        else:
+            return None
+        visible = {} if device == gpus.CPU else {"CUDA_VISIBLE_DEVICES": device}
+        try:
+            job.folder.mkdir(parents=True, exist_ok=True)
+            with open(job.console, "ab") as console:
+                process = Process(
+                    self.command(job),
+                    env=environment({**self.environment, **self.threads, **visible}),
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=console,
+                    pass_fds=claim,
+                    # A process group of its own: Ctrl-C reaches only the sweep, which ends its jobs in order.
+                    process_group=0 if os.name == "posix" else None,
+                    preexec_fn=with_parent(signal.SIGTERM),  # on which the job saves and ends
+                )
+        finally:
+            claims.release(claim)  # the job's process has inherited it
+        process.device = device
+        self.running.append(process)
+        return process
 
-    def _spawn(self, job: Job, console: int, device: str, claim: Sequence[int]) -> subprocess.Popen[bytes]:
-        visible = {} if device == CPU else {"CUDA_VISIBLE_DEVICES": device}
-        return subprocess.Popen(
-            self.command(job),
-            env=environment({**self.given, **visible}),
-            stdin=subprocess.DEVNULL,
-            stdout=console,
-            stderr=console,
-            pass_fds=claim,
-            # A group of its own: Ctrl-C reaches the sweep alone, which tells its jobs once.
-            process_group=0,
-            preexec_fn=with_parent(signal.SIGTERM),  # then it saves and ends
-        )
+
+def environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of a job's process: that of this process, changed by `given`."""
+    own = {
+        "TQDM_DISABLE": "1",  # a progress bar would fill the console log
+        "PYTHONFAULTHANDLER": "1",  # print a traceback if a library crashes
+        "HYDRA_FULL_ERROR": str(int(cli.FULL_ERRORS)),  # as the user set it; this process has changed it
+    }
+    return {**os.environ, **own, **{name: str(value) for name, value in given.items()}}
 
 
 def with_parent(number: int) -> Callable[[], None] | None:
-    """For `preexec_fn` of a new process: the kernel sends it signal `number` when this one is gone; Linux only.
+    """Return a `preexec_fn` by which the kernel sends a process signal `number` when its parent ends; Linux only.
 
-    Elsewhere a job outlives a sweep that is killed; the next sweep then waits for it.
+    On other systems it is None, and a job outlives a killed sweep. The next sweep then waits for it.
     """
     if sys.platform != "linux":
         return None
@@ -129,7 +125,7 @@ def with_parent(number: int) -> Callable[[], None] | None:
 
     def prepare() -> None:
         libc.prctl(set_parent_death_signal, number)
-        if os.getppid() != parent:  # gone before the line above
+        if os.getppid() != parent:  # it ended before the line above
             os.kill(os.getpid(), number)
 
     return prepare

@@ -1,9 +1,11 @@
-"""Stands in for a run: `stub_job.py FOLDER DEED` leaves what a run leaves, without the seconds that torch takes.
+"""A stub of a run: `stub_job.py FOLDER DEED` locks its folder and writes the files of a run, without importing torch.
 
-Deeds: finish, raise, exit, die (SIGKILL), no-result, environment, long (until SIGTERM, which it takes as a run does), deaf
-(until SIGKILL), once (until its parent is killed; finishes the second time). One that succeeds appends its process id to `times`.
+Deeds: finish, raise, exit, die (SIGKILL), no-result, environment (write it, unless finished), long (until SIGTERM, then
+interrupted), deaf (until SIGKILL), once (until its parent is killed; the second time it finishes). A stub that finishes
+appends its process id to `times`.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -24,6 +26,8 @@ def finish():
     with open(os.path.join(folder, "times"), "a") as file:
         print(os.getpid(), file=file)
     leave("finished")
+    for path in locks:
+        os.unlink(path)
 
 
 def interrupted(number, frame):
@@ -32,6 +36,12 @@ def interrupted(number, frame):
 
 
 print("at work", flush=True)
+locks = [os.path.join(folder, name) for name in (".flock", ".lock")]  # the files of `dip.runs.Lock`
+try:
+    for path in locks:
+        fcntl.flock(os.open(path, os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    sys.exit("error: another process is at work here")
 if deed == "finish":
     finish()
 elif deed == "raise":
@@ -42,6 +52,8 @@ elif deed == "exit":
     sys.exit(3)
 elif deed == "die":
     os.kill(os.getpid(), signal.SIGKILL)
+elif deed == "environment" and os.path.exists(os.path.join(folder, "times")):
+    pass  # finished by another sweep in the meantime
 elif deed == "environment":
     with open(os.path.join(folder, "environment.json"), "w") as file:
         json.dump(dict(os.environ), file)
@@ -50,6 +62,8 @@ elif deed == "environment":
 elif deed == "once" and os.path.exists(os.path.join(folder, "begun")):
     finish()
 elif deed in ("long", "deaf", "once"):
+    with open(os.path.join(folder, "pid"), "w") as file:
+        print(os.getpid(), file=file)
     signal.signal(signal.SIGTERM, interrupted if deed == "long" else signal.SIG_IGN)
     with open(os.path.join(folder, "begun.new"), "w") as file:
         print(os.getppid(), file=file)

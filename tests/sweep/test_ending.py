@@ -1,4 +1,4 @@
-"""The table at the end, the exit status, and the report."""
+"""The end of a sweep: its table, exit status and report."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_the_table_names_failures_and_their_logs(tmp_path: Path):
         f"                                   log: {four[1].console}",
         f"stopped, before     8.50        7  {four[2].name}  seed=2",
         f"not started            -        -  {four[3].name}  seed=3",
-        "The same command goes on from here.",
-        "4 jobs in 12 min: 1 finished, 1 finished before, 1 failed, 1 not started",
+        "Run the same command again to resume.",
+        "4 jobs in 11:40: 1 finished, 1 finished before, 1 failed, 1 not started",
     ]
 
 
@@ -64,5 +64,5 @@ def test_a_report_that_cannot_be_written_is_one_warning(
     monkeypatch.setattr("dip.report.write", lambda folder: 1 / 0)
     assert ending.write_reports([Outcome(jobs(tmp_path, 1)[0], "finished")]) == []
     assert caplog.messages == [
-        f"no report of {tmp_path} (ZeroDivisionError: division by zero); to try again: python -m dip.report {tmp_path}"
+        f"{tmp_path}: no report (ZeroDivisionError: division by zero); to try again: python -m dip.report {tmp_path}"
     ]

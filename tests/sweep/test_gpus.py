@@ -1,4 +1,4 @@
-"""Which GPUs there are, from what `nvidia-smi -L` prints."""
+"""The GPUs of this machine, from the output of `nvidia-smi -L`."""
 
 import pytest
 
@@ -29,7 +29,7 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bbbb)
         (TWO, "-1", []),
         (TWO, "0,-1,1", ["GPU-aaaa"]),
         (SPLIT, "0", ["MIG-1111"]),
-        ("", "0,1", ["0", "1"]),  # a machine without nvidia-smi: the user knows better
+        ("", "0,1", ["0", "1"]),  # without nvidia-smi the entries are taken as they are
     ],
 )
 def test_gpus(monkeypatch, listing, visible, expected):
@@ -43,7 +43,7 @@ def test_without_nvidia_smi_there_is_no_gpu(monkeypatch, tmp_path):
     assert gpus.gpus({}) == []
 
 
-def test_cores_are_what_the_user_allows(monkeypatch):
+def test_cores_respect_omp_num_threads_and_the_affinity(monkeypatch):
     assert gpus.cores({"OMP_NUM_THREADS": "3"}) == 3
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 2, 4, 6}, raising=False)
     assert gpus.cores({}) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,15 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from dip import runs
 from dip.errors import OptionError
 from dip.sweep import gpus
 from dip.sweep.gpus import CPU
-from dip.sweep.launchers import ProcessesLauncher
+from dip.sweep.processes import ProcessesLauncher
 from tests.conftest import ROOT, TINY, Fit, environment
-from tests.sweep.stubs import jobs, until
+from tests.sweep.stubs import hydra, jobs, until
 
 Multirun = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -66,7 +66,7 @@ def folders(tmp_path: Path) -> list[Path]:
         ),
     ],
 )
-def test_one_bad_job_and_none_is_started(
+def test_with_one_illegal_job_none_is_started(
     multirun: Multirun, tmp_path: Path, arguments: list[str], message: str
 ):
     done = multirun(*arguments)
@@ -92,6 +92,9 @@ def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
     assert lines[5].startswith("2 jobs in ")
     assert lines[5].endswith(": 1 finished, 1 failed")
     assert lines[6] == f"report: {tmp_path / 'outputs' / 'report.html'}"
+    typed = shlex.split((tmp_path / "outputs" / "command.txt").read_text())
+    assert typed[:3] == ["python", "train.py", "-m"]
+    assert typed[-4:] == ["seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=4"]
     log = Path(bad["folder"], "console.log").read_text()
     assert "not finite" in log
     assert "\r" not in log
@@ -126,9 +129,7 @@ def test_a_killed_sweep_goes_on_where_it_was(multirun: Multirun, fit: Fit, tmp_p
 
 
 def launcher(jobs: int | None = None, jobs_per_gpu: int = 1) -> ProcessesLauncher:
-    made = ProcessesLauncher(jobs, jobs_per_gpu)
-    made.config = OmegaConf.create({"hydra": {"job": {"env_set": {}}}})
-    return made
+    return hydra(ProcessesLauncher(jobs, jobs_per_gpu))
 
 
 @pytest.mark.parametrize(
@@ -148,8 +149,9 @@ def launcher(jobs: int | None = None, jobs_per_gpu: int = 1) -> ProcessesLaunche
 def test_where_jobs_run(monkeypatch, tmp_path, cards, cores, at_once, jobs_per_gpu, expected):
     monkeypatch.setattr(gpus, "gpus", lambda: cards)
     monkeypatch.setattr(gpus, "cores", lambda: cores)
-    workers = launcher(at_once, jobs_per_gpu).workers(jobs(tmp_path, 3))
-    assert (workers.devices, workers.share, workers.most, workers.given.get("OMP_NUM_THREADS")) == expected
+    workers = launcher(at_once, jobs_per_gpu)
+    workers.prepare(jobs(tmp_path, 3))
+    assert (workers.devices, workers.share, workers.most, workers.threads.get("OMP_NUM_THREADS")) == expected
 
 
 def test_jobs_for_the_cpu_claim_no_gpu(monkeypatch, tmp_path):
@@ -157,23 +159,20 @@ def test_jobs_for_the_cpu_claim_no_gpu(monkeypatch, tmp_path):
     some = jobs(tmp_path, 2)
     for job in some:
         job.config.device = "cpu"
-    assert launcher(1).workers(some).devices == [CPU]
+    workers = launcher(1)
+    workers.prepare(some)
+    assert workers.devices == [CPU]
 
 
-def test_a_sweep_chooses_the_gpu_itself(monkeypatch, tmp_path):
+def test_in_a_sweep_a_job_cannot_name_its_gpu(monkeypatch, tmp_path):
     monkeypatch.setattr(gpus, "gpus", lambda: ["a"])
     some = jobs(tmp_path, 2)
     some[1].config.device = "cuda:1"
     with pytest.raises(OptionError, match="device=cuda:1: must be auto in a sweep"):
-        launcher().workers(some)
-
-
-def test_a_job_is_started_by_the_program_itself(tmp_path):
-    one = jobs(tmp_path, 1)[0]
-    assert launcher().command(one) == [sys.executable, str(ROOT / "train.py"), "seed=0"]
+        launcher().prepare(some)
 
 
 def test_nothing_of_a_sweep_imports_torch():
-    code = "import sys, train; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    code = "import sys, dip.sweep, train; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ}, check=False)
     assert done.returncode == 0

@@ -1,19 +1,22 @@
-"""A sweep survives its jobs, counts them, and stops in order (real processes of a stub)."""
+"""A sweep survives failing jobs, counts them, and stops in order (real processes of a stub)."""
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dip import runs
 from dip.sweep.jobs import Job
-from tests.sweep.stubs import doing, jobs, local, sweep, times, until
+from dip.sweep.progress import Progress
+from tests.sweep.stubs import interrupted, jobs, local, sweep, times, until
 
 
 @pytest.mark.parametrize("position", [0, 2, 4])
@@ -71,10 +74,10 @@ def test_overwrite_runs_a_finished_job_again(tmp_path: Path):
     outcomes, _ = sweep(one, local({}))
     assert (outcomes[0].status, outcomes[0].before, times(one[0])) == ("finished", False, 2)
     outcomes, _ = sweep(one, local({one[0]: "exit"}))
-    assert outcomes[0].status == "failed"  # the old result is not this attempt's
+    assert outcomes[0].status == "failed"  # not judged by the old result
 
 
-def test_a_job_that_fails_again_is_judged_by_its_last_attempt(tmp_path: Path):
+def test_a_job_that_fails_again_reports_its_last_attempt(tmp_path: Path):
     one = jobs(tmp_path, 1)
     sweep(one, local({one[0]: "raise"}))
     outcomes, _ = sweep(one, local({one[0]: "exit"}))
@@ -85,16 +88,9 @@ def test_a_job_that_fails_again_is_judged_by_its_last_attempt(tmp_path: Path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_interrupts_what_runs_and_starts_nothing_more(tmp_path: Path, number: signal.Signals):
     three = jobs(tmp_path, 3)
-
-    def strike() -> None:
-        until(lambda: (three[1].folder / "begun").exists())
-        os.kill(os.getpid(), number)
-
-    thread = threading.Thread(target=strike)
-    thread.start()
     handler = signal.getsignal(number)
-    outcomes, said = sweep(three, local({three[1]: "long"}))
-    thread.join()
+    with interrupted(three[1], number=number):
+        outcomes, said = sweep(three, local({three[1]: "long"}))
     assert [outcome.status for outcome in outcomes] == ["finished", "interrupted", "not started"]
     assert "the running jobs write a checkpoint" in said
     assert runs.read_result(three[1].folder)["status"] == "interrupted"
@@ -102,21 +98,12 @@ def test_a_signal_interrupts_what_runs_and_starts_nothing_more(tmp_path: Path, n
     assert signal.getsignal(number) == handler
 
 
-def test_a_second_signal_ends_a_job_that_does_not_listen(tmp_path: Path):
+def test_a_second_signal_kills_a_job_that_ignores_the_first(tmp_path: Path):
     one = jobs(tmp_path, 1)
-
-    def strike() -> None:
-        until(lambda: (one[0].folder / "begun").exists())
-        os.kill(os.getpid(), signal.SIGINT)
-        threading.Event().wait(0.3)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=strike)
-    thread.start()
-    outcomes, _ = sweep(one, local({one[0]: "deaf"}))
-    thread.join()
+    with interrupted(one[0], times=2):
+        outcomes, _ = sweep(one, local({one[0]: "deaf"}))
     assert outcomes[0].status == "interrupted"
-    assert runs.read_result(one[0].folder) is None  # it is not a failure of the run
+    assert runs.read_result(one[0].folder) is None  # this is not a failure of the run
 
 
 SWEEP = """
@@ -168,24 +155,99 @@ def test_a_job_of_another_sweep_is_waited_for(tmp_path: Path):
     until(lambda: (one[0].folder / "environment.json").exists())
     outcomes, said = sweep(one, local({}, ["gpu-b"]))
     other.communicate()
-    assert "waiting: another sweep runs the last 1 of the jobs" in said
+    assert "waiting for another sweep, which runs 1 of the jobs" in said
     assert (outcomes[0].before, times(one[0])) == (True, 1)
 
 
-def test_an_error_of_our_own_leaves_no_job_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_folder_that_cannot_be_made_is_a_failure_of_that_job(tmp_path: Path):
+    three = jobs(tmp_path, 3)
+    three[1].folder.write_text("a file in the place of the folder")
+    outcomes, _ = sweep(three, local({}))
+    assert [outcome.status for outcome in outcomes] == ["finished", "failed", "finished"]
+    folder = three[1].folder
+    assert (
+        outcomes[1].error
+        == f"{folder}: cannot be written (File exists); choose another folder with out=FOLDER"
+    )
+
+
+def test_a_lock_that_cannot_be_opened_is_a_failure_of_that_job(tmp_path: Path):
     two = jobs(tmp_path, 2)
-    workers = local({two[0]: "long"}, share=2)
-    calls = []
+    (two[0].folder / ".lock").mkdir(parents=True)
+    outcomes, _ = sweep(two, local({}))
+    assert [outcome.status for outcome in outcomes] == ["failed", "finished"]
 
-    def broken(job: Job) -> list[str]:
-        calls.append(job)
-        if len(calls) == 2:
-            until(lambda: (two[0].folder / "begun").exists())
+
+def test_any_error_at_the_start_of_a_job_is_a_failure_of_that_job(tmp_path: Path):
+    three, calls = jobs(tmp_path, 3), iter([ZeroDivisionError("odd"), None, None])
+    workers = local({})
+    command = workers.command
+
+    def sometimes(job):
+        error = next(calls)
+        if error is not None:
+            raise error
+        return command(job)
+
+    workers.command = sometimes
+    outcomes, _ = sweep(three, workers)
+    assert [outcome.status for outcome in outcomes] == ["failed", "finished", "finished"]
+    assert outcomes[0].error == "ZeroDivisionError: odd"
+
+
+def test_a_job_that_another_process_runs_first_is_waited_for(tmp_path: Path):
+    """Both sweeps have started the job's process before either locked the folder; the second process is refused."""
+    one = jobs(tmp_path, 1)
+    one[0].folder.mkdir(parents=True)
+    workers = local({one[0]: "environment"})
+    begin = workers.start
+
+    def start(job):
+        workers.start = begin
+        lock = runs.Lock(job.folder).__enter__()
+        threading.Timer(1.0, lock.__exit__, (None, None, None)).start()
+        return begin(job)
+
+    workers.start = start
+    outcomes, said = sweep(one, workers)
+    assert said.count("started: ") == 2
+    assert (outcomes[0].status, times(one[0])) == ("finished", 1)
+
+
+def test_more_jobs_in_a_queue_than_file_descriptors(tmp_path: Path):
+    """A sweep that held a descriptor per submitted job would end itself."""
+    many: list[Job] = jobs(tmp_path, 60)
+    submitted: list[Job] = []
+
+    class Queued(SimpleNamespace):
+        def poll(self) -> int | None:
+            if len(submitted) < len(many):
+                return None
+            runs.write_json(self.job.folder / "result.json", {"status": "finished", "config": {}})
+            return 0
+
+    def submit(job: Job) -> Queued:
+        submitted.append(job)
+        job.folder.mkdir()
+        return Queued(job=job)
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, limits[1]))
+    try:
+        outcomes, _ = sweep(many, SimpleNamespace(start=submit))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert [outcome.status for outcome in outcomes] == ["finished"] * 60
+
+
+def test_an_error_of_the_sweep_itself_leaves_no_job_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    one = jobs(tmp_path, 1)
+
+    def broken(self: Progress, running: int) -> None:
+        if (one[0].folder / "begun").exists():
             raise ZeroDivisionError
-        return doing({two[0]: "long"})(job)
 
-    monkeypatch.setattr(workers, "command", broken)
+    monkeypatch.setattr(Progress, "update", broken)
     with pytest.raises(ZeroDivisionError):
-        sweep(two, workers)
-    until(lambda: (two[0].folder / "result.json").exists())
-    assert runs.read_result(two[0].folder)["status"] == "interrupted"
+        sweep(one, local({one[0]: "long"}))
+    assert runs.read_result(one[0].folder)["status"] == "interrupted"

@@ -1,4 +1,4 @@
-"""Jobs on devices: one at a time on each, never two sweeps on one, threads divided (real processes of a stub)."""
+"""Jobs on devices: one job per place, shared by all sweeps, with the threads divided (real processes of a stub)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dip.runs import claims
+from dip.sweep import claims
 from dip.sweep.jobs import Job
 from tests.sweep.stubs import jobs, local, sweep, until
 from tests.sweep.test_loop import start
@@ -25,9 +25,9 @@ def test_each_gpu_gets_one_job_at_a_time(tmp_path: Path):
     most: list[Counter[str]] = []
     begin = workers.start
 
-    def watched(job, console):
-        process = begin(job, console)
-        most.append(Counter(p.device for p in workers._running if p.poll() is None))
+    def watched(job):
+        process = begin(job)
+        most.append(Counter(p.device for p in workers.running if p.poll() is None))
         return process
 
     workers.start = watched
@@ -42,14 +42,10 @@ def test_each_gpu_gets_one_job_at_a_time(tmp_path: Path):
 def test_jobs_per_gpu(tmp_path: Path):
     four = jobs(tmp_path, 4)
     workers = local(dict.fromkeys(four, "long"), ["gpu-a", "gpu-b"], share=2)
-    for job in four:
-        job.folder.mkdir(parents=True)
-        assert workers.room()
-        with open(job.console, "wb") as console:
-            workers.start(job, console.fileno())
-    assert not workers.room()
-    assert Counter(process.device for process in workers._running) == {"gpu-a": 2, "gpu-b": 2}
-    for process in workers._running:
+    running = [workers.start(job) for job in four]
+    assert workers.start(jobs(tmp_path, 5)[4]) is None
+    assert Counter(process.device for process in running) == {"gpu-a": 2, "gpu-b": 2}
+    for process in running:
         process.kill()
         until(lambda process=process: process.poll() is not None)
 
@@ -57,7 +53,7 @@ def test_jobs_per_gpu(tmp_path: Path):
 def test_most_limits_the_jobs_over_all_gpus(tmp_path: Path):
     workers = local({}, ["gpu-a", "gpu-b", "gpu-c"], most=1)
     assert workers.most == 1
-    assert "OMP_NUM_THREADS" not in workers.given  # one job has all threads, as without a sweep
+    assert workers.threads == {}  # one job has all threads, as without a sweep
 
 
 def test_on_a_cpu_the_threads_are_divided(tmp_path: Path):
@@ -76,20 +72,19 @@ def test_a_second_sweep_waits_for_a_device(tmp_path: Path):
     mine = jobs(tmp_path / "mine", 1)
     outcomes, said = sweep(mine, local({}, ["gpu-a"]))
     other.communicate()
-    assert "waiting: other sweeps use gpu-a (process " in said
+    assert "waiting: other sweeps use all devices" in said
     assert outcomes[0].status == "finished"
     assert (theirs[0].folder / "times").stat().st_mtime_ns <= (mine[0].folder / "times").stat().st_mtime_ns
 
 
-def test_a_gpu_is_free_only_when_the_job_is_gone_though_its_sweep_was_killed(tmp_path: Path):
+def test_a_job_keeps_its_gpu_when_its_sweep_is_killed(tmp_path: Path):
     one = jobs(tmp_path, 1)
     other = start(tmp_path, 1, "gpu-a", "deaf")
     until(lambda: (one[0].folder / "begun").exists())
     other.kill()
     other.communicate()
     assert claims.take("gpu-a", 1) is None
-    pid = int(claims.holder("gpu-a").removeprefix("process "))
-    os.kill(pid, 9)
+    os.kill(int((one[0].folder / "pid").read_text()), 9)
     taken: list[list[int]] = []
 
     def free() -> bool:
@@ -98,13 +93,11 @@ def test_a_gpu_is_free_only_when_the_job_is_gone_though_its_sweep_was_killed(tmp
         return claim is not None
 
     until(free)
-    os.close(taken[0][0])
+    claims.release(taken[0])
 
 
-def test_a_job_finds_no_bars_and_no_setting_of_the_sweeps_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as the entry point does, for itself
+def test_the_environment_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as the entry point does for itself
     one = jobs(tmp_path, 1)
     sweep(one, local({one[0]: "environment"}))
     assert environment(one[0])["TQDM_DISABLE"] == "1"

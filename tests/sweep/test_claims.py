@@ -1,4 +1,4 @@
-"""One process per place on a device, whoever asks, and none that outlives its holder."""
+"""A place on a device is claimed by one process, and free again when that process ends."""
 
 import os
 import subprocess
@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from dip.errors import RunError
-from dip.runs import claims
+from dip.sweep import claims
 
 HOLD = """
 import sys
-from dip.runs import claims
+from dip.sweep import claims
 print(claims.take(sys.argv[1], int(sys.argv[2])) is not None, flush=True)
 sys.stdin.read()
 """
@@ -19,7 +19,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def other():
-    """`other(device, share)` claims in another process, which keeps it until the test ends."""
+    """`other(device, share)` claims a place in another process, which keeps it until the test ends."""
     processes = []
 
     def take(device: str, share: int) -> tuple[bool, subprocess.Popen]:
@@ -38,17 +38,12 @@ def other():
         process.communicate()
 
 
-def drop(claim: list[int]) -> None:
-    for descriptor in claim:
-        os.close(descriptor)
-
-
 def test_a_device_is_for_one_process(other):
     assert other("gpu-a", 1)[0]
     assert claims.take("gpu-a", 1) is None
     free = claims.take("gpu-b", 1)
     assert free is not None
-    drop(free)
+    claims.release(free)
 
 
 def test_the_claim_of_a_killed_process_is_free(other):
@@ -58,7 +53,7 @@ def test_the_claim_of_a_killed_process_is_free(other):
     process.wait()
     claim = claims.take("gpu-a", 1)
     assert claim is not None
-    drop(claim)
+    claims.release(claim)
 
 
 def test_shared_places_are_counted(other):
@@ -66,13 +61,13 @@ def test_shared_places_are_counted(other):
     assert None not in mine
     assert claims.take("gpu-a", 2) is None
     assert not other("gpu-a", 2)[0]
-    drop(mine[0])
+    claims.release(mine[0])
     assert other("gpu-a", 2)[0]
-    drop(mine[1])
+    claims.release(mine[1])
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)])
-def test_who_wants_it_alone_and_who_shares_keep_apart(other, first: int, second: int):
+def test_exclusive_and_shared_claims_exclude_each_other(other, first: int, second: int):
     assert other("gpu-a", first)[0]
     assert claims.take("gpu-a", second) is None
 
@@ -85,18 +80,9 @@ def test_a_failed_claim_leaves_nothing_open(other):
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_names_the_holder():
-    claim = claims.take("MIG-GPU-1/2/0", 1)
-    assert claim is not None
-    claims.sign(claim, 4711)
-    assert claims.holder("MIG-GPU-1/2/0") == "process 4711"
-    assert claims.holder("gpu-unknown") == "another process"
-    drop(claim)
-
-
-def test_refuses_a_folder_that_others_could_have_put_there(tmp_path, monkeypatch):
+def test_refuses_a_folder_that_another_user_could_have_created(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f"dip-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(RunError, match="is not a folder of yours; set TMPDIR"):
+    with pytest.raises(RunError, match="is not your own folder; set TMPDIR"):
         claims.take("gpu-a", 1)

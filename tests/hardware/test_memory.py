@@ -1,0 +1,75 @@
+"""Memory: what glibc keeps, what is restored afterwards, the peak, and what other processes hold."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from dip.hardware import memory
+from tests.conftest import ROOT
+
+CPU = torch.device("cpu")
+
+
+def measured(code: str) -> int:
+    """Bytes that `code` prints, in a process of its own: the allocator's settings apply to a whole process."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return int(done.stdout)
+
+
+SETUP = """
+import torch
+from dip.hardware import devices, memory
+
+def used():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+def growth():
+    before = used()
+    torch.ones(64 * 2**20).sum()  # 256 MB, freed at once
+    return used() - before
+
+torch.ones(100).sum()
+"""
+
+needs_linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+
+
+@needs_linux
+@pytest.mark.parametrize("keep", [True, False])
+def test_freed_memory_is_kept_or_returned(keep: bool):
+    assert (measured(f"{SETUP}\nassert memory.keep_memory({keep})\nprint(growth())") > 200e6) is keep
+
+
+@needs_linux
+def test_after_a_run_the_memory_is_returned_and_the_defaults_are_restored():
+    run = "start = used()\nwith devices.prepared(devices.Arithmetic('fp32')):\n    assert growth() > 200e6\n"
+    assert measured(f"{SETUP}{run}print(used() - start)") < 100e6
+    assert measured(f"{SETUP}{run}print(growth())") < 100e6
+
+
+def test_a_numbered_gpu_is_initialised_before_its_memory_is_measured(monkeypatch: pytest.MonkeyPatch):
+    calls: list[str] = []
+    monkeypatch.setattr(torch.cuda, "init", lambda: calls.append("init"))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: calls.append(str(device)))
+    memory.reset_peak_memory(torch.device("cuda:1"))
+    assert calls == ["init", "cuda:1"]
+
+
+def test_peak_memory_includes_a_large_allocation():
+    block = torch.ones(40_000_000)  # 160 MB, written to
+    assert memory.peak_memory(CPU) > 4 * block.numel()
+
+
+def test_memory_that_other_processes_hold_is_named(monkeypatch: pytest.MonkeyPatch):
+    gpu, gib = torch.device("cuda"), 2**30
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10 * gib, 80 * gib))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 20 * gib)
+    assert "other processes hold 50.0 of its 80.0 GiB" in memory.held_by_others(gpu)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 68 * gib)
+    assert memory.held_by_others(gpu) == memory.held_by_others(CPU) == ""
