@@ -10,7 +10,7 @@ if __name__ == "__main__":
 import hydra
 from omegaconf import DictConfig
 
-from dip import sweep
+from dip import runs, sweep
 from dip.configuration import schema
 
 schema.register()
@@ -25,6 +25,10 @@ def main(composed: DictConfig) -> None:
         from dip.fitting import experiment  # only now: a launcher and --help need none of it
 
         result = experiment.run(options, cli.overrides())
+        if runs.lacks_figures(result["folder"]):
+            from dip.report.figures.run import draw
+
+            draw(result["folder"])
     if result["status"] == "interrupted":
         sys.exit(128 + result["signal"])
 

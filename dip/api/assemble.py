@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration import schema
 from dip.configuration.loggers import Logger
-from dip.configuration.schema import GROUPS, Config
+from dip.configuration.schema import GROUPS, PICTURES, Config
 from dip.errors import DipError, OptionError
-from dip.fitting.inputs import PICTURES
 from dip.hardware.precision import Precision
 from dip.nets import Net
 from dip.samples import SAMPLES

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dip.configuration import explain
+from dip.configuration.schema import PICTURES
 from dip.errors import DipError
-from dip.fitting.inputs import PICTURES
 
 # Asked before `errors_in_one_line` sets it for Hydra.
 FULL_ERRORS = os.environ.get("HYDRA_FULL_ERROR") == "1"

@@ -34,6 +34,9 @@ from dip.z import Z
 
 OPTIMIZERS = ("adam", "muon")
 
+PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash")
+"""The options that name an image file."""
+
 
 @dataclasses.dataclass
 class Config:

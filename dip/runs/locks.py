@@ -31,10 +31,11 @@ class Lock:
         RunError: another process holds the folder (named by pid, host and start), or the folder cannot be created.
     """
 
+    FILES = (".lock", ".flock")
+
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.path = self.folder / ".lock"
-        self._locked_file = self.folder / ".flock"
+        self.path, self._locked_file = (self.folder / name for name in self.FILES)
         self._lock: BaseFileLock | None = None
 
     def __enter__(self) -> Lock:
