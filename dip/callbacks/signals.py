@@ -54,6 +54,7 @@ class Signals(Callback):
         """Replace Lightning's handlers, which exit without a checkpoint. Lightning restores ours at its end."""
         for number in self._before:
             signal.signal(number, self._handle)
+        trainer._signal_connector.received_sigterm = False  # noted before this hook, by Lightning and by us
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if signal.Signals(number).name in SAVING:

@@ -1,10 +1,9 @@
-"""Kills a process at every file operation of one checkpoint write, in turn. A program, run by the tests.
+"""Kill a process at every file operation of one checkpoint write, in turn. A program, run by the tests.
 
-    python kill_at_every_call.py {generations,checkpoints} START STEP OUT
+    python kill_at_every_call.py START STEP OUT
 
-For each operation k, `OUT/k` becomes a copy of folder START in which a process was killed (SIGKILL) while it
-wrote the checkpoint of STEP: before its k-th operation or, where that writes data, after half of them. Prints
-the operations as a JSON list.
+For each operation k, `OUT/k` becomes a copy of folder START in which a process was killed (SIGKILL) while it wrote the
+checkpoint of STEP: before its k-th operation or, if that writes data, after half of them. Prints the operations as JSON.
 """
 
 import json
@@ -14,24 +13,19 @@ import signal
 import sys
 from pathlib import Path
 
+import torch
+
+from dip.runs import checkpoints
+
 OPERATIONS = ("open", "write", "fsync", "close", "replace", "rename", "unlink", "mkdir")
 
 
-def write(kind: str, folder: Path, step: int) -> None:
-    if kind == "generations":
-        from dip.runs.generations import path_of, store
-
-        store(path_of(folder, step), b"new " * 1000, "me", {}, keep=2)
-    else:
-        import torch
-
-        from dip.runs import checkpoints
-
-        checkpoints.write(folder, {"state_dict": {"w": torch.full((32, 32), -1.0)}}, step, "me")
+def write(folder: Path, step: int) -> None:
+    checkpoints.write(folder, {"state_dict": {"w": torch.full((32, 32), -1.0)}}, step, "me")
 
 
 def die_at(fatal: int, names: int) -> None:
-    """Wraps the file operations of `os`: number `fatal` tells its name to descriptor `names` and kills."""
+    """Wrap the file operations of `os`: operation number `fatal` writes its name to descriptor `names` and kills."""
     count = 0
     tell = os.write
 
@@ -54,8 +48,8 @@ def die_at(fatal: int, names: int) -> None:
         wrap(operation)
 
 
-def main(kind: str, start: str, step: str, out: str) -> None:
-    write(kind, Path(shutil.copytree(start, Path(out) / "whole")), int(step))  # imports everything, too
+def main(start: str, step: str, out: str) -> None:
+    write(Path(shutil.copytree(start, Path(out) / "whole")), int(step))  # imports everything
     killed: list[str] = []
     while True:
         folder = Path(shutil.copytree(start, Path(out) / str(len(killed))))
@@ -63,7 +57,7 @@ def main(kind: str, start: str, step: str, out: str) -> None:
         child = os.fork()
         if child == 0:
             die_at(len(killed), writer)
-            write(kind, folder, int(step))
+            write(folder, int(step))
             os._exit(0)
         os.close(writer)
         name = os.read(reader, 100).decode()
