@@ -1,7 +1,7 @@
-"""One run in a process of its own, to be killed: forked from a process that has imported everything, or started anew.
+"""A run in its own process, to be killed: forked from a process that has imported everything, or started as a user does.
 
-A fork begins to compute in a tenth of a second where `python train.py` takes seconds to import, so that many more
-kills fall into the fit, its checkpoints and its end.
+A fork starts to compute in a tenth of a second, where `python train.py` imports for seconds. So more kills hit the fit, its
+checkpoints and its end.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 
 from tests.conftest import ROOT, environment
 
-# What a run imports on its way. No tensor may be computed before a fork: threads do not survive one.
+# What a run imports. No tensor may be computed before a fork, because threads do not survive it.
 NEEDED = (
-    "dip.fitting.fit", "dip.targets.baselines", "dip.report.figures", "dip.targets.operators", "dip.targets.damage", "dip.targets.masks",
+    "dip.fitting.fit", "dip.targets.baselines", "dip.report.figures.run", "dip.targets.operators", "dip.targets.masks",
     "matplotlib.pyplot", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "pywt",
     "skimage.data", "skimage.restoration", "skimage.transform", "tifffile", "torch.utils.tensorboard",
 )  # fmt: skip
@@ -34,7 +34,7 @@ class Hang(Exception):
 
 
 def get_ready() -> None:
-    """Imports in this process what its forks need."""
+    """Import in this process what its forks need."""
     for module in NEEDED:
         importlib.import_module(module)
     import torch
@@ -43,21 +43,17 @@ def get_ready() -> None:
 
 
 class Child:
-    """A run of `train.py` with `options`, the leader of a session of its own.
+    """A run of `train.py` with `options`, the leader of its own session.
 
     Args:
-        options: as typed.
-        console: the file that gets what it prints.
-        anew: start it as a user does, not by a fork.
-        prepare: called in the new process first.
+        options: the command line arguments.
+        console: the file for its output.
+        anew: start a new process instead of a fork.
+        prepare: called first in the new process.
     """
 
     def __init__(
-        self,
-        options: Sequence[str],
-        console: Path,
-        anew: bool = False,
-        prepare: Callable[[], None] | None = None,
+        self, options: Sequence[str], console: Path, anew: bool = False, prepare: Callable[[], None] | None = None
     ) -> None:
         self.console = console
         self._code: int | None = None
@@ -68,11 +64,11 @@ class Child:
                     stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment(),
                     start_new_session=True, preexec_fn=prepare,
                 )  # fmt: skip
-            self.pid, process.returncode = process.pid, 0  # it is waited for here, as a fork is
+            self.pid, process.returncode = process.pid, 0  # waited for below, like a fork
             return
         sys.stdout.flush()
         sys.stderr.flush()
-        # A signal waits until the fork has handlers of its own.
+        # Signals are blocked until the fork has its own handlers.
         held = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self.pid = os.fork()
         if self.pid == 0:
@@ -81,30 +77,24 @@ class Child:
 
     @property
     def text(self) -> str:
-        """What it has printed."""
+        """Its output."""
         return self.console.read_text(errors="replace")
 
     def poll(self) -> int | None:
-        """Its exit status as `subprocess` gives it, None while it runs."""
+        """Its exit status as in `subprocess`; None while it runs."""
         if self._code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self._code = os.waitstatus_to_exitcode(status)
         return self._code
 
-    def send(self, number: int) -> bool:
-        """Sends a signal; False where the run has ended already."""
-        if self.poll() is not None:
-            return False
-        os.kill(self.pid, number)
-        return True
-
-    def hears(self, number: int) -> bool:
-        """Whether it has a handler of its own for a signal."""
-        return hears(self.pid, number)
+    def send(self, number: int) -> None:
+        """Send a signal, unless the run has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
     def wait(self, seconds: float) -> int:
-        """Its exit status; a run that does not end in time is killed, and `Hang` raised."""
+        """Its exit status. A run that does not end in time is killed, and `Hang` raised."""
         deadline = time.monotonic() + seconds
         while (code := self.poll()) is None:
             if time.monotonic() > deadline:
@@ -115,20 +105,20 @@ class Child:
         return code
 
     def survivors(self) -> list[int]:
-        """Processes of its session that outlived it."""
+        """Processes of its session that still run."""
         found = []
         for place in Path("/proc").glob("[0-9]*/stat"):
             try:
                 state, _, _, session = place.read_text().rpartition(")")[2].split()[:4]
-            except OSError:  # gone meanwhile
+            except OSError:  # the process has ended meanwhile
                 continue
             if int(session) == self.pid and state != "Z":
                 found.append(int(place.parent.name))
         return found
 
 
-def hears(pid: int, number: int) -> bool:
-    """Whether a process has a handler of its own for a signal; False where it is gone."""
+def handles(pid: int, number: int) -> bool:
+    """True if a process has its own handler for a signal; False if it does not exist."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -155,10 +145,10 @@ def _be_a_run(options: Sequence[str], console: Path, prepare: Callable[[], None]
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except KeyboardInterrupt:  # before the program has an answer of its own: as Python ends a process then
+    except KeyboardInterrupt:  # before the program handles it
         traceback.print_exc()
         code = 130
     except BaseException:
         traceback.print_exc()
     finally:
-        os._exit(code)  # nothing of the process that was forked may run
+        os._exit(code)  # nothing of the parent process may run
