@@ -53,7 +53,11 @@ class Child:
     """
 
     def __init__(
-        self, options: Sequence[str], console: Path, anew: bool = False, prepare: Callable[[], None] | None = None
+        self,
+        options: Sequence[str],
+        console: Path,
+        anew: bool = False,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self.console = console
         self._code: int | None = None

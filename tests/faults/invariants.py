@@ -16,16 +16,29 @@ from dip import runs
 from dip.errors import RunError
 from dip.runs.checkpoint_files import stored, verified
 
-UNEQUAL = ("seconds", "step_seconds", "peak_memory_bytes", "device")  # entries of a result that depend on the machine
+UNEQUAL = (
+    "seconds",
+    "step_seconds",
+    "peak_memory_bytes",
+    "device",
+)  # entries of a result that depend on the machine
 
 
 def evidence(folder: Path) -> dict[str, Any]:
     """What must be equal, byte for byte, whether a run was disturbed or not."""
     with open(folder / "metrics.csv", newline="") as file:
-        rows = [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+        rows = [
+            {name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(file)
+        ]
     pictures = {path.name: path.read_bytes() for path in (folder / "images").iterdir()}
     losses = (folder / "losses.npy").read_bytes()
-    return {"rows": rows, "losses": losses, **pictures, "result": numbers(folder), "checkpoint": tensors(folder)}
+    return {
+        "rows": rows,
+        "losses": losses,
+        **pictures,
+        "result": numbers(folder),
+        "checkpoint": tensors(folder),
+    }
 
 
 def numbers(folder: Path) -> dict[str, Any]:

@@ -59,7 +59,13 @@ def main(place: Path, times: int, seed: int) -> dict[str, object]:
     assert last.wait(600) == 0, last.text
     (one,), (other,) = (place / "whole").iterdir(), out.iterdir()
     wrong = invariants.differences(invariants.evidence(other), invariants.evidence(one))
-    return {"codes": codes, "litter": litter, "files": files, "wrong": wrong, "left": invariants.litter(other)}
+    return {
+        "codes": codes,
+        "litter": litter,
+        "files": files,
+        "wrong": wrong,
+        "left": invariants.litter(other),
+    }
 
 
 if __name__ == "__main__":

@@ -114,7 +114,9 @@ class Round:
             if not invariants.usable(self.folder):
                 self.refused(self.begin("disturbed"), "overwrite=true", str(self.folder))
                 self.end(self.begin("disturbed", "overwrite=true"), (0,))
-        elif kind in ("disk full", "folder gone") or (self.folder.is_dir() and not runs.finished(self.folder)):
+        elif kind in ("disk full", "folder gone") or (
+            self.folder.is_dir() and not runs.finished(self.folder)
+        ):
             others[kind]()
         else:
             return
@@ -123,7 +125,9 @@ class Round:
     def signal(self, numbers: list[int], allowed: tuple[int, ...]) -> None:
         child = self.begin("disturbed")
         time.sleep(self.rng.uniform(0, self.seconds))
-        if numbers == [signal.SIGUSR1]:  # its default action ends a process that has not installed a handler yet
+        if numbers == [
+            signal.SIGUSR1
+        ]:  # its default action ends a process that has not installed a handler yet
             while child.poll() is None and not handles(child.pid, signal.SIGUSR1):
                 time.sleep(0.001)
         for number in numbers:

@@ -1,4 +1,4 @@
-"""Killed many times at random steps, a run ends as if nothing had happened: every file, weight and average."""
+"""Killed many times at random steps, a run ends like an undisturbed run: every file, weight and average."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import ROOT, environment
 
 
+@pytest.mark.fault(1, 4, 8)
 @pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.slow)])
 def test_random_kills_in_one_run_change_nothing(tmp_path: Path, times: int):
     done = subprocess.run(
@@ -23,6 +24,6 @@ def test_random_kills_in_one_run_change_nothing(tmp_path: Path, times: int):
     assert seen["codes"] == [-9] * times
     assert seen["wrong"] == []
     assert seen["left"] == []
-    # A kill leaves what it interrupted, at most a checkpoint and its manifest, and the next start clears it.
+    # A kill leaves at most the file that was being written, and the next start removes it.
     assert max(seen["litter"]) <= 2
-    assert max(seen["files"]) <= 2 * 3 + 2
+    assert max(seen["files"]) <= 3 + 1

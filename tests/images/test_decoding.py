@@ -67,6 +67,7 @@ def file(tmp_path):
 # What each kind of pixel becomes
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "webp", "ppm"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_eight_bits(tmp_path, suffix, channels):
@@ -92,6 +93,7 @@ def test_one_bit(tmp_path):
         assert_loads(tmp_path / name, values.astype(np.uint8), 1)
 
 
+@pytest.mark.fault(29)
 def test_palette_becomes_rgb(tmp_path):
     index, palette = random((6, 4)) // 64, random((4, 3))
     image = Image.fromarray(index)
@@ -122,6 +124,7 @@ def test_transparent_gray_of_few_bits(file):
     assert_loads(path, np.array([[0, 1, 2, 3]]), 3, np.array([[3, 3, 0, 3]]))
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_sixteen_bit_png_loses_nothing(file, channels, interlaced):
@@ -165,6 +168,7 @@ def test_cmyk_by_the_plain_formula(tmp_path):
     assert (load(tmp_path / "a.tif").pixels - unit(expected, 255)).abs().max() <= 1 / 255
 
 
+@pytest.mark.fault(17, 29)
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 3)])
 def test_float_tiff(tmp_path, shape):
     values = np.random.default_rng(0).random(shape, np.float32)
@@ -192,6 +196,7 @@ def test_hyperspectral_tiff(tmp_path):
     assert_loads(tmp_path / "a.tif", values, 65535, mode="uint16")
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
 def test_the_eight_exif_orientations_are_equal(tmp_path, suffix):
     upright = Image.fromarray(np.kron(random((3, 2, 3)), np.ones((16, 16, 1), np.uint8)))

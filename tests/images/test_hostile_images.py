@@ -64,6 +64,7 @@ def file(tmp_path):
     return write
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     ("data", "match"),
     {
@@ -88,6 +89,7 @@ def test_refused(file, data, match):
     refuse(file(data), match)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM"])
 @pytest.mark.parametrize("part", [0.01, 0.3, 0.6, 0.95])
 def test_truncated(file, format, part):
@@ -126,6 +128,7 @@ def test_a_tiff_without_samples(file):
     refuse(file(data.replace(three, none)), "no pixels|kind|damaged")
 
 
+@pytest.mark.fault(27)
 def test_a_real_bomb_takes_no_memory(file):
     compressor = zlib.compressobj(9)
     row = bytes(30_001)
@@ -147,6 +150,7 @@ def test_a_real_bomb_takes_no_memory(file):
     assert int(kilobytes) < 50_000
 
 
+@pytest.mark.fault(31)
 def test_places_that_are_no_files(tmp_path):
     refuse(tmp_path, "folder")
     os.mkfifo(tmp_path / "pipe.png")
@@ -181,6 +185,7 @@ def test_unreadable(file):
         refuse(path, "permission denied")
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     "name", ["a b.png", "new\nline.png", "größe-雪.png", "-dash.png", "no suffix", "\x1b[31m"]
 )

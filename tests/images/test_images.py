@@ -146,6 +146,7 @@ def test_alpha_follows_the_size_and_is_never_dropped(tmp_path):
             save(tmp_path / name, like.pixels, like)
 
 
+@pytest.mark.fault(32)
 def test_saving_is_atomic_and_refuses_in_one_line(tmp_path, monkeypatch):
     path, pixels = tmp_path / "in.png", tensor(1, 3, 4, 4)
     save(path, pixels)
@@ -189,6 +190,7 @@ def test_saving_is_atomic_and_refuses_in_one_line(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.fault(32)
 def test_a_folder_that_may_not_be_written(tmp_path):
     tmp_path.chmod(0o500)
     user = os.geteuid()

@@ -103,5 +103,8 @@ def test_only_one_process_at_a_time_holds_a_lock(tmp_path):
 @pytest.mark.fault(16)
 def test_a_folder_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="file/run: cannot be used as a run folder"), Lock(tmp_path / "file" / "run"):
+    with (
+        pytest.raises(RunError, match="file/run: cannot be used as a run folder"),
+        Lock(tmp_path / "file" / "run"),
+    ):
         pass

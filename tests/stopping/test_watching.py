@@ -18,6 +18,7 @@ from dip.stopping import WMV, Stop
 from dip.stopping.rule import SAMPLES, Rule
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("options", ALL, ids=lambda options: options.name)
 @pytest.mark.parametrize("pause", [0, 3, 21, 60])
 def test_resumed_rule_decides_the_same_to_the_bit(options: Stop, pause: int) -> None:
