@@ -7,6 +7,7 @@ the device until a record is due.
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import statistics
@@ -93,8 +94,8 @@ class Rollback(Callback):
             return
         if not self._good["module"]:  # the initial state has no average yet: use that of the first output
             self._good |= {
-                "module": _copied(module.history()),
-                "stopping": _copied(self.stopping.state_dict()),
+                "module": copy.deepcopy(module.history()),
+                "stopping": copy.deepcopy(self.stopping.state_dict()),
             }
         levels = _levels(self._since[-TAIL:])
         risen = _risen((self._next or self._good)["levels"], levels)
@@ -108,9 +109,9 @@ class Rollback(Callback):
 
     def _state(self, trainer: Trainer, module: DeepImagePrior, levels: list[float]) -> dict[str, Any]:
         return {
-            "step": module.step, "levels": levels, "nets": _copied(module.nets.state_dict()),
-            "optimizer": _copied(trainer.optimizers[0].state_dict()), "module": _copied(module.history()),
-            "stopping": _copied(self.stopping.state_dict()),
+            "step": module.step, "levels": levels, "nets": copy.deepcopy(module.nets.state_dict()),
+            "optimizer": copy.deepcopy(trainer.optimizers[0].state_dict()), "module": copy.deepcopy(module.history()),
+            "stopping": copy.deepcopy(self.stopping.state_dict()),
         }  # fmt: skip
 
     @torch.no_grad()
@@ -120,7 +121,7 @@ class Rollback(Callback):
         rates = [group["lr"] for group in optimizer.param_groups]
         self._since.clear()
         self._next = None
-        good = _copied(self._good)  # loading keeps references, and the next steps change the tensors
+        good = copy.deepcopy(self._good)  # loading keeps references, and the next steps change the tensors
         module.nets.load_state_dict(good["nets"])
         optimizer.load_state_dict(good["optimizer"])
         for group, before in zip(optimizer.param_groups, rates, strict=True):
@@ -154,12 +155,3 @@ def _risen(before: list[float], now: list[float]) -> tuple[float, float] | None:
     """The levels, before and now, of the first network that has collapsed; None if none has."""
     pairs = zip(before, now, strict=True)
     return next((pair for pair in pairs if pair[1] > COLLAPSE * pair[0]), None)
-
-
-def _copied(state: Any) -> Any:
-    """A deep copy of `state`."""
-    if isinstance(state, Tensor):
-        return state.detach().clone()
-    if isinstance(state, dict):
-        return {name: _copied(value) for name, value in state.items()}
-    return [_copied(value) for value in state] if isinstance(state, (list, tuple)) else state

@@ -30,8 +30,7 @@ from dip.fitting.inputs import Pictures, observe
 from dip.hardware import devices, threads
 from dip.model import data
 from dip.model.module import DeepImagePrior
-from dip.runs.checkpoint_files import step_of
-from dip.runs.checkpoints import DipCheckpointIO, latest
+from dip.runs.checkpoints import DipCheckpointIO, latest, step_of
 from dip.runs.extension import extend
 from dip.seeds import derive
 from dip.stopping.panel import Panel

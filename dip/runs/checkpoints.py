@@ -1,14 +1,19 @@
-"""Checkpoints of tensors and plain values, written and loaded by Lightning or without it.
+"""Checkpoints: written atomically, and verified before anything in them is unpickled.
 
-Nothing is unpickled before its SHA-256 is verified, and then with `weights_only=True`.
+A checkpoint `step-000000123.ckpt` is a file of `torch.save` followed by one line of JSON, the footer: format, step,
+identity and options of its run, and the SHA-256 of all of this. One file needs one rename, so a crash leaves no half pair.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import logging
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+import os
+import re
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +21,47 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from dip.errors import NotFiniteError, RunError
-from dip.files import remove_temporaries
+from dip.files import remove_temporaries, write_bytes
 from dip.runs import differing, flat
-from dip.runs.checkpoint_files import DamagedError, path_of, remove, step_of, store, stored, verified
 
 log = logging.getLogger("dip")
 
-_PLAIN = (str, bytes, bool, int, float, type(None), torch.Size, torch.dtype, torch.device)
+FORMAT = 2  # of the file; a higher one than the program's own is refused
+FOOTER_BYTES = 2**16  # more than the footer has
+_NAME = re.compile(r"step-([0-9]{9}|[1-9][0-9]{9,})\.ckpt")
 # Lightning can build objects from these keys on loading. Our configuration is stored elsewhere.
 _HYPER_PARAMETERS = ("hyper_parameters", "hparams_name", "hparams_type", "datamodule_hyper_parameters")
 
 
+class DamagedError(RunError):
+    """A checkpoint is not what was written, or cannot be resumed from; an older one may be usable."""
+
+
+def path_of(folder: str | Path, step: int) -> Path:
+    """The path of the checkpoint of `step`."""
+    return Path(folder) / f"step-{step:09d}.ckpt"
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's file name."""
+    match = _NAME.fullmatch(path.name)
+    assert match, f"{path}: the name must be step-<nine digits>.ckpt"
+    return int(match[1])
+
+
+def stored(folder: Path) -> list[Path]:
+    """The checkpoints in `folder`, damaged ones included, newest step first; [] if there is no folder."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted((path for path in found if _NAME.fullmatch(path.name)), key=step_of, reverse=True)
+
+
 def write(
-    folder: str | Path,
-    state: Mapping[str, Any],
-    step: int,
-    identity: str,
-    keep: int = 2,
-    options: Mapping[str, Any] | None = None,
+    folder: str | Path, state: Mapping[str, Any], step: int, identity: str, keep: int = 2, options: Any = None
 ) -> Path:
     """Write `state` as the checkpoint of `step`, then delete all but the newest `keep` intact ones.
 
-    The caller holds the run folder's lock.
+    Checkpoints of later steps are deleted too, because the run has gone back to an earlier step. Once a valid checkpoint
+    exists, there is one at every instant. The caller holds the run folder's lock.
 
     Args:
         folder: created if absent, inside an existing run folder.
@@ -52,23 +76,76 @@ def write(
         RunError: the disk is full (with the bytes needed), or the folder is not writable. Older checkpoints are unchanged.
         TypeError: `state` holds a value that `weights_only` loading would refuse.
     """
-    path = path_of(folder, step)
-    _check_plain(state)
+    path, content = path_of(folder, step), io.BytesIO()
     if bad := _not_finite(state):
         raise NotFiniteError(f"{path}: not written, {bad} is not finite")
+    torch.save(state, content)
+    content.seek(0)
+    if unsafe := torch.serialization.get_unsafe_globals_in_checkpoint(content):
+        raise TypeError(f"{path}: a checkpoint holds tensors and plain values, not {', '.join(unsafe)}")
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise RunError(f"{path.parent}: cannot be created ({error.strerror})") from error
-    content = io.BytesIO()
-    torch.save(state, content)
-    store(path, content, identity, {"options": options, "torch": str(torch.__version__)}, keep)
+    store(path, content, identity, keep, options)
     return path
 
 
-def load(
-    path: str | Path, identity: str, map_location: Any = "cpu", options: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def store(path: Path, content: io.BytesIO, identity: str, keep: int = 2, options: Any = None) -> None:
+    """The second half of `write`: append the footer to `content`, a pickled state, and write it to `path`."""
+    remove_temporaries(path.parent)
+    if path.is_dir():  # not created by this program, so it is moved, not deleted
+        aside = path.with_name(f"{path.name}.aside-{secrets.token_hex(4)}")
+        log.warning("%s: is a folder, moved to %s", path, aside.name)
+        path.rename(aside)
+    footer = {"format": FORMAT, "step": step_of(path), "identity": identity, "options": options}
+    footer["sha256"] = _checksum(content.getbuffer(), footer)
+    content.seek(0, os.SEEK_END)
+    content.write(b"\n" + json.dumps(footer).encode())
+    write_bytes(path, content.getbuffer())
+    kept = 1
+    for other in stored(path.parent):
+        if other == path or other.is_dir():
+            continue
+        if step_of(other) < step_of(path) and kept < keep and _intact(other):
+            kept += 1
+        else:
+            remove(other)
+
+
+def remove(path: Path) -> None:
+    """Delete a checkpoint; a failure is a warning."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s: cannot be deleted (%s)", path, error.strerror)
+
+
+def footer_of(path: Path) -> dict[str, Any]:
+    """The footer of a checkpoint, not verified. Raises `DamagedError` if there is none."""
+    return _footer(path, _read(path, FOOTER_BYTES))
+
+
+def verified(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Content and footer of a checkpoint whose SHA-256 and step are right. `torch.load` ignores the footer.
+
+    Raises:
+        DamagedError: the checksum or the step is wrong.
+        RunError: the format is newer than this program's.
+    """
+    data = _read(path)
+    footer = _footer(path, data)
+    if footer.pop("sha256", None) != _checksum(memoryview(data)[: data.rfind(b"\n")], footer):
+        raise DamagedError(f"{path}: its content has changed since it was written (SHA-256)")
+    if footer["format"] > FORMAT:
+        has = f"has format {footer['format']}, this program reads up to {FORMAT}"
+        raise RunError(f"{path}: {has}; use the version that wrote it")
+    if footer["step"] != step_of(path):
+        raise DamagedError(f"{path}: was written as step {footer['step']}")
+    return data, footer
+
+
+def load(path: str | Path, identity: str, map_location: Any = "cpu", options: Any = None) -> dict[str, Any]:
     """The state in one checkpoint.
 
     Raises:
@@ -93,9 +170,7 @@ def load(
     return state
 
 
-def latest(
-    folder: str | Path, identity: str, options: Mapping[str, Any] | None = None
-) -> tuple[Path, dict[str, Any]] | None:
+def latest(folder: str | Path, identity: str, options: Any = None) -> tuple[Path, dict[str, Any]] | None:
     """Path and state of the newest usable checkpoint; None if none was ever completed.
 
     A damaged checkpoint is skipped with a warning. The caller holds the run folder's lock.
@@ -122,18 +197,17 @@ class DipCheckpointIO(CheckpointIO):
     A path must be `<folder>/step-<nine digits>.ckpt`. The arguments are those of `write`.
     """
 
-    def __init__(self, identity: str, keep: int = 2, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, identity: str, keep: int = 2, options: Any = None) -> None:
         self.identity, self.keep, self.options = identity, keep, options
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         """Write a checkpoint; see `write`."""
-        assert storage_options is None, "checkpoints are plain local files"
         write(Path(path).parent, checkpoint, step_of(Path(path)), self.identity, self.keep, self.options)
 
     def load_checkpoint(
-        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Load a checkpoint; see `load`. `weights_only` is ignored: it is always true."""
         state = load(path, self.identity, "cpu" if map_location is None else map_location, self.options)
@@ -144,7 +218,43 @@ class DipCheckpointIO(CheckpointIO):
         remove(Path(path))
 
 
-def _refusal(path: Path, footer: Mapping[str, Any], identity: str, options: Mapping[str, Any] | None) -> str:
+def _read(path: Path, last: int | None = None) -> bytes:
+    """The content of a file, or its `last` bytes."""
+    if not path.is_file():
+        raise DamagedError(f"{path}: is not a file")
+    try:
+        with open(path, "rb") as file:
+            if last is not None:
+                file.seek(max(0, path.stat().st_size - last))
+            return file.read()
+    except OSError as error:
+        raise DamagedError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _footer(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        footer = json.loads(data[data.rfind(b"\n") + 1 :])
+    except (ValueError, RecursionError):
+        footer = None
+    if not isinstance(footer, dict) or "identity" not in footer:
+        raise DamagedError(f"{path}: is truncated or damaged")
+    return footer
+
+
+def _checksum(payload: memoryview, footer: Mapping[str, Any]) -> str:
+    found = hashlib.sha256(payload)
+    found.update(json.dumps(footer, sort_keys=True).encode())
+    return found.hexdigest()
+
+
+def _intact(path: Path) -> bool:
+    try:
+        return bool(verified(path))
+    except RunError:
+        return False
+
+
+def _refusal(path: Path, footer: Mapping[str, Any], identity: str, options: Any) -> str:
     text = f"{path}: belongs to configuration {footer['identity'][:8]}, not to {identity[:8]}"
     if options is not None and footer["options"] is not None:
         there, here = flat({"config": footer["options"]}), flat({"config": options})
@@ -156,31 +266,13 @@ def _refusal(path: Path, footer: Mapping[str, Any], identity: str, options: Mapp
     return text + "; restart with overwrite=true"
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """The values in nested dicts, lists and tuples, each with its dotted key."""
-    if type(value) in (dict, OrderedDict, list, tuple):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for name, item in pairs:
-            yield from _leaves(item, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
-
-
-def _check_plain(state: Mapping[str, Any]) -> None:
-    for key, value in _leaves(state):
-        # The exact type: a NumPy float is a float, but loading refuses it.
-        if type(value) not in _PLAIN and not isinstance(value, torch.Tensor):
-            kind = f"{type(value).__module__}.{type(value).__qualname__}"
-            raise TypeError(f"{key}: a checkpoint holds tensors and plain values, not {kind}")
-
-
 def _not_finite(state: Mapping[str, Any]) -> str | None:
     """The key of the first weight that holds NaN or infinity; None if there is none."""
-    for key, value in _leaves(state.get("state_dict", {}), "state_dict"):
+    for key, value in state.get("state_dict", {}).items():
         if (
             isinstance(value, torch.Tensor)
             and value.is_floating_point()
             and not bool(torch.isfinite(value).all())
         ):
-            return key
+            return f"state_dict.{key}"
     return None

@@ -1,4 +1,4 @@
-"""Extend a finished run: a run of more steps starts from the last checkpoint of a shorter one. Imports no torch."""
+"""Extend a finished run: a run of more steps starts from the last checkpoint of a shorter one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from dip.errors import RunError
 from dip.files import write_bytes
 from dip.runs import read_result, snapshots
-from dip.runs.checkpoint_files import footer_of, path_of, step_of, stored, verified
+from dip.runs.checkpoints import footer_of, path_of, step_of, stored, verified
 
 log = logging.getLogger("dip")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dip import runs
-from dip.runs.checkpoint_files import stored
+from dip.runs.checkpoints import stored
 from tests.runs.states import DAMAGES as CHECKPOINT_DAMAGES
 
 # The signals sent, and the exit statuses allowed: an orderly end, or the default action before the fit starts or after it

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from dip import runs
 from dip.errors import RunError
-from dip.runs.checkpoint_files import stored, verified
+from dip.runs.checkpoints import stored, verified
 
 UNEQUAL = (
     "seconds",

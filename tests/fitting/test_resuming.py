@@ -15,8 +15,7 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import fit as fit_module
 from dip.model.module import DeepImagePrior
-from dip.runs.checkpoint_files import footer_of
-from dip.runs.checkpoints import load, write
+from dip.runs.checkpoints import footer_of, load, write
 from dip.stopping import Never
 from tests.conftest import TINY, Fit, composed
 from tests.faults.invariants import evidence

@@ -11,8 +11,17 @@ import pytest
 import torch
 
 from dip.errors import NotFiniteError, RunError
-from dip.runs.checkpoint_files import DamagedError, path_of, step_of, stored, verified
-from dip.runs.checkpoints import DipCheckpointIO, latest, load, write
+from dip.runs.checkpoints import (
+    DamagedError,
+    DipCheckpointIO,
+    latest,
+    load,
+    path_of,
+    step_of,
+    stored,
+    verified,
+    write,
+)
 from tests.runs.states import flip_a_bit, put, state, usable
 
 
@@ -53,12 +62,10 @@ def test_before_the_first_checkpoint_there_is_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"),
-    [(np.float64(1), "numpy.float64"), (Path("x"), "Posix"), ({1, 2}, "set"), (print, "builtin")],
+    ("value", "kind"), [(np.float64(1), "numpy"), (Path("x"), "PosixPath"), (print, "builtins.print")]
 )
 def test_only_tensors_and_plain_values_are_written(tmp_path, value, kind):
-    message = rf"a\.0\.b: a checkpoint holds tensors and plain values, not .*{kind}"
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(TypeError, match=f"a checkpoint holds tensors and plain values, not .*{kind}"):
         write(tmp_path, {"a": [{"b": value}]}, 10, "me")
     assert os.listdir(tmp_path) == []
 

@@ -14,9 +14,17 @@ import pytest
 import torch
 
 from dip.errors import RunError
-from dip.runs import checkpoint_files, checkpoints
-from dip.runs.checkpoint_files import DamagedError, path_of, store, stored, verified
-from dip.runs.checkpoints import DipCheckpointIO, latest, write
+from dip.runs import checkpoints
+from dip.runs.checkpoints import (
+    DamagedError,
+    DipCheckpointIO,
+    latest,
+    path_of,
+    store,
+    stored,
+    verified,
+    write,
+)
 from tests.runs.states import DAMAGES, put, state, usable
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +117,7 @@ def test_damage_is_found_before_unpickling_and_named_if_none_is_left(tmp_path, m
 @pytest.mark.fault(11)
 def test_a_flipped_bit_in_any_byte_and_a_cut_anywhere_are_found(tmp_path):
     path = path_of(tmp_path, 10)
-    store(path, io.BytesIO(bytes(range(64))), "me", {}, keep=1)
+    store(path, io.BytesIO(bytes(range(64))), "me", keep=1)
     whole = path.read_bytes()
     for place in range(len(whole)):
         flipped = bytearray(whole)
@@ -139,7 +147,7 @@ def test_a_pipe_and_a_file_under_the_name_of_another_step_are_found(tmp_path):
 
 def forge(folder, step, content):
     """A file with a valid footer, as someone who knows this program could write it."""
-    store(path_of(folder, step), io.BytesIO(content), "me", {"options": None, "torch": "2"}, keep=9)
+    store(path_of(folder, step), io.BytesIO(content), "me", keep=9)
 
 
 def pickled(content):
@@ -227,7 +235,7 @@ def test_another_configuration_is_refused_with_the_differing_options(tmp_path):
 def test_a_newer_format_is_refused_by_its_version_although_an_older_file_exists(tmp_path, monkeypatch):
     put(tmp_path, 10)
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_files, "FORMAT", 99)
+        patch.setattr(checkpoints, "FORMAT", 99)
         put(tmp_path, 20)
     with pytest.raises(
         RunError, match="step-000000020.ckpt: has format 99, this program reads up to 2"
