@@ -110,20 +110,12 @@ def store(path: Path, content: io.BytesIO, identity: str, keep: int = 2, options
         if step_of(other) < step_of(path) and kept < keep and _intact(other):
             kept += 1
         else:
-            remove(other)
-
-
-def remove(path: Path) -> None:
-    """Delete a checkpoint; a failure is a warning."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        log.warning("%s: cannot be deleted (%s)", path, error.strerror)
+            _remove(other)
 
 
 def footer_of(path: Path) -> dict[str, Any]:
     """The footer of a checkpoint, not verified. Raises `DamagedError` if there is none."""
-    return _footer(path, _read(path, FOOTER_BYTES))
+    return _read(path, FOOTER_BYTES)[1]
 
 
 def verified(path: Path) -> tuple[bytes, dict[str, Any]]:
@@ -133,8 +125,7 @@ def verified(path: Path) -> tuple[bytes, dict[str, Any]]:
         DamagedError: the checksum or the step is wrong.
         RunError: the format is newer than this program's.
     """
-    data = _read(path)
-    footer = _footer(path, data)
+    data, footer = _read(path)
     if footer.pop("sha256", None) != _checksum(memoryview(data)[: data.rfind(b"\n")], footer):
         raise DamagedError(f"{path}: its content has changed since it was written (SHA-256)")
     if footer["format"] > FORMAT:
@@ -215,36 +206,39 @@ class DipCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete a checkpoint."""
-        remove(Path(path))
+        _remove(Path(path))
 
 
-def _read(path: Path, last: int | None = None) -> bytes:
-    """The content of a file, or its `last` bytes."""
+def _read(path: Path, last: int | None = None) -> tuple[bytes, dict[str, Any]]:
+    """The content of a checkpoint, or its `last` bytes, and its footer."""
     if not path.is_file():
         raise DamagedError(f"{path}: is not a file")
     try:
         with open(path, "rb") as file:
-            if last is not None:
-                file.seek(max(0, path.stat().st_size - last))
-            return file.read()
+            file.seek(0 if last is None else max(0, path.stat().st_size - last))
+            data = file.read()
+        footer = json.loads(data[data.rfind(b"\n") + 1 :])
     except OSError as error:
         raise DamagedError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _footer(path: Path, data: bytes) -> dict[str, Any]:
-    try:
-        footer = json.loads(data[data.rfind(b"\n") + 1 :])
     except (ValueError, RecursionError):
         footer = None
     if not isinstance(footer, dict) or "identity" not in footer:
         raise DamagedError(f"{path}: is truncated or damaged")
-    return footer
+    return data, footer
 
 
 def _checksum(payload: memoryview, footer: Mapping[str, Any]) -> str:
     found = hashlib.sha256(payload)
     found.update(json.dumps(footer, sort_keys=True).encode())
     return found.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    """Delete a checkpoint; a failure is a warning."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s: cannot be deleted (%s)", path, error.strerror)
 
 
 def _intact(path: Path) -> bool:

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dip import runs
@@ -57,13 +58,19 @@ class Round:
         self.folder = place / "run"  # until the twin's folder gives the name
         self.seconds = 1.0
 
-    def begin(self, out: str, *more: str, **how: object) -> Child:
-        """Start the run, one time in twelve as a new process. Not as nobody, who may not read this environment."""
-        anew = self.rng.random() < 1 / 12 and how.get("prepare") is not injecting.nobody
-        options = [*self.options, f"out={self.place / out}", *more]
+    def begin(self, out: str, *more: str, prepare: Callable[[], None] | None = None) -> Child:
+        """Start the run."""
         self.litter = invariants.litter(self.folder)
-        self.child = Child(options, self.console, anew, **how)  # type: ignore[arg-type]
+        self.child = Child([*self.options, f"out={self.place / out}", *more], self.console, prepare)
         return self.child
+
+    def wait_a_little(self, child: Child) -> None:
+        """Wait for a random time: until the imports, in three of four cases until the fit or its end."""
+        if self.rng.random() < 0.75:
+            child.wait_for((self.folder / ".lock").exists)
+            time.sleep(self.rng.uniform(0, self.seconds / 3))
+        else:
+            time.sleep(self.rng.uniform(0, self.seconds))
 
     def end(self, child: Child, allowed: tuple[int, ...], room: int | None = None) -> int:
         """Wait for the run and check its folder. Its output is limited to `room` bytes."""
@@ -146,7 +153,7 @@ class Round:
 
     def folder_gone(self) -> None:
         child = self.begin("disturbed")
-        time.sleep(self.rng.uniform(0, self.seconds))
+        self.wait_a_little(child)
         aside = self.folder.with_name(f"{self.folder.name}.aside")
         if not self.folder.is_dir():
             child.wait(PATIENCE)

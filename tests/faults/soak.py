@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.faults import children
+from tests.faults.children import Hang
 from tests.faults.rounds import Round, Violation, draw
 
 
@@ -39,7 +39,6 @@ def main() -> int:
     options = parser.parse_args()
     top = Path(tempfile.mkdtemp(prefix="soak-", dir=options.folder))
     top.chmod(0o755)
-    children.get_ready()
     tried, survived = Counter[str](), Counter[str]()
     violations, number, deadline = 0, 0, time.monotonic() + 60 * options.minutes
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it still reports when it is ended early
@@ -55,7 +54,7 @@ def main() -> int:
                 this.disturb()
             this.current = "no fault"
             this.finish()
-        except (Violation, children.Hang, OSError, ValueError) as error:
+        except (Violation, Hang, OSError, ValueError) as error:
             violations += 1
             tried.update([*this.suffered, this.current])
             survived.update(this.suffered if this.current != "no fault" else ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ OPTIONS = (
 
 
 def run(tmp_path: Path, out: str, prepare: Callable[[], None] | None = None) -> Child:
-    return Child([*OPTIONS, f"out={tmp_path / out}"], tmp_path / "console", anew=True, prepare=prepare)
+    return Child([*OPTIONS, f"out={tmp_path / out}"], tmp_path / "console", prepare)
 
 
 def only(folder: Path) -> Path:
@@ -51,12 +50,8 @@ def test_no_space_for_a_checkpoint(tmp_path: Path):
 @pytest.mark.fault(16)
 def test_a_folder_that_is_moved_away(tmp_path: Path):
     options = [*OPTIONS, "steps=100000", "checkpoint_every=0.2", f"out={tmp_path / 'out'}"]
-    child = Child(options, tmp_path / "console", anew=True)
-    deadline = time.monotonic() + 100
-    while not list(tmp_path.glob("out/*/checkpoints/step-*.ckpt")):
-        assert child.poll() is None, child.text
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    child = Child(options, tmp_path / "console")
+    child.wait_for(lambda: list(tmp_path.glob("out/*/checkpoints/step-*.ckpt")))
     folder = only(tmp_path / "out")
     aside = folder.rename(folder.with_name("aside"))
     assert child.wait(60) == 1
