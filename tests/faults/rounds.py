@@ -131,12 +131,9 @@ class Round:
 
     def signal(self, numbers: list[int], allowed: tuple[int, ...]) -> None:
         child = self.begin("disturbed")
-        time.sleep(self.rng.uniform(0, self.seconds))
-        if numbers == [
-            signal.SIGUSR1
-        ]:  # its default action ends a process that has not installed a handler yet
-            while child.poll() is None and not handles(child.pid, signal.SIGUSR1):
-                time.sleep(0.001)
+        self.wait_a_little(child)
+        if numbers == [signal.SIGUSR1]:  # the default action ends a process that has no handler yet
+            child.wait_for(lambda: handles(child.pid, signal.SIGUSR1))
         for number in numbers:
             child.send(number)
             time.sleep(self.rng.uniform(0, 0.05))
