@@ -123,10 +123,9 @@ class Fit:
         frugal = getattr(self.config.net, "checkpoint_activations", False)
         # Networks that run concurrently need the memory of all. Compiled code and graphs belong to the main thread.
         together = 1 if frugal or self.config.precision.speedups() else self.config.ensemble
-        settings = threads.shared(self.device), devices.prepared(self.arithmetic, frugal)
         with (
-            settings[0], settings[1], _quiet_lightning(), self._errors_in_one_line(),
-            threads.side_by_side(together, self.device) as each,
+            threads.shared(self.device), devices.prepared(self.arithmetic, frugal), _quiet_lightning(),
+            self._errors_in_one_line(), threads.side_by_side(together, self.device) as each,
         ):  # fmt: skip
             devices.reset_peak_memory(self.device)
             module, pair = self.build()
@@ -184,12 +183,12 @@ class Fit:
             if self.config.baselines:
                 result["baselines"] = results.baselines(target, seen, self.folder / "images")
         if trainer.logger is not None:
-            final = {name: result[name] for name in ("loss", "psnr", "ssim") if result[name] is not None}
-            self.config.logger.finish(
-                trainer.logger,
-                runs.flat(options.plain(self.config)),
-                {f"final/{k}": v for k, v in final.items()},
-            )
+            names = [name for name in ("loss", "psnr", "ssim") if result[name] is not None]
+            final = {f"final/{name}": result[name] for name in names}
+            try:
+                self.config.logger.finish(trainer.logger, runs.flat(options.plain(self.config)), final)
+            except Exception as error:  # a logger must not cost the run its result
+                log.warning("logger=%s: final metrics not written (%s)", self.config.logger.name, error)
         if self.config.keep_checkpoint:
             keeper.save(trainer, self.module.step)
         return result
@@ -221,28 +220,25 @@ class Fit:
         try:
             yield
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if "loading state_dict" in str(error):
-                raise RunError(
-                    f"{self.folder}: the checkpoint belongs to another network; restart with overwrite=true "
-                    f"({' '.join(str(error).split())})"
-                ) from error
-            if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(
-                error
-            ):
+            text = " ".join(str(error).split())
+            if "loading state_dict" in text:
+                what = "the checkpoint belongs to another network; restart with overwrite=true"
+                raise RunError(f"{self.folder}: {what} ({text})") from error
+            if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in text:
                 raise
             height, width = self.observation.size
             raise RunError(
-                f"out of memory on {self.device} at {height} x {width}{devices.others(self.device)}: lower size, net.channels, net.skip_channels or ensemble, "
-                "or set net.checkpoint_activations=true, for example size=512 net.channels=64"
+                f"out of memory on {self.device} at {height} x {width}{devices.others(self.device)}: lower size, "
+                "net.channels, net.skip_channels or ensemble, or set net.checkpoint_activations=true, for example "
+                "size=512 net.channels=64"
             ) from error
 
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Hide Lightning's tips, and its advice on data loaders, which does not apply to one fixed pair."""
-    loggers = [
-        logging.getLogger(name) for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch")
-    ]
+    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch")
+    loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

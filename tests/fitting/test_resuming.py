@@ -91,23 +91,14 @@ def test_checkpoints_stay_until_the_result_is_written(fit: Fit, monkeypatch: pyt
     assert len(steps) == 20, "no step is repeated"
 
 
-@pytest.mark.fault(5)
-@pytest.mark.parametrize("step", [1, 2, 20])
-def test_killed_at_the_first_second_or_last_step_it_ends_the_same(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: int
+@pytest.mark.fault(1, 5)
+@pytest.mark.parametrize(("step", "precision"), [(1, "fp32"), (2, "fp32"), (20, "fp32"), (11, "fp64")])
+def test_killed_at_any_step_and_in_any_precision_it_ends_the_same(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: int, precision: str
 ):
-    options = ("steps=20", "record_every=7", "checkpoint_every=0")
+    options = ("steps=20", "record_every=7", "checkpoint_every=0", f"precision={precision}")
     whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
     killed(monkeypatch, fit, DeepImagePrior, "training_step", step, *options)
-    resumed, _ = fit(*options)
-    assert contents(resumed) == contents(whole)
-
-
-@pytest.mark.fault(1)
-def test_double_precision_resumes_exactly(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    options = ("steps=20", "record_every=7", "checkpoint_every=0", "precision=fp64")
-    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
-    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
     resumed, _ = fit(*options)
     assert contents(resumed) == contents(whole)
 

@@ -1,11 +1,9 @@
-"""Checkpoints: a state is restored exactly, the right ones are kept, and Lightning resumes through them."""
+"""Checkpoints: a state is restored exactly, and the right ones are kept."""
 
-import itertools
 import os
 from collections import OrderedDict
 from pathlib import Path
 
-import lightning
 import numpy as np
 import pytest
 import torch
@@ -144,77 +142,26 @@ def test_a_folder_in_the_way_is_moved_aside_with_its_content(tmp_path, caplog):
     assert aside.name in caplog.text
 
 
-# Lightning
-
-
-class Tiny(lightning.LightningModule):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.automatic_optimization = False
-        self.net = torch.nn.Linear(3, 3)
-        self.save_hyperparameters({"_instantiator": "os.mkdir"})
-
-    def training_step(self, batch, index):
-        optimizer = self.optimizers()
-        optimizer.zero_grad()
-        self.manual_backward((self.net(batch) ** 2).mean())
-        optimizer.step()
-
-    def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters(), 0.1)
-
-
-class SaveAt(lightning.Callback):
-    def __init__(self, folder, steps):
-        self.folder, self.steps = folder, steps
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step in self.steps:
-            trainer.save_checkpoint(path_of(self.folder, trainer.global_step))
-
-
-def fit(folder, steps, save_at=(), resume=None):
-    module = Tiny()
-    trainer = lightning.Trainer(
-        accelerator="cpu", max_epochs=-1, max_steps=steps, plugins=[DipCheckpointIO("me")],
-        callbacks=[SaveAt(folder, save_at)], default_root_dir=folder, logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
-    trainer.fit(module, itertools.repeat(torch.ones(1, 3)), ckpt_path=resume)
-    return trainer, module
-
-
-@pytest.mark.filterwarnings("ignore:.*resuming from a checkpoint that ended before the epoch ended")
-def test_lightning_resumes_exactly_and_always_with_weights_only(tmp_path, monkeypatch):
-    _, whole = fit(tmp_path, 9)
-    fit(tmp_path, 5, save_at=(2, 3, 5))
-    assert steps_in(tmp_path) == [5, 3]
-    flip_a_bit(path_of(tmp_path, 5))
-    asked, real = [], torch.load
-    monkeypatch.setattr(torch, "load", lambda *a, **k: asked.append(k["weights_only"]) or real(*a, **k))
-    trainer, resumed = fit(tmp_path, 9, resume=str(latest(tmp_path, "me")[0]))
-    assert asked == [True, True]
-    assert trainer.global_step == 9
-    torch.testing.assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
-    moments = [one.optimizers().optimizer.state_dict()["state"] for one in (resumed, whole)]
-    torch.testing.assert_close(*moments, rtol=0, atol=0)
+# Lightning; whole runs that resume through it are in tests/fitting
 
 
 @pytest.mark.fault(13)
-def test_lightning_gets_no_hyper_parameters_from_a_checkpoint(tmp_path):
-    fit(tmp_path, 1, save_at=(1,))
+def test_lightning_gets_no_hyper_parameters_and_always_weights_only(tmp_path, monkeypatch):
+    access, asked, real = DipCheckpointIO("me"), [], torch.load
+    access.save_checkpoint(
+        {**state(), "hyper_parameters": {"_instantiator": "os.mkdir"}}, path_of(tmp_path, 1)
+    )
     assert load(path_of(tmp_path, 1), "me")["hyper_parameters"] == {"_instantiator": "os.mkdir"}
-    found = DipCheckpointIO("me").load_checkpoint(path_of(tmp_path, 1))
-    assert "state_dict" in found
-    assert not [key for key in found if "hyper" in key or "hparams" in key]
+    monkeypatch.setattr(torch, "load", lambda *a, **k: asked.append(k["weights_only"]) or real(*a, **k))
+    assert access.load_checkpoint(path_of(tmp_path, 1), weights_only=False).keys() == state().keys()
+    assert asked == [True]
 
 
 def test_lightning_is_refused_a_damaged_or_foreign_checkpoint_and_deletes_one(tmp_path):
-    fit(tmp_path, 2, save_at=(1, 2))
+    put(tmp_path, 1, 2)
     flip_a_bit(path_of(tmp_path, 2))
     with pytest.raises(DamagedError, match="content has changed"):
-        fit(tmp_path, 3, resume=str(path_of(tmp_path, 2)))
+        DipCheckpointIO("me").load_checkpoint(path_of(tmp_path, 2))
     with pytest.raises(RunError, match="belongs to configuration me, not to you"):
         DipCheckpointIO("you").load_checkpoint(path_of(tmp_path, 1))
     DipCheckpointIO("me").remove_checkpoint(path_of(tmp_path, 2))
