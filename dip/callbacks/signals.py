@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -63,12 +64,10 @@ class Signals(Callback):
             raise KeyboardInterrupt
         else:
             self.received = number
-            if (
-                number == signal.SIGINT
-            ):  # not print: the main program may be inside a write to the same stream
-                os.write(
-                    2, b"\ninterrupted: finishing the step and saving; press Ctrl-C again to exit at once\n"
-                )
+            if number == signal.SIGINT:
+                with contextlib.suppress(OSError):  # the terminal may be closed
+                    # Not print: the main program may be inside a write to the same stream.
+                    os.write(2, b"\ninterrupted: finishing the step and saving; Ctrl-C again exits at once\n")
 
     def take_save_request(self) -> bool:
         """True once for each request to save."""
