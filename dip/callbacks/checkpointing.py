@@ -44,9 +44,8 @@ class Checkpoints(Callback):
         began = time.perf_counter()
         try:
             trainer.save_checkpoint(path_of(self.folder, step))
-        except (
-            NotFiniteError
-        ) as error:  # the next record triggers a rollback; until then the previous one is valid
+        except NotFiniteError as error:
+            # The next record triggers a rollback. Until then the previous checkpoint is used.
             log.warning("%s", error)
         ended = time.perf_counter()
         pause = (ended - began) / LARGEST_SHARE if self.every else 0.0

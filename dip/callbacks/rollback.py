@@ -1,8 +1,8 @@
 """Rollback: restore the last good state after a collapse: weights, optimiser moments, average and stopping rule.
 
-With Adam at the usual learning rate, a fit occasionally loses 5 dB or more within a step or two. The original code restores
-only the weights, and the old moments then cause the next collapse. A collapse is detected from the loss, which stays on
-the device until a record is due.
+With Adam at the usual learning rate, a fit occasionally loses 5 dB or more within a step or two. The original code
+restores only the weights, and the old moments then cause the next collapse. A collapse is detected from the loss, which
+stays on the device until a record is due.
 """
 
 from __future__ import annotations
@@ -74,23 +74,16 @@ class Rollback(Callback):
         after = self._since[:TAIL]
         if self._next is not None and len(after) == TAIL and not _risen(self._next["levels"], _levels(after)):
             self._good, self._next = self._next, None
-        broken = next(
-            (first + i for i, losses in enumerate(self._since) if not all(map(math.isfinite, losses))), None
-        )
-        if broken is not None:
+        broken = [first + i for i, losses in enumerate(self._since) if not all(map(math.isfinite, losses))]
+        if broken:
+            why = f"the loss is not finite at step {broken[0]}"
             self._halved += 1
-            if (
-                self._halved > ATTEMPTS or not self._good["module"]
-            ):  # a lower rate does not help the first step
-                tried = (
-                    f", also after {ATTEMPTS} rollbacks at half the rate" if self._halved > ATTEMPTS else ""
-                )
-                raise DivergedError(
-                    f"the loss is not finite at step {broken}{tried}; lower lr, for example lr=0.001"
-                )
-            self._back(
-                trainer, module, f"the loss is not finite at step {broken}, learning rate halved", rate=0.5
-            )
+            if self._halved > ATTEMPTS:
+                why += f", also after {ATTEMPTS} rollbacks at half the rate"
+            if self._halved > ATTEMPTS or not self._good["module"]:
+                # A lower rate does not help the first step.
+                raise DivergedError(f"{why}; lower lr, for example lr=0.001")
+            self._back(trainer, module, f"{why}, learning rate halved", rate=0.5)
             return
         if not self._good["module"]:  # the initial state has no average yet: use that of the first output
             self._good |= {

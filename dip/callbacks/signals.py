@@ -20,9 +20,9 @@ SAVING = ("SIGUSR1",)
 class Signals(Callback):
     """Context manager around a run that notes signals. `Checkpoints` acts on them after the current step.
 
-    SIGTERM, SIGINT and SIGHUP end the run; a second SIGINT ends it at once. SIGUSR1 requests a checkpoint. Signals that the
-    process was started to ignore (SIGHUP under `nohup`) stay ignored. Outside the main thread, where Python handles no
-    signals, this does nothing.
+    SIGTERM, SIGINT and SIGHUP end the run; a second SIGINT ends it at once. SIGUSR1 requests a checkpoint. Signals that
+    the process was started to ignore (SIGHUP under `nohup`) stay ignored. Outside the main thread, where Python handles
+    no signals, this does nothing.
 
     A signal that arrives after the last step does not interrupt the run, because its result is about to be saved. It is
     raised again on leaving the context.

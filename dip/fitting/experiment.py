@@ -181,8 +181,7 @@ def _logged_to(folder: Path) -> Iterator[None]:
 
 def _summary(result: Mapping[str, Any]) -> str:
     """The numbers of a finished run in one line."""
-    score = (
-        "no reference image to score against" if result["psnr"] is None else f"PSNR {result['psnr']:.2f} dB"
-    )
+    psnr = result["psnr"]
+    score = "no reference image to score against" if psnr is None else f"PSNR {psnr:.2f} dB"
     which = f"restored from step {result['restored_step']} of {result['steps']}"
     return f"{score}, {which}, {result['seconds']:.0f} s"

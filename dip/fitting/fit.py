@@ -44,12 +44,12 @@ class Fit:
     Args:
         config: the options.
         folder: the run folder.
-        identity: hash of the options except the number of steps. A checkpoint is resumed only if it has the same identity
+        identity: hash of the options except the number of steps. A checkpoint is resumed only with the same identity
             and the same number format.
         pictures: the images; default: the files that `config` names.
 
     Raises:
-        DipError: an image cannot be read, the reference does not match, or the device or the precision is not available.
+        DipError: an image cannot be read, the reference does not match, or device or precision are not available.
     """
 
     def __init__(self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None) -> None:

@@ -34,8 +34,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", "
 def several(source: str) -> list[str] | None:
     """The files that match a pattern or lie in a folder, `photo9` before `photo10`; None if `source` is one image.
 
-    In a pattern, `*` matches any characters, `?` one character and `**/` any folders. Brackets are literal, because names
-    of photos often contain them. In a folder, files with one of `SUFFIXES` count; its subfolders do not.
+    In a pattern, `*` matches any characters, `?` one character and `**/` any folders. Brackets are literal, because
+    names of photos often contain them. In a folder, files with one of `SUFFIXES` count; its subfolders do not.
 
     Raises:
         ImageError: there is no such file, or the folder cannot be read.
@@ -51,16 +51,13 @@ def several(source: str) -> list[str] | None:
         found = [str(path / name) for name in names if Path(name).suffix.lower() in SUFFIXES]
     else:
         found = glob.glob(source.replace("[", "[[]"), recursive=True)
-    found = [
-        os.path.join(os.curdir, file) if file in SAMPLES else file for file in found if os.path.isfile(file)
-    ]
+    # A file with the name of a sample is written as a path.
+    found = [f"./{file}" if file in SAMPLES else file for file in found if os.path.isfile(file)]
     if not found:
         what = f"holds no {' '.join(SUFFIXES)}" if path.is_dir() else "matches no file"
         raise ImageError(f"image={source}: {what}; for example image='photos/*.jpg'")
     # Numbers are padded with zeros, so that they sort by value.
-    return sorted(
-        found, key=lambda file: [p.zfill(20) if p.isdecimal() else p for p in re.split(r"(\d+)", file)]
-    )
+    return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
 
 
 class Pictures:

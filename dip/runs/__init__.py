@@ -45,8 +45,8 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 def name(readable: str, identity: Mapping[str, Any]) -> str:
     """The name of a run folder, `<readable>-<8 hex>`; the hex part is the start of `fingerprint(identity)`.
 
-    `identity` holds every option that changes the result. In `readable`, characters other than ASCII letters, digits and
-    `.-_+` become `-`, and at most 80 characters are kept.
+    `identity` holds every option that changes the result. In `readable`, characters other than ASCII letters, digits
+    and `.-_+` become `-`, and at most 80 characters are kept.
     """
     plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", readable)[:80].strip("-.")
     return f"{plain or 'run'}-{fingerprint(identity)[:8]}"
@@ -98,8 +98,8 @@ def _tuples(value: Any) -> Any:
 def read(root: str | Path) -> list[dict[str, Any]]:
     """The runs in `root` and below, sorted by folder, one flat row each: `pandas.DataFrame(read("outputs"))`.
 
-    A row holds `folder`, every option as `config.<option>` and every result, with nested keys joined by dots. A run without
-    a valid result is left out with a warning. Symbolic links are not followed.
+    A row holds `folder`, every option as `config.<option>` and every result, with nested keys joined by dots. A run
+    without a valid result is left out with a warning. Symbolic links are not followed.
 
     Raises:
         RunError: `root` is not a folder.

@@ -1,7 +1,7 @@
 """Checkpoints: written atomically, and verified before anything in them is unpickled.
 
 A checkpoint `step-000000123.ckpt` is a file of `torch.save` followed by one line of JSON, the footer: format, step,
-identity and options of its run, and the SHA-256 of all of this. One file needs one rename, so a crash leaves no half pair.
+identity and options of its run, and the SHA-256 of all of this. One file needs only one rename.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def write(
 ) -> Path:
     """Write `state` as the checkpoint of `step`, then delete all but the newest `keep` intact ones.
 
-    Checkpoints of later steps are deleted too, because the run has gone back to an earlier step. Once a valid checkpoint
-    exists, there is one at every instant. The caller holds the run folder's lock.
+    Checkpoints of later steps are deleted too, because the run has gone back to an earlier step. Once a valid
+    checkpoint exists, there is one at every instant. The caller holds the run folder's lock.
 
     Args:
         folder: created if absent, inside an existing run folder.
@@ -72,8 +72,8 @@ def write(
         options: the configuration as plain values, to name the differences when a checkpoint is refused.
 
     Raises:
-        NotFiniteError: a weight is NaN or infinite. Older checkpoints are unchanged.
-        RunError: the disk is full (with the bytes needed), or the folder is not writable. Older checkpoints are unchanged.
+        NotFiniteError: a weight is NaN or infinite. After any error, older checkpoints are unchanged.
+        RunError: the disk is full (with the bytes needed), or the folder is not writable.
         TypeError: `state` holds a value that `weights_only` loading would refuse.
     """
     path, content = path_of(folder, step), io.BytesIO()

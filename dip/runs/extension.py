@@ -17,11 +17,12 @@ log = logging.getLogger("dip")
 def extend(folder: Path, identity: str, steps: int) -> Path | None:
     """Copy the furthest usable checkpoint of a shorter run into the run folder `folder`.
 
-    The shorter run lies beside `folder` and has the same `identity`, which excludes the number of steps. Its snapshots are
-    copied too; metrics and losses are in the checkpoint. TensorBoard events stay, because they record the end of that run.
+    The shorter run lies beside `folder` and has the same `identity`, which excludes the number of steps. Its snapshots
+    are copied too; metrics and losses are in the checkpoint. TensorBoard events stay, because they record the end of
+    that run.
 
-    Not used are: a run that a stopping rule ended, because a longer run would have ended there too; and a checkpoint of a
-    last step that is not a multiple of `record_every`, because a longer run has no record there.
+    Not used are: a run that a stopping rule ended, because a longer run would have ended there too; and a checkpoint of
+    a last step that is not a multiple of `record_every`, because a longer run has no record there.
 
     Returns:
         The folder of the shorter run; None if there is none, or if `folder` already has a checkpoint.
@@ -31,9 +32,7 @@ def extend(folder: Path, identity: str, steps: int) -> Path | None:
     found = [(step_of(path), path) for path in _beside(folder) if step_of(path) < steps]
     for step, path in sorted(found, reverse=True):
         try:
-            footer = footer_of(
-                path
-            )  # a folder can hold hundreds of runs: only the matching one is read whole
+            footer = footer_of(path)  # of hundreds of runs, only the matching one is read whole
             if footer["identity"] != identity:
                 continue
             data, footer = verified(path)

@@ -24,8 +24,8 @@ class Lock:
     """Context manager that holds a run folder, which is created if absent.
 
     The operating system releases the lock when the process ends, even by SIGKILL. `.flock` is the locked file; `.lock`
-    names the process that holds it. After a crash `.lock` remains: the next process takes the lock over with a warning and
-    removes temporary files.
+    names the process that holds it. After a crash `.lock` remains: the next process takes the lock over with a warning
+    and removes temporary files.
 
     Raises:
         RunError: another process holds the folder (named by pid, host and start), or the folder cannot be created.

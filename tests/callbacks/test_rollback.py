@@ -58,7 +58,7 @@ def test_an_ordinary_fit_has_no_rollback(fit: Fit):
     assert all(row["back_to"] == "" for row in rows(folder))
 
 
-# Losses are checked at 1, 10, 20, ...; states are kept at 50 and 100. Damage at 100 is in the state before its loss rises.
+# Losses are checked at 1, 10, 20, ...; states are kept at 50 and 100. Damage at 100 is in the state, not in its loss.
 @pytest.mark.parametrize(
     ("at", "found", "stop"),
     [(55, 60, "never"), (83, 90, "wmv"), (83, 90, "emv"), (97, 110, "heldout"), (100, 110, "compare")],

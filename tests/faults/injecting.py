@@ -14,8 +14,8 @@ from dip import runs
 from dip.runs.checkpoints import stored
 from tests.runs.states import DAMAGES as CHECKPOINT_DAMAGES
 
-# The signals sent, and the exit statuses allowed: an orderly end, or the default action before the fit starts or after it
-# has ended. After a status other than zero, the same command resumes.
+# The signals sent, and the exit statuses allowed: an orderly end, or the default action before the fit starts or after
+# it has ended. After a status other than zero, the same command resumes.
 SIGNALS: dict[str, tuple[list[int], tuple[int, ...]]] = {
     "SIGKILL": ([signal.SIGKILL], (0, -9)),
     "SIGTERM": ([signal.SIGTERM], (0, 143, -15)),

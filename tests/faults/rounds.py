@@ -31,8 +31,8 @@ def draw(rng: random.Random) -> list[str]:
     depth = rng.choice((2, 3))
     skips = sorted(rng.sample(range(1, depth + 1), rng.randint(0, depth)))
     return [
-        *rng.choice(TARGETS).split(), *rng.choice(STOPS).split(), f"net.depth={depth}", f"skips={skips}".replace(" ", ""),
-        f"net.channels={rng.choice((4, 8))}", f"size={rng.choice(('16', '24', '32', '33', '[20,28]'))}",
+        *rng.choice(TARGETS).split(), *rng.choice(STOPS).split(), f"net.depth={depth}", f"skips={skips}".replace(" ",
+        ""), f"net.channels={rng.choice((4, 8))}", f"size={rng.choice(('16', '24', '32', '33', '[20,28]'))}",
         f"precision={rng.choice(('fp32', 'fp32', 'bf16', 'fp64', 'auto'))}", f"steps={rng.randint(5, 150)}",
         f"record_every={rng.randint(1, 20)}", f"checkpoint_every={rng.choice((0, 0.05, 0.3))}",
         f"logger={rng.choice(('csv', 'csv', 'tensorboard'))}", f"keep_checkpoint={rng.choice(('true', 'false'))}",

@@ -2,9 +2,9 @@
 
     python -m tests.faults.soak --minutes 60 --seed 0
 
-Each round draws options, makes an undisturbed twin, disturbs the same run several times and lets it end: it must equal its
-twin exactly. One process at a time, one thread. At the end: a table (fault, tried, survived), the same as CSV, and exit
-status 1 after a violation. The folders of such rounds are kept.
+Each round draws options, makes an undisturbed twin, disturbs the same run several times and lets it end: it must equal
+its twin exactly. One process at a time, one thread. At the end: a table (fault, tried, survived), the same as CSV, and
+exit status 1 after a violation. The folders of such rounds are kept.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path):
 
 @pytest.mark.fault(10)
 def test_a_signal_while_a_checkpoint_is_written(train: Train, tmp_path: Path):
-    """With a checkpoint after every step, nearly every signal arrives during one. It is complete, and the run resumes."""
+    """With a checkpoint after every step, nearly every signal arrives during one."""
     child = start(tmp_path, "*/images/step-000020.png", "steps=400", "checkpoint_every=0")
     child.send(signal.SIGTERM)
     assert child.wait(60) == 143, child.text

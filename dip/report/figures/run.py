@@ -19,8 +19,8 @@ log = logging.getLogger("dip")
 def draw(folder: str | Path) -> None:
     """Draw `figures/` of a finished run: loss curve, PSNR curve and snapshots.
 
-    Reads `result.json`, `metrics.csv`, `losses.npy` and `images/`. An error is a warning, because the result is complete
-    without figures; the same command draws them again.
+    Reads `result.json`, `metrics.csv`, `losses.npy` and `images/`. An error is a warning, because the result is
+    complete without figures; the same command draws them again.
     """
     folder = Path(folder)
     try:
