@@ -26,8 +26,8 @@ check: install ## Run the linter, the type checker and the tests, as CI does
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile -m 'not slow'
 
-faults: install ## Kill, damage and starve runs in every way that has a test; minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.index --numprocesses=auto --dist=loadfile
+faults: install ## Run all tests of faults: kills, damaged files, full disks; minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault --numprocesses=auto --dist=loadfile
 
 MINUTES ?= 60
 soak: install ## Random runs under random faults for an hour (MINUTES=60)

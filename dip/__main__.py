@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def run(composed: DictConfig) -> float | None:
     """Run one experiment. Returns its score (see `dip.sweep.score`), which an optimising sweeper should maximise."""
-    from dip import sweep
+    from dip import runs, sweep
     from dip.configuration import composition
 
     with cli.errors_in_one_line():
@@ -21,6 +21,10 @@ def run(composed: DictConfig) -> float | None:
         from dip.fitting import experiment  # imported late: --help and sweeps do not need torch
 
         result = experiment.run(options, cli.overrides())
+        if runs.lacks_figures(result["folder"]):
+            from dip.report.figures.run import draw
+
+            draw(result["folder"])
     if result["status"] == "interrupted":
         sys.exit(128 + result["signal"])
     return sweep.score(result, result["folder"])

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read back without trust. Imports no torch."""
+"""Atomic writing of files, and reading of files that may be damaged. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,62 +11,58 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dip.errors import RunError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_REFUSED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_WRITABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def digest(source: str | Path | bytes | memoryview) -> str:
-    """SHA-256 (64 hex digits) of bytes or the file at a path. Raises OSError when it cannot be read."""
+    """SHA-256 (64 hex digits) of bytes, or of the file at a path. Raises OSError if the file cannot be read."""
     if isinstance(source, (bytes, memoryview)):
         return hashlib.sha256(source).hexdigest()
     with open(source, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextlib.contextmanager
-def replacing(path: str | Path, data: bytes | memoryview) -> Iterator[None]:
-    """Puts `data` into the file at `path` so that a crash at any instant leaves the old content or the new.
+def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
+    """Write `data` to `path` atomically: after a crash the file holds either the old content or the new.
 
-    The body of the `with` runs when the data lie safely on the disk, just before they get their name. The
-    temporary file lies beside its target, since a rename is atomic within one file system only; it is removed
-    when anything fails. Raises `RunError` when the disk is full (saying how much was needed) or the folder
-    cannot be written; any other exception, the body's too, surfaces as it is.
+    The temporary file is created in the same folder, because a rename is atomic only within one file system. It is
+    removed if anything fails.
+
+    Raises:
+        RunError: the disk is full (with the number of bytes needed), or the folder is not writable.
+        OSError: any other failure, unchanged.
     """
     path, data = Path(path), memoryview(data)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        _write_new(temporary, data)
-        yield
+        _write_and_sync(temporary, data)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno in _FULL:
-            room = f"{len(data)} bytes needed, {_free(path.parent)}"
-            raise RunError(f"{path}: cannot be written, {room} ({error.strerror})") from error
-        if isinstance(error, OSError) and error.errno in _REFUSED:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            raise RunError(
+                f"{path}: cannot be written, {len(data)} bytes needed, {_free(path.parent)} ({error.strerror})"
+            ) from error
+        if isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
             raise RunError(f"{path}: cannot be written ({error.strerror})") from error
         raise
 
 
-def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
-    """Puts `data` into the file at `path`, whole or not at all, and raises, as `replacing` does."""
-    with replacing(path, data):
-        pass
-
-
-def _write_new(path: Path, data: memoryview) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+def _write_and_sync(path: Path, data: memoryview) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o666)
     try:
         done = 0
-        while done < len(data):  # one call may take a part only
+        while done < len(data):  # one call may write only a part
             done += os.write(descriptor, data[done:])
         os.fsync(descriptor)
     finally:
@@ -75,12 +71,14 @@ def _write_new(path: Path, data: memoryview) -> None:
 
 def _free(folder: Path) -> str:
     try:
-        return f"{shutil.disk_usage(folder).free} bytes free on the disk"
+        return f"{shutil.disk_usage(folder).free} bytes free"
     except OSError:
-        return "the disk does not say how many are free"
+        return "free space unknown"
 
 
 def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -94,7 +92,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, data: Mapping[str, Any]) -> None:
-    """`write_bytes` of plain values as strict JSON: NaN and infinities, which JSON lacks, become null."""
+    """`write_bytes` of plain values as strict JSON. NaN and infinities, which JSON lacks, become null."""
     write_text(path, json.dumps(_finite(data), indent=2, allow_nan=False) + "\n")
 
 
@@ -107,7 +105,7 @@ def _finite(value: Any) -> Any:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Removes what killed `write_bytes` left in `folder` and below. Only for who holds the folder's lock."""
+    """Remove the temporary files that killed processes left in `folder` and below. Call it with the folder locked."""
     for path in folder.rglob(".*.tmp"):
         if re.fullmatch(r"\..+\.\d+-[0-9a-f]{8}\.tmp", path.name):
             with contextlib.suppress(OSError):
@@ -115,7 +113,7 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a strict JSON file; None when the file is missing, cut or holds anything else."""
+    """The object in a strict JSON file; None if the file is missing, truncated or holds anything else."""
     try:
         found = json.loads(path.read_bytes(), parse_constant=_refuse) if path.is_file() else None
     except (OSError, ValueError, RecursionError):

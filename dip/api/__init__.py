@@ -131,6 +131,10 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoratio
     metrics = experiment.run(config, progress=progress, given=pictures.given, array=True)
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
+    if runs.lacks_figures(folder):
+        from dip.report.figures.run import draw
+
+        draw(folder)
     like, seen = observe(config, pictures)
     return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like)
 
@@ -144,10 +148,10 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool) -> Restoratio
         folder = Path(out, "run")  # a logger may write beside it
         folder.mkdir()
         fit = Fit(never, folder, "", pictures)
-        metrics = fit.run(progress, pictures=False)
+        with fit.signals:
+            metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)
     _raise_interrupt(metrics)
-    fit.signals.send_on()
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)
     assert fit.restored is not None, "set by every fit that was not interrupted"
     return _restoration(fit.restored, fit.observation.y, metrics, history, None, fit.picture)

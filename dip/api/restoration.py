@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from dip import images
-from dip.fitting import results
 from dip.images.decoding import Stored
 from dip.images.encoding import encode
+from dip.images.preview import preview
 
 SHOWN_SIDE = 512  # pixels; the images are saved inside the notebook
 SHOWN = ("psnr", "psnr_y", "psnr_hole", "ssim", "restored_step", "steps", "seconds")
@@ -80,6 +80,6 @@ def _inline(array: NDArray[np.float32]) -> str:
     array = array if array.ndim == 3 else array[..., None]
     step = math.ceil(max(array.shape[:2]) / SHOWN_SIDE)
     pixels = torch.from_numpy(array[::step, ::step].copy()).permute(2, 0, 1)[None]  # (1, C, h, w)
-    shown = images.to_array(results.preview(pixels)).clip(0, 1)  # (h, w, 1 or 3)
+    shown = images.to_array(preview(pixels)).clip(0, 1)  # (h, w, 1 or 3)
     png = encode(Stored((shown * 255 + 0.5).astype(np.uint8), None, None), "PNG")
     return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -1,1 +1,1 @@
-"""What watches a run without taking part in it: recorder, stopping, checkpoints, signals, progress."""
+"""Callbacks of a fit: recorder, early stopping, rollback, checkpoints, signals and progress bar."""

@@ -1,4 +1,4 @@
-"""Writes checkpoints by the clock, and at once when the run is told to end."""
+"""Write checkpoints at time intervals, and when a signal ends the run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from lightning.pytorch import Callback, Trainer
 from dip.callbacks.signals import Signals
 from dip.errors import NotFiniteError
 from dip.model.module import DeepImagePrior
+from dip.runs.checkpoints import path_of
 
-LARGEST_SHARE = 0.02  # of the run's time may go into writing checkpoints
+LARGEST_SHARE = 0.02  # of the run's time that may be spent on writing checkpoints
 
 log = logging.getLogger("dip")
 
 
 class Checkpoints(Callback):
-    """Saves to `folder` every `every` seconds, or more rarely where a write takes more than 2 % of that.
+    """Save to `folder` every `every` seconds, or less often if writing takes more than 2 % of that time.
 
-    Time, not steps: a step takes from a millisecond to minutes, and what one fears to lose is time.
+    The interval is a time, because a step takes from a millisecond to minutes.
     """
 
     def __init__(self, folder: Path, every: float, signals: Signals) -> None:
@@ -31,21 +32,21 @@ class Checkpoints(Callback):
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves when due, or when a signal asks for it."""
-        if self.signals.ends:
+        """Save if a checkpoint is due or a signal requests one."""
+        ends = self.signals.received is not None
+        if ends:
             trainer.should_stop = True
-        if self.signals.ends or self.signals.take_save_request() or time.perf_counter() >= self._due:
+        if ends or self.signals.take_save_request() or time.perf_counter() >= self._due:
             self.save(trainer, module.step)
 
     def save(self, trainer: Trainer, step: int) -> None:
-        """Writes a checkpoint now."""
+        """Write a checkpoint now."""
         began = time.perf_counter()
         try:
-            trainer.save_checkpoint(self.folder / f"step-{step:09d}.ckpt")
-        except (
-            NotFiniteError
-        ) as error:  # the next record will go back; until then, the checkpoint before serves
+            trainer.save_checkpoint(path_of(self.folder, step))
+        except NotFiniteError as error:
+            # The next record triggers a rollback. Until then the previous checkpoint is used.
             log.warning("%s", error)
         ended = time.perf_counter()
-        rest = (ended - began) / LARGEST_SHARE if self.every else 0.0
-        self._due = ended + max(self.every, rest)
+        pause = (ended - began) / LARGEST_SHARE if self.every else 0.0
+        self._due = ended + max(self.every, pause)

@@ -1,4 +1,4 @@
-"""Feeds the stopping rule at every step and ends the run when it says so."""
+"""Early stopping: update the stopping rule at every step and end the run when the rule fires."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dip.stopping.rule import Rule
 
 
 class Stopping(Callback):
-    """Lets `rule` watch the run; None watches nothing and never stops.
+    """Apply `rule` to the run; None never stops.
 
-    The rule collects on the device at every step and is asked only when a record is due.
+    The rule accumulates on the device at every step. It is evaluated only when a record is due.
     """
 
     def __init__(self, rule: Rule | None, schedule: Schedule) -> None:
@@ -25,13 +25,13 @@ class Stopping(Callback):
         self.fired = False
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
-        """Ends the run at once where its checkpoint is that of the step at which the rule said so."""
+        """End the run at once if its checkpoint is that of the step at which the rule fired."""
         trainer.should_stop = trainer.should_stop or self.fired
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Shows the step to the rule; at a record, asks it."""
+        """Update the rule; at a record, evaluate it."""
         if self.rule is None:
             return
         assert module.average is not None
@@ -43,7 +43,7 @@ class Stopping(Callback):
                 self.fired = trainer.should_stop = True
 
     def restored(self, module: DeepImagePrior) -> tuple[Tensor, int]:
-        """The image to keep, (1, C, H, W), and its step: the rule's choice, or the average at the end."""
+        """The restored image (1, C, H, W) and its step: the rule's choice, or the average at the end."""
         assert module.average is not None
         if self.rule is None:
             return module.average, module.step
@@ -56,7 +56,7 @@ class Stopping(Callback):
         return {"rule": self.rule.state_dict(), "watched": self.watched, "fired": self.fired}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes it back."""
+        """Restore the rule's state."""
         if self.rule is not None and state_dict:
             self.rule.load_state_dict(state_dict["rule"])
             self.watched, self.fired = state_dict["watched"], state_dict["fired"]

@@ -1,4 +1,4 @@
-"""The progress bar: steps done of all, time left, and the last record's numbers."""
+"""The progress bar: steps done, time left, and the numbers of the last record."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dip.model.module import DeepImagePrior
 
 
 class Progress(Callback):
-    """A tqdm bar, in terminals and notebooks, that shows numbers already on the host and never asks the device.
+    """A tqdm bar for terminals and notebooks. It shows only numbers that are already on the host.
 
     Args:
-        steps: of the whole run.
-        recorder: whose last row is shown.
-        title: in front of the bar.
+        steps: number of steps of the run.
+        recorder: source of the numbers shown.
+        title: text before the bar.
     """
 
     def __init__(self, steps: int, recorder: Recorder, title: str) -> None:
@@ -28,50 +28,46 @@ class Progress(Callback):
         self._bar: tqdm[Any] | None = None
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
-        """Opens the bar where the run stands."""
-        seen = sys.stderr.isatty() or "ipykernel" in sys.modules
-        with self._watched():
+        """Open the bar at the current step."""
+        interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+        with self._closed_terminal():
             self._bar = tqdm(
-                total=self.steps,
-                initial=module.step,
-                desc=self.title,
-                unit="step",
-                dynamic_ncols=True,
-                mininterval=0.5 if seen else 30,  # seconds; a log file shall stay readable
-                maxinterval=10 if seen else 60,
-            )
+                total=self.steps, initial=module.step, desc=self.title, unit="step", dynamic_ncols=True,
+                mininterval=0.5 if interactive else 30,  # seconds; every update is a line in a log file
+                maxinterval=10 if interactive else 60,
+            )  # fmt: skip
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Moves the bar; at a record, shows its numbers."""
+        """Advance the bar; at a record, show its numbers."""
         if self._bar is None:
             return
         rows = self.recorder.rows
         if rows and rows[-1]["step"] == module.step:
             shown = {"loss": rows[-1]["loss"], "PSNR": rows[-1]["psnr_ema"], "watched": rows[-1]["watched"]}
             self._bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items() if v is not None}, refresh=False)
-        with self._watched():
+        with self._closed_terminal():
             self._bar.update()
 
     def on_train_end(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
-        """Closes the bar."""
+        """Close the bar."""
         self.close()
 
     def on_exception(self, trainer: Trainer, module: DeepImagePrior, exception: BaseException) -> None:  # type: ignore[override]
-        """Closes the bar."""
+        """Close the bar."""
         self.close()
 
     def close(self) -> None:
-        """Closes the bar, if it is open."""
+        """Close the bar if it is open."""
         if self._bar is not None:
-            with self._watched():
+            with self._closed_terminal():
                 self._bar.close()
             self._bar = None
 
     @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        """A terminal that is gone, as behind `| head`, costs the bar, not the run."""
+    def _closed_terminal(self) -> Iterator[None]:
+        """Disable the bar if the terminal is closed (`| head`); the run continues."""
         try:
             yield
         except OSError:

@@ -1,4 +1,4 @@
-"""Writes down what a run does: the loss of every step, a row of metrics at each record, pictures over steps."""
+"""Record a run: the loss of every step, a row of metrics per record, and snapshots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.rollback import Rollback
 from dip.callbacks.schedule import Schedule
 from dip.errors import DipError
-from dip.fitting import results
+from dip.images.preview import preview
 from dip.model.module import DeepImagePrior
 
 COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched", "back_to")
@@ -31,15 +31,15 @@ log = logging.getLogger("dip")
 
 
 class Recorder(Callback):
-    """Keeps a run's history in memory, in its checkpoints, and in `metrics.csv`, `losses.npy` and `images/`.
+    """Keep a run's history in memory and in its checkpoints, and write `metrics.csv`, `losses.npy` and `images/`.
 
     Args:
         folder: the run folder.
-        schedule: when a record or a picture is due.
-        reference: (1, C, H, W) on the run's device, or None: the score columns stay empty.
-        stopping: the stopping rule's callback, whose watched value stands in its column.
-        rollback: who takes a collapsed fit back; `back_to` is the step of the state that the fit went on from.
-        finish: makes of a network's output the image to give back, which is what scores.
+        schedule: the steps of records and snapshots.
+        reference: (1, C, H, W) on the run's device; None leaves the score columns empty.
+        stopping: the stopping rule's callback; its watched value is recorded.
+        rollback: the rollback callback; `back_to` is the step of the state that was restored.
+        finish: maps a network's output to the restored image, which is scored.
     """
 
     def __init__(
@@ -55,38 +55,38 @@ class Recorder(Callback):
         self.stopping, self.rollback, self.finish = stopping, rollback, finish
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
-        self.before = 0.0  # seconds computed in earlier processes
-        self._began = self._stretch = time.perf_counter()
-        self._stretch_step = 0
-        self.paces: list[float] = []  # seconds per step, one figure per stretch between records
+        self.before = 0.0  # seconds of computation in earlier processes
+        self.paces: list[float] = []  # seconds per step, one value per interval between records
+        self._began = self._interval = time.perf_counter()
+        self._interval_step = 0
         self._done = 0  # steps whose loss is in `losses`
-        self._disk_warned = False
+        self._warned = False
 
     @property
     def seconds(self) -> float:
-        """Seconds of fitting so far, those before an interruption included."""
+        """Seconds of computation so far, including those before an interruption."""
         return self.before + time.perf_counter() - self._began
 
     def best(self) -> tuple[float | None, int | None]:
-        """The highest recorded PSNR of the average and its step: what an oracle would have kept."""
-        scored = [(row["psnr_ema"], row["step"]) for row in self.rows if row["psnr_ema"] is not None]
-        if not scored:
-            return None, None
-        psnr, step = max(scored, key=lambda pair: (pair[0], -pair[1]))  # type: ignore[operator]
-        return psnr, step  # type: ignore[return-value]
+        """The highest recorded PSNR of the average and its step (the oracle); (None, None) without a reference."""
+        best: tuple[float | None, int | None] = None, None
+        for row in self.rows:
+            if row["psnr_ema"] is not None and (best[0] is None or row["psnr_ema"] > best[0]):
+                best = row["psnr_ema"], row["step"]  # type: ignore[assignment]
+        return best
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
-        """Starts the clock; after a resume, `metrics.csv` goes back to what the checkpoint knows."""
+        """Start the clock. After a resume, `metrics.csv` is rewritten to the state of the checkpoint."""
         self.losses = self.losses.to(module.device)
-        self._began = self._stretch = time.perf_counter()
-        self._stretch_step = module.step
+        self._began = self._interval = time.perf_counter()
+        self._interval_step = module.step
         (self.folder / "images").mkdir(exist_ok=True)
         self.guard(self.rewrite)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stores the loss on the device; reads it, and all else, when a record is due."""
+        """Store the loss on the device; at a record, read it and everything else."""
         step = module.step
         self.losses[step - 1] = module.loss
         self._done = step
@@ -118,51 +118,49 @@ class Recorder(Callback):
             known = {name: value for name, value in row.items() if value is not None and name != "step"}
             self.guard(lambda: trainer.logger.log_metrics(known, step=step))  # type: ignore[union-attr]
         now = time.perf_counter()
-        if step > self._stretch_step:
-            self.paces.append((now - self._stretch) / (step - self._stretch_step))
-        self._stretch, self._stretch_step = now, step
+        if step > self._interval_step:
+            self.paces.append((now - self._interval) / (step - self._interval_step))
+        self._interval, self._interval_step = now, step
 
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
-        output = results.preview(self.finish(output))
+        output = preview(self.finish(output))
         self.guard(lambda: images.save(self.folder / "images" / f"step-{step:06d}.png", output))
         board = getattr(trainer.logger, "experiment", None)
         if hasattr(board, "add_image"):
             self.guard(lambda: board.add_image("output", output[0].clamp(0, 1), step))  # type: ignore[union-attr]
 
-    def guard(self, write: Any) -> None:
-        """A full disk costs the notes, not the run: warned of once. Checkpoints are another matter."""
+    def guard(self, write: Callable[[], object]) -> None:
+        """Call `write`; a full disk is one warning, and the run continues. Checkpoints are not written this way."""
         try:
             write()
         except (OSError, DipError) as error:
-            if not self._disk_warned:
-                log.warning(
-                    "cannot write metrics or pictures in %s (%s); the run goes on", self.folder, error
-                )
-            self._disk_warned = True
+            if not self._warned:
+                log.warning("%s: cannot write metrics or images (%s); the run continues", self.folder, error)
+            self._warned = True
 
     def _append(self, row: Row) -> None:
         with open(self.folder / "metrics.csv", "a", newline="") as file:
             csv.DictWriter(file, COLUMNS).writerow(row)
 
     def rewrite(self) -> None:
-        """Writes `metrics.csv` anew from all rows, whatever became of the file."""
+        """Write `metrics.csv` from all rows, replacing the file."""
         with open(self.folder / "metrics.csv", "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(self.rows)
 
-    def save_losses(self, step: int) -> numpy.ndarray[Any, numpy.dtype[numpy.float32]]:
-        """Writes the losses of steps 1 to `step` to `losses.npy` and returns them."""
-        losses = self.losses[:step].cpu().numpy()
+    def save_losses(self) -> None:
+        """Write the losses of all steps so far to `losses.npy`, (steps,) float32."""
+        losses = self.losses[: self._done].cpu().numpy()
         self.guard(lambda: numpy.save(self.folder / "losses.npy", losses))
-        return losses
 
     def state_dict(self) -> dict[str, Any]:
         """The history so far."""
-        return {"rows": self.rows, "losses": self.losses[: self._done].clone(), "seconds": self.seconds, "paces": self.paces}  # fmt: skip
+        losses = self.losses[: self._done].clone()
+        return {"rows": self.rows, "losses": losses, "seconds": self.seconds, "paces": self.paces}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the history up again."""
+        """Restore the history."""
         self.rows, self.before, self.paces = state_dict["rows"], state_dict["seconds"], state_dict["paces"]
         self._done = len(state_dict["losses"])
         self.losses[: self._done] = state_dict["losses"]

@@ -1,4 +1,4 @@
-"""When something is due: between records nothing asks the device for a value."""
+"""The steps at which a run records metrics and saves snapshots. Between records nothing is read from the device."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The steps of a run at which metrics are recorded and pictures taken."""
+    """The steps (from 1) at which metrics are recorded and snapshots are saved."""
 
     steps: int
     record_every: int
     snapshot_every: int | None = None
 
     def records(self, step: int) -> bool:
-        """True if a row of metrics is due after step `step` (from 1): the first, the last and every N-th."""
+        """True if a row of metrics is due after `step`: the first, the last and every `record_every`-th."""
         return step in (1, self.steps) or step % self.record_every == 0
 
     def snapshots(self, step: int) -> bool:
-        """True if a picture is due: every N-th step, or 1, 2, 5, 10, 20, 50, ... since change slows down like that."""
+        """True if a snapshot is due: every `snapshot_every`-th step; without it, at 1, 2, 5, 10, 20, 50, ..."""
         if self.snapshot_every is not None:
             return step % self.snapshot_every == 0
         return str(step).rstrip("0") in ("1", "2", "5")

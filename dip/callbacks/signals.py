@@ -1,4 +1,4 @@
-"""What a run does when it is told to end: finish the step, write a checkpoint, leave."""
+"""Signals: finish the step, write a checkpoint, exit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -19,72 +18,58 @@ SAVING = ("SIGUSR1",)
 
 
 class Signals(Callback):
-    """Notes signals while the fit runs; `Checkpoints` acts on them after the current step.
+    """Context manager around a run that notes signals. `Checkpoints` acts on them after the current step.
 
-    SIGTERM, SIGINT and SIGHUP end the run; a second SIGINT ends it at once. SIGUSR1 asks for a checkpoint. What the
-    run was started to ignore (SIGHUP by `nohup`) stays ignored. Outside the main thread, where Python takes no
-    signals, this does nothing.
+    SIGTERM, SIGINT and SIGHUP end the run; a second SIGINT ends it at once. SIGUSR1 requests a checkpoint. Signals that
+    the process was started to ignore (SIGHUP under `nohup`) stay ignored. Outside the main thread, where Python handles
+    no signals, this does nothing.
+
+    A signal that arrives after the last step does not interrupt the run, because its result is about to be saved. It is
+    raised again on leaving the context.
     """
 
     def __init__(self) -> None:
-        self.ends: int | None = None
-        """The number of the signal that ended the run; None if none did."""
-        self._save = self._finishing = False
+        self.received: int | None = None
+        """The number of the signal that ends the run; None if there was none."""
+        self.interrupted = False
+        """True if the run was ended by `received`."""
+        self._save_requested = False
         self._before: dict[int, Any] = {}
 
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for name in ENDING + SAVING:
+                number = getattr(signal, name, None)  # Windows has no SIGHUP and no SIGUSR1
+                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+        if kind is None and self.received is not None and not self.interrupted:
+            signal.raise_signal(self.received)
+
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
-        """Takes over the handlers, Lightning's own among them: those exit without a checkpoint."""
-        self._take_over()
-
-    @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Signals wait meanwhile: a run that has made its last step is done in seconds, and what draws its figures would
-        take an interrupt for an error of its own.
-        """
-        self._take_over()
-        self._finishing = True
-        try:
-            yield
-        finally:
-            self._restore()
-
-    def _take_over(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for name in ENDING + SAVING:
-            number = getattr(signal, name, None)  # SIGHUP and SIGUSR1 are not everywhere
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._handle)
+        """Replace Lightning's handlers, which exit without a checkpoint. Lightning restores ours at its end."""
+        for number in self._before:
+            signal.signal(number, self._handle)
+        trainer._signal_connector.received_sigterm = False  # noted before this hook, by Lightning and by us
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if signal.Signals(number).name in SAVING:
-            self._save = True
-        elif number == signal.SIGINT and self.ends == signal.SIGINT:
+            self._save_requested = True
+        elif number == signal.SIGINT and self.received == signal.SIGINT:
             raise KeyboardInterrupt
         else:
-            self.ends = number
-            if self._finishing:  # by no stream of Python's, which may be in the middle of a line
-                os.write(2, b"the last step is made: saving and drawing first; Ctrl-C again to end at once\n")
+            self.received = number
+            if number == signal.SIGINT:
+                with contextlib.suppress(OSError):  # the terminal may be closed
+                    # Not print: the main program may be inside a write to the same stream.
+                    os.write(2, b"\ninterrupted: finishing the step and saving; Ctrl-C again exits at once\n")
 
     def take_save_request(self) -> bool:
         """True once for each request to save."""
-        asked, self._save = self._save, False
-        return asked
-
-    def send_on(self) -> None:
-        """Raises the signal that came too late to end the run, if one did, for whoever hears it now."""
-        if self.ends is not None:
-            signal.raise_signal(self.ends)
-
-    def _restore(self) -> None:
-        while self._before:
-            number, handler = self._before.popitem()
-            signal.signal(number, handler)
-
-    def on_train_end(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
-        """Puts the handlers back as they were."""
-        self._restore()
-
-    def on_exception(self, trainer: Trainer, module: DeepImagePrior, exception: BaseException) -> None:  # type: ignore[override]
-        """Puts the handlers back as they were."""
-        self._restore()
+        requested, self._save_requested = self._save_requested, False
+        return requested

@@ -37,6 +37,9 @@ from dip.z import Z
 PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash")
 """The options that name a picture."""
 
+PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash")
+"""The options that name an image file."""
+
 
 @dataclasses.dataclass
 class Config:

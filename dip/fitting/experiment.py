@@ -1,7 +1,6 @@
 """One run, from its options to its folder: load, build, fit, save.
 
-`run` is torch-free until it is certain that there is something to compute, so that asking for a finished run again
-takes well under a second.
+`run` imports torch only if there is something to compute, so a finished run is reported in well under a second.
 """
 
 from __future__ import annotations
@@ -36,51 +35,48 @@ def run(
     given: Mapping[str, Picture] | None = None,
     array: bool = False,
 ) -> dict[str, Any]:
-    """Runs the experiment that `config` describes, or finishes one that was interrupted.
+    """Run the experiment that `config` describes, or resume it if it was interrupted.
+
+    Figures are not drawn here: see `dip.report.figures.run.draw`.
 
     Args:
         config: the options.
-        overrides: how they were asked for on the command line, kept in the run folder.
+        overrides: the command line arguments, stored in the run folder.
         progress: show a progress bar.
-        given: pictures in memory, by the option (`image`, `reference`, `target.mask`, ...) whose place they take.
-        array: also leave `images/restored.npy`, the restored image (H, W, C) float32 to the last bit.
+        given: images in memory, by the option (`image`, `reference`, `target.mask`, ...) that they replace.
+        array: also write `images/restored.npy`, the restored image (H, W, C) float32, exactly.
 
     Returns:
         The content of the run's `result.json`, with its `folder`. `status` is "finished", "stopped" (by the stopping
         rule) or "interrupted" (by a signal, whose number is `signal`).
 
     Raises:
-        DipError: an option, an image or the run folder does not allow it. Where the fit itself fails, `result.json`
-            says so too.
+        DipError: an option, an image or the run folder is not usable. If the fit itself fails, `result.json` has
+            status "failed" and the error.
     """
     pictures = Pictures(config, given)
     identity, folder = place(config, pictures)
-    done = runs.read_result(folder)
-    if done is not None and runs.finished(folder) and not config.overwrite:
-        log.info("%s: %s already, %s", folder, done["status"], _summary(done))
-        log.info("restored image: %s", folder / "images" / "restored.png")
-        return {**done, "folder": str(folder)}
+    if done := _finished(config, folder):
+        return done
     pictures.check()
-    from dip.fitting.fit import Fit  # torch from here on
+    from dip.fitting.fit import Fit  # imports torch
 
-    # Everything that a user can have got wrong is found here, before there is a folder.
+    # Every mistake of a user is found here, before the folder is created.
     fit = Fit(config, folder, runs.fingerprint({**identity, "steps": None}), pictures)
-    with runs.Lock(folder):
+    with fit.signals, runs.Lock(folder):
+        if done := _finished(config, folder):  # by another process, since the first check
+            return done
         if config.overwrite:
             _clear(folder)
-        runs.remove_temporaries(folder)  # of a run that was killed while it wrote
         with _logged_to(folder):
             _describe(folder, config, overrides)
             if not config.overwrite:
                 fit.extend()
-            result = _attempt(fit, progress, array)
-    if result["status"] != "interrupted":
-        fit.signals.send_on()  # now that the run lets go of its folder: the process may end here
-    return {**result, "folder": str(folder)}
+            return {**_fit_and_save(fit, progress, array), "folder": str(folder)}
 
 
 def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, Any], Path]:
-    """What makes the run of `config` this run (see `dip.runs.naming.identity`), and its folder, made or not.
+    """The identity of a run (see `dip.runs.naming.identity`) and its folder, which may not exist.
 
     Raises:
         ImageError: an image cannot be read.
@@ -91,39 +87,52 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
     return identity, Path(config.out) / runs.name(naming.readable(config), identity)
 
 
-def _attempt(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
+def _finished(config: Config, folder: Path) -> dict[str, Any] | None:
+    """The result of a run that has finished before; None if there is something to compute."""
+    if config.overwrite or not runs.finished(folder):
+        return None
+    done = runs.read_result(folder)
+    assert done is not None
+    log.info("%s: already %s (%s)", folder, done["status"], _summary(done))
+    log.info("restored image: %s", folder / "images" / "restored.png")
+    return {**done, "folder": str(folder)}
+
+
+def _fit_and_save(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
     from dip.fitting import results
 
+    folder = fit.folder
     try:
         result = fit.run(progress)
         if array and fit.restored is not None:
-            results.save_array(fit.folder / "images" / "restored.npy", fit.restored)
+            results.save_array(folder / "images" / "restored.npy", fit.restored)
     except Exception as error:
-        if not fit.folder.is_dir():
+        if not folder.is_dir():
             raise RunError(
-                f"{fit.folder}: the run folder is gone; put it back and the same command goes on, else it begins anew"
+                f"{folder}: the run folder was deleted or moved during the run; restore it and repeat the command to "
+                "resume, otherwise the run restarts"
             ) from error
         known = isinstance(error, DipError)
         if not known:
-            log.exception("%s: failed", fit.folder)
-        why = str(error) if known else f"{type(error).__name__}: {error}"
-        runs.write_json(fit.folder / "result.json", results.failed(fit, why))
+            log.exception("%s: failed", folder)
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        runs.write_json(folder / "result.json", fit.result("failed", error=" ".join(reason.split())))
         raise
-    runs.write_json(fit.folder / "result.json", result)
+    runs.write_json(folder / "result.json", result)
     if result["status"] == "interrupted":
-        log.warning("%s: interrupted at step %d; the same command continues it", fit.folder, result["steps"])
-    else:
-        fit.tidy()
-        log.info("%s: %s, %s", fit.folder, result["status"], _summary(result))
-        log.info("restored image: %s", fit.folder / "images" / "restored.png")
-        log.info("figures:        %s", fit.folder / "figures")
+        log.warning("%s: interrupted at step %d; repeat the command to resume", folder, result["steps"])
+        return result
+    if not fit.config.keep_checkpoint:  # not before result.json exists, which replaces them
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    log.info("%s: %s (%s)", folder, result["status"], _summary(result))
+    log.info("restored image: %s", folder / "images" / "restored.png")
     return result
 
 
 def _clear(folder: Path) -> None:
-    """Empties the run folder, which this process holds the lock of."""
+    """Empty the run folder, except for its lock and the console log that this process writes to in a sweep."""
     for path in folder.iterdir():
-        if path.name in (".lock", runs.CONSOLE):  # in a sweep, this process writes to the latter
+        if path.name in (*runs.Lock.FILES, runs.CONSOLE):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -132,24 +141,16 @@ def _clear(folder: Path) -> None:
 
 
 def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:
-    """Writes `.hydra/`: the composed options and what was typed."""
+    """Write `.hydra/`: the composed options and the command line arguments."""
     import yaml
 
-    try:
-        (folder / ".hydra").mkdir(exist_ok=True)
-        runs.write_text(
-            folder / ".hydra" / "config.yaml", yaml.safe_dump(options.plain(config), sort_keys=False)
-        )
-        runs.write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)))
-    except OSError as error:
-        raise RunError(
-            f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER"
-        ) from None
+    runs.write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(options.plain(config), sort_keys=False))
+    runs.write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)))
     log.info("%s", shlex.join(["python", Path(sys.argv[0]).name, *overrides]))
 
 
 class _RunLog(logging.FileHandler):
-    """Loses lines where the disk is full: a note is not worth a traceback on the terminal."""
+    """A log file that drops lines on a full disk instead of printing a traceback."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exc_info()[1], OSError):
@@ -158,8 +159,9 @@ class _RunLog(logging.FileHandler):
 
 @contextlib.contextmanager
 def _logged_to(folder: Path) -> Iterator[None]:
-    """Copies what is logged and warned meanwhile to `run.log`."""
+    """Create `.hydra/`, and copy log messages to `run.log`."""
     try:
+        (folder / ".hydra").mkdir(exist_ok=True)
         handler = _RunLog(folder / "run.log", encoding="utf-8")
     except OSError as error:
         raise RunError(
@@ -177,8 +179,9 @@ def _logged_to(folder: Path) -> Iterator[None]:
         handler.close()
 
 
-def _summary(result: dict[str, Any]) -> str:
-    """The one line at the end of a run."""
-    score = "no reference" if result["psnr"] is None else f"PSNR {result['psnr']:.2f} dB"
-    which = f"step {result['restored_step']} of {result['steps']}"
+def _summary(result: Mapping[str, Any]) -> str:
+    """The numbers of a finished run in one line."""
+    psnr = result["psnr"]
+    score = "no reference image to score against" if psnr is None else f"PSNR {psnr:.2f} dB"
+    which = f"restored from step {result['restored_step']} of {result['steps']}"
     return f"{score}, {which}, {result['seconds']:.0f} s"

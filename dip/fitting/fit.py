@@ -1,9 +1,9 @@
-"""The computing part of a run: from options and pictures to a fitted network and its restored image."""
+"""The computation of a run: from options and images to a fitted network and its restored image."""
 
 from __future__ import annotations
 
 import logging
-import shutil
+import statistics
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,9 +30,8 @@ from dip.fitting.inputs import Pictures, observe
 from dip.hardware import devices, memory, threads
 from dip.model import data
 from dip.model.module import DeepImagePrior
-from dip.runs.branching import extend
-from dip.runs.checkpoints import DipCheckpointIO, newest
-from dip.runs.generations import step_of
+from dip.runs.checkpoints import DipCheckpointIO, latest, step_of
+from dip.runs.extension import extend
 from dip.seeds import derive
 from dip.stopping.panel import Panel
 
@@ -40,46 +39,54 @@ log = logging.getLogger("dip")
 
 
 class Fit:
-    """Everything that one run needs, checked and in memory; nothing is written before `run`.
+    """Everything that one run needs, checked and in memory. Nothing is written before `run`.
 
     Args:
         config: the options.
         folder: the run folder.
-        identity: of the trajectory, which a checkpoint must share to be continued, as must the number format.
-        pictures: where some are not files; default those that `config` names.
+        identity: hash of the options except the number of steps. A checkpoint is resumed only with the same identity
+            and the same number format.
+        pictures: the images; default: the files that `config` names.
 
     Raises:
-        DipError: a picture cannot be read, the reference does not fit, the device or the precision is not to be had.
+        DipError: an image cannot be read, the reference does not match, or device or precision are not available.
     """
 
     def __init__(self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None) -> None:
         self.config, self.folder = config, folder
         self.device = devices.pick_device(config.device)
         self.arithmetic = devices.pick_precision(config.precision.name, self.device)
-        # precision=auto means another format elsewhere, and other numbers from there on.
+        # precision=auto selects another format on another machine, which gives other numbers.
         self.identity = runs.fingerprint({"options": identity, "precision": self.arithmetic.name})
         config.logger.check()
         with devices.prepared(self.arithmetic):
-            self.precision = self.arithmetic.describe()  # the flags as they are while it runs
+            self.precision = self.arithmetic.describe()  # the flags that are set during the run
         self.picture, self.observation = observe(config, pictures or Pictures(config))
         seen = self.observation
         self.reference = seen.reference
         known = None if seen.known is None else seen.known.to(self.device)
         self.rule = config.stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
-        self.module: DeepImagePrior | None = None  # once it runs
+        self.stopping = Stopping(self.rule, self.schedule)
+        self.rollback = Rollback(self.schedule, self.stopping)
+        reference = None if self.reference is None else self.reference.to(self.device)
+        self.recorder = Recorder(
+            folder, self.schedule, reference, self.stopping, self.rollback,
+            finish=lambda image: config.target.finish(image, seen),
+        )  # fmt: skip
         self.signals = Signals()
-        self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once the fit has come to its end
+        self.module: DeepImagePrior | None = None  # once it runs
+        self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
 
     def extend(self) -> None:
-        """Lets this run begin where one beside it ended that has the same options and fewer steps."""
+        """Start from the end of a run beside this one that has the same options and fewer steps, if there is one."""
         extend(self.folder, self.identity, self.config.steps)
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
         config, seen = self.config, self.observation
         size = config.net.padded(*seen.size)
-        # Each restart draws weights, z and noise of its own.
+        # Each network of an ensemble has its own weights, z and perturbation.
         more = [derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1)]
         seeds = [config.seed, *more]
         nets = [self._net(seed, size) for seed in seeds]
@@ -96,43 +103,39 @@ class Fit:
             speedups=config.precision.speedups(),
         )  # fmt: skip
         if self.arithmetic.name == "fp64":
-            module.double()  # Lightning does it too, but only after a checkpoint's weights are in their place
+            module.double()  # Lightning does this too, but only after it has loaded a checkpoint's weights
         return module, data.FixedPair(z, seen.y, self.device)
 
     def _net(self, seed: int, size: tuple[int, int]) -> nn.Module:
         seen, channels = self.observation, self.picture.pixels.shape[1]
         inputs = self.config.z.channels if seen.z is None else seen.z.shape[1]
         with torch.random.fork_rng(devices=[]):
-            # Not `torch.manual_seed`, which seeds every GPU too, for good.
+            # Not `torch.manual_seed`, which also changes the generator of every GPU.
             torch.default_generator.manual_seed(derive(seed, "weights"))
             return self.config.net.build(inputs, channels, self.config.skips, size)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
-        """Fits, or goes on fitting, and saves; returns the content of `result.json`.
+        """Fit, or resume, and save. Returns the content of `result.json`.
 
-        Without `pictures`, neither images nor figures nor baselines are made: `restored` is all that is wanted.
+        Args:
+            progress: show a progress bar.
+            pictures: save images and baselines; without them only `restored` is computed.
         """
         frugal = getattr(self.config.net, "checkpoint_activations", False)
-        # At once they need the memory of all; compiled code and graphs are the main thread's.
+        # Networks that run concurrently need the memory of all. Compiled code and graphs belong to the main thread.
         together = 1 if frugal or self.config.precision.speedups() else self.config.ensemble
         with (
-            devices.prepared(self.arithmetic, frugal), _quiet_lightning(), self._enough_memory(),
+            devices.prepared(self.arithmetic, frugal), _quiet_lightning(), self._errors_in_one_line(),
             threads.side_by_side(together, self.device) as each,
         ):  # fmt: skip
             memory.reset_peak_memory(self.device)
             module, pair = self.build()
+            self.module, module.each = module, each
             described = runs.flat(options.plain(self.config)) | {"precision.name": self.arithmetic.name}
-            checkpoint = newest(self.folder / "checkpoints", self.identity, options=described)
+            found = latest(self.folder / "checkpoints", self.identity, described)
+            checkpoint = None if found is None else found[0]
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint.name)
-            self.module, module.each = module, each
-            self.stopping = Stopping(self.rule, self.schedule)
-            reference = None if self.reference is None else self.reference.to(self.device)
-            self.rollback = Rollback(self.schedule, self.stopping)
-            self.recorder = Recorder(
-                self.folder, self.schedule, reference, self.stopping, self.rollback,
-                finish=lambda image: self.config.target.finish(image, self.observation),
-            )  # fmt: skip
             keeper = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)
             # In the order of a step.
             watchers: list[Callback] = [self.rollback, self.stopping, self.recorder, keeper, self.signals]
@@ -152,83 +155,98 @@ class Fit:
                 if self.reference is not None:
                     self._show("reference", self.reference)
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
-            interrupted = (
-                self.signals.ends is not None and module.step < self.config.steps and not self.stopping.fired
-            )
-            if interrupted:
-                return results.result(self, "interrupted", signal=self.signals.ends)
-            with self.signals.waiting():
-                return self._finish(trainer, keeper, pictures)
-
-    def _image_path(self, name: str) -> Path:
-        return self.folder / "images" / f"{name}.png"
+            complete = module.step == self.config.steps or self.stopping.fired
+            if self.signals.received is not None and not complete:
+                self.signals.interrupted = True
+                return self.result("interrupted", signal=self.signals.received)
+            return self._finish(trainer, keeper, pictures)
 
     def _show(self, name: str, pixels: Tensor) -> None:
-        """Saves what is only for looking at: without it the run goes on."""
-        self.recorder.guard(lambda: results.save(self._image_path(name), pixels))
+        """Save an image that the run does not depend on; an error is a warning."""
+        self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels))
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
-        """Saves the images, the figures and the final metrics of a run that has come to its end."""
+        """Save the restored image, the scores and the final metrics of a complete run."""
         assert self.module is not None
         target, seen = self.config.target, self.observation
-        # The fit may have gone on at its very end, without a record.
-        self.recorder.guard(self.recorder.rewrite)
+        self.recorder.guard(self.recorder.rewrite)  # a run that resumed at its last step has recorded nothing
         average, step = self.stopping.restored(self.module)
-        self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # not all networks are bounded
+        self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # some networks are unbounded
         scores = results.scores(target, self.restored, seen)
         status = "stopped" if self.stopping.fired else "finished"
-        result = results.result(self, status, restored_step=step, **scores)
+        result = self.result(status, restored_step=step, **scores)
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
+            self.recorder.save_losses()
             self._show("output", self.module.output.cpu())
-            results.save(self._image_path("restored"), self.restored, like=self.picture)
+            results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
             if self.config.baselines:
                 result["baselines"] = results.baselines(target, seen, self.folder / "images")
-            self.recorder.guard(lambda: results.draw(self.folder, self.recorder, result))
         if trainer.logger is not None:
-            final = {
-                f"final/{name}": result[name] for name in ("loss", "psnr", "ssim") if result[name] is not None
-            }
-            self.config.logger.finish(trainer.logger, runs.flat(options.plain(self.config)), final)
+            names = [name for name in ("loss", "psnr", "ssim") if result[name] is not None]
+            final = {f"final/{name}": result[name] for name in names}
+            try:
+                self.config.logger.finish(trainer.logger, runs.flat(options.plain(self.config)), final)
+            except Exception as error:  # a logger must not cost the run its result
+                log.warning("logger=%s: final metrics not written (%s)", self.config.logger.name, error)
         if self.config.keep_checkpoint:
             keeper.save(trainer, self.module.step)
         return result
 
-    def tidy(self) -> None:
-        """Removes the checkpoints that nobody asked to keep; not before `result.json` is there, which takes their place."""
-        if not self.config.keep_checkpoint:
-            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+    def result(self, status: str, **more: Any) -> dict[str, Any]:
+        """The content of `result.json` at this moment; `more` is added."""
+        if self.module is None or status == "failed":
+            steps = None if self.module is None else self.module.step
+            known: dict[str, Any] = {"steps": steps, "precision": self.precision}
+        else:
+            recorder, (best, best_step) = self.recorder, self.recorder.best()
+            known = {
+                "steps": self.module.step,
+                "loss": recorder.rows[-1]["loss"] if recorder.rows else None,
+                "oracle_psnr": best,
+                "oracle_step": best_step,
+                "seconds": round(recorder.seconds, 3),
+                "step_seconds": statistics.median(recorder.paces) if recorder.paces else None,
+                "peak_memory_bytes": memory.peak_memory(self.device),
+                "parameters": sum(p.numel() for p in self.module.nets.parameters()),
+                "precision": {**self.precision, **(self.module.faster or {})},
+                "events": self.rollback.events,
+            }
+        return results.content(status, self.config, self.folder, self.device, **known, **more)
 
     @contextmanager
-    def _enough_memory(self) -> Iterator[None]:
-        """Turns an allocator's error into one that names the size and what to lower."""
+    def _errors_in_one_line(self) -> Iterator[None]:
+        """Turn errors of the allocator and of weights that do not match into one line that says what to do."""
         try:
             yield
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-            if not known and "allocate memory" not in str(error):
+            text = " ".join(str(error).split())
+            if "loading state_dict" in text:
+                what = "the checkpoint belongs to another network; restart with overwrite=true"
+                raise RunError(f"{self.folder}: {what} ({text})") from error
+            if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in text:
                 raise
             height, width = self.observation.size
             raise RunError(
-                f"out of memory on {self.device} at {height} x {width}{memory.held_by_others(self.device)}: lower size, net.channels, net.skip_channels or ensemble, "
-                "or set net.checkpoint_activations=true, for example size=512 net.channels=64"
+                f"out of memory on {self.device} at {height} x {width}{memory.held_by_others(self.device)}: lower size, "
+                "net.channels, net.skip_channels or ensemble, or set net.checkpoint_activations=true, for example "
+                "size=512 net.channels=64"
             ) from error
 
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Keeps Lightning's tips and its advice about loaders, which do not concern one fixed pair, off the terminal."""
-    loggers = [
-        logging.getLogger(name) for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch")
-    ]
+    """Hide Lightning's tips, and its advice on data loaders, which does not apply to one fixed pair."""
+    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch")
+    loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*not resumable.*")
-            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning 2.6 on torch 2.13
+            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning 2.6 with torch 2.13
             yield
     finally:
         for logger, level in zip(loggers, before, strict=True):

@@ -1,6 +1,6 @@
-"""The pictures that one run is made from: files, samples, or arrays that a Python program hands over.
+"""The images that a run reads: files, samples, or arrays from a Python program.
 
-Imports no torch until one is loaded, so that asking for a finished run again stays quick.
+Imports no torch until an image is loaded, so that a finished run is reported fast.
 """
 
 from __future__ import annotations
@@ -27,21 +27,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dip")
 
-PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash")
-"""The options that name a picture."""
-
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm")
-"""Of the files that are taken from a folder."""
+"""Suffixes of the image files that are read from a folder."""
 
 
 def several(source: str) -> list[str] | None:
-    """The files that a pattern or a folder stands for, `photo9` before `photo10`; None where `source` is one picture.
+    """The files that match a pattern or lie in a folder, `photo9` before `photo10`; None if `source` is one image.
 
-    In a pattern `*` and `?` stand for any letters and one, `**/` for any folders; brackets mean themselves, as they do in
-    the names of many photos. Of a folder, not of those in it, the files count whose suffix is one of `SUFFIXES`.
+    In a pattern, `*` matches any characters, `?` one character and `**/` any folders. Brackets are literal, because
+    names of photos often contain them. In a folder, files with one of `SUFFIXES` count; its subfolders do not.
 
     Raises:
-        ImageError: there are none, or the folder cannot be read.
+        ImageError: there is no such file, or the folder cannot be read.
     """
     path = Path(source)
     if source in SAMPLES or path.is_file() or not (path.is_dir() or {"*", "?"} & set(source)):
@@ -54,24 +51,21 @@ def several(source: str) -> list[str] | None:
         found = [str(path / name) for name in names if Path(name).suffix.lower() in SUFFIXES]
     else:
         found = glob.glob(source.replace("[", "[[]"), recursive=True)
-    found = [
-        os.path.join(os.curdir, file) if file in SAMPLES else file for file in found if os.path.isfile(file)
-    ]
+    # A file with the name of a sample is written as a path.
+    found = [f"./{file}" if file in SAMPLES else file for file in found if os.path.isfile(file)]
     if not found:
         what = f"holds no {' '.join(SUFFIXES)}" if path.is_dir() else "matches no file"
         raise ImageError(f"image={source}: {what}; for example image='photos/*.jpg'")
-    # Every second part is a number.
-    return sorted(
-        found, key=lambda file: [p.zfill(20) if p.isdecimal() else p for p in re.split(r"(\d+)", file)]
-    )
+    # Numbers are padded with zeros, so that they sort by value.
+    return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
 
 
 class Pictures:
-    """The pictures that `config` names, by option: `image`, `reference`, `target.mask`, ...
+    """The images that `config` names, by option: `image`, `reference`, `target.mask`, ...
 
     Args:
         config: the options.
-        given: pictures in memory, by the option that they stand for; what the option says is then only a name.
+        given: images in memory, by the option that they replace; the option's value is then only a name.
     """
 
     def __init__(self, config: Config, given: Mapping[str, Picture] | None = None) -> None:
@@ -83,10 +77,10 @@ class Pictures:
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
     def check(self) -> None:
-        """That the files are there, which is soon seen; a run would tell of it only once torch is imported.
+        """Check that the files exist. This is fast, because it needs no torch.
 
         Raises:
-            ImageError: one is not.
+            ImageError: a file does not exist.
         """
         for option, source in self.sources.items():
             if option in self.given or source in SAMPLES or Path(source).exists():
@@ -97,12 +91,10 @@ class Pictures:
             )
 
     def digest(self, option: str) -> str | None:
-        """What stands for a picture in a run's identity: the content of a file or an array, the name of a sample.
-
-        None where the option names none.
+        """The image in a run's identity: SHA-256 of a file or an array, or the name of a sample. None without an image.
 
         Raises:
-            ImageError: the file cannot be read.
+            ImageError: the file cannot be read, or `image` is a pattern or a folder.
         """
         source = self.sources.get(option)
         if source is None:
@@ -111,18 +103,18 @@ class Pictures:
             return _content(self.given[option])
         if option == "image" and (files := several(source)) is not None:
             raise ImageError(
-                f"image={source}: stands for {len(files)} pictures; for a run each add -m, for example "
+                f"image={source}: matches {len(files)} images; add -m for one run per image, for example "
                 "python train.py -m 'image=photos/*.jpg'"
             )
         if source in SAMPLES or not Path(source).is_file():
-            return f"sample {source}"  # or nothing at all, which loading it will say
+            return f"sample {source}"  # or no file, which is an error on loading
         try:
             return digest(Path(source))
         except OSError as error:
             raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
 
     def load(self, option: str, size: Any = None, scale: tuple[float, float] | None = None) -> Picture:
-        """The picture behind `option` at `size` (see `dip.images.prepare`). Raises ImageError or OptionError."""
+        """Load the image of `option` at `size` (see `dip.images.prepare`). Raises ImageError or OptionError."""
         from dip import images
 
         picture = self.given.get(option)
@@ -132,28 +124,26 @@ class Pictures:
         height, width = picture.pixels.shape[-2:]
         cut = option == "image" and isinstance(size, int) and height != width
         if cut and self.sources[option] not in SAMPLES and not self._cut_said:
-            self._cut_said = True  # once, however many fits there are
+            self._cut_said = True
             log.info(
-                "image: %d x %d pixels, of which the middle square is taken, at %d x %d; size=null takes all",
+                "image: %d x %d pixels, cropped to the middle square and resized to %d x %d; size=null keeps all",
                 width, height, size, size,
             )  # fmt: skip
         return prepared
 
 
 def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
-    """The image that `config` names and what its target observes of it, with the reference that the user gave.
+    """The image that `config` names, and its observation by the target, with the user's reference if there is one.
 
     Raises:
-        DipError: a picture cannot be read, or one does not fit the other.
+        DipError: an image cannot be read, or two images do not match.
     """
     target = config.target
     size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
     image = pictures.load("image", size)
     beside_size = size if target.resized else None
     if size is not None and not target.resized and not getattr(target, "simulate", False):
-        log.warning(
-            "size: resizes the image, not the kernel, which is taken as the blur of the resized image"
-        )
+        log.warning("size: resizes the image only; the kernel must be the blur of the resized image")
     beside = {option: pictures.load(f"target.{option}", beside_size).pixels for option in target.files()}
     if size is not None and target.masked:
         from dip.images import prepare_mask
@@ -162,7 +152,7 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
         photo = pictures.load("image").pixels
         if all(picture.shape[-2:] == photo.shape[-2:] for picture in whole.values()):
             beside["mask"] = prepare_mask(target.known(photo, whole), size)
-        # Else the mask was drawn for the resized image.
+        # Otherwise the mask already has the size of the resized image.
     seen = target.observe(image.pixels, config.seed, beside)
     if config.reference is not None:
         seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))
@@ -170,8 +160,8 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
 
 
 def _reference(size: Any, made: tuple[int, int], image: Picture, pictures: Pictures) -> Tensor:
-    """The known answer that the user gave, (1, C, *made)."""
-    # An image that is made larger than the one given has a larger answer, cut and resized alike.
+    """The user's reference, (1, C, *made)."""
+    # A target that enlarges the image has a larger reference, cropped and resized in the same way.
     wanted = None if size is None else made[0] if isinstance(size, int) else made
     known = pictures.load("reference", wanted, image.scale).pixels
     want = (image.pixels.shape[1], *made)
@@ -179,13 +169,13 @@ def _reference(size: Any, made: tuple[int, int], image: Picture, pictures: Pictu
         got = " x ".join(map(str, known.shape[1:]))
         raise ImageError(
             f"reference={pictures.sources['reference']}: has {got} (channels x height x width), the restored image has "
-            f"{' x '.join(map(str, want))}; give the clean version of the same picture, for example reference=clean.png"
+            f"{' x '.join(map(str, want))}; give the clean version of the same image, for example reference=clean.png"
         )
     return known
 
 
 def _content(picture: Picture) -> str:
-    """SHA-256 of what is computed with and of what the result is stored like."""
+    """SHA-256 of the pixels and of the properties that decide how the result is stored."""
     planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
     described = (tuple(picture.pixels.shape), len(planes), picture.mode, picture.scale, picture.flat)
     content = [repr(described).encode(), picture.icc_profile or b""]

@@ -1,7 +1,4 @@
-"""Run folders: their names, and reading many runs back.
-
-Imports no torch, so that a notebook or a report over hundreds of runs starts at once.
-"""
+"""Run folders: their names, their locks, and reading runs back. Imports no torch, so that a report starts fast."""
 
 from __future__ import annotations
 
@@ -28,17 +25,18 @@ log = logging.getLogger("dip")
 
 STATUSES = ("finished", "stopped", "failed", "interrupted")
 
-
 CONSOLE = "console.log"
-"""The file in a run folder that holds what a run of a sweep would have shown on the terminal."""
+"""The terminal output of a run in a sweep, in its run folder."""
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
     """SHA-256 (64 hex digits) of plain values (dicts, lists, strings, numbers, booleans, None), keys sorted.
 
-    Floats enter by their shortest exact text, so 1/30 is the same on every machine; 1 and 1.0 differ, so a
-    float option must already hold a float. Raises ValueError for NaN and infinities, TypeError for anything
-    that is not plain.
+    Floats are hashed by their shortest exact text, so 1/30 is the same on every machine. 1 and 1.0 differ.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+        TypeError: a value is not plain.
     """
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return digest(text.encode("ascii"))
@@ -47,28 +45,43 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 def name(readable: str, identity: Mapping[str, Any]) -> str:
     """The name of a run folder, `<readable>-<8 hex>`; the hex part is the start of `fingerprint(identity)`.
 
-    `identity` holds every option that changes the result. `readable` is for people only: what is no ASCII
-    letter, digit, '.', '-', '_' or '+' becomes '-', and at most 80 characters are kept.
+    `identity` holds every option that changes the result. In `readable`, characters other than ASCII letters, digits
+    and `.-_+` become `-`, and at most 80 characters are kept.
     """
     plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", readable)[:80].strip("-.")
     return f"{plain or 'run'}-{fingerprint(identity)[:8]}"
 
 
 def read_result(folder: str | Path) -> dict[str, Any] | None:
-    """The content of `result.json` of a run; None when it is missing, cut or not a result."""
+    """The content of a run's `result.json`; None if it is missing, truncated or not a result."""
     found = read_json(Path(folder) / "result.json")
     valid = found is not None and found.get("status") in STATUSES and isinstance(found.get("config"), dict)
     return found if valid else None
 
 
 def finished(folder: str | Path) -> bool:
-    """Whether the run in `folder` came to its end, by its number of steps or by its stopping rule."""
+    """True if the run in `folder` made its last step or was ended by its stopping rule."""
     result = read_result(folder)
     return result is not None and result["status"] in ("finished", "stopped")
 
 
+def lacks_figures(folder: str | Path) -> bool:
+    """True if the run in `folder` has finished and its figures are not complete; see `dip.report.figures.run.draw`."""
+    return finished(folder) and not (Path(folder) / "figures" / "snapshots.png").exists()
+
+
+def snapshots(folder: str | Path) -> list[tuple[int, Path]]:
+    """(step, path) of a run's snapshots `images/step-000100.png`, sorted by step."""
+    found = []
+    for path in (Path(folder) / "images").glob("step-*.png"):
+        match = re.fullmatch(r"step-([0-9]{6}|[1-9][0-9]{6,})", path.stem)
+        if match:
+            found.append((int(match[1]), path))
+    return sorted(found)
+
+
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested `values` on one level, keys joined by dots; lists become tuples, which can be grouped by."""
+    """Nested `values` on one level, with keys joined by dots. Lists become tuples, which are hashable."""
     row: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -85,9 +98,11 @@ def _tuples(value: Any) -> Any:
 def read(root: str | Path) -> list[dict[str, Any]]:
     """The runs in `root` and below, sorted by folder, one flat row each: `pandas.DataFrame(read("outputs"))`.
 
-    A row holds `folder`, every option as `config.<option>` and every result; nested keys are joined by dots.
-    A run without a valid result is left out with a warning. Symbolic links are not followed.
-    Raises `RunError` when `root` is no folder.
+    A row holds `folder`, every option as `config.<option>` and every result, with nested keys joined by dots. A run
+    without a valid result is left out with a warning. Symbolic links are not followed.
+
+    Raises:
+        RunError: `root` is not a folder.
     """
     if not Path(root).is_dir():
         raise RunError(f"{root}: is not a folder; give a folder of runs, for example outputs")
@@ -105,10 +120,12 @@ def read(root: str | Path) -> list[dict[str, Any]]:
 
 
 def history(folder: str | Path) -> dict[str, list[float]]:
-    """The columns of a run's `metrics.csv`, NaN where a cell is empty; {} before the first record.
+    """The columns of a run's `metrics.csv`, NaN for an empty cell; {} before the first record.
 
-    A last line without its line break is still being written and is left out. Raises `RunError` naming the
-    line when anything else is not a number.
+    A last line without line break is still being written and is left out.
+
+    Raises:
+        RunError: the file cannot be read, or a cell is not a number; the message names the line.
     """
     path = Path(folder) / "metrics.csv"
     try:
@@ -128,7 +145,7 @@ def history(folder: str | Path) -> dict[str, list[float]]:
 
 
 def differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The `config.*` keys, sorted, that are not the same in all `runs` (rows of `read`) or absent in some."""
+    """The `config.*` keys, sorted, whose values differ between `runs` (rows of `read`) or are absent in some."""
     keys = sorted({key for run in runs for key in run if key.startswith("config.")})
     absent = object()
     return [key for key in keys if any(run.get(key, absent) != runs[0].get(key, absent) for run in runs)]

@@ -1,14 +1,19 @@
-"""Checkpoints of tensors and plain values, for Lightning and without it, on top of `dip.runs.generations`.
+"""Checkpoints: written atomically, and verified before anything in them is unpickled.
 
-Nothing is unpickled before its length and SHA-256 are right, and then tensors and plain values only.
+A checkpoint `step-000000123.ckpt` is a file of `torch.save` followed by one line of JSON, the footer: format, step,
+identity and options of its run, and the SHA-256 of all of this. One file needs only one rename.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import logging
-from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+import os
+import re
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,215 +21,252 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from dip.errors import NotFiniteError, RunError
-from dip.files import remove_temporaries
+from dip.files import remove_temporaries, write_bytes
 from dip.runs import differing, flat
-from dip.runs.generations import Damaged, path_of, remove, step_of, store, stored, verified
 
 log = logging.getLogger("dip")
 
-FINITE = ("state_dict",)  # where a NaN or an infinity makes a checkpoint worthless: dotted key prefixes
-_PLAIN = (str, bytes, bool, int, float, type(None), torch.Size, torch.dtype, torch.device)
-# Lightning can build objects from these on loading; our configuration is kept elsewhere and names no code.
+FORMAT = 2  # of the file; a higher one than the program's own is refused
+FOOTER_BYTES = 2**16  # more than the footer has
+_NAME = re.compile(r"step-([0-9]{9}|[1-9][0-9]{9,})\.ckpt")
+# Lightning can build objects from these keys on loading. Our configuration is stored elsewhere.
 _HYPER_PARAMETERS = ("hyper_parameters", "hparams_name", "hparams_type", "datamodule_hyper_parameters")
 
 
-def write(
-    folder: str | Path,
-    state: Mapping[str, Any],
-    step: int,
-    identity: str,
-    keep: int = 2,
-    *,
-    options: Mapping[str, Any] | None = None,
-    finite: Collection[str] = FINITE,
-) -> Path:
-    """Writes `state` as the checkpoint of `step`, then deletes all but the newest `keep` intact ones.
+class DamagedError(RunError):
+    """A checkpoint is not what was written, or cannot be resumed from; an older one may be usable."""
 
-    Checkpoints of later steps are deleted too: going back to an earlier step makes them another future.
-    Once a valid checkpoint exists, one does at every instant. Only for who holds the run folder's lock.
+
+def path_of(folder: str | Path, step: int) -> Path:
+    """The path of the checkpoint of `step`."""
+    return Path(folder) / f"step-{step:09d}.ckpt"
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's file name."""
+    match = _NAME.fullmatch(path.name)
+    assert match, f"{path}: the name must be step-<nine digits>.ckpt"
+    return int(match[1])
+
+
+def stored(folder: Path) -> list[Path]:
+    """The checkpoints in `folder`, damaged ones included, newest step first; [] if there is no folder."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted((path for path in found if _NAME.fullmatch(path.name)), key=step_of, reverse=True)
+
+
+def write(
+    folder: str | Path, state: Mapping[str, Any], step: int, identity: str, keep: int = 2, options: Any = None
+) -> Path:
+    """Write `state` as the checkpoint of `step`, then delete all but the newest `keep` intact ones.
+
+    Checkpoints of later steps are deleted too, because the run has gone back to an earlier step. Once a valid
+    checkpoint exists, there is one at every instant. The caller holds the run folder's lock.
 
     Args:
-        folder: made if absent, inside an existing run folder.
+        folder: created if absent, inside an existing run folder.
         state: nested dicts and lists of tensors and plain values, on any device.
-        identity: the hash of the configuration, compared on loading.
-        options: that configuration as plain values, to say in which a refused checkpoint differs.
-        finite: prefixes of the dotted keys whose float tensors must be finite.
+        step: number of optimisation steps done.
+        identity: hash of the configuration, compared on loading.
+        keep: number of checkpoints to keep, >= 1.
+        options: the configuration as plain values, to name the differences when a checkpoint is refused.
 
     Raises:
-        RunError: the disk is full (naming the bytes needed) or the folder cannot be written, or, as
-            `NotFiniteError`, a tensor under `finite` holds NaN or infinity; older checkpoints are untouched then.
-        TypeError: `state` holds something that loading would refuse.
+        NotFiniteError: a weight is NaN or infinite. After any error, older checkpoints are unchanged.
+        RunError: the disk is full (with the bytes needed), or the folder is not writable.
+        TypeError: `state` holds a value that `weights_only` loading would refuse.
     """
-    path = path_of(folder, step)
-    _check_plain(state)
-    if bad := _not_finite(state, finite):
+    path, content = path_of(folder, step), io.BytesIO()
+    if bad := _not_finite(state):
         raise NotFiniteError(f"{path}: not written, {bad} is not finite")
+    torch.save(state, content)
+    content.seek(0)
+    if unsafe := torch.serialization.get_unsafe_globals_in_checkpoint(content):
+        raise TypeError(f"{path}: a checkpoint holds tensors and plain values, not {', '.join(unsafe)}")
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
-        raise RunError(f"{path.parent}: cannot be made ({error.strerror})") from error
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    store(path, buffer.getbuffer(), identity, {"options": options, "torch": str(torch.__version__)}, keep)
+        raise RunError(f"{path.parent}: cannot be created ({error.strerror})") from error
+    store(path, content, identity, keep, options)
     return path
 
 
-def latest(
-    folder: str | Path,
-    identity: str,
-    *,
-    map_location: Any = "cpu",
-    options: Mapping[str, Any] | None = None,
-    finite: Collection[str] = FINITE,
-) -> tuple[int, dict[str, Any]] | None:
-    """Step and state of the newest checkpoint fit to go on from; None where none was ever completed.
+def store(path: Path, content: io.BytesIO, identity: str, keep: int = 2, options: Any = None) -> None:
+    """The second half of `write`: append the footer to `content`, a pickled state, and write it to `path`."""
+    remove_temporaries(path.parent)
+    if path.is_dir():  # not created by this program, so it is moved, not deleted
+        aside = path.with_name(f"{path.name}.aside-{secrets.token_hex(4)}")
+        log.warning("%s: is a folder, moved to %s", path, aside.name)
+        path.rename(aside)
+    footer = {"format": FORMAT, "step": step_of(path), "identity": identity, "options": options}
+    footer["sha256"] = _checksum(content.getbuffer(), footer)
+    content.seek(0, os.SEEK_END)
+    content.write(b"\n" + json.dumps(footer).encode())
+    write_bytes(path, content.getbuffer())
+    kept = 1
+    for other in stored(path.parent):
+        if other == path or other.is_dir():
+            continue
+        if step_of(other) < step_of(path) and kept < keep and _intact(other):
+            kept += 1
+        else:
+            _remove(other)
 
-    A damaged one is passed over with a warning. Raises `RunError` when all are damaged, and at once for one
-    of another configuration (naming both) or of a newer format. Only for who holds the run folder's lock.
+
+def footer_of(path: Path) -> dict[str, Any]:
+    """The footer of a checkpoint, not verified. Raises `DamagedError` if there is none."""
+    return _read(path, FOOTER_BYTES)[1]
+
+
+def verified(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Content and footer of a checkpoint whose SHA-256 and step are right. `torch.load` ignores the footer.
+
+    Raises:
+        DamagedError: the checksum or the step is wrong.
+        RunError: the format is newer than this program's.
+    """
+    data, footer = _read(path)
+    if footer.pop("sha256", None) != _checksum(memoryview(data)[: data.rfind(b"\n")], footer):
+        raise DamagedError(f"{path}: its content has changed since it was written (SHA-256)")
+    if footer["format"] > FORMAT:
+        has = f"has format {footer['format']}, this program reads up to {FORMAT}"
+        raise RunError(f"{path}: {has}; use the version that wrote it")
+    if footer["step"] != step_of(path):
+        raise DamagedError(f"{path}: was written as step {footer['step']}")
+    return data, footer
+
+
+def load(path: str | Path, identity: str, map_location: Any = "cpu", options: Any = None) -> dict[str, Any]:
+    """The state in one checkpoint.
+
+    Raises:
+        DamagedError: the checkpoint is not what was written, or its weights are not finite.
+        RunError: it belongs to another configuration, or has a newer format.
+    """
+    path = Path(path)
+    data, footer = verified(path)
+    if footer["identity"] != identity:
+        raise RunError(_refusal(path, footer, identity, options))
+    try:
+        state = torch.load(io.BytesIO(data), map_location=map_location, weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a crafted pickle can raise anything
+        reason = str(error).strip().partition("\n")[0]
+        raise DamagedError(f"{path}: holds more than tensors and plain values ({reason})") from error
+    if not isinstance(state, dict):
+        raise DamagedError(f"{path}: holds a {type(state).__name__} instead of a state")
+    if bad := _not_finite(state):
+        raise DamagedError(f"{path}: {bad} is not finite")
+    return state
+
+
+def latest(folder: str | Path, identity: str, options: Any = None) -> tuple[Path, dict[str, Any]] | None:
+    """Path and state of the newest usable checkpoint; None if none was ever completed.
+
+    A damaged checkpoint is skipped with a warning. The caller holds the run folder's lock.
+
+    Raises:
+        RunError: all are damaged, or one belongs to another configuration or has a newer format.
     """
     remove_temporaries(Path(folder))
     reason = ""
     for path in stored(Path(folder)):
         try:
-            return step_of(path), load(
-                path, identity, map_location=map_location, options=options, finite=finite
-            )
-        except Damaged as error:
-            log.warning("%s; trying the checkpoint before it", error)
+            return path, load(path, identity, options=options)
+        except DamagedError as error:
+            log.warning("%s; trying the previous checkpoint", error)
             reason = reason or str(error)
     if reason:
-        raise RunError(f"{folder}: no checkpoint can be used ({reason}); start anew with overwrite=true")
+        raise RunError(f"{folder}: no checkpoint can be used ({reason}); restart with overwrite=true")
     return None
 
 
-def newest(
-    folder: str | Path,
-    identity: str,
-    *,
-    options: Mapping[str, Any] | None = None,
-    finite: Collection[str] = FINITE,
-) -> Path | None:
-    """The path of the checkpoint that `latest` loads; raises as it does."""
-    found = latest(folder, identity, options=options, finite=finite)
-    return None if found is None else path_of(folder, found[0])
-
-
-def load(
-    path: str | Path,
-    identity: str,
-    *,
-    map_location: Any = "cpu",
-    options: Mapping[str, Any] | None = None,
-    finite: Collection[str] = FINITE,
-) -> dict[str, Any]:
-    """The state in one checkpoint.
-
-    Raises `Damaged` when it is not what was written or not fit to go on from, and `RunError` when it belongs
-    to another configuration or has a newer format.
-    """
-    path = Path(path)
-    data, manifest = verified(path)
-    if manifest["identity"] != identity:
-        raise RunError(_refusal(path, manifest, identity, options))
-    try:
-        state = torch.load(io.BytesIO(data), map_location=map_location, weights_only=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever a crafted pickle provokes
-        reason = str(error).strip().partition("\n")[0]
-        raise Damaged(f"{path}: holds more than tensors and plain values ({reason})") from error
-    if not isinstance(state, dict):
-        raise Damaged(f"{path}: holds no state but {type(state).__name__}")
-    if bad := _not_finite(state, finite):
-        raise Damaged(f"{path}: {bad} is not finite")
-    return state
-
-
-def check_weights(source: str | Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Raises `RunError` listing the keys in which `found`, a state dict in `source`, is unlike `expected`."""
-    shared = found.keys() & expected.keys()
-    lists = {
-        "missing": expected.keys() - shared,
-        "unexpected": found.keys() - shared,
-        "of another shape": {key for key in shared if found[key].shape != expected[key].shape},
-    }
-    wrong = "; ".join(f"{what}: {', '.join(sorted(keys))}" for what, keys in lists.items() if keys)
-    if wrong:
-        raise RunError(f"{source}: belongs to another network; {wrong}")
-
-
 class DipCheckpointIO(CheckpointIO):
-    """Makes `trainer.save_checkpoint(path)` and `trainer.fit(ckpt_path=path)` go through `write` and `load`.
+    """Routes `trainer.save_checkpoint(path)` and `trainer.fit(ckpt_path=path)` through `write` and `load`.
 
     A path must be `<folder>/step-<nine digits>.ckpt`. The arguments are those of `write`.
     """
 
-    def __init__(
-        self,
-        identity: str,
-        keep: int = 2,
-        *,
-        options: Mapping[str, Any] | None = None,
-        finite: Collection[str] = FINITE,
-    ) -> None:
-        self.identity, self.keep, self.options, self.finite = identity, keep, options, finite
+    def __init__(self, identity: str, keep: int = 2, options: Any = None) -> None:
+        self.identity, self.keep, self.options = identity, keep, options
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        assert storage_options is None, "checkpoints go to plain local files"
-        folder, step = Path(path).parent, step_of(Path(path))
-        write(folder, checkpoint, step, self.identity, self.keep, options=self.options, finite=self.finite)
+        """Write a checkpoint; see `write`."""
+        write(Path(path).parent, checkpoint, step_of(Path(path)), self.identity, self.keep, self.options)
 
     def load_checkpoint(
-        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """`load`, whatever `weights_only` says: no checkpoint is ever loaded with more than that."""
-        place = "cpu" if map_location is None else map_location
-        state = load(path, self.identity, map_location=place, options=self.options, finite=self.finite)
+        """Load a checkpoint; see `load`. `weights_only` is ignored: it is always true."""
+        state = load(path, self.identity, "cpu" if map_location is None else map_location, self.options)
         return {key: value for key, value in state.items() if key not in _HYPER_PARAMETERS}
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        remove(Path(path))
+        """Delete a checkpoint."""
+        _remove(Path(path))
 
 
-def _refusal(
-    path: Path, manifest: Mapping[str, Any], identity: str, options: Mapping[str, Any] | None
-) -> str:
-    text = f"{path}: belongs to configuration {manifest['identity'][:8]}, not to {identity[:8]}"
-    if options is not None and manifest["options"] is not None:
-        there, here = flat({"config": manifest["options"]}), flat({"config": options})
+def _read(path: Path, last: int | None = None) -> tuple[bytes, dict[str, Any]]:
+    """The content of a checkpoint, or its `last` bytes, and its footer."""
+    if not path.is_file():
+        raise DamagedError(f"{path}: is not a file")
+    try:
+        with open(path, "rb") as file:
+            file.seek(0 if last is None else max(0, path.stat().st_size - last))
+            data = file.read()
+        footer = json.loads(data[data.rfind(b"\n") + 1 :])
+    except OSError as error:
+        raise DamagedError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError):
+        footer = None
+    if not isinstance(footer, dict) or "identity" not in footer:
+        raise DamagedError(f"{path}: is truncated or damaged")
+    return data, footer
+
+
+def _checksum(payload: memoryview, footer: Mapping[str, Any]) -> str:
+    found = hashlib.sha256(payload)
+    found.update(json.dumps(footer, sort_keys=True).encode())
+    return found.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    """Delete a checkpoint; a failure is a warning."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s: cannot be deleted (%s)", path, error.strerror)
+
+
+def _intact(path: Path) -> bool:
+    try:
+        return bool(verified(path))
+    except RunError:
+        return False
+
+
+def _refusal(path: Path, footer: Mapping[str, Any], identity: str, options: Any) -> str:
+    text = f"{path}: belongs to configuration {footer['identity'][:8]}, not to {identity[:8]}"
+    if options is not None and footer["options"] is not None:
+        there, here = flat({"config": footer["options"]}), flat({"config": options})
         changes = [
             f"{key.removeprefix('config.')} is {there.get(key)} there and {here.get(key)} here"
             for key in differing([there, here])
         ]
         text += f" ({'; '.join(changes)})"
-    return text + "; start anew with overwrite=true"
+    return text + "; restart with overwrite=true"
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """What nested dicts, lists and tuples hold, each with its dotted key."""
-    if type(value) in (dict, OrderedDict, list, tuple):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for name, item in pairs:
-            yield from _leaves(item, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
-
-
-def _check_plain(state: Mapping[str, Any]) -> None:
-    for key, value in _leaves(state):
-        # The exact type: a NumPy float is a float, yet loading refuses it.
-        if type(value) not in _PLAIN and not isinstance(value, torch.Tensor):
-            kind = f"{type(value).__module__}.{type(value).__qualname__}"
-            raise TypeError(f"{key}: a checkpoint holds tensors and plain values, not {kind}")
-
-
-def _not_finite(state: Mapping[str, Any], prefixes: Collection[str]) -> str | None:
-    """The key of the first float tensor under `prefixes` that holds NaN or infinity."""
-    for key, value in _leaves(state):
-        if isinstance(value, torch.Tensor) and value.is_floating_point():
-            watched = any(f"{key}.".startswith(f"{prefix}.") for prefix in prefixes)
-            if watched and not bool(torch.isfinite(value).all()):
-                return key
+def _not_finite(state: Mapping[str, Any]) -> str | None:
+    """The key of the first weight that holds NaN or infinity; None if there is none."""
+    for key, value in state.get("state_dict", {}).items():
+        if (
+            isinstance(value, torch.Tensor)
+            and value.is_floating_point()
+            and not bool(torch.isfinite(value).all())
+        ):
+            return f"state_dict.{key}"
     return None

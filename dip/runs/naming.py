@@ -1,4 +1,4 @@
-"""Which run this is: what makes it itself, and what its folder is called. Imports no torch."""
+"""The identity of a run: the options that change its result, and the name of its folder. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from dip.configuration.schema import Config, plain
 
-# Options that say where and how often something is written, not what is computed: they share a run folder.
 WITHOUT_EFFECT = frozenset(
     (
         "out",
@@ -19,16 +18,17 @@ WITHOUT_EFFECT = frozenset(
         "overwrite",
     )
 )
+"""Options that change where and how often something is written, not what is computed. They do not change the folder."""
 
 
 def identity(config: Config, image_digest: str | None, reference_digest: str | None) -> dict[str, Any]:
-    """What makes this run this run: every option that changes its result, images by content, not by name."""
+    """Every option that changes the result, with images by their content instead of their name."""
     options = {name: value for name, value in plain(config).items() if name not in WITHOUT_EFFECT}
     return {**options, "image": image_digest, "reference": reference_digest}
 
 
 def readable(config: Config) -> str:
-    """The readable half of a run folder's name, such as `noisy-skips3.4-size128-seed0`."""
+    """The readable part of a run folder's name, such as `noisy-skips3.4-size128-steps3000-seed0`."""
     levels = ".".join(map(str, config.skips)) or "none"
     sides = config.size if isinstance(config.size, (list, tuple)) else [config.size]
     size = "" if config.size is None else "-size" + "x".join(map(str, sides))

@@ -1,4 +1,4 @@
-"""When something is due."""
+"""The steps of records and snapshots."""
 
 from dip.callbacks.schedule import Schedule
 
@@ -8,12 +8,12 @@ def test_records_the_first_the_last_and_every_nth():
     assert [step for step in range(1, 26) if schedule.records(step)] == [1, 10, 20, 25]
 
 
-def test_pictures_at_1_2_5_10_and_so_on():
+def test_snapshots_at_1_2_5_10_and_so_on():
     schedule = Schedule(steps=10_000, record_every=50)
     taken = [step for step in range(1, 10_001) if schedule.snapshots(step)]
     assert taken == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]
 
 
-def test_pictures_every_nth_where_asked():
+def test_snapshots_every_nth_step():
     schedule = Schedule(steps=100, record_every=50, snapshot_every=30)
     assert [step for step in range(1, 101) if schedule.snapshots(step)] == [30, 60, 90]

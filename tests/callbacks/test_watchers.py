@@ -1,4 +1,4 @@
-"""What watches a run: no value of the device is read between records, and disks may fill."""
+"""Callbacks: nothing is read from the device between records, and a full disk does not end a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.conftest import Fit
 
 
 class Reads:
-    """Counts, by step, every call that waits for a device: `item`, `tolist`, `cpu`, `numpy`, truth."""
+    """The step of every call that waits for a device: `item`, `tolist`, `cpu`, `numpy`, `bool`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at: list[int] = []
@@ -25,7 +25,7 @@ class Reads:
             monkeypatch.setattr(torch.Tensor, name, self._counted(getattr(torch.Tensor, name)))
         start = fit_module.DeepImagePrior.training_step
 
-        def training_step(module, *args):  # the step's own reads count too
+        def training_step(module, *args):  # reads of the step itself count too
             self.step = module.step + 1
             start(module, *args)
 
@@ -42,7 +42,7 @@ class Reads:
 @pytest.mark.parametrize("stop", ["never", "heldout"])
 def test_nothing_reads_the_device_between_records(fit: Fit, monkeypatch: pytest.MonkeyPatch, stop: str):
     reads = Reads(monkeypatch)
-    # Adam with `capturable=False` reads its own step counter, which lies on the host.
+    # Adam with `capturable=False` reads its own step counter, which is on the host.
     options = ("steps=40", "record_every=20", "snapshot_every=20", "checkpoint_every=1000", f"stop={stop}")
     fit(*options)
     during = {step for step in reads.at if 1 < step < 40}
@@ -50,7 +50,8 @@ def test_nothing_reads_the_device_between_records(fit: Fit, monkeypatch: pytest.
     assert {1, 20} <= set(reads.at)
 
 
-def test_a_full_disk_costs_the_notes_not_the_run(
+@pytest.mark.fault(15)
+def test_a_full_disk_costs_metrics_but_not_the_run(
     fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     def full(*_: object) -> None:
@@ -64,6 +65,7 @@ def test_a_full_disk_costs_the_notes_not_the_run(
     assert (folder / "images" / "restored.png").exists()
 
 
+@pytest.mark.fault(18)
 def test_out_of_memory_says_what_to_lower(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     def starve(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")

@@ -1,16 +1,18 @@
-"""One round of the soak: a run of random options, its undisturbed twin, and what befalls it."""
+"""One round of the soak test: a run of random options, its undisturbed twin, and the faults injected."""
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dip import runs
 from tests.faults import injecting, invariants
-from tests.faults.children import Child
+from tests.faults.children import Child, handles
 
 TARGETS = (
     "target=clean", "target=noisy target.sigma=0.2", "target=noise", "target=shuffled", "target=degraded",
@@ -21,7 +23,7 @@ STOPS = (
     "stop=never", "stop=auto", "stop=wmv stop.window=10 stop.patience=30", "stop=emv stop.patience=30",
     "stop=heldout stop.patience=20", "stop=combined stop.patience=40", "stop=compare",
 )  # fmt: skip
-PATIENCE = 180  # seconds that a tiny run may take, on a busy machine too
+PATIENCE = 180  # seconds that a tiny run may take on a busy machine
 
 
 def draw(rng: random.Random) -> list[str]:
@@ -29,8 +31,8 @@ def draw(rng: random.Random) -> list[str]:
     depth = rng.choice((2, 3))
     skips = sorted(rng.sample(range(1, depth + 1), rng.randint(0, depth)))
     return [
-        *rng.choice(TARGETS).split(), *rng.choice(STOPS).split(), f"net.depth={depth}", f"skips={skips}".replace(" ", ""),
-        f"net.channels={rng.choice((4, 8))}", f"size={rng.choice(('16', '24', '32', '33', '[20,28]'))}",
+        *rng.choice(TARGETS).split(), *rng.choice(STOPS).split(), f"net.depth={depth}", f"skips={skips}".replace(" ",
+        ""), f"net.channels={rng.choice((4, 8))}", f"size={rng.choice(('16', '24', '32', '33', '[20,28]'))}",
         f"precision={rng.choice(('fp32', 'fp32', 'bf16', 'fp64', 'auto'))}", f"steps={rng.randint(5, 150)}",
         f"record_every={rng.randint(1, 20)}", f"checkpoint_every={rng.choice((0, 0.05, 0.3))}",
         f"logger={rng.choice(('csv', 'csv', 'tensorboard'))}", f"keep_checkpoint={rng.choice(('true', 'false'))}",
@@ -46,40 +48,50 @@ class Violation(Exception):
 
 
 class Round:
-    """One run, its twin and what befalls it."""
+    """One run, its twin and its faults."""
 
     def __init__(self, place: Path, options: list[str], rng: random.Random) -> None:
         self.place, self.options, self.rng = place, options, rng
         self.suffered: list[str] = []
         self.current = "no fault"
         self.console = place / "console.txt"
-        self.folder = place / "run"  # until the twin has told its name
+        self.folder = place / "run"  # until the twin's folder gives the name
         self.seconds = 1.0
 
-    def begin(self, out: str, *more: str, **how: object) -> Child:
-        """Starts the run; one in twelve as a user does, but for somebody else, who may not read this environment."""
-        anew = self.rng.random() < 1 / 12 and how.get("prepare") is not injecting.nobody
-        options = [*self.options, f"out={self.place / out}", *more]
+    def begin(self, out: str, *more: str, prepare: Callable[[], None] | None = None) -> Child:
+        """Start the run."""
         self.litter = invariants.litter(self.folder)
-        self.child = Child(options, self.console, anew, **how)  # type: ignore[arg-type]
+        self.child = Child([*self.options, f"out={self.place / out}", *more], self.console, prepare)
         return self.child
 
+    def wait_a_little(self, child: Child) -> None:
+        """Wait for a random time: until the imports, in three of four cases until the fit or its end."""
+        if self.rng.random() < 0.75:
+            child.wait_for((self.folder / ".lock").exists)
+            time.sleep(self.rng.uniform(0, self.seconds / 3))
+        else:
+            time.sleep(self.rng.uniform(0, self.seconds))
+
     def end(self, child: Child, allowed: tuple[int, ...], room: int | None = None) -> int:
-        """Waits for the run and checks what it leaves; what it says is kept in `room` bytes."""
+        """Wait for the run and check its folder. Its output is limited to `room` bytes."""
         code = child.wait(PATIENCE)
-        found = []
         text = child.text
         if room is not None and len(text.encode()) >= room:
             text = "error: (the disk is full)"
-        if self.folder.is_dir():
-            found = invariants.complaints(self.folder, code, text, self.litter)
+        found = invariants.complaints(self.folder, code, text, self.litter) if self.folder.is_dir() else []
         if code not in allowed:
             found.append(f"exit status {code}: {child.text.strip().splitlines()[-1:]}")
-        if outlived := child.survivors():
-            found.append(f"processes {outlived} outlived the run")
+        if survivors := child.survivors():
+            found.append(f"processes {survivors} outlived the run")
         if found:
             raise Violation("; ".join(found))
         return code
+
+    def refused(self, child: Child, *words: str) -> None:
+        """Wait for a run that must fail with one line that contains `words`."""
+        code, text = child.wait(PATIENCE), child.text
+        if code != 1 or "Traceback" in text or not all(word in text for word in ("error: ", *words)):
+            raise Violation(f"exit status {code}: {text.strip()[-300:]}")
 
     def twin(self) -> None:
         """The undisturbed run, which also shows how long one takes."""
@@ -87,22 +99,18 @@ class Round:
         self.end(self.begin("twin"), (0,))
         self.seconds = time.monotonic() - began
         (folder,) = (self.place / "twin").iterdir()
-        self.whole, self.folder = folder, self.place / "disturbed" / folder.name
+        self.folder = self.place / "disturbed" / folder.name
         self.evidence = invariants.evidence(folder)
 
     def disturb(self) -> None:
-        """One fault, while the run is at work or between two tries."""
-        kinds = [
-            *injecting.SIGNALS,
-            *injecting.DAMAGES,
-            "disk full",
-            "folder gone",
-            "folder not writable",
-            "folder held",
-        ]
+        """Inject one fault, during the run or between two attempts."""
+        others = {
+            "disk full": self.disk_full, "folder gone": self.folder_gone,
+            "folder not writable": self.not_writable, "folder held": self.held,
+        }  # fmt: skip
+        kinds = [*injecting.SIGNALS, *injecting.DAMAGES, *others]
         weights = [8 if kind == "SIGKILL" else 2 if kind in injecting.SIGNALS else 1 for kind in kinds]
-        kind = self.rng.choices(kinds, weights)[0]
-        self.current = kind
+        self.current = kind = self.rng.choices(kinds, weights)[0]
         if kind in injecting.SIGNALS:
             self.signal(*injecting.SIGNALS[kind])
         elif kind in injecting.DAMAGES:
@@ -110,79 +118,66 @@ class Round:
                 return
             if not injecting.DAMAGES[kind](self.folder, self.rng):
                 return
-            self.refused_where_nothing_is_left()
-        elif kind == "disk full":
-            self.disk_full()
-        elif kind == "folder gone":
-            self.folder_gone()
-        elif self.folder.is_dir() and not runs.finished(self.folder):
-            (self.not_writable if kind == "folder not writable" else self.held)()
+            if not invariants.usable(self.folder):
+                self.refused(self.begin("disturbed"), "overwrite=true", str(self.folder))
+                self.end(self.begin("disturbed", "overwrite=true"), (0,))
+        elif kind in ("disk full", "folder gone") or (
+            self.folder.is_dir() and not runs.finished(self.folder)
+        ):
+            others[kind]()
         else:
             return
         self.suffered.append(kind)
 
     def signal(self, numbers: list[int], allowed: tuple[int, ...]) -> None:
         child = self.begin("disturbed")
-        time.sleep(self.rng.uniform(0, self.seconds))
-        if numbers == [signal.SIGUSR1]:  # Python itself has to have started
-            while child.poll() is None and not child.hears(signal.SIGUSR1):
-                time.sleep(0.001)
+        self.wait_a_little(child)
+        if numbers == [signal.SIGUSR1]:  # the default action ends a process that has no handler yet
+            child.wait_for(lambda: handles(child.pid, signal.SIGUSR1))
         for number in numbers:
             child.send(number)
             time.sleep(self.rng.uniform(0, 0.05))
         self.end(child, allowed)
 
-    def refused_where_nothing_is_left(self) -> None:
-        if not invariants.usable(self.folder):
-            child = self.begin("disturbed")
-            self.end(child, (1,))
-            if "overwrite=true" not in child.text or str(self.folder) not in child.text:
-                raise Violation(f"no way out is named: {child.text.strip()}")
-            self.end(self.begin("disturbed", "overwrite=true"), (0,))
-
     def disk_full(self) -> None:
-        prepare, room = injecting.full_disk(self.rng)
-        child = self.begin("disturbed", prepare=prepare)
+        room = int(10 ** self.rng.uniform(1.5, 5.5))
+        child = self.begin("disturbed", prepare=injecting.limited(room))
         if self.end(child, (0, 1), room) == 0 and self.folder.is_dir() and runs.finished(self.folder):
-            # Notes may be missing, what was computed may not be another.
+            # Metrics and images may be missing, but the numbers must be the same.
             if invariants.numbers(self.folder) != self.evidence["result"]:
                 raise Violation("another result than its twin's")
-            shutil.rmtree(self.folder)  # so that the notes are made once more
+            shutil.rmtree(self.folder)  # so that everything is written again
 
     def folder_gone(self) -> None:
         child = self.begin("disturbed")
-        time.sleep(self.rng.uniform(0, self.seconds))
-        aside = injecting.vanish(self.folder) if self.folder.is_dir() else None
+        self.wait_a_little(child)
+        aside = self.folder.with_name(f"{self.folder.name}.aside")
+        if not self.folder.is_dir():
+            child.wait(PATIENCE)
+            return
+        os.rename(self.folder, aside)
         code = child.wait(PATIENCE)
-        if aside is not None:
-            finished = any(
-                map(runs.finished, (aside, self.folder))
-            )  # it may have gone before the run held it
-            injecting.come_back(self.folder, aside)
-            if code == 0 and not finished:
-                raise Violation("exit status 0 without a run folder")
-            if code != 0 and ("error: " not in child.text or str(self.folder) not in child.text):
-                raise Violation(f"the folder is not named: {child.text.strip()[-300:]}")
+        finished = any(map(runs.finished, (aside, self.folder)))  # it may have moved before the run held it
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.rename(aside, self.folder)
+        if code == 0 and not finished:
+            raise Violation("exit status 0 without a run folder")
+        if code != 0 and ("error: " not in child.text or str(self.folder) not in child.text):
+            raise Violation(f"the folder is not named: {child.text.strip()[-300:]}")
 
     def not_writable(self) -> None:
         self.folder.chmod(0o555)
         try:
-            child = self.begin("disturbed", prepare=injecting.nobody)
-            code = child.wait(PATIENCE)
+            self.refused(self.begin("disturbed", prepare=injecting.nobody), str(self.folder))
         finally:
             self.folder.chmod(0o755)
-        if code != 1 or str(self.folder) not in child.text or "Traceback" in child.text:
-            raise Violation(f"exit status {code}: {child.text.strip()[-300:]}")
 
     def held(self) -> None:
         with runs.Lock(self.folder):
-            child = self.begin("disturbed")
-            code = child.wait(PATIENCE)
-        if code != 1 or "is at work here" not in child.text:
-            raise Violation(f"exit status {code}: {child.text.strip()[-300:]}")
+            self.refused(self.begin("disturbed"), "in use by")
 
     def finish(self) -> None:
-        """Left alone, it must end as its twin."""
+        """Without further faults, the run must end like its twin."""
         self.end(self.begin("disturbed"), (0,))
         if wrong := invariants.differences(invariants.evidence(self.folder), self.evidence):
             raise Violation(f"differs from its undisturbed twin in {', '.join(wrong)}")

@@ -1,4 +1,4 @@
-"""No configuration can run code, and the environment stays out of what is saved."""
+"""No configuration can run code, and no environment variable is saved."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Train
 
 CANARY = "canary"
+pytestmark = pytest.mark.fault(22)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ CANARY = "canary"
         "net.channels=!!python/object/apply:os.system ['touch canary']",
     ],
 )
-def test_nothing_typed_runs_code(train: Train, tmp_path: Path, option: str):
+def test_no_option_runs_code(train: Train, tmp_path: Path, option: str):
     done = train("steps=1", option)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
@@ -30,7 +31,7 @@ def test_nothing_typed_runs_code(train: Train, tmp_path: Path, option: str):
     assert not list((tmp_path / "outputs").glob("*/images/restored.png"))
 
 
-def test_a_tag_in_a_file_runs_no_code(train: Train, tmp_path: Path):
+def test_a_yaml_tag_runs_no_code(train: Train, tmp_path: Path):
     folder = tmp_path / "sweeps"
     folder.mkdir()
     (folder / "evil.yaml").write_text(
@@ -41,9 +42,7 @@ def test_a_tag_in_a_file_runs_no_code(train: Train, tmp_path: Path):
     assert not (tmp_path / CANARY).exists()
 
 
-def test_the_environment_stays_out_of_saved_files(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_environment_variables_are_not_saved(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DIP_TEST_SECRET", "hunter2")
     for option in ("out", "image", "target.name"):
         done = train("steps=1", option + "=${oc.env:DIP_TEST_SECRET}")

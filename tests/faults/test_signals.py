@@ -1,99 +1,88 @@
-"""Signals at awkward times: before the fit, while a checkpoint is written, twice."""
+"""Signals before the fit, during a checkpoint, after the last step, and twice."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, TINY, Train, environment
+from tests.conftest import TINY, Train
 from tests.faults import invariants
-from tests.faults.children import hears
+from tests.faults.children import Child, handles
 
 
-def started(tmp_path: Path, *options: str) -> subprocess.Popen[str]:
-    given = [*TINY, f"out={tmp_path / 'outputs'}", *options]
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *given], stderr=subprocess.PIPE, text=True, env=environment()
+def start(tmp_path: Path, waits_for: str, *options: str) -> Child:
+    """A run that has written a file that matches `waits_for` in `outputs`."""
+    child = Child([*TINY, f"out={tmp_path / 'outputs'}", *options], tmp_path / "console")
+    child.wait_for(lambda: list((tmp_path / "outputs").glob(waits_for)))
+    return child
+
+
+def result_of(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    (folder,) = (tmp_path / "outputs").iterdir()
+    return folder, json.loads((folder / "result.json").read_text())
+
+
+@pytest.mark.fault(9)
+def test_sigusr1_never_ends_a_run(tmp_path: Path):
+    """SIGUSR1 from the start of Python to the end of the run."""
+    child = Child(
+        [*TINY, f"out={tmp_path / 'outputs'}", "steps=60", "keep_checkpoint=true"], tmp_path / "console"
     )
-
-
-def wait_for(process: subprocess.Popen[str], there: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 100
-    while not there():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def test_a_request_to_save_never_ends_a_run(tmp_path: Path):
-    """SIGUSR1 as soon as Python has started, again and again until the run is over."""
-    process = started(tmp_path, "steps=60", "keep_checkpoint=true")
-    if not Path(f"/proc/{process.pid}/status").exists():
-        pytest.skip("needs /proc")
-    wait_for(process, lambda: hears(process.pid, signal.SIGUSR1))
-    while process.poll() is None:
-        os.kill(process.pid, signal.SIGUSR1)
+    child.wait_for(lambda: handles(child.pid, signal.SIGUSR1))
+    while child.running():
+        child.send(signal.SIGUSR1)
         time.sleep(0.05)
-    stderr = process.communicate()[1]
-    assert process.returncode == 0, stderr
+    assert child.wait(60) == 0, child.text
 
 
-def test_a_signal_in_the_first_step_is_heard(tmp_path: Path):
-    process = started(tmp_path, "steps=100000", "record_every=1000")
-    wait_for(process, lambda: list((tmp_path / "outputs").glob("*/images/target.png")))
-    time.sleep(0.05)
-    os.kill(process.pid, signal.SIGTERM)
-    stderr = process.communicate(timeout=60)[1]
-    assert process.returncode in (143, -signal.SIGTERM), stderr
+@pytest.mark.fault(9)
+def test_a_signal_in_the_first_step_is_handled(tmp_path: Path):
+    child = start(tmp_path, "*/images/target.png", "steps=100000", "record_every=1000")
+    child.send(signal.SIGTERM)
+    assert child.wait(60) == 143, child.text
+    assert result_of(tmp_path)[1]["status"] == "interrupted"
 
 
+@pytest.mark.fault(9)
 def test_a_second_interrupt_ends_at_once(tmp_path: Path):
-    """Also where the first has no end of its own: the process is in one long step."""
-    process = started(tmp_path, "steps=100000", "checkpoint_every=1", "record_every=1000")
-    wait_for(process, lambda: list((tmp_path / "outputs").glob("*/checkpoints/step-*.ckpt")))
-    os.kill(process.pid, signal.SIGINT)
-    os.kill(process.pid, signal.SIGINT)
-    stderr = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, stderr
+    options = ("steps=100000", "checkpoint_every=1", "record_every=1000")
+    child = start(tmp_path, "*/checkpoints/step-*.ckpt", *options)
+    child.send(signal.SIGINT)
+    child.send(signal.SIGINT)
+    assert child.wait(60) == 130, child.text
     (folder,) = (tmp_path / "outputs").iterdir()
-    assert invariants.litter(folder) == [] or list((folder / "checkpoints").glob("step-*.ckpt"))
+    assert invariants.usable(folder)
 
 
-def test_told_to_end_while_saving(train: Train, tmp_path: Path):
-    """With a checkpoint after every step nearly every signal falls into one: it is whole, and the run goes on."""
-    process = started(tmp_path, "steps=400", "checkpoint_every=0")
-    wait_for(process, lambda: list((tmp_path / "outputs").glob("*/images/step-000020.png")))
-    os.kill(process.pid, signal.SIGTERM)
-    stderr = process.communicate(timeout=60)[1]
-    assert process.returncode == 143, stderr
-    (folder,) = (tmp_path / "outputs").iterdir()
-    reached = json.loads((folder / "result.json").read_text())["steps"]
-    assert not list(folder.rglob(".*.tmp"))
+@pytest.mark.fault(10)
+def test_a_signal_while_a_checkpoint_is_written(train: Train, tmp_path: Path):
+    """With a checkpoint after every step, nearly every signal arrives during one."""
+    child = start(tmp_path, "*/images/step-000020.png", "steps=400", "checkpoint_every=0")
+    child.send(signal.SIGTERM)
+    assert child.wait(60) == 143, child.text
+    folder, result = result_of(tmp_path)
+    assert invariants.litter(folder) == []
     done = train("steps=400", "checkpoint_every=0")
     assert done.returncode == 0, done.stderr
-    assert f"continuing from step-{reached:09d}" in done.stderr
+    assert f"continuing from step-{result['steps']:09d}" in done.stderr
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_told_to_end_while_it_draws_it_is_done_first(tmp_path: Path, number: signal.Signals, code: int):
-    """Those who draw take an interrupt for an error of their own; the run's last step is made, and seconds are left."""
-    process = started(tmp_path, "steps=40", "record_every=1")
-    wait_for(process, lambda: list((tmp_path / "outputs").glob("*/images/restored.png")))
-    os.kill(process.pid, number)
-    stderr = process.communicate(timeout=60)[1]
-    assert process.returncode == code, stderr
-    (folder,) = (tmp_path / "outputs").iterdir()
-    assert not (folder / ".lock").exists()
-    assert json.loads((folder / "result.json").read_text())["status"] == "finished"
-    assert list((folder / "figures").glob("*.png"))
+def test_a_signal_after_the_last_step_saves_the_result_first(
+    tmp_path: Path, number: signal.Signals, code: int
+):
+    """The figures may be missing. The same command draws them."""
+    child = start(tmp_path, "*/images/restored.png", "steps=40", "record_every=1")
+    child.send(number)
+    assert child.wait(60) == code, child.text
+    folder, result = result_of(tmp_path)
+    assert result["status"] == "finished"
+    assert invariants.litter(folder) == []
     assert not (folder / "checkpoints").exists()
-    assert "saving and drawing first" in stderr
-    assert "Traceback" not in stderr
+    assert "Traceback" not in child.text

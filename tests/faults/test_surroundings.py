@@ -1,4 +1,4 @@
-"""Poor surroundings, odd shapes, and that nothing is opened to others."""
+"""Minimal environments and unusual image shapes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tests.conftest import ROOT, TINY, Fit
 SOURCES = [path for path in [ROOT / "train.py", *(ROOT / "dip").rglob("*.py")] if path.is_file()]
 
 
-def test_without_home_git_locale_and_network_it_runs(tmp_path: Path):
-    """From a source tree that may not be written, by somebody without a home."""
+@pytest.mark.fault(26)
+def test_a_run_without_home_git_locale_and_network(tmp_path: Path):
+    """The source tree is read-only. The network is closed by a namespace, if the system allows one."""
     source = tmp_path / "source"
     source.mkdir()
     for name in ("train.py", "conf", "dip"):
@@ -43,12 +44,14 @@ def test_without_home_git_locale_and_network_it_runs(tmp_path: Path):
     assert len(list((tmp_path / "outputs").glob("*/images/restored.png"))) == 1
 
 
-def test_tensorboard_is_never_opened_to_others():
+@pytest.mark.fault(26)
+def test_tensorboard_listens_on_localhost_only():
     text = [path.read_text() for path in [*SOURCES, ROOT / "README.md", ROOT / "Makefile"]]
     assert any("tensorboard" in one for one in text)
     assert not any(word in one for one in text for word in ("--bind_all", "bind_all", "0.0.0.0"))
 
 
+@pytest.mark.fault(20)
 def test_the_number_of_threads_is_recorded(fit: Fit):
     import torch
 
@@ -56,8 +59,9 @@ def test_the_number_of_threads_is_recorded(fit: Fit):
     assert f"{torch.get_num_threads()} threads" in result["device"]
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 2), (31, 31), (67, 65), (1, 400)])
-def test_a_picture_of_any_shape_comes_back_in_its_shape(fit: Fit, tmp_path: Path, height: int, width: int):
+def test_the_restored_image_has_the_shape_of_the_image(fit: Fit, tmp_path: Path, height: int, width: int):
     pixels = numpy.random.default_rng(0).integers(0, 256, (height, width, 3), numpy.uint8)
     Image.fromarray(pixels).save(tmp_path / "odd.png")
     options = ("size=null", "steps=2", f"image={tmp_path / 'odd.png'}", "target=degraded", "stop=never")

@@ -1,4 +1,4 @@
-"""A run as a user meets it: `python train.py` in a process of its own, and what it leaves."""
+"""A run as a user sees it: `python train.py` in its own process, and its run folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dip import runs
 from dip.errors import DivergedError, ImageError, OptionError
+from dip.model.module import DeepImagePrior
+from dip.report.figures.run import draw
 from tests.conftest import ROOT, TINY, Fit, Train, environment
 
 
@@ -38,7 +42,7 @@ def rows_of(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_run_leaves_what_the_design_says(train: Train, tmp_path: Path):
+def test_the_files_of_a_run(train: Train, tmp_path: Path):
     done = train("steps=25", "record_every=10", "logger=tensorboard")
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path / "outputs")
@@ -60,33 +64,21 @@ def test_a_run_leaves_what_the_design_says(train: Train, tmp_path: Path):
     assert float(rows[-1]["loss"]) == pytest.approx(float(losses[24]))
     assert result["oracle_psnr"] == max(float(row["psnr_ema"]) for row in rows)
 
-    images = {path.name for path in (run / "images").iterdir()}
-    assert images >= {
-        "reference.png",
-        "target.png",
-        "output.png",
-        "restored.png",
-        "step-000001.png",
-        "step-000020.png",
-    }
-    pixels = {
-        name: numpy.asarray(Image.open(run / "images" / f"{name}.png")) / 255
-        for name in ("restored", "reference")
-    }
-    psnr = -10 * math.log10(numpy.square(pixels["restored"] - pixels["reference"]).mean())
+    names = ("reference", "target", "output", "restored", "step-000001", "step-000020")
+    assert {f"{name}.png" for name in names} <= {path.name for path in (run / "images").iterdir()}
+    restored, reference = (
+        numpy.asarray(Image.open(run / "images" / f"{name}.png")) / 255 for name in ("restored", "reference")
+    )
+    psnr = -10 * math.log10(numpy.square(restored - reference).mean())
     assert psnr == pytest.approx(result["psnr"], abs=0.02)  # the file has 8 bits
 
-    assert {path.name for path in (run / "figures").iterdir()} >= {
-        "loss.png",
-        "loss.svg",
-        "psnr.png",
-        "snapshots.png",
-    }
+    figures = {"loss.png", "loss.svg", "psnr.png", "snapshots.png"}
+    assert figures <= {path.name for path in (run / "figures").iterdir()}
     assert yaml.safe_load((run / ".hydra" / "config.yaml").read_text()) == result["config"]
     assert "steps=25" in yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text())
     assert "finished" in (run / "run.log").read_text()
     assert not (run / "checkpoints").exists()
-    assert not (run / ".lock").exists()
+    assert not list(run.glob(".*lock"))
 
     events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
     assert [event.step for event in events.Scalars("psnr_ema")] == [1, 10, 20, 25]
@@ -94,17 +86,55 @@ def test_a_run_leaves_what_the_design_says(train: Train, tmp_path: Path):
     assert "_hparams_/session_start_info" in events.summary_metadata
 
 
-def test_the_same_command_again_says_finished_and_changes_nothing(train: Train, fit: Fit):
+@pytest.mark.fault(5)
+def test_the_same_command_again_reports_the_finished_run_and_changes_nothing(train: Train, fit: Fit):
     run, _ = fit("steps=3")
+    draw(run)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     again = train("steps=3")
     assert again.returncode == 0
-    assert "finished already" in again.stderr
+    assert "already finished" in again.stderr
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     fit("steps=3", "overwrite=true")
     assert (run / "result.json").stat().st_mtime_ns != before[run / "result.json"]
 
 
+def test_a_finished_run_without_figures_gets_them_when_it_is_asked_for_again(train: Train, fit: Fit):
+    run, _ = fit("steps=3")
+    assert runs.lacks_figures(run)
+    losses = (run / "losses.npy").read_bytes()
+    assert train("steps=3").returncode == 0
+    assert not runs.lacks_figures(run)
+    (run / "losses.npy").write_bytes(losses[:-1])
+    (run / "figures" / "snapshots.png").unlink()
+    again = train("steps=3")
+    assert again.returncode == 0, "a figure never costs a result"
+    assert "no figures (ValueError" in again.stderr
+    assert runs.finished(run)
+
+
+@pytest.mark.fault(7)
+def test_a_run_that_another_process_finishes_meanwhile_is_not_repeated(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch
+):
+    """The second process has checked the folder before the first finished, and gets the lock after that."""
+    real, between = runs.Lock.__enter__, []
+
+    def enter(lock: runs.Lock) -> runs.Lock:
+        if not between:
+            between.append(lock)
+            fit("steps=3")
+            monkeypatch.setattr(DeepImagePrior, "training_step", lambda *_: pytest.fail("computed again"))
+        return real(lock)
+
+    monkeypatch.setattr(runs.Lock, "__enter__", enter)
+    run, result = fit("steps=3")
+    assert between
+    assert result["status"] == "finished"
+    assert result["folder"] == str(run)
+
+
+@pytest.mark.fault(6)
 def test_another_option_or_another_picture_means_another_folder(fit: Fit, tmp_path: Path):
     picture = tmp_path / "picture.png"
     for shade in (10, 200):
@@ -140,12 +170,13 @@ def test_a_reference_of_another_size_is_refused(fit: Fit, tmp_path: Path):
 
 
 def contents(run: Path) -> dict[str, Any]:
-    """What must be the same, byte for byte, whether a run was interrupted or not. Seconds are not."""
+    """What must be equal, byte for byte, whether a run was interrupted or not."""
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in rows_of(run)]
     pictures = {path.name: path.read_bytes() for path in (run / "images").iterdir()}
     return {"rows": rows, "losses": (run / "losses.npy").read_bytes(), **pictures}
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(("stop", "optimizer"), [("never", "muon"), ("wmv", "adam")])
 def test_killed_at_any_step_it_ends_the_same(train: Train, tmp_path: Path, stop: str, optimizer: str):
     options = [*TINY, "steps=300", "record_every=7", f"stop={stop}", "checkpoint_every=0.05"]
@@ -181,22 +212,14 @@ def wait_for_a_new_checkpoint(out: Path, process: subprocess.Popen[str]) -> None
         time.sleep(0.01)
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_and_the_same_command_continues(train: Train, tmp_path: Path, number: int, code: int):
-    options = [*TINY, "steps=400", f"out={tmp_path / 'outputs'}"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *options],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
-    while not list((tmp_path / "outputs").glob("*/images/step-000020.png")):
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
+def test_a_signal_saves_and_the_same_command_resumes(train: Train, tmp_path: Path, number: int, code: int):
+    process = start(tmp_path / "outputs", "steps=400", stderr=subprocess.PIPE)
     os.kill(process.pid, number)
     stderr = process.communicate(timeout=60)[1]
     assert process.returncode == code, stderr
-    assert "the same command continues it" in stderr
+    assert "repeat the command to resume" in stderr
     run = only_run(tmp_path / "outputs")
     assert result_of(run)["status"] == "interrupted"
     reached = result_of(run)["steps"]
@@ -207,7 +230,8 @@ def test_a_signal_saves_and_the_same_command_continues(train: Train, tmp_path: P
     assert result_of(run)["status"] == "finished"
 
 
-def test_same_seed_same_bytes_another_seed_others(fit: Fit, tmp_path: Path):
+@pytest.mark.fault(20)
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(fit: Fit, tmp_path: Path):
     a, b, c = (
         contents(fit("steps=10", f"out={tmp_path / out}", f"seed={seed}")[0])
         for out, seed in (("a", 0), ("b", 0), ("c", 1))
@@ -216,17 +240,13 @@ def test_same_seed_same_bytes_another_seed_others(fit: Fit, tmp_path: Path):
     assert a["losses"] != c["losses"]
 
 
+@pytest.mark.fault(17)
 def test_a_diverging_run_fails_in_one_line(fit: Fit, tmp_path: Path):
     with pytest.raises(DivergedError, match="not finite"):
         fit("steps=50", "lr=1e20", "record_every=10")
     result = result_of(only_run(tmp_path / "outputs"))
     assert result["status"] == "failed"
     assert "not finite" in result["error"]
-
-
-def test_a_member_of_a_group_cannot_be_called_like_another(fit: Fit):
-    with pytest.raises(OptionError, match="target.name=clean: must be noisy here"):
-        fit("steps=1", "target.name=clean")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")
@@ -236,17 +256,26 @@ def test_a_logger_that_is_not_installed_is_refused_before_there_is_a_folder(fit:
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_full_disk_costs_the_pictures_not_the_run(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.fault(15)
+@pytest.mark.parametrize("error", [OSError("No space left on device"), ValueError("from matplotlib")])
+def test_an_error_of_a_figure_is_a_warning(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ):
-    def full(*_: Any) -> None:
-        raise OSError("No space left on device")
+    def fail(*_: Any) -> None:
+        raise error
 
-    monkeypatch.setattr("dip.fitting.results.draw", full)
+    folder, _ = fit("steps=2")
+    monkeypatch.setattr("dip.report.figures.run.psnr_curve", fail)
     with caplog.at_level("WARNING", logger="dip"):
-        _, result = fit("steps=2")
-    assert result["status"] == "finished"
-    assert any("No space left on device" in line for line in caplog.messages)
+        draw(folder)
+    assert any(str(error) in line for line in caplog.messages)
+    assert runs.finished(folder)
+    assert runs.lacks_figures(folder)
+
+
+def test_the_name_of_another_group_member_is_refused(fit: Fit):
+    with pytest.raises(OptionError, match="target.name=clean: must be noisy here"):
+        fit("steps=1", "target.name=clean")
 
 
 def test_what_hydra_cannot_read_is_one_line(train: Train):
@@ -257,7 +286,7 @@ def test_what_hydra_cannot_read_is_one_line(train: Train):
 
 
 def start(folder: Path, *options: str, **how: Any) -> subprocess.Popen[str]:
-    """A long run that is at work when this returns."""
+    """Start a long run and wait until it has fitted for 20 steps."""
     command = [sys.executable, str(ROOT / "train.py"), *TINY, "steps=3000", f"out={folder}", *options]
     process = subprocess.Popen(command, text=True, env=environment(), **how)
     deadline = time.monotonic() + 60
@@ -268,7 +297,8 @@ def start(folder: Path, *options: str, **how: Any) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_terminal_that_is_gone_does_not_end_the_run(tmp_path: Path):
+@pytest.mark.fault(9)
+def test_a_closed_terminal_does_not_end_the_run(tmp_path: Path):
     reader, writer = os.pipe()
     os.close(reader)  # as behind `| head -0`
     process = start(tmp_path, stdout=writer, stderr=writer)
@@ -278,12 +308,10 @@ def test_a_terminal_that_is_gone_does_not_end_the_run(tmp_path: Path):
     assert result_of(only_run(tmp_path))["status"] == "interrupted"
 
 
-def test_what_the_run_was_started_to_ignore_stays_ignored(tmp_path: Path):
-    process = start(
-        tmp_path,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),  # nohup
-    )
+@pytest.mark.fault(9)
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored(tmp_path: Path):
+    nohup = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+    process = start(tmp_path, stderr=subprocess.DEVNULL, preexec_fn=nohup)
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.5)

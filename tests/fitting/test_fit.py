@@ -1,4 +1,4 @@
-"""A fit of several networks side by side: one run, whose image is the mean of theirs."""
+"""An ensemble: several networks in one run, whose image is the mean of their outputs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,8 @@ from tests.conftest import Fit
 from tests.fitting.test_experiment import contents
 from tests.fitting.test_resuming import killed
 
-TINY: dict[str, Any] = {
-    "size": 32,
-    "steps": 10,
-    "net": {"channels": 8, "depth": 3},
-    "skips": [2],
-    "progress": False,
-}
+NET = {"channels": 8, "depth": 3}
+TINY: dict[str, Any] = {"size": 32, "steps": 10, "net": NET, "skips": [2], "progress": False}
 OPTIONS = ("steps=30", "record_every=10", "ensemble=2")
 
 
@@ -37,14 +32,16 @@ def threads(request: pytest.FixtureRequest):
     torch.set_num_threads(before)
 
 
-def test_what_a_rule_refuses_leaves_no_folder(fit: Fit, tmp_path: Path):
+def test_an_image_that_the_stopping_rule_refuses_leaves_no_folder(fit: Fit, tmp_path: Path):
     Image.new("RGB", (1, 1)).save(tmp_path / "point.png")
     with pytest.raises(OptionError, match="stop"):
         fit(f"image={tmp_path / 'point.png'}", "target=degraded", "size=null")
     assert not (tmp_path / "outputs").exists()
 
 
-def test_restarts_differ_in_all_that_chance_decides(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch
+):
     built: list[tuple[list[torch.Tensor], torch.Tensor, list[torch.Tensor]]] = []
     real = Fitting.build
 
@@ -60,13 +57,13 @@ def test_restarts_differ_in_all_that_chance_decides(fit: Fit, monkeypatch: pytes
     _, three = fit("steps=1", "ensemble=3")
     assert three["parameters"] == 3 * one["parameters"]
     for alone, several in zip(*built, strict=True):
-        assert torch.equal(alone[0], several[0]), "the first is that of a run without ensemble"
+        assert torch.equal(alone[0], several[0]), "the first network is that of a single run"
         assert len(several) == 3
         for a, b in ((0, 1), (0, 2), (1, 2)):
             assert not torch.allclose(several[a], several[b], atol=0.01)
 
 
-def test_what_is_restored_is_the_mean(monkeypatch: pytest.MonkeyPatch):
+def test_the_restored_image_is_the_mean(monkeypatch: pytest.MonkeyPatch):
     made: list[numpy.ndarray] = []
     real = DeepImagePrior._descend
 
@@ -82,7 +79,7 @@ def test_what_is_restored_is_the_mean(monkeypatch: pytest.MonkeyPatch):
     assert (four.metrics["steps"], four.metrics["restored_step"]) == (10, 10)
 
 
-def test_what_fails_in_one_network_fails_the_run(
+def test_an_error_in_one_network_fails_the_run(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ):
     calls, real = 0, DeepImagePrior._descend
@@ -104,7 +101,7 @@ def test_what_fails_in_one_network_fails_the_run(
     assert fit("steps=20", "ensemble=2")[1]["status"] == "finished"
 
 
-def test_killed_they_go_on_bit_for_bit(
+def test_a_killed_ensemble_resumes_exactly(
     fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int
 ):
     whole, expected = fit(*OPTIONS, "precision=bf16", f"out={tmp_path / 'whole'}")
@@ -115,16 +112,16 @@ def test_killed_they_go_on_bit_for_bit(
     assert result["psnr"] == expected["psnr"]
 
 
-def test_more_steps_go_on_where_fewer_ended(fit: Fit, tmp_path: Path):
+def test_a_longer_ensemble_continues_from_a_shorter_one(fit: Fit, tmp_path: Path):
     whole, _ = fit(*OPTIONS, f"out={tmp_path / 'whole'}")
     fit("steps=20", "record_every=10", "ensemble=2", "keep_checkpoint=true")
     longer, _ = fit(*OPTIONS)
-    assert "going on from its step 20" in (longer / "run.log").read_text()
+    assert "continuing from its step 20" in (longer / "run.log").read_text()
     assert contents(longer) == contents(whole)
 
 
-def test_one_own_input_serves_all(fit: Fit, monkeypatch: pytest.MonkeyPatch):
-    """A flash photo is what it is; weights and perturbation differ."""
+def test_all_networks_share_a_given_input(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """With a flash photo as z, only weights and perturbation differ."""
     seen: list[torch.Tensor] = []
     real = Fitting.build
 

@@ -1,4 +1,4 @@
-"""Which pictures a run is made from, what stands for their content, and how they are made to fit each other."""
+"""The images that a run reads: their identity, and how they are resized together."""
 
 import logging
 from pathlib import Path
@@ -26,23 +26,23 @@ def file(tmp_path):
     return write
 
 
-def test_every_picture_that_is_named_is_a_source(file):
+def test_every_image_that_is_named_is_a_source(file):
     config = Config(image="coffee", target=Inpaint(mask="m.png"), reference="r.png")
     assert Pictures(config).sources == {"image": "coffee", "target.mask": "m.png", "reference": "r.png"}
     assert Pictures(Config(target=Deblur())).sources == {"image": "astronaut"}
 
 
-def test_a_file_is_its_content_and_a_sample_its_name(file, monkeypatch, tmp_path):
+def test_the_identity_of_a_file_is_its_content_and_of_a_sample_its_name(file, monkeypatch, tmp_path):
     path = file("a.png", 4, 4)
     assert Pictures(Config(image=path)).digest("image") == runs.digest((tmp_path / "a.png").read_bytes())
     assert Pictures(Config()).digest("image") == "sample astronaut"
     assert Pictures(Config()).digest("reference") is None
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "astronaut").write_bytes(b"not what is loaded")
+    (tmp_path / "astronaut").write_bytes(b"not the sample")
     assert Pictures(Config()).digest("image") == "sample astronaut"
 
 
-def test_an_array_is_its_values_and_how_they_are_stored():
+def test_the_identity_of_an_array_is_its_values_and_its_storage():
     values = np.random.default_rng(0).integers(0, 255, (4, 6), dtype=np.uint8)
     same = [values, values.copy(), torch.from_numpy(values)]
     other = [values.T, values[..., None], values / np.float32(255), values ^ 1]
@@ -68,7 +68,7 @@ def test_a_mask_of_other_content_is_another_run(file):
 def test_size_acts_on_image_mask_and_reference_alike(file):
     image, mask = file("image.png", 20, 30), file("mask.png", 20, 30)
     holed = np.full((20, 30), 255, np.uint8)
-    holed[:6, 5:12] = 0  # of the middle square, the upper left corner
+    holed[:6, 5:12] = 0  # the upper left corner of the middle square
     Image.fromarray(holed).save(mask)
     config = Config(image=image, target=Inpaint(mask=mask), reference=image, size=10)
     picture, seen = observe(config, Pictures(config))
@@ -79,7 +79,7 @@ def test_size_acts_on_image_mask_and_reference_alike(file):
     assert seen.known[..., :, 6:].all()
 
 
-def test_a_mask_may_have_the_size_that_is_fitted(file):
+def test_a_mask_may_have_the_size_of_the_resized_image(file):
     mask = file("mask.png", 10, 10)
     holed = np.full((10, 10), 255, np.uint8)
     holed[2:5, 3:7] = 0
@@ -93,7 +93,7 @@ def test_a_mask_may_have_the_size_that_is_fitted(file):
 @pytest.mark.parametrize("size", [13, 16, 40, [24, 31]])
 @pytest.mark.parametrize("black", [True, False])
 def test_missing_pixels_never_get_into_known_ones(file, size, black):
-    """Whatever lies in the hole: resizing mixes neighbours."""
+    """Resizing interpolates between neighbours, so values inside the hole must not matter."""
     image, mask = file("image.png", 32, 32), file("mask.png", 32, 32)
     holed = np.full((32, 32), 255, np.uint8)
     holed[9:20, 11:17] = holed[30, 1] = 0
@@ -113,7 +113,7 @@ def test_missing_pixels_never_get_into_known_ones(file, size, black):
     assert torch.equal(seen[0].known, seen[1].known)
 
 
-def test_a_photo_that_is_cut_is_told_of_once(file, caplog: pytest.LogCaptureFixture):
+def test_cropping_a_photo_is_logged_once(file, caplog: pytest.LogCaptureFixture):
     photo = file("image.png", 20, 30)
     cut, whole, sample = Config(image=photo, size=10), Config(image=photo, size=[10, 14]), Config(size=10)
     pictures = Pictures(cut)
@@ -125,8 +125,10 @@ def test_a_photo_that_is_cut_is_told_of_once(file, caplog: pytest.LogCaptureFixt
             (sample, Pictures(sample)),
         ):
             observe(config, its)
-    said = "image: 30 x 20 pixels, of which the middle square is taken, at 10 x 10; size=null takes all"
-    assert caplog.messages == [said]
+    cropped = (
+        "image: 30 x 20 pixels, cropped to the middle square and resized to 10 x 10; size=null keeps all"
+    )
+    assert caplog.messages == [cropped]
 
 
 def test_size_leaves_a_kernel_as_it_is(file):
@@ -136,21 +138,16 @@ def test_size_leaves_a_kernel_as_it_is(file):
 
 
 def test_flash_photos_are_resized_together(file):
-    config = Config(
-        image=file("dim.png", 20, 30), target=Flash(flash=file("flash.png", 40, 60)), size=[10, 14]
-    )
+    flash = Flash(flash=file("flash.png", 40, 60))
+    config = Config(image=file("dim.png", 20, 30), target=flash, size=[10, 14])
     _, seen = observe(config, Pictures(config))
     assert seen.z.shape == seen.y.shape == (1, 3, 10, 14)
 
 
 @pytest.mark.parametrize(("size", "made"), [(None, (40, 60)), (10, (20, 20)), ([6, 8], (12, 16))])
-def test_the_reference_has_the_size_of_what_is_made(file, size, made):
-    config = Config(
-        image=file("small.png", 20, 30),
-        target=SuperRes(factor=2),
-        reference=file("large.png", 40, 60),
-        size=size,
-    )
+def test_the_reference_has_the_size_of_the_restored_image(file, size, made):
+    small, large = file("small.png", 20, 30), file("large.png", 40, 60)
+    config = Config(image=small, target=SuperRes(factor=2), reference=large, size=size)
     _, seen = observe(config, Pictures(config))
     assert seen.size == made
     assert tuple(seen.reference.shape[-2:]) == made
@@ -168,7 +165,7 @@ def test_a_missing_mask_is_named_by_its_option():
         observe(config, Pictures(config))
 
 
-def test_a_pattern_or_a_folder_stands_for_its_files_in_natural_order(
+def test_a_pattern_or_a_folder_gives_its_files_in_natural_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -187,17 +184,19 @@ def test_a_pattern_or_a_folder_stands_for_its_files_in_natural_order(
     for one in ("astronaut", "in/a9.jpg", "nowhere.png"):
         assert several(one) is None
     (tmp_path / "odd*.png").touch()
-    assert several("odd*.png") is None  # it is a file
+    assert several("odd*.png") is None  # this is the name of a file
 
 
-def test_a_pattern_without_a_file_says_so(tmp_path: Path):
+def test_a_pattern_without_a_file_is_refused(tmp_path: Path):
     with pytest.raises(ImageError, match=r"image=.*/\*\.jpg: matches no file; for example"):
         several(f"{tmp_path}/*.jpg")
     with pytest.raises(ImageError, match=r"image=.*: holds no \.png \.jpg"):
         several(str(tmp_path))
 
 
-def test_one_run_takes_one_picture(tmp_path: Path):
+def test_one_run_reads_one_image(tmp_path: Path):
     (tmp_path / "a.png").touch()
-    with pytest.raises(ImageError, match=r"stands for 1 pictures; for a run each add -m, for example python"):
+    with pytest.raises(
+        ImageError, match=r"matches 1 images; add -m for one run per image, for example python"
+    ):
         Pictures(Config(image=f"{tmp_path}/*.png")).digest("image")

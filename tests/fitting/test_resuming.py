@@ -1,4 +1,4 @@
-"""Corners of going on: at the very end, in double precision, on another device than the checkpoint came from."""
+"""Special cases of resuming: at the last step, in double precision, on another device."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dip import images, runs
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import fit as fit_module
-from dip.fitting import results
 from dip.model.module import DeepImagePrior
+from dip.runs.checkpoints import footer_of, load, write
 from dip.stopping import Never
 from tests.conftest import TINY, Fit, composed
 from tests.faults.invariants import evidence
@@ -23,13 +23,13 @@ from tests.fitting.test_experiment import contents
 
 
 class Killed(Exception):
-    """What ends a run in the middle of its process."""
+    """Ends a run inside this process."""
 
 
 def killed(
     monkeypatch: pytest.MonkeyPatch, fit: Fit, owner: type, method: str, at: int, *options: str
 ) -> None:
-    """Runs `fit(*options)` and ends it on the `at`-th call of `owner.method`."""
+    """Run `fit(*options)` and end it at the `at`-th call of `owner.method`."""
     calls, real = 0, getattr(owner, method)
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -45,6 +45,7 @@ def killed(
             fit(*options)
 
 
+@pytest.mark.fault(5, 8)
 @pytest.mark.parametrize("stop", [("stop=never",), ("stop=heldout", "stop.patience=1")])
 def test_killed_while_it_saves_its_images_it_ends_the_same(
     fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: tuple[str, ...]
@@ -59,17 +60,11 @@ def test_killed_while_it_saves_its_images_it_ends_the_same(
         assert again[key] == result[key]
 
 
-def test_records_that_were_lost_at_the_very_end_are_written_again(
+def test_records_that_were_lost_after_the_last_step_are_written_again(
     fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    options = (
-        "steps=20",
-        "record_every=5",
-        "checkpoint_every=0",
-        "precision=fp64",
-        "optimizer=muon",
-        "keep_checkpoint=true",
-    )
+    options = ("steps=20", "record_every=5", "checkpoint_every=0")
+    options += ("precision=fp64", "optimizer=muon", "keep_checkpoint=true")
     whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
     killed(monkeypatch, fit, fit_module.Fit, "_finish", 1, *options)
     (folder,) = (tmp_path / "outputs").iterdir()
@@ -80,7 +75,7 @@ def test_records_that_were_lost_at_the_very_end_are_written_again(
 
 
 def test_checkpoints_stay_until_the_result_is_written(fit: Fit, monkeypatch: pytest.MonkeyPatch):
-    """Else a full disk, or a kill in that instant, would cost the whole fit."""
+    """Otherwise a full disk, or a kill at this instant, would cost the whole fit."""
     options, steps = ("steps=20", "checkpoint_every=0"), []
     real = DeepImagePrior.training_step
     monkeypatch.setattr(
@@ -93,30 +88,24 @@ def test_checkpoints_stay_until_the_result_is_written(fit: Fit, monkeypatch: pyt
     assert len(steps) == 20
     _, result = fit(*options, "seed=1")
     assert result["status"] == "finished"
-    assert len(steps) == 20, "nothing was computed again"
+    assert len(steps) == 20, "no step is repeated"
 
 
-@pytest.mark.parametrize("step", [1, 2, 20])
-def test_killed_in_its_first_second_or_last_step_it_ends_the_same(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: int
+@pytest.mark.fault(1, 5)
+@pytest.mark.parametrize(("step", "precision"), [(1, "fp32"), (2, "fp32"), (20, "fp32"), (11, "fp64")])
+def test_killed_at_any_step_and_in_any_precision_it_ends_the_same(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: int, precision: str
 ):
-    options = ("steps=20", "record_every=7", "checkpoint_every=0")
+    options = ("steps=20", "record_every=7", "checkpoint_every=0", f"precision={precision}")
     whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
     killed(monkeypatch, fit, DeepImagePrior, "training_step", step, *options)
     resumed, _ = fit(*options)
     assert contents(resumed) == contents(whole)
 
 
-def test_double_precision_goes_on_to_the_last_bit(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    options = ("steps=20", "record_every=7", "checkpoint_every=0", "precision=fp64")
-    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
-    killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
-    resumed, _ = fit(*options)
-    assert contents(resumed) == contents(whole)
-
-
-def test_what_auto_means_elsewhere_does_not_go_on(fit: Fit, monkeypatch: pytest.MonkeyPatch):
-    """Half a run in bf16 and half in float32 would be neither."""
+@pytest.mark.fault(1)
+def test_a_run_does_not_resume_in_another_precision(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    """`precision=auto` selects bf16 on one machine and float32 on another."""
     options = ("steps=20", "record_every=7", "checkpoint_every=0", "precision=auto")
     monkeypatch.setattr("dip.hardware.devices._native_bf16", lambda device: False)
     killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
@@ -125,7 +114,7 @@ def test_what_auto_means_elsewhere_does_not_go_on(fit: Fit, monkeypatch: pytest.
         fit(*options)
 
 
-def test_a_failed_run_tells_how_far_it_came(fit: Fit, tmp_path: Path):
+def test_a_failed_run_records_its_steps(fit: Fit, tmp_path: Path):
     with pytest.raises(DipError):
         fit("steps=40", "lr=1e20", "record_every=1")
     (folder,) = (tmp_path / "outputs").iterdir()
@@ -134,9 +123,25 @@ def test_a_failed_run_tells_how_far_it_came(fit: Fit, tmp_path: Path):
     assert 1 <= result["steps"] < 40
 
 
-def test_the_average_follows_the_output_to_its_device():
+@pytest.mark.fault(12)
+def test_the_weights_of_another_network_are_refused_with_their_keys(fit: Fit, tmp_path: Path):
+    options = ("steps=20", "record_every=10", "keep_checkpoint=true")
+    folder, _ = fit(*options)
+    (path,) = (folder / "checkpoints").iterdir()
+    footer = footer_of(path)
+    state = load(path, footer["identity"])
+    state["state_dict"]["nets.0.strange"] = state["state_dict"].popitem()[1]
+    write(path.parent, state, 20, footer["identity"], options=footer["options"])
+    (folder / "result.json").unlink()
+    with pytest.raises(
+        RunError, match="belongs to another network; restart .*Missing key.*Unexpected key.*strange"
+    ):
+        fit(*options)
+
+
+def test_the_average_moves_to_the_device_of_the_output():
     module = DeepImagePrior([torch.nn.Conv2d(1, 1, 1)], (2, 2))
-    module.average, module.step = torch.zeros(1, 1, 2, 2), 5  # as read from a checkpoint, on the host
+    module.average, module.step = torch.zeros(1, 1, 2, 2), 5  # as loaded from a checkpoint, on the host
     module._follow(torch.ones(1, 1, 2, 2, device="meta"))
     assert module.average.device.type == "meta"
 
@@ -155,7 +160,7 @@ def test_a_stopping_rule_gets_its_tensors_on_the_device_of_the_run(tmp_path: Pat
     fit.build()
 
 
-def test_building_leaves_every_generator_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_building_changes_no_random_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("seeds the GPUs"))
     monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("seeds the GPUs"))
     before = torch.get_rng_state()
@@ -163,7 +168,7 @@ def test_building_leaves_every_generator_alone(tmp_path: Path, monkeypatch: pyte
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_events_that_an_interrupted_run_wrote_too_far_are_void(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_events_after_the_last_checkpoint_are_dropped_on_resume(fit: Fit, monkeypatch: pytest.MonkeyPatch):
     options = ("steps=20", "record_every=1", "logger=tensorboard", "checkpoint_every=1000")
     killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
     folder, _ = fit(*options)
@@ -171,18 +176,21 @@ def test_events_that_an_interrupted_run_wrote_too_far_are_void(fit: Fit, monkeyp
     assert [event.step for event in events.Scalars("loss")] == list(range(1, 21))
 
 
-def test_a_failed_run_tells_the_flags_it_ran_under(tmp_path: Path):
-    failed = results.failed(fit_module.Fit(composed(*TINY), tmp_path, ""), "why")
+def test_a_failed_run_records_its_precision_flags(tmp_path: Path):
+    failed = fit_module.Fit(composed(*TINY), tmp_path, "").result("failed", error="why")
     assert failed["precision"]["name"] == "fp32"
     assert failed["precision"]["cudnn_allow_tf32"] is False
 
 
-def test_whole_numbers_and_floats_name_the_same_run():
+def test_integers_and_floats_give_the_same_run():
     assert composed("target.sigma=1").target == Config(target=type(Config().target)(sigma=1)).target
     assert repr(Config(target=type(Config().target)(sigma=1)).target.noise.sigma) == "1.0"
 
 
-def test_what_a_kill_left_of_a_picture_is_cleared(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+@pytest.mark.fault(2)
+def test_temporary_files_of_a_killed_run_are_removed(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     options = ("steps=20", "record_every=5", "checkpoint_every=0")
     killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
     (folder,) = (tmp_path / "outputs").iterdir()
@@ -190,7 +198,7 @@ def test_what_a_kill_left_of_a_picture_is_cleared(fit: Fit, monkeypatch: pytest.
     def kill(*_: object) -> None:
         raise Killed
 
-    with monkeypatch.context() as patch:  # between writing and renaming, and no time to clean up
+    with monkeypatch.context() as patch:  # killed between writing and renaming
         patch.setattr("dip.files.os.replace", kill)
         patch.setattr("dip.files.os.unlink", lambda *_: None)
         with pytest.raises(Killed):

@@ -21,6 +21,7 @@ def test_cpu_0_is_the_cpu():
     assert pick_device("cpu:0") == CPU  # Lightning would read the 0 as a number of processes
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize("wanted", ["cuda:99", "toaster", "mps:3", "meta"])
 def test_a_device_that_is_not_here_is_an_error_not_a_cpu(wanted: str):
     with pytest.raises(OptionError, match=f"device={wanted}: must be .* for example device=cpu"):

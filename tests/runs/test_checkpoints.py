@@ -1,4 +1,4 @@
-"""Checkpoints: what was saved comes back to the bit, and only what can come back is saved."""
+"""Checkpoints: a state is restored exactly, and the right ones are kept."""
 
 import os
 from collections import OrderedDict
@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from dip.errors import RunError
-from dip.runs.checkpoints import check_weights, latest, newest, write
-
-
-def state(value=1.0):
-    weights = OrderedDict(w=torch.full((8, 4), value), n=torch.tensor(3))
-    return {
-        "state_dict": weights,
-        "step": 7,
-        "losses": [0.5, None],
-        "done": False,
-        "name": "x",
-        "pair": (1, 2.5),
-    }
+from dip.errors import NotFiniteError, RunError
+from dip.runs.checkpoints import (
+    DamagedError,
+    DipCheckpointIO,
+    latest,
+    load,
+    path_of,
+    step_of,
+    stored,
+    verified,
+    write,
+)
+from tests.runs.states import flip_a_bit, put, state, usable
 
 
 def identical(a, b):
@@ -32,90 +31,140 @@ def identical(a, b):
     return type(a) is type(b) and a == b
 
 
-def value_of(found):
-    return found["state_dict"]["w"][0, 0].item()
+def steps_in(folder):
+    return [step_of(path) for path in stored(folder)]
 
 
-def test_a_state_comes_back_as_it_was(tmp_path):
+def test_a_state_is_restored_exactly(tmp_path):
+    weights = OrderedDict(w=torch.full((8, 4), 1.0), n=torch.tensor(3))
+    plain = {"losses": [0.5, None], "done": False, "name": "x", "pair": (1, 2.5), "bytes": b"x", 3: None}
     kinds = {str(kind): torch.arange(6).reshape(2, 3).to(kind) for kind in (torch.bfloat16, torch.int64)}
-    saved = {**state(), **kinds, "view": torch.arange(12.0).reshape(3, 4).t(), "empty": torch.empty(0, 3)}
+    odd = {"size": torch.Size([1]), "kind": torch.bfloat16, "place": torch.device("cpu")}
+    views = {"view": torch.arange(12.0).reshape(3, 4).t(), "empty": torch.empty(0, 3)}
+    saved = {"state_dict": weights, **plain, **kinds, **odd, **views}
     path = write(tmp_path / "checkpoints", saved, 12, "me")
     assert path == tmp_path / "checkpoints" / "step-000000012.ckpt"
-    step, found = latest(tmp_path / "checkpoints", "me")
-    assert step == 12
+    found_path, found = latest(tmp_path / "checkpoints", "me")
+    assert found_path == path
     assert identical(found, saved)
-    assert newest(tmp_path / "checkpoints", "me") == path
-
-
-def test_the_same_state_is_the_same_file(tmp_path):
-    first = write(tmp_path / "a", state(), 10, "me").read_bytes()
-    assert write(tmp_path / "b", state(), 20, "me").read_bytes() == first
+    assert identical(torch.load(path, weights_only=True), saved), "torch reads the file without this program"
+    on_device = load(path, "me", map_location="cpu")
+    assert on_device["state_dict"]["w"].device.type == "cpu"
 
 
 def test_before_the_first_checkpoint_there_is_none(tmp_path):
-    assert latest(tmp_path / "checkpoints", "me") is newest(tmp_path / "checkpoints", "me") is None
-    (tmp_path / ".step-000000010.ckpt.1-0123abcd.tmp").touch()
-    (tmp_path / "step-000000010.json").touch()  # a kill in the first write leaves no more than these
+    assert latest(tmp_path / "checkpoints", "me") is None
+    (tmp_path / ".step-000000010.ckpt.1-0123abcd.tmp").touch()  # a kill during the first write leaves this
     assert latest(tmp_path, "me") is None
-    assert os.listdir(tmp_path) == ["step-000000010.json"], "temporaries are cleaned on reading"
-
-
-def test_states_go_where_they_are_asked_to(tmp_path):
-    write(tmp_path, state(), 10, "me")
-    assert latest(tmp_path, "me")[1]["state_dict"]["w"].device.type == "cpu"
-    found = latest(tmp_path, "me", map_location="meta", finite=())[1]
-    assert found["state_dict"]["w"].device.type == "meta"
+    assert os.listdir(tmp_path) == [], "temporary files are removed"
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"),
-    [(np.float64(1), "numpy.float64"), (Path("x"), "Posix"), ({1, 2}, "set"), (print, "builtin")],
+    ("value", "kind"), [(np.float64(1), "numpy"), (Path("x"), "PosixPath"), (print, "builtins.print")]
 )
 def test_only_tensors_and_plain_values_are_written(tmp_path, value, kind):
-    with pytest.raises(
-        TypeError, match=rf"a\.0\.b: a checkpoint holds tensors and plain values, not .*{kind}"
-    ):
+    with pytest.raises(TypeError, match=f"a checkpoint holds tensors and plain values, not .*{kind}"):
         write(tmp_path, {"a": [{"b": value}]}, 10, "me")
     assert os.listdir(tmp_path) == []
 
 
-def test_whatever_is_accepted_can_be_loaded(tmp_path):
-    odd = {
-        "size": torch.Size([1]),
-        "kind": torch.bfloat16,
-        "place": torch.device("cpu"),
-        "bytes": b"x",
-        3: None,
-    }
-    write(tmp_path, {**state(), "odd": odd, "weight": torch.nn.Parameter(torch.ones(1))}, 10, "me")
-    found = latest(tmp_path, "me")[1]
-    assert found["odd"] == odd
-    assert found["weight"].item() == 1
-
-
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("number", [torch.nan, torch.inf])
 def test_weights_that_are_not_finite_never_replace_finite_ones(tmp_path, number):
-    write(tmp_path, state(10), 10, "me", keep=1)
-    with pytest.raises(RunError, match="step-000000020.ckpt: not written, state_dict.w is not finite"):
+    put(tmp_path, 10, keep=1)
+    with pytest.raises(NotFiniteError, match="step-000000020.ckpt: not written, state_dict.w is not finite"):
         write(tmp_path, state(number), 20, "me", keep=1)
-    assert value_of(latest(tmp_path, "me")[1]) == 10
+    assert usable(tmp_path) == 10
+    write(tmp_path, {**state(), "best": torch.tensor(number)}, 20, "me")
+    assert not latest(tmp_path, "me")[1]["best"].isfinite(), "other values may be infinite"
 
 
-def test_numbers_elsewhere_may_be_anything(tmp_path):
-    extra = {"best": torch.tensor(torch.inf), "state_dict_like": torch.tensor(torch.nan)}
-    write(tmp_path, {**state(), **extra}, 10, "me")
-    assert torch.isnan(latest(tmp_path, "me")[1]["state_dict_like"])
-
-
-def test_another_networks_weights_are_refused_with_their_keys():
-    ours = {"a": torch.ones(2), "b": torch.ones(2), "c": torch.ones(2)}
-    check_weights("file", dict(ours), ours)
-    theirs = {"a": torch.ones(3), "c": torch.ones(2), "d": torch.ones(2)}
-    with pytest.raises(RunError, match="another network; missing: b; unexpected: d; of another shape: a$"):
-        check_weights("file", theirs, ours)
-
-
-def test_a_run_folder_that_vanished_is_named_and_not_made_again(tmp_path):
-    with pytest.raises(RunError, match="run/checkpoints: cannot be made"):
+@pytest.mark.fault(16)
+def test_a_deleted_run_folder_is_named_and_not_created_again(tmp_path):
+    with pytest.raises(RunError, match="run/checkpoints: cannot be created"):
         write(tmp_path / "run" / "checkpoints", state(), 10, "me")
     assert os.listdir(tmp_path) == []
+
+
+def test_checkpoints_are_sorted_by_step_and_other_files_are_ignored(tmp_path):
+    put(tmp_path, 0, 999_999_999, 1_000_000_000, 12_345_678_901, keep=9)
+    others = ("step-5.ckpt", "step-0000000005.ckpt", "last.ckpt", "step-00000000a.ckpt")
+    for name in others:
+        (tmp_path / name).touch()
+    put(tmp_path, 12_345_678_902, keep=9)
+    assert steps_in(tmp_path) == [12_345_678_902, 12_345_678_901, 1_000_000_000, 999_999_999, 0]
+    assert all((tmp_path / name).exists() for name in others)
+    assert stored(tmp_path / "none") == []
+
+
+@pytest.mark.fault(14)
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_the_newest_intact_ones_are_kept(tmp_path, keep):
+    put(tmp_path, 10, 20, 30, 40, keep=keep)
+    assert steps_in(tmp_path) == [40, 30, 20, 10][:keep]
+    assert len(os.listdir(tmp_path)) == keep
+
+
+@pytest.mark.fault(14)
+def test_a_damaged_one_does_not_count_and_later_steps_are_deleted(tmp_path):
+    put(tmp_path, 10, 20)
+    flip_a_bit(path_of(tmp_path, 20))
+    put(tmp_path, 30)
+    assert steps_in(tmp_path) == [30, 10]
+    put(tmp_path, 20)  # the run went back
+    assert steps_in(tmp_path) == [20, 10]
+
+
+@pytest.mark.fault(14)
+def test_a_failing_delete_warns_and_continues(tmp_path, monkeypatch, caplog):
+    put(tmp_path, 10, 20)
+    real = os.unlink
+
+    def unlink(path, *args, **kwargs):
+        if str(path).endswith("10.ckpt"):
+            raise PermissionError(13, "Permission denied")
+        real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    put(tmp_path, 30)
+    assert "step-000000010.ckpt: cannot be deleted (Permission denied)" in caplog.text
+    assert steps_in(tmp_path) == [30, 20, 10]
+    assert all(verified(path) for path in stored(tmp_path))
+
+
+def test_a_folder_in_the_way_is_moved_aside_with_its_content(tmp_path, caplog):
+    path_of(tmp_path, 10).mkdir()
+    (path_of(tmp_path, 10) / "precious").write_text("kept")
+    put(tmp_path, 10)
+    assert usable(tmp_path) == 10
+    (aside,) = tmp_path.glob("*.aside-*")
+    assert (aside / "precious").read_text() == "kept"
+    assert aside.name in caplog.text
+
+
+# Lightning; whole runs that resume through it are in tests/fitting
+
+
+@pytest.mark.fault(13)
+def test_lightning_gets_no_hyper_parameters_and_always_weights_only(tmp_path, monkeypatch):
+    access, asked, real = DipCheckpointIO("me"), [], torch.load
+    access.save_checkpoint(
+        {**state(), "hyper_parameters": {"_instantiator": "os.mkdir"}}, path_of(tmp_path, 1)
+    )
+    assert load(path_of(tmp_path, 1), "me")["hyper_parameters"] == {"_instantiator": "os.mkdir"}
+    monkeypatch.setattr(torch, "load", lambda *a, **k: asked.append(k["weights_only"]) or real(*a, **k))
+    assert access.load_checkpoint(path_of(tmp_path, 1), weights_only=False).keys() == state().keys()
+    assert asked == [True]
+
+
+def test_lightning_is_refused_a_damaged_or_foreign_checkpoint_and_deletes_one(tmp_path):
+    put(tmp_path, 1, 2)
+    flip_a_bit(path_of(tmp_path, 2))
+    with pytest.raises(DamagedError, match="content has changed"):
+        DipCheckpointIO("me").load_checkpoint(path_of(tmp_path, 2))
+    with pytest.raises(RunError, match="belongs to configuration me, not to you"):
+        DipCheckpointIO("you").load_checkpoint(path_of(tmp_path, 1))
+    DipCheckpointIO("me").remove_checkpoint(path_of(tmp_path, 2))
+    assert steps_in(tmp_path) == [1]
+    with pytest.raises(AssertionError, match="the name must be step-"):
+        DipCheckpointIO("me").save_checkpoint({}, tmp_path / "last.ckpt")

@@ -13,6 +13,7 @@ from dip.stopping import WMV, Stop
 from dip.stopping.rule import SAMPLES, Rule
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("options", ALL, ids=lambda options: options.name)
 def test_update_reads_no_value(options: Stop) -> None:
     """Meta tensors have shapes but no values: reading one raises."""

@@ -12,6 +12,7 @@ from dip.sweep.outcomes import Outcome
 from tests.sweep.stubs import jobs, local, sweep
 
 
+@pytest.mark.fault(23)
 def test_the_table_names_failures_and_their_logs(tmp_path: Path):
     four = jobs(tmp_path, 4)
     outcomes = [

@@ -76,6 +76,7 @@ def test_with_one_illegal_job_none_is_started(
     assert folders(tmp_path) == []
 
 
+@pytest.mark.fault(23)
 def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
     done = multirun("seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=4")
     assert done.returncode == 1
@@ -100,6 +101,7 @@ def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
     assert "\r" not in log
 
 
+@pytest.mark.fault(24)
 def test_a_killed_sweep_goes_on_where_it_was(multirun: Multirun, fit: Fit, tmp_path: Path):
     first, _ = fit("seed=0", "steps=300", "record_every=10")
     process = subprocess.Popen(

@@ -19,6 +19,7 @@ from dip.sweep.progress import Progress
 from tests.sweep.stubs import interrupted, jobs, local, sweep, times, until
 
 
+@pytest.mark.fault(18, 23)
 @pytest.mark.parametrize("position", [0, 2, 4])
 @pytest.mark.parametrize(
     ("deed", "error"),
@@ -58,6 +59,7 @@ def test_finished_jobs_start_no_process(tmp_path: Path):
     assert said.count("finished before") == 2
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("content", ["", '{"status": "fini', '{"status": "finished"}'])
 def test_a_job_whose_result_is_cut_runs_again(tmp_path: Path, content: str):
     one = jobs(tmp_path, 1)
@@ -85,6 +87,7 @@ def test_a_job_that_fails_again_reports_its_last_attempt(tmp_path: Path):
     assert sweep(one, local({}))[0][0].status == "finished"
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_interrupts_what_runs_and_starts_nothing_more(tmp_path: Path, number: signal.Signals):
     three = jobs(tmp_path, 3)
@@ -124,6 +127,7 @@ def start(out: Path, count: int, devices: str, *deeds: str) -> subprocess.Popen[
     )  # fmt: skip
 
 
+@pytest.mark.fault(25)
 def test_two_sweeps_over_the_same_jobs_share_them(tmp_path: Path):
     some = jobs(tmp_path, 6)
     both = [start(tmp_path, 6, device, *["environment"] * 6) for device in ("gpu-a", "gpu-b")]
@@ -132,6 +136,7 @@ def test_two_sweeps_over_the_same_jobs_share_them(tmp_path: Path):
     assert [times(job) for job in some] == [1] * 6
 
 
+@pytest.mark.fault(24)
 def test_a_killed_sweep_takes_its_jobs_with_it_in_order(tmp_path: Path):
     if sys.platform != "linux":
         pytest.skip("the kernel tells a process of its parent's death on Linux only")

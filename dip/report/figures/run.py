@@ -1,0 +1,56 @@
+"""The figures of one run, from its folder alone."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dip import runs
+from dip.errors import RunError
+from dip.report.figures.lines import loss_curve, psnr_curve
+from dip.report.figures.strips import snapshot_strip
+
+log = logging.getLogger("dip")
+
+
+def draw(folder: str | Path) -> None:
+    """Draw `figures/` of a finished run: loss curve, PSNR curve and snapshots.
+
+    Reads `result.json`, `metrics.csv`, `losses.npy` and `images/`. An error is a warning, because the result is
+    complete without figures; the same command draws them again.
+    """
+    folder = Path(folder)
+    try:
+        _draw(folder)
+    except Exception as error:  # matplotlib and damaged files raise many kinds of errors
+        log.warning("%s: no figures (%s: %s)", folder, type(error).__name__, " ".join(str(error).split()))
+    else:
+        log.info("figures:        %s", folder / "figures")
+
+
+def _draw(folder: Path) -> None:
+    result = runs.read_result(folder)
+    if result is None:
+        raise RunError("there is no result.json")
+    history, losses = runs.history(folder), np.load(folder / "losses.npy", allow_pickle=False)
+    place, images = folder / "figures", folder / "images"
+    place.mkdir(exist_ok=True)
+    loss_curve(place / "loss.png", losses, _events(result))
+    psnr_curve(
+        place / "psnr.png", history["step"], history["psnr"], history["psnr_ema"],
+        result["oracle_step"], result["restored_step"], history["watched"],
+    )  # fmt: skip
+    reference = images / "reference.png"
+    snapshot_strip(  # last: `runs.lacks_figures` looks for it
+        place / "snapshots.png", runs.snapshots(folder), images / "target.png",
+        reference if reference.is_file() else None, images / "restored.png", result["psnr"],
+    )  # fmt: skip
+
+
+def _events(result: dict[str, Any]) -> list[tuple[int, str]]:
+    """Rollbacks and the early stop, as (step, label)."""
+    events = [(event["step"], f"back to step {event['back_to']:,}") for event in result["events"]]
+    return events + ([(result["steps"], "stopped")] if result["status"] == "stopped" else [])
