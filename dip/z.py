@@ -20,9 +20,7 @@ class Z:
         "one of gaussian, uniform, meshgrid",
         "uniform",
     )
-    scale: float = option(
-        0.1, "standard deviation (gaussian) or maximum (uniform, meshgrid)", "a number > 0", "0.1"
-    )
+    scale: float = option(0.1, "standard deviation (gaussian) or maximum (uniform, meshgrid)", "a number > 0", "0.1")
 
     def __post_init__(self) -> None:
         check_integer(self, "channels", low=1, prefix="z.")

@@ -84,9 +84,7 @@ def make(
     return folder
 
 
-def _history(
-    target: str, steps: int, rng: np.random.Generator, gain: float
-) -> tuple[np.ndarray, list[dict[str, Any]]]:
+def _history(target: str, steps: int, rng: np.random.Generator, gain: float) -> tuple[np.ndarray, list[dict[str, Any]]]:
     step = np.arange(1, steps + 1)
     floor = FLOORS.get(target, FLOORS["noisy"])
     losses = (floor + (0.09 - floor) / (1 + step / 40) ** 0.9) * np.exp(rng.normal(0, 0.05, steps))

@@ -93,9 +93,7 @@ def test_a_partial_write_is_continued(tmp_path, monkeypatch):
 @pytest.mark.fault(3)
 @pytest.mark.parametrize("place", ["write", "fsync", "replace"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, "broken disk"), ValueError("no")])
-def test_an_exception_inside_surfaces_unchanged_and_keeps_the_old_content(
-    tmp_path, monkeypatch, place, error
-):
+def test_an_exception_inside_surfaces_unchanged_and_keeps_the_old_content(tmp_path, monkeypatch, place, error):
     (tmp_path / "file").write_bytes(b"old")
 
     def fail(*_):

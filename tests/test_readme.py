@@ -23,19 +23,11 @@ from tests.conftest import ROOT, Fit, composed, environment
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-LINES = [
-    line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()
-]
-RUNS = [
-    line for line in LINES if line.startswith("python train.py") and " -m " not in line and "-cn" not in line
-]
+LINES = [line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
+RUNS = [line for line in LINES if line.startswith("python train.py") and " -m " not in line and "-cn" not in line]
 SWEEPS = [line for line in LINES if " -m " in line or "-cn" in line]
 CALLS = [text for kind, text in BLOCKS if kind == "python"]
-CALLS += [
-    call
-    for call in re.findall(r"`(dip\.restore\([^`]+\))`", README)
-    if "..." not in call and "cube" not in call
-]
+CALLS += [call for call in re.findall(r"`(dip\.restore\([^`]+\))`", README) if "..." not in call and "cube" not in call]
 MAKE = [line.split()[1] for line in LINES if line.startswith("make ")]
 SMALL = ("size=32", "steps=2", "net.depth=3", "net.channels=8", "skips=[2]", "device=cpu", "logger=csv")
 
@@ -94,9 +86,7 @@ def test_sweep(line: str):
     if "-cn" in given:
         assert (ROOT / "sweeps" / f"{given[given.index('-cn') + 1]}.yaml").exists()
     options = OverridesParser.create().parse_overrides([option for option in given if "=" in option])
-    launcher = {
-        str(o.key_or_group).rpartition("/")[2]: o.value() for o in options if "hydra" in str(o.key_or_group)
-    }
+    launcher = {str(o.key_or_group).rpartition("/")[2]: o.value() for o in options if "hydra" in str(o.key_or_group)}
     if launcher:
         file = ROOT / "conf" / "hydra" / "launcher" / f"{launcher.pop('launcher')}.yaml"
         known = yaml.safe_load(file.read_text())
@@ -118,9 +108,7 @@ def test_make_knows_the_target(target: str):
 
 
 def test_the_recipe_of_another_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    code, recipe = (
-        next(text for _, text in BLOCKS if word in text) for word in ("class Dimmed", "target=dimmed")
-    )
+    code, recipe = (next(text for _, text in BLOCKS if word in text) for word in ("class Dimmed", "target=dimmed"))
     made: dict[str, Any] = {"__name__": "dimmed"}
     monkeypatch.setitem(sys.modules, "dimmed", types.SimpleNamespace(__dict__=made))
     exec(compile(code, "dimmed.py", "exec"), made)

@@ -11,8 +11,7 @@ DISTRIBUTIONS = ("gaussian", "uniform")
 
 def test_purposes_have_independent_random_numbers():
     draws = [
-        torch.randn(1000, generator=generator(0, *purpose))
-        for purpose in (("z",), ("weights",), ("x", 1), ("x", 2))
+        torch.randn(1000, generator=generator(0, *purpose)) for purpose in (("z",), ("weights",), ("x", 1), ("x", 2))
     ]
     correlations = numpy.corrcoef(torch.stack(draws))
     assert abs(correlations - numpy.eye(4)).max() < 0.15

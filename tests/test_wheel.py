@@ -52,9 +52,7 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(programs: Path, tmp_path: Path):
     """`run("deep-image-prior", "steps=2")`: what a program of that environment prints, run in `tmp_path`."""
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 36, 3), np.uint8)).save(
-        tmp_path / "photo.png"
-    )
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 36, 3), np.uint8)).save(tmp_path / "photo.png")
     own = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
 
     def call(program: str, *arguments: str) -> str:
@@ -71,10 +69,7 @@ def test_the_wheel_has_the_package_and_its_configuration_files_only(wheel: Path)
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
     assert all(name.startswith("dip/") for name in names)
     for folder, pattern in (("conf", "**/*.yaml"), ("sweeps", "*.yaml"), ("dip/report/templates", "*")):
-        files = {
-            f"dip/{path.relative_to(ROOT)}".replace("dip/dip/", "dip/")
-            for path in (ROOT / folder).glob(pattern)
-        }
+        files = {f"dip/{path.relative_to(ROOT)}".replace("dip/dip/", "dip/") for path in (ROOT / folder).glob(pattern)}
         assert files
         assert files <= set(names)
     assert not any(name.startswith("dip/sweeps/results") for name in names)

@@ -168,9 +168,7 @@ def _restoration(
     """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C)."""
     gray_file = picture.pixels.shape[1] == 1 and picture.path is not None
     like = dataclasses.replace(picture, flat=picture.flat or gray_file)
-    return Restoration(
-        images.to_array(restored, like), images.to_array(y, like), metrics, history, folder, like
-    )
+    return Restoration(images.to_array(restored, like), images.to_array(y, like), metrics, history, folder, like)
 
 
 def _read_back(folder: Path, like: Picture) -> Tensor:
@@ -187,9 +185,7 @@ def _raise_interrupt(metrics: dict[str, Any]) -> None:
     """Raises the signal that interrupted the fit again, for the caller's handlers."""
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
-        raise RunError(
-            f"the fit was interrupted at step {metrics['steps']}; with out=, the same call resumes it"
-        )
+        raise RunError(f"the fit was interrupted at step {metrics['steps']}; with out=, the same call resumes it")
 
 
 @contextlib.contextmanager

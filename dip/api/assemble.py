@@ -83,9 +83,7 @@ def _choice(group: str, value: Any, before: Any, chosen: bool, given: dict[str, 
         raise _no_choice(group, value)
     if "name" not in described and group in NAMED and not chosen:
         example = {"name": NAMED[group], **described}
-        raise DipError(
-            f"{group}={dict(described)}: needs the name of the {group} too, for example {group}={example}"
-        )
+        raise DipError(f"{group}={dict(described)}: needs the name of the {group} too, for example {group}={example}")
     name = described.get("name", before.name)
     if name not in GROUPS[group]:
         raise _no_choice(group, name)

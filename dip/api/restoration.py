@@ -55,9 +55,7 @@ class Restoration:
         score = self.metrics.get("psnr")
         scored = "" if score is None else f", PSNR {score:.2f} dB"
         where = "" if self.folder is None else f", folder {str(self.folder)!r}"
-        return (
-            f"<Restoration {shape}{scored}, {self.metrics['status']} at step {self.metrics['steps']}{where}>"
-        )
+        return f"<Restoration {shape}{scored}, {self.metrics['status']} at step {self.metrics['steps']}{where}>"
 
     def _repr_html_(self) -> str:
         """The observation and the restored image side by side, with the scores, for a notebook."""

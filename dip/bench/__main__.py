@@ -118,9 +118,7 @@ def time_rows(config: Config, names: list[str], steps: int, repeats: int) -> lis
             print(status, end="", file=sys.stderr, flush=True)
             row, precision = name.split()
             wanted = dataclasses.replace(config.precision, name=precision)
-            found[name].append(
-                in_a_process("measure", row, dataclasses.replace(config, precision=wanted), steps, 2)
-            )
+            found[name].append(in_a_process("measure", row, dataclasses.replace(config, precision=wanted), steps, 2))
     print("\r" + " " * 60, end="\r", file=sys.stderr)
     rows = table(config.size, found)
     show(rows)
@@ -192,9 +190,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(143)
-    )  # through `finally`: the measuring process ends first
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through `finally`: the measuring process ends first
     try:
         main()
     except DipError as error:

@@ -97,8 +97,7 @@ def floor(config: Config) -> Callable[[], None]:
         x, pad = inputs[0], module.kernel_size[0] - 1
         shapes = ((1, x.shape[1], x.shape[2] + pad, x.shape[3] + pad), module.weight.shape, output.shape)
         x, weight, gradient = (
-            torch.randn(shape, device=x.device, dtype=dtype).to(memory_format=torch.channels_last)
-            for shape in shapes
+            torch.randn(shape, device=x.device, dtype=dtype).to(memory_format=torch.channels_last) for shape in shapes
         )
         x.requires_grad_(inputs[0] is not z)  # the first level and its skip need no gradient of z
         calls.append((x, weight.requires_grad_(), module.stride[0], gradient))
@@ -178,9 +177,7 @@ def rules(config: Config, steps: int) -> dict[str, float]:
     _, y = pair(config)
     loss, count = torch.ones((), device=config.device), 0
     found: dict[str, list[float]] = {"step": []}
-    started = {
-        name: stop().start(y, 0) for name, stop in STOPS.items() if name not in ("auto", "never", "compare")
-    }
+    started = {name: stop().start(y, 0) for name, stop in STOPS.items() if name not in ("auto", "never", "compare")}
     for _ in range(5):
         found["step"].append(timed(step, max(steps // 10, 1), config.device))
         for name, rule in started.items():

@@ -12,9 +12,7 @@ from dip.configuration import schema
 
 _PLAIN_WORD = re.compile(r"[A-Za-z_./+-][A-Za-z0-9_./+-]*")
 # Words that Hydra's grammar does not read as text, in any capitalisation.
-_NO_TEXT = re.compile(
-    r"(null|true|false|[+-]?(nan|inf|infinity)|[+-]?[0-9_.]+(e[+-]?[0-9_]+)?)", re.IGNORECASE
-)
+_NO_TEXT = re.compile(r"(null|true|false|[+-]?(nan|inf|infinity)|[+-]?[0-9_.]+(e[+-]?[0-9_]+)?)", re.IGNORECASE)
 
 
 def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> str:
@@ -28,9 +26,7 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     return " ".join(["python", "train.py", *words])
 
 
-def differences(
-    config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
-) -> list[tuple[str, str]]:
+def differences(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
     """(option, value in Hydra's grammar) of the options of `config` that differ from `defaults`.
 
     `overwrite` is left out: the same command run twice should find the finished run.
@@ -39,9 +35,7 @@ def differences(
     return list(_differences(kept, schema.defaults() if defaults is None else defaults, ""))
 
 
-def _differences(
-    config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str
-) -> Iterator[tuple[str, str]]:
+def _differences(config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
     for key, value in config.items():
         default = defaults.get(key, ...)
         if isinstance(value, Mapping):

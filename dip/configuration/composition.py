@@ -94,8 +94,7 @@ def fields(composed: Any) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     return {
-        name: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
-        for name, value in composed.items()
+        name: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value for name, value in composed.items()
     }
 
 

@@ -42,12 +42,8 @@ def help_text() -> str:
     for group, kinds in GROUPS.items():
         lines += ["", f"{group}=..."]
         for number, (name, kind) in enumerate(kinds.items(), start=1):
-            shared = (
-                len(set(kinds.values())) == 1
-            )  # one class with one set of options, shown after the last name
-            lines.append(
-                _wrapped(f"  {name}", _sentence(f"conf/{group}/{name}.yaml") if shared else _summary(kind))
-            )
+            shared = len(set(kinds.values())) == 1  # one class with one set of options, shown after the last name
+            lines.append(_wrapped(f"  {name}", _sentence(f"conf/{group}/{name}.yaml") if shared else _summary(kind)))
             if not shared or number == len(kinds):
                 lines += _options(f"{group}.", kind, "    ")
     for folder, title in FILES.items():

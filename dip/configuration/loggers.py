@@ -92,9 +92,7 @@ class Wandb(Logger):
         """See `Logger.build`."""
         from lightning.pytorch.loggers import WandbLogger
 
-        return WandbLogger(
-            folder.name, save_dir=folder, project=self.project, offline=self.offline, config=config
-        )
+        return WandbLogger(folder.name, save_dir=folder, project=self.project, offline=self.offline, config=config)
 
 
 @dataclasses.dataclass

@@ -140,9 +140,7 @@ class Config:
         "a number >= 0",
         "30",
     )
-    keep_checkpoint: bool = option(
-        False, "keep the last checkpoint of a finished run", "true or false", "true"
-    )
+    keep_checkpoint: bool = option(False, "keep the last checkpoint of a finished run", "true or false", "true")
     baselines: bool = option(
         True,
         "compute classical baselines for the same observation after the fit, for up to a million pixels",
@@ -229,9 +227,7 @@ GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(
 
 def classes() -> list[tuple[str, type[Any]]]:
     """(prefix, dataclass) of everything that has options: ("", Config), ("z.", Z), ("target.", Noisy), ..."""
-    choices = [
-        (f"{group}.", kind) for group, kinds in GROUPS.items() for kind in dict.fromkeys(kinds.values())
-    ]
+    choices = [(f"{group}.", kind) for group, kinds in GROUPS.items() for kind in dict.fromkeys(kinds.values())]
     return [found for prefix, kind in [("", Config), *choices] for found in with_nested(prefix, kind)]
 
 

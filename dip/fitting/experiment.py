@@ -164,9 +164,7 @@ def _logged_to(folder: Path) -> Iterator[None]:
         (folder / ".hydra").mkdir(exist_ok=True)
         handler = _RunLog(folder / "run.log", encoding="utf-8")
     except OSError as error:
-        raise RunError(
-            f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER"
-        ) from None
+        raise RunError(f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER") from None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = log.level
     log.setLevel(logging.INFO)

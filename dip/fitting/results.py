@@ -79,9 +79,7 @@ def baselines(target: Target, observation: Observation, folder: Path) -> dict[st
         return {}
 
 
-def rules(
-    target: Target, observation: Observation, panel: Panel, best: float | None
-) -> dict[str, dict[str, Any]]:
+def rules(target: Target, observation: Observation, panel: Panel, best: float | None) -> dict[str, dict[str, Any]]:
     """The outcome of each rule under `stop=compare`.
 
     By rule: the `step` whose image it returns, the step at which it would have `ended` the run (None: never), and with
@@ -96,9 +94,7 @@ def rules(
     return found
 
 
-def content(
-    status: str, config: schema.Config, folder: Path, device: torch.device, **known: Any
-) -> dict[str, Any]:
+def content(status: str, config: schema.Config, folder: Path, device: torch.device, **known: Any) -> dict[str, Any]:
     """The content of `result.json`. What is not in `known` is null."""
     return {
         "status": status,

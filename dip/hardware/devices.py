@@ -58,9 +58,7 @@ def pick_device(wanted: str) -> torch.device:
     count = available.get(device.type, 0)
     if (device.index or 0) >= count:
         here = [kind for kind, n in available.items() if n]
-        raise OptionError(
-            "device", wanted, f"a device of this machine ({', '.join(here)}, auto)", "device=cpu"
-        )
+        raise OptionError("device", wanted, f"a device of this machine ({', '.join(here)}, auto)", "device=cpu")
     return device
 
 
@@ -75,9 +73,7 @@ def pick_precision(wanted: str, device: torch.device) -> Arithmetic:
     if wanted == "fp16" and device.type == "cpu":
         raise OptionError("precision", wanted, "bf16 or fp32 on a CPU (fp16 needs a GPU)", "precision=bf16")
     if wanted == "tf32" and device.type != "cuda":
-        raise OptionError(
-            "precision", wanted, "fp32 or bf16 here (TF32 is a format of NVIDIA GPUs)", "precision=fp32"
-        )
+        raise OptionError("precision", wanted, "fp32 or bf16 here (TF32 is a format of NVIDIA GPUs)", "precision=fp32")
     if wanted == "fp64" and device.type == "mps":
         raise OptionError("precision", wanted, "fp32 or bf16 on mps", "precision=fp32")
     return Arithmetic(wanted)

@@ -134,8 +134,6 @@ def total_variation(image: Tensor) -> Tensor:
     import torch
 
     here = image[..., :-1, :-1]
-    gradient = torch.stack(
-        [image[..., 1:, :-1] - here, image[..., :-1, 1:] - here]
-    )  # (2, 1, C, H - 1, W - 1)
+    gradient = torch.stack([image[..., 1:, :-1] - here, image[..., :-1, 1:] - here])  # (2, 1, C, H - 1, W - 1)
     lengths: Tensor = torch.linalg.vector_norm(gradient, dim=0)
     return lengths.sum()

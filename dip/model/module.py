@@ -74,9 +74,7 @@ class DeepImagePrior(LightningModule):
         speedups: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.automatic_optimization = (
-            False  # it would add about 1 ms a step, more than a step of a tiny network
-        )
+        self.automatic_optimization = False  # it would add about 1 ms a step, more than a step of a tiny network
         assert len(seeds) == len(nets), "one seed for each network"
         self.nets = nn.ModuleList(nets).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.operator = operator or Identity()
@@ -119,9 +117,7 @@ class DeepImagePrior(LightningModule):
         self.loss = self.losses.mean()
         self._update_average(self.output)
 
-    def _backward(
-        self, net: nn.Module, perturb: Perturbation, z: Tensor, y: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _backward(self, net: nn.Module, perturb: Perturbation, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Add the gradients of one network; return its output, A of the output, and its loss."""
         image = self._image(net, perturb(z, self.step))
         observed = self.operator(image)

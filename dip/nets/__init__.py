@@ -85,9 +85,7 @@ class Hourglass(Net):
     kernel_down: int = option(3, "kernel size of the encoder's convolutions, in pixels", _KERNEL, "3")
     kernel_up: int = option(3, "kernel size of the decoder's convolutions, in pixels", _KERNEL, "3")
     kernel_skip: int = option(1, "kernel size of the skip connections, in pixels", _KERNEL, "1")
-    upsampling: str = option(
-        "bilinear", "how the decoder doubles the resolution", " or ".join(UPSAMPLINGS), "bilinear"
-    )
+    upsampling: str = option("bilinear", "how the decoder doubles the resolution", " or ".join(UPSAMPLINGS), "bilinear")
     padding: str = option("reflection", "padding of the convolutions", " or ".join(PADDINGS), "reflection")
     activation: str = option(
         "leaky_relu",

@@ -103,9 +103,7 @@ def concatenated(below: Tensor, skipped: Tensor | None, bilinear: bool) -> Tenso
     return x if skipped is None else torch.cat([skipped, x], dim=1)
 
 
-def folded(
-    below: Tensor, skipped: Tensor | None, norm: nn.BatchNorm2d, weight: Tensor, bilinear: bool
-) -> Tensor:
+def folded(below: Tensor, skipped: Tensor | None, norm: nn.BatchNorm2d, weight: Tensor, bilinear: bool) -> Tensor:
     """`convolve(conv, norm(concatenated(...)))` up to a constant per channel, without making the tensors between.
 
     The normalisation becomes one scale per channel of the weights, gamma / sqrt(variance + eps). Its mean shifts the

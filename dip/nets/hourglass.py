@@ -59,9 +59,7 @@ class Level(nn.Module):
         below: feature maps that the next coarser level returns.
     """
 
-    def __init__(
-        self, net: Hourglass, in_channels: int, channels: int, skip_channels: int, below: int
-    ) -> None:
+    def __init__(self, net: Hourglass, in_channels: int, channels: int, skip_channels: int, below: int) -> None:
         super().__init__()
         self.upsampling = net.upsampling
         self.down = Block(net, in_channels, channels, net.kernel_down, stride=2)
@@ -96,9 +94,7 @@ class Block(nn.Module):
     The convolution has no bias, because the normalisation subtracts every constant.
     """
 
-    def __init__(
-        self, net: Hourglass, in_channels: int, out_channels: int, kernel: int, stride: int = 1
-    ) -> None:
+    def __init__(self, net: Hourglass, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
             in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False,

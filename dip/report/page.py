@@ -47,9 +47,7 @@ def build(folder: Path, title: str | None) -> Path:
 
 
 def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence[tuple[str, str]]) -> str:
-    environment = Environment(
-        loader=PackageLoader("dip.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(loader=PackageLoader("dip.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     assert environment.loader is not None
     source = {name: environment.loader.get_source(environment, name)[0] for name in ("page.css", "page.js")}
     asked, notes = description(folder, title)
@@ -97,15 +95,12 @@ def _payload(number: int, run: Run, thumbnails: Thumbnails) -> dict[str, Any]:
         "label": f"#{number + 1} {run.label or run.name}",
         "facts": {name: value for name, value in facts.items() if value is not None},
         "words": [
-            text.lower()
-            for text in (*pairs, f"status={run.status}", str(run.folder), result.get("error") or "")
+            text.lower() for text in (*pairs, f"status={run.status}", str(run.folder), result.get("error") or "")
         ],
         "log": str(run.folder / "run.log") if (run.path / "run.log").is_file() else None,
         "problems": run.problems,
         "command": command(run.config) if run.config else None,
-        "images": {
-            name: key for name, path in run.images().items() if (key := thumbnails.add(path)) is not None
-        },
+        "images": {name: key for name, path in run.images().items() if (key := thumbnails.add(path)) is not None},
     }
 
 

@@ -114,9 +114,7 @@ def experiment_rows(found: Sequence[Run]) -> list[dict[str, Any]]:
     A result has two columns: `<name>` is the mean, `<name>_std` the sample standard deviation (None for one run).
     """
     options = option_names(found)
-    groups = sorted(
-        grouped(found), key=lambda group: [_sort_key(group.options.get(name)) for name in options]
-    )
+    groups = sorted(grouped(found), key=lambda group: [_sort_key(group.options.get(name)) for name in options])
     measured = [[results(run) for run in group.done] for group in groups]
     names = _result_names([values for group in measured for values in group])
     table = []

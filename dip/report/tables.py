@@ -73,16 +73,13 @@ def group_table(groups: Sequence[Group]) -> list[Column]:
         spreads = [group.spread(name) for group in groups]
         if not any(spreads) or name == "restored_step":
             continue
-        comparable = [
-            [s for s, other in zip(spreads, tasks, strict=True) if s and other == task] for task in tasks
-        ]
+        comparable = [[s for s, other in zip(spreads, tasks, strict=True) if s and other == task] for task in tasks]
         rows = list(zip(spreads, comparable, strict=True))
         cells = [_spread(value, others, name == "psnr", digits, factor) for value, others in rows]
         columns.append(Column(title, cells, hint, first=first))
         if name == "psnr":
             dots = [
-                Cell("", value.mean if value else None, "dots", _positions(value, others))
-                for value, others in rows
+                Cell("", value.mean if value else None, "dots", _positions(value, others)) for value, others in rows
             ]
             columns.append(Column("each run", dots, "PSNR of every run, the mean as a bar", first=first))
     return columns
@@ -118,9 +115,7 @@ def _time(seconds: float | None) -> Cell:
     return Cell(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}", seconds)
 
 
-def _spread(
-    value: Spread | None, others: Sequence[Spread], compared: bool, digits: str, factor: float
-) -> Cell:
+def _spread(value: Spread | None, others: Sequence[Spread], compared: bool, digits: str, factor: float) -> Cell:
     if value is None:
         return Cell()
     best = compared and len(others) > 1 and value.mean == max(other.mean for other in others)

@@ -191,9 +191,7 @@ class DipCheckpointIO(CheckpointIO):
     def __init__(self, identity: str, keep: int = 2, options: Any = None) -> None:
         self.identity, self.keep, self.options = identity, keep, options
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint; see `write`."""
         write(Path(path).parent, checkpoint, step_of(Path(path)), self.identity, self.keep, self.options)
 
@@ -263,10 +261,6 @@ def _refusal(path: Path, footer: Mapping[str, Any], identity: str, options: Any)
 def _not_finite(state: Mapping[str, Any]) -> str | None:
     """The key of the first weight that holds NaN or infinity; None if there is none."""
     for key, value in state.get("state_dict", {}).items():
-        if (
-            isinstance(value, torch.Tensor)
-            and value.is_floating_point()
-            and not bool(torch.isfinite(value).all())
-        ):
+        if isinstance(value, torch.Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all()):
             return f"state_dict.{key}"
     return None

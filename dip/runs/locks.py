@@ -46,9 +46,7 @@ class Lock:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
-            raise RunError(
-                f"{self.folder}: in use by {self._holder()}; wait for it to end, or stop it first"
-            ) from None
+            raise RunError(f"{self.folder}: in use by {self._holder()}; wait for it to end, or stop it first") from None
         except OSError as error:
             raise RunError(
                 f"{self.folder}: cannot be used as a run folder ({error.strerror}); choose another with out=FOLDER, "

@@ -63,9 +63,7 @@ class _Several(Rule):
             rule.update(step, observed, image, average, loss)
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {
-            "rules": {name: rule.state_dict() for name, rule in self.rules.items()}
-        }
+        return super().state_dict() | {"rules": {name: rule.state_dict() for name, rule in self.rules.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)

@@ -93,9 +93,7 @@ class HeldOutError(_AverageError):
     the same step. The cost: the fit does not see these pixels.
     """
 
-    def __init__(
-        self, target: Tensor, fraction: float, patience: int, seed: int, known: Tensor | None = None
-    ) -> None:
+    def __init__(self, target: Tensor, fraction: float, patience: int, seed: int, known: Tensor | None = None) -> None:
         import torch
 
         _, channels, height, width = target.shape

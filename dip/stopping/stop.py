@@ -18,9 +18,7 @@ class Stop:
     """The options of a stopping rule. `name` is the rule's name in `STOPS`."""
 
     name: str = ""
-    patience: int = option(
-        1000, "steps without a new minimum after which the fit ends", "an integer >= 1", "300"
-    )
+    patience: int = option(1000, "steps without a new minimum after which the fit ends", "an integer >= 1", "300")
 
     uses_patience: ClassVar[bool] = True
     """Whether the rule looks for a minimum, and so uses `patience`."""

@@ -29,9 +29,7 @@ class WMV(Stop):
     """Stops at the minimum of the outputs' windowed moving variance (Wang et al., TMLR 2023, ES-WMV)."""
 
     name: str = "wmv"
-    window: int = option(
-        100, "number of the last outputs whose variance is watched", "an integer >= 2", "100"
-    )
+    window: int = option(100, "number of the last outputs whose variance is watched", "an integer >= 2", "100")
     watches_variance = True
     comparable = True
 
@@ -49,9 +47,7 @@ class EMV(Stop):
     """Stops at the minimum of the outputs' exponential moving variance (Wang et al., TMLR 2023, ES-EMV)."""
 
     name: str = "emv"
-    alpha: float = option(
-        0.1, "weight of the newest output in the moving variance", "a number in (0, 1)", "0.1"
-    )
+    alpha: float = option(0.1, "weight of the newest output in the moving variance", "a number in (0, 1)", "0.1")
     start_step: int = option(
         100,
         "first step whose variance counts; the initialisation dominates earlier ones",

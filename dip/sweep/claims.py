@@ -22,9 +22,7 @@ def folder() -> Path:
         path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
     except OSError as error:
-        raise RunError(
-            f"{path}: cannot be created ({error.strerror}); set TMPDIR to your own folder"
-        ) from error
+        raise RunError(f"{path}: cannot be created ({error.strerror}); set TMPDIR to your own folder") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise RunError(f"{path}: is not your own folder; set TMPDIR to one")
     return path

@@ -82,9 +82,7 @@ class Submitted:
             return int(self.future.result())
         except Exception as error:
             lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
-            return (
-                -signal.SIGTERM if self.cancelled else f"{type(error).__name__}: {lines[-1] if lines else ''}"
-            )
+            return -signal.SIGTERM if self.cancelled else f"{type(error).__name__}: {lines[-1] if lines else ''}"
 
     def end(self, force: bool = False) -> None:
         """Ask the worker to end."""
@@ -118,9 +116,7 @@ class ClusterLauncher(SweepLauncher):
 class RayLauncher(ClusterLauncher):
     """Runs jobs on a Ray cluster: `hydra/launcher=ray`."""
 
-    address: str | None = option(
-        None, "of the cluster; null starts one on this machine", "an address", "auto"
-    )
+    address: str | None = option(None, "of the cluster; null starts one on this machine", "an address", "auto")
     cpus: int = option(1, "CPU threads of each job", "an integer >= 1", "4")
     gpus: float | None = option(
         None, "GPUs of each job; null: 1 if there are any", "null, a number from 0 to 1, or an integer", "0.5"
@@ -167,15 +163,11 @@ class SlurmLauncher(ClusterLauncher):
     """Runs each job as a Slurm job, submitted with submitit: `hydra/launcher=slurm`."""
 
     cluster: str = option("slurm", "slurm, or local to try it without Slurm", "slurm or local", "local")
-    parameters: Any = option(
-        None, "of submitit's AutoExecutor.update_parameters", "a mapping", "{mem_gb: 16}"
-    )
+    parameters: Any = option(None, "of submitit's AutoExecutor.update_parameters", "a mapping", "{mem_gb: 16}")
 
     def __post_init__(self) -> None:
         check_choice(self, "cluster", ("slurm", "local"), prefix="hydra.launcher.")
-        self.parameters = {
-            name: value for name, value in (self.parameters or {}).items() if value is not None
-        }
+        self.parameters = {name: value for name, value in (self.parameters or {}).items() if value is not None}
         self.threads = self.parameters.get("cpus_per_task", 1)
 
     def prepare(self, jobs: Sequence[Job]) -> None:
@@ -183,9 +175,7 @@ class SlurmLauncher(ClusterLauncher):
         try:
             import submitit
         except ImportError:
-            raise DipError(
-                "hydra/launcher=slurm: submitit is not installed; pip install -e '.[slurm]'"
-            ) from None
+            raise DipError("hydra/launcher=slurm: submitit is not installed; pip install -e '.[slurm]'") from None
         # submitit's processes inherit this environment, and must import `dip` from a checkout that is not installed.
         paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         os.environ["PYTHONPATH"] = os.pathsep.join(paths)

@@ -33,9 +33,7 @@ def table(outcomes: Sequence[Outcome], seconds: float) -> str:
     if any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
         lines.append("Run the same command again to resume.")
     jobs = "job" if len(outcomes) == 1 else "jobs"
-    return "\n".join(
-        [*lines, f"{len(outcomes)} {jobs} in {tqdm.format_interval(seconds)}: {count(outcomes)}"]
-    )
+    return "\n".join([*lines, f"{len(outcomes)} {jobs} in {tqdm.format_interval(seconds)}: {count(outcomes)}"])
 
 
 def exit_status(outcomes: Sequence[Outcome], signal: int | None) -> int:
@@ -58,7 +56,5 @@ def write_reports(outcomes: Sequence[Outcome]) -> list[Path]:
             pages.append(write(folder))
         except Exception as error:
             text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            log.warning(
-                "%s: no report (%s); to try again: python -m dip.report %s", folder, text, os.fspath(folder)
-            )
+            log.warning("%s: no report (%s); to try again: python -m dip.report %s", folder, text, os.fspath(folder))
     return pages

@@ -30,9 +30,7 @@ def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 def _nvidia_smi() -> str:
     try:
-        return subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True
-        ).stdout
+        return subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
 

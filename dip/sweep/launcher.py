@@ -66,9 +66,7 @@ class SweepLauncher(Launcher):
         sweeper = self.config.hydra.sweeper
         if OmegaConf.select(sweeper, "max_batch_size") is not None:
             legal = "null: all jobs are checked before the first starts"
-            raise OptionError(
-                "hydra.sweeper.max_batch_size", sweeper.max_batch_size, legal, "hydra.launcher.jobs=2"
-            )
+            raise OptionError("hydra.sweeper.max_batch_size", sweeper.max_batch_size, legal, "hydra.launcher.jobs=2")
         words = [filter_overrides(overrides) for overrides in job_overrides]
         groups = plan(words, self._read)
         jobs = list(dict.fromkeys(job for group in groups for job in group))
@@ -85,9 +83,7 @@ class SweepLauncher(Launcher):
         status = ending.exit_status(outcomes, loop.stop.signal)
         if status and (loop.stop.signal is not None or str(sweeper._target_).endswith(".BasicSweeper")):
             sys.exit(status)
-        return [
-            _returned(group, loop.outcomes, overrides) for group, overrides in zip(groups, words, strict=True)
-        ]
+        return [_returned(group, loop.outcomes, overrides) for group, overrides in zip(groups, words, strict=True)]
 
     def _read(self, overrides: Sequence[str]) -> tuple[Config, Sequence[str]]:
         """Return the options of a job, and overrides that give the same options without the sweep file."""
@@ -101,9 +97,7 @@ class SweepLauncher(Launcher):
 
     def _describe(self, jobs: Sequence[Job]) -> None:
         """Write `command.txt`, the command that was typed, and `sweep.yaml`, the sweep file, beside the run folders."""
-        first, *words = sys.orig_argv[1:] or [
-            "-"
-        ]  # after the interpreter: a program, or an option such as -m
+        first, *words = sys.orig_argv[1:] or ["-"]  # after the interpreter: a program, or an option such as -m
         python = ["python"] if first.startswith("-") or first.endswith(".py") else []
         files = {"command.txt": shlex.join([*python, Path(first).name, *words]) + "\n"}
         name = self.config.hydra.job.config_name

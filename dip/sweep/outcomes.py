@@ -81,9 +81,7 @@ def settle(job: Job, code: int | str, before: Signature, seconds: float, stoppin
 def fail(job: Job, error: str | BaseException, seconds: float = 0.0, write: bool = True) -> Outcome:
     """Return the outcome of a failed job and, if `write`, write its `result.json`, unless that is impossible."""
     if isinstance(error, OSError) and error.filename and error.strerror:
-        error = (
-            f"{error.filename}: cannot be written ({error.strerror}); choose another folder with out=FOLDER"
-        )
+        error = f"{error.filename}: cannot be written ({error.strerror}); choose another folder with out=FOLDER"
     elif isinstance(error, BaseException):
         kind = "" if isinstance(error, DipError) else f"{type(error).__name__}: "
         error = kind + " ".join(str(error).split())
@@ -148,8 +146,6 @@ def score(result: Mapping[str, Any], folder: str | Path) -> float | None:
         return psnr
     rows = runs.history(folder)
     known = [
-        pair
-        for pair in zip(rows.get("step", ()), rows.get("watched", ()), strict=True)
-        if not math.isnan(pair[1])
+        pair for pair in zip(rows.get("step", ()), rows.get("watched", ()), strict=True) if not math.isnan(pair[1])
     ]
     return -min(known, key=lambda pair: abs(pair[0] - step))[1] if known else None

@@ -67,9 +67,7 @@ def _nlm(noisy: Array, sigma: float) -> Array:
     from skimage.restoration import denoise_nl_means as nlm
 
     return np.asarray(
-        nlm(
-            noisy, patch_size=5, patch_distance=6, h=0.6 * sigma, sigma=sigma, fast_mode=True, channel_axis=-1
-        )
+        nlm(noisy, patch_size=5, patch_distance=6, h=0.6 * sigma, sigma=sigma, fast_mode=True, channel_axis=-1)
     )
 
 
@@ -128,9 +126,7 @@ def _resized(filter: Image.Resampling) -> Baseline:
     def baseline(observation: Observation, noise: NoiseModel) -> Tensor:
         height, width = observation.size
         planes = [Image.fromarray(plane) for plane in observation.y[0].float().cpu().contiguous().numpy()]
-        return _to_tensor(
-            np.stack([np.asarray(plane.resize((width, height), filter)) for plane in planes], -1)
-        )
+        return _to_tensor(np.stack([np.asarray(plane.resize((width, height), filter)) for plane in planes], -1))
 
     return baseline
 

@@ -26,9 +26,7 @@ class Deblur(Simulated):
         "gaussian, motion or a path",
         "kernel.png",
     )
-    sigma: float = option(
-        2.0, "standard deviation of the gaussian kernel in pixels", "a number in (0, 100]", "2"
-    )
+    sigma: float = option(2.0, "standard deviation of the gaussian kernel in pixels", "a number in (0, 100]", "2")
     length: float = option(15.0, "length of the motion in pixels", "a number in (0, 1000]", "15")
     angle: float = option(
         0.0, "direction of the motion in degrees, counter-clockwise", "a number from -360 to 360", "45"

@@ -48,17 +48,13 @@ class Inpaint(Simulated):
     task = "inpainting"
 
     def __post_init__(self) -> None:
-        check_number(
-            self, "missing", low=0, high=1, open_low=True, open_high=True, none=True, prefix="target."
-        )
+        check_number(self, "missing", low=0, high=1, open_low=True, open_high=True, none=True, prefix="target.")
         check_choice(self, "draw", ("text", "hole"), prefix="target.")
         check_number(self, "hole", low=0, high=1, open_low=True, open_high=True, prefix="target.")
         if self.mask is not None and not self.mask:
             raise reject(self, "mask", "target.")
         if self.mask is not None and self.missing is not None:
-            raise OptionError(
-                "target.missing", self.missing, "null if target.mask is given", "target.missing=null"
-            )
+            raise OptionError("target.missing", self.missing, "null if target.mask is given", "target.missing=null")
         super().__post_init__()
         if self.keep is None:
             self.keep = self.real_damage() is not None or self.noise.kind == "none"

@@ -11,9 +11,7 @@ from torch import Tensor
 
 from dip.errors import ImageError
 
-WORDS = (
-    "the quick brown fox jumps over the lazy dog and packs five dozen jugs of liquor for my sphinx of quartz "
-)
+WORDS = "the quick brown fox jumps over the lazy dog and packs five dozen jugs of liquor for my sphinx of quartz "
 
 
 def random_pixels(size: tuple[int, int], missing: float, generator: torch.Generator) -> Tensor:

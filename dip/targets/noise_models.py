@@ -199,9 +199,7 @@ class NoiseOptions:
             if name in chosen:
                 if given[name] not in (None, chosen[name]) and not isinstance(self, _Filled):
                     legal = f"{chosen[name]} or left out beside target.{name}={chosen[name]}"
-                    raise OptionError(
-                        f"target.noise.{name}", given[name], legal, f"target.{name}={chosen[name]}"
-                    )
+                    raise OptionError(f"target.noise.{name}", given[name], legal, f"target.{name}={chosen[name]}")
                 given[name] = chosen[name]
                 setattr(target, name, None)
             if given[name] is not None:

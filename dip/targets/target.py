@@ -117,9 +117,7 @@ class Simulated(Target):
             return dict.fromkeys(("noise", *self.shorthands), real)
         kind = "target.kind" if "kind" in self.shorthands else "target.noise.kind"
         # `filled` has moved the shorthands that have an effect.
-        return {
-            name: f"{kind}={self.noise.kind}" for name in self.shorthands if getattr(self, name) is not None
-        }
+        return {name: f"{kind}={self.noise.kind}" for name in self.shorthands if getattr(self, name) is not None}
 
     def noise_model(self, sigma: float) -> NoiseModel:
         return Gaussian(sigma) if self.real_damage() else self.noise.model()

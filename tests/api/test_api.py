@@ -57,9 +57,7 @@ def test_targets_combine_with_stopping_rules(stop, target, photo):
 def test_held_out_pixels_are_known_ones(photo):
     mask = np.ones((16, 24))
     mask[4:12] = 0
-    result = dip.restore(
-        photo, {"name": "inpaint", "mask": mask}, stop={"name": "heldout", "fraction": 0.1}, **TINY
-    )
+    result = dip.restore(photo, {"name": "inpaint", "mask": mask}, stop={"name": "heldout", "fraction": 0.1}, **TINY)
     # Missing pixels are 0 in the observation, far from the mean output (near 0.5).
     assert result.history["watched"][-1] < 0.2
 

@@ -51,9 +51,7 @@ def test_every_form_of_an_option(option, value, meant):
 
 
 def test_arrays_become_pictures_by_their_option():
-    config, given = assemble(
-        {"image": np.zeros((4, 5, 3)), "target": {"name": "inpaint", "mask": torch.ones(4, 5)}}
-    )
+    config, given = assemble({"image": np.zeros((4, 5, 3)), "target": {"name": "inpaint", "mask": torch.ones(4, 5)}})
     assert config.image == config.target.mask == "array"
     assert given["image"].pixels.shape == (1, 3, 4, 5)
     assert given["target.mask"].pixels.shape == (1, 1, 4, 5)

@@ -93,9 +93,7 @@ def test_the_command_prints_and_writes(
     monkeypatch.setattr(bench, "in_a_process", lambda name, *arguments: getattr(measure, name)(*arguments))
     file = tmp_path / "bench.json"
     options = "--sizes 64 --channels 4 --steps 1 --repeats 1 --device cpu --rows"
-    monkeypatch.setattr(
-        sys, "argv", ["bench", *options.split(), "plain fp32", "ours fp32", "--json", str(file)]
-    )
+    monkeypatch.setattr(sys, "argv", ["bench", *options.split(), "plain fp32", "ours fp32", "--json", str(file)])
     bench.main()
     assert [row["row"] for row in json.loads(file.read_text())["rows"]] == ["plain fp32", "ours fp32"]
     assert "ours fp32" in capsys.readouterr().out

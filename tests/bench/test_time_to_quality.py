@@ -35,9 +35,7 @@ def test_runs_become_a_table_and_a_figure(fit: Fit, tmp_path: Path, capsys: pyte
     for name, lr in (("slow", 0.003), ("fast", 0.01)):
         fit("steps=40", "record_every=5", f"lr={lr}", f"out={tmp_path / name}")
     to = tmp_path / "to"
-    _, ended = fit(
-        "steps=40", "stop=heldout", "stop.patience=1", "record_every=1", f"out={tmp_path / 'ended'}"
-    )
+    _, ended = fit("steps=40", "stop=heldout", "stop.patience=1", "record_every=1", f"out={tmp_path / 'ended'}")
     assert ended["status"] == "stopped"
     given = f"--slow {tmp_path}/slow 1 --fast {tmp_path}/fast 0.5 --ended {tmp_path}/ended --to {to}"
     assert time_to_quality.main(given.split()) == 0
@@ -59,9 +57,7 @@ def test_runs_become_a_table_and_a_figure(fit: Fit, tmp_path: Path, capsys: pyte
 
 def test_a_folder_without_scores_is_refused(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     fit("steps=2", "target=degraded")
-    code = time_to_quality.main(
-        ["--slow", str(tmp_path / "outputs"), "1", "--fast", str(tmp_path / "outputs"), "1"]
-    )
+    code = time_to_quality.main(["--slow", str(tmp_path / "outputs"), "1", "--fast", str(tmp_path / "outputs"), "1"])
     assert code == 1
     assert "give runs with a reference" in capsys.readouterr().err
 

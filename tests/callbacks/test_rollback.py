@@ -169,9 +169,7 @@ def test_a_loss_that_is_not_finite_halves_the_rate(fit: Fit, monkeypatch: pytest
     assert math.isfinite(result["psnr"])
 
 
-def test_no_checkpoint_has_weights_that_are_not_finite(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+def test_no_checkpoint_has_weights_that_are_not_finite(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     damaged(monkeypatch, {73: make_nan})
     written: list[int] = []
     real = fit_module.Checkpoints.save
@@ -189,9 +187,7 @@ def test_no_checkpoint_has_weights_that_are_not_finite(
 
 
 def test_it_fails_after_three_halvings(fit: Fit):
-    with pytest.raises(
-        DivergedError, match="not finite at step .* after 3 rollbacks at half the rate; lower lr"
-    ):
+    with pytest.raises(DivergedError, match="not finite at step .* after 3 rollbacks at half the rate; lower lr"):
         fit("steps=400", "lr=1e20", "record_every=10")
 
 

@@ -61,9 +61,7 @@ OPTIONS: dict[str, st.SearchStrategy[Any]] = {
     "seed": st.one_of(st.integers(), st.booleans(), st.none()),
     "ema": st.floats(-1, 2),
     "skips": st.lists(st.integers(-1, 7), max_size=7),
-    "size": st.one_of(
-        st.none(), st.integers(-1, 9), st.lists(st.integers(-1, 9), max_size=3), st.text(max_size=2)
-    ),
+    "size": st.one_of(st.none(), st.integers(-1, 9), st.lists(st.integers(-1, 9), max_size=3), st.text(max_size=2)),
     "perturbation": st.floats(),
     "record_every": st.integers(-1, 5),
     "snapshot_every": st.one_of(st.none(), st.integers(-1, 5)),
@@ -91,9 +89,7 @@ def test_any_python_value(given: dict[str, Any]):
 
 @settings(max_examples=200, deadline=None)
 @given(st.fixed_dictionaries({}, optional=OPTIONS), st.fixed_dictionaries({}, optional=OPTIONS))
-def test_runs_share_a_folder_exactly_if_their_options_give_one_result(
-    one: dict[str, Any], other: dict[str, Any]
-):
+def test_runs_share_a_folder_exactly_if_their_options_give_one_result(one: dict[str, Any], other: dict[str, Any]):
     try:
         first, second = Config(**one), Config(**other)
     except OptionError:

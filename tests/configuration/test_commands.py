@@ -57,10 +57,6 @@ def test_any_text_survives_the_shell_and_hydra(value):
     assert OmegaConf.create({"image": found}).image == value
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False), st.lists, max_leaves=6
-    )
-)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False), st.lists, max_leaves=6))
 def test_any_plain_value_survives_the_shell_and_hydra(value):
     assert parsed(f"python train.py {shlex.quote('x=' + text(value))}")["x"] == value

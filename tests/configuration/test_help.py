@@ -32,15 +32,11 @@ def test_help_names_every_option():
 
 def test_help_can_be_piped_to_head():
     command = f"{sys.executable} {ROOT / 'train.py'} --help | head -n 1; exit ${{PIPESTATUS[0]}}"
-    shell = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, env=environment(), check=False
-    )
+    shell = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(), check=False)
     assert (shell.returncode, shell.stderr, len(shell.stdout.splitlines())) == (0, "", 1)
 
 
 def test_help_and_composition_import_no_torch():
-    code = (
-        "import sys, train; from tests.conftest import composed; composed(); sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys, train; from tests.conftest import composed; composed(); sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False)
     assert done.returncode == 0

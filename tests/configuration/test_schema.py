@@ -67,10 +67,7 @@ def test_composing_inside_another_hydra_program_and_in_threads():
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.2"):
         before, stored = GlobalHydra.instance().hydra, set(ConfigStore.instance().repo)
         found: list[Config] = []
-        threads = [
-            threading.Thread(target=lambda: found.append(assemble({"experiment": "fast"})[0]))
-            for _ in range(4)
-        ]
+        threads = [threading.Thread(target=lambda: found.append(assemble({"experiment": "fast"})[0])) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -26,9 +26,7 @@ class Child:
         prepare: called first in the new process.
     """
 
-    def __init__(
-        self, options: Sequence[str], console: Path, prepare: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, options: Sequence[str], console: Path, prepare: Callable[[], None] | None = None) -> None:
         self.console = console
         with open(console, "wb") as file:
             self._process = subprocess.Popen(

@@ -29,9 +29,7 @@ SIGNALS: dict[str, tuple[list[int], tuple[int, ...]]] = {
 
 def limited(size: int) -> Callable[[], None]:
     """For the new process: no file may grow beyond `size` bytes, as on a full disk."""
-    return lambda: resource.setrlimit(
-        resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
-    )
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
 def nobody() -> None:
@@ -41,9 +39,7 @@ def nobody() -> None:
         os.setuid(65534)
 
 
-def _checkpoints(
-    damage: Callable[[Path], object], only_newest: bool = True
-) -> Callable[[Path, random.Random], bool]:
+def _checkpoints(damage: Callable[[Path], object], only_newest: bool = True) -> Callable[[Path, random.Random], bool]:
     def act(folder: Path, rng: random.Random) -> bool:
         paths = [path for path in stored(folder / "checkpoints") if path.is_file()]
         for path in paths[:1] if only_newest else paths:

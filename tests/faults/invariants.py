@@ -27,9 +27,7 @@ UNEQUAL = (
 def evidence(folder: Path) -> dict[str, Any]:
     """What must be equal, byte for byte, whether a run was disturbed or not."""
     with open(folder / "metrics.csv", newline="") as file:
-        rows = [
-            {name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(file)
-        ]
+        rows = [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(file)]
     pictures = {path.name: path.read_bytes() for path in (folder / "images").iterdir()}
     losses = (folder / "losses.npy").read_bytes()
     return {

@@ -121,9 +121,7 @@ class Round:
             if not invariants.usable(self.folder):
                 self.refused(self.begin("disturbed"), "overwrite=true", str(self.folder))
                 self.end(self.begin("disturbed", "overwrite=true"), (0,))
-        elif kind in ("disk full", "folder gone") or (
-            self.folder.is_dir() and not runs.finished(self.folder)
-        ):
+        elif kind in ("disk full", "folder gone") or (self.folder.is_dir() and not runs.finished(self.folder)):
             others[kind]()
         else:
             return

@@ -27,14 +27,10 @@ from tests.faults.rounds import Round, Violation, draw
 
 def main() -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.faults.soak", description=__doc__.partition("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=60, help="duration (default 60)")
     parser.add_argument("--seed", type=int, default=0, help="of options and faults (default 0)")
-    parser.add_argument(
-        "--csv", type=Path, default=Path("outputs/soak.csv"), help="table (default outputs/soak.csv)"
-    )
+    parser.add_argument("--csv", type=Path, default=Path("outputs/soak.csv"), help="table (default outputs/soak.csv)")
     parser.add_argument("--folder", type=Path, help="for the runs (default: a temporary folder)")
     options = parser.parse_args()
     top = Path(tempfile.mkdtemp(prefix="soak-", dir=options.folder))

@@ -30,9 +30,7 @@ def result_of(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
 @pytest.mark.fault(9)
 def test_sigusr1_never_ends_a_run(tmp_path: Path):
     """SIGUSR1 from the start of Python to the end of the run."""
-    child = Child(
-        [*TINY, f"out={tmp_path / 'outputs'}", "steps=60", "keep_checkpoint=true"], tmp_path / "console"
-    )
+    child = Child([*TINY, f"out={tmp_path / 'outputs'}", "steps=60", "keep_checkpoint=true"], tmp_path / "console")
     child.wait_for(lambda: handles(child.pid, signal.SIGUSR1))
     while child.running():
         child.send(signal.SIGUSR1)
@@ -74,9 +72,7 @@ def test_a_signal_while_a_checkpoint_is_written(train: Train, tmp_path: Path):
 
 @pytest.mark.fault(9)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_a_signal_after_the_last_step_saves_the_result_first(
-    tmp_path: Path, number: signal.Signals, code: int
-):
+def test_a_signal_after_the_last_step_saves_the_result_first(tmp_path: Path, number: signal.Signals, code: int):
     """The figures may be missing. The same command draws them."""
     child = start(tmp_path, "*/images/restored.png", "steps=40", "record_every=1")
     child.send(number)

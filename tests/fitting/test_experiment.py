@@ -114,9 +114,7 @@ def test_a_finished_run_without_figures_gets_them_when_it_is_asked_for_again(tra
 
 
 @pytest.mark.fault(7)
-def test_a_run_that_another_process_finishes_meanwhile_is_not_repeated(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_run_that_another_process_finishes_meanwhile_is_not_repeated(fit: Fit, monkeypatch: pytest.MonkeyPatch):
     """The second process has checked the folder before the first finished, and gets the lock after that."""
     real, between = runs.Lock.__enter__, []
 

@@ -39,9 +39,7 @@ def test_an_image_that_the_stopping_rule_refuses_leaves_no_folder(fit: Fit, tmp_
     assert not (tmp_path / "outputs").exists()
 
 
-def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch
-):
+def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit: Fit, monkeypatch: pytest.MonkeyPatch):
     built: list[tuple[list[torch.Tensor], torch.Tensor, list[torch.Tensor]]] = []
     real = Fitting.build
 
@@ -79,9 +77,7 @@ def test_the_restored_image_is_the_mean(monkeypatch: pytest.MonkeyPatch):
     assert (four.metrics["steps"], four.metrics["restored_step"]) == (10, 10)
 
 
-def test_an_error_in_one_network_fails_the_run(
-    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
-):
+def test_an_error_in_one_network_fails_the_run(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int):
     calls, real = 0, DeepImagePrior._descend
 
     def fail(self: DeepImagePrior, *given: Any) -> Any:
@@ -101,9 +97,7 @@ def test_an_error_in_one_network_fails_the_run(
     assert fit("steps=20", "ensemble=2")[1]["status"] == "finished"
 
 
-def test_a_killed_ensemble_resumes_exactly(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int
-):
+def test_a_killed_ensemble_resumes_exactly(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int):
     whole, expected = fit(*OPTIONS, "precision=bf16", f"out={tmp_path / 'whole'}")
     given = (*OPTIONS, "precision=bf16", "checkpoint_every=0")
     killed(monkeypatch, fit, DeepImagePrior, "training_step", 15, *given)

@@ -85,9 +85,7 @@ def test_a_mask_may_have_the_size_of_the_resized_image(file):
     holed[2:5, 3:7] = 0
     Image.fromarray(holed).save(mask)
     config = Config(image=file("image.png", 20, 30), target=Inpaint(mask=mask), size=10)
-    assert torch.equal(
-        observe(config, Pictures(config))[1].known[0, 0], torch.from_numpy(holed / 255).float()
-    )
+    assert torch.equal(observe(config, Pictures(config))[1].known[0, 0], torch.from_numpy(holed / 255).float())
 
 
 @pytest.mark.parametrize("size", [13, 16, 40, [24, 31]])
@@ -107,9 +105,7 @@ def test_missing_pixels_never_get_into_known_ones(file, size, black):
         seen.append(observe(config, Pictures(config))[1])
         known = seen[-1].known.expand_as(seen[-1].y) > 0
         assert 0.3 < known.float().mean() < 0.95
-        torch.testing.assert_close(
-            seen[-1].y[known], torch.full_like(seen[-1].y[known], 200 / 255), rtol=0, atol=1e-4
-        )
+        torch.testing.assert_close(seen[-1].y[known], torch.full_like(seen[-1].y[known], 200 / 255), rtol=0, atol=1e-4)
     assert torch.equal(seen[0].known, seen[1].known)
 
 
@@ -125,9 +121,7 @@ def test_cropping_a_photo_is_logged_once(file, caplog: pytest.LogCaptureFixture)
             (sample, Pictures(sample)),
         ):
             observe(config, its)
-    cropped = (
-        "image: 30 x 20 pixels, cropped to the middle square and resized to 10 x 10; size=null keeps all"
-    )
+    cropped = "image: 30 x 20 pixels, cropped to the middle square and resized to 10 x 10; size=null keeps all"
     assert caplog.messages == [cropped]
 
 
@@ -165,9 +159,7 @@ def test_a_missing_mask_is_named_by_its_option():
         observe(config, Pictures(config))
 
 
-def test_a_pattern_or_a_folder_gives_its_files_in_natural_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_pattern_or_a_folder_gives_its_files_in_natural_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     names = ["a10.jpg", "a9.jpg", "b, c.JPG", "b [1]'s.png", "b=${x}.png", "notes.txt", ".hidden.png"]
@@ -196,7 +188,5 @@ def test_a_pattern_without_a_file_is_refused(tmp_path: Path):
 
 def test_one_run_reads_one_image(tmp_path: Path):
     (tmp_path / "a.png").touch()
-    with pytest.raises(
-        ImageError, match=r"matches 1 images; add -m for one run per image, for example python"
-    ):
+    with pytest.raises(ImageError, match=r"matches 1 images; add -m for one run per image, for example python"):
         Pictures(Config(image=f"{tmp_path}/*.png")).digest("image")

@@ -26,9 +26,7 @@ class Killed(Exception):
     """Ends a run inside this process."""
 
 
-def killed(
-    monkeypatch: pytest.MonkeyPatch, fit: Fit, owner: type, method: str, at: int, *options: str
-) -> None:
+def killed(monkeypatch: pytest.MonkeyPatch, fit: Fit, owner: type, method: str, at: int, *options: str) -> None:
     """Run `fit(*options)` and end it at the `at`-th call of `owner.method`."""
     calls, real = 0, getattr(owner, method)
 
@@ -133,9 +131,7 @@ def test_the_weights_of_another_network_are_refused_with_their_keys(fit: Fit, tm
     state["state_dict"]["nets.0.strange"] = state["state_dict"].popitem()[1]
     write(path.parent, state, 20, footer["identity"], options=footer["options"])
     (folder / "result.json").unlink()
-    with pytest.raises(
-        RunError, match="belongs to another network; restart .*Missing key.*Unexpected key.*strange"
-    ):
+    with pytest.raises(RunError, match="belongs to another network; restart .*Missing key.*Unexpected key.*strange"):
         fit(*options)
 
 
@@ -148,9 +144,7 @@ def test_the_average_moves_to_the_device_of_the_output():
 
 def test_a_stopping_rule_gets_its_tensors_on_the_device_of_the_run(tmp_path: Path):
     class Noting(Never):
-        def start(
-            self, target: torch.Tensor, seed: int, known: torch.Tensor | None = None, warm_up: int = 0
-        ) -> None:
+        def start(self, target: torch.Tensor, seed: int, known: torch.Tensor | None = None, warm_up: int = 0) -> None:
             assert known is not None
             assert target.device == known.device == torch.device("meta")
 
@@ -188,9 +182,7 @@ def test_integers_and_floats_give_the_same_run():
 
 
 @pytest.mark.fault(2)
-def test_temporary_files_of_a_killed_run_are_removed(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+def test_temporary_files_of_a_killed_run_are_removed(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     options = ("steps=20", "record_every=5", "checkpoint_every=0")
     killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
     (folder,) = (tmp_path / "outputs").iterdir()

@@ -128,9 +128,7 @@ def test_a_real_bomb_takes_no_memory(file):
         "except Unreadable as error: print(error)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
     message, kilobytes = done.stdout.splitlines()
     assert "claims" in message
     assert int(kilobytes) < 50_000
@@ -162,9 +160,7 @@ def test_unreadable(file):
 
 
 @pytest.mark.fault(31)
-@pytest.mark.parametrize(
-    "name", ["a b.png", "new\nline.png", "größe-雪.png", "-dash.png", "no suffix", "\x1b[31m"]
-)
+@pytest.mark.parametrize("name", ["a b.png", "new\nline.png", "größe-雪.png", "-dash.png", "no suffix", "\x1b[31m"])
 def test_unusual_names_work_and_stay_on_one_line(file, name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     file(encoded("PNG"), name)
@@ -198,9 +194,7 @@ def test_broken_bytes_raise_nothing_but_image_errors(file, kind):
         data = np.frombuffer(SEEDS[kind], np.uint8).copy()
         head = min(len(data), 200)  # most decoder errors are in headers
         for _ in range(generator.integers(1, 5)):
-            data[generator.integers(head if generator.random() < 0.7 else len(data))] = generator.integers(
-                256
-            )
+            data[generator.integers(head if generator.random() < 0.7 else len(data))] = generator.integers(256)
         if generator.random() < 0.3:
             data = data[: generator.integers(1, len(data))]
         try:

@@ -29,9 +29,7 @@ def test_errors_carry_the_name_of_the_option():
 # Sizes
 
 
-@pytest.mark.parametrize(
-    ("size", "out"), [(20, (20, 20)), (64, (64, 64)), ((9, 50), (9, 50)), ((50, 9), (50, 9))]
-)
+@pytest.mark.parametrize(("size", "out"), [(20, (20, 20)), (64, (64, 64)), ((9, 50), (9, 50)), ((50, 9), (50, 9))])
 def test_resizing_is_pillows_bicubic(size, out):
     pixels = tensor(1, 3, 40, 31)
     middle = pixels[..., 4:35, :] if isinstance(size, int) else pixels
@@ -208,9 +206,7 @@ def test_arrays_round_trip(shape, dtype, wrap):
         values = values.astype("uint16")  # torch has the native byte order only
     picture = from_array(wrap(values))
     assert picture.pixels.shape == (1, shape[2] if len(shape) == 3 else 1, *shape[:2])
-    np.testing.assert_allclose(
-        to_array(picture.pixels, picture), values.astype(np.float64) / white, atol=1e-7
-    )
+    np.testing.assert_allclose(to_array(picture.pixels, picture), values.astype(np.float64) / white, atol=1e-7)
     assert to_array(picture.pixels, picture).shape == shape
     assert to_array(picture.pixels).shape == (*shape[:2], picture.pixels.shape[1])
 

@@ -52,9 +52,7 @@ def test_a_masked_pixel_has_no_gradient_and_a_perfect_fit_no_loss(name: str) -> 
 
 def test_mean_squared_error_is_torch_s_to_the_bit() -> None:
     x, y = (image.detach().float().requires_grad_() for image in images())
-    gradients = [
-        torch.autograd.grad(loss, x)[0] for loss in (MSE()(x, y, x), torch.nn.functional.mse_loss(x, y))
-    ]
+    gradients = [torch.autograd.grad(loss, x)[0] for loss in (MSE()(x, y, x), torch.nn.functional.mse_loss(x, y))]
     assert torch.equal(*gradients)
     assert torch.equal(MSE()(x, y, x), torch.nn.functional.mse_loss(x, y))
 

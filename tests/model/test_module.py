@@ -40,9 +40,7 @@ def problem(height: int = 16, width: int = 16) -> tuple[torch.Tensor, torch.Tens
 
 
 @pytest.mark.parametrize("loss", [MSE(), L1()], ids=["mse", "l1"])
-@pytest.mark.parametrize(
-    "weights", [None, torch.tensor([0.0, 2.0]).repeat(8)[None, None, None].expand(1, 1, 16, 16)]
-)
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.0, 2.0]).repeat(8)[None, None, None].expand(1, 1, 16, 16)])
 def test_equals_a_plain_loop(weights, loss):
     z, y = problem()
     mask = (torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(2)) < 0.5).double()
@@ -158,9 +156,7 @@ def test_an_ensemble_equals_independent_plain_loops(parallel: bool):
 
     images, losses = [], []
     average: torch.Tensor | None = None
-    loops = [
-        (small_net(seed).double(), Perturbation(1 / 30, 5 + seed), z[seed : seed + 1]) for seed in (0, 1)
-    ]
+    loops = [(small_net(seed).double(), Perturbation(1 / 30, 5 + seed), z[seed : seed + 1]) for seed in (0, 1)]
     optimizers = [torch.optim.Adam(net.parameters(), lr=0.01) for net, _, _ in loops]
     for step in range(1, 9):
         images = [net(perturb(start, step)) for net, perturb, start in loops]

@@ -19,9 +19,7 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA 
 
 def compiling_with(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
     real = torch.nn.Module.compile
-    monkeypatch.setattr(
-        torch.nn.Module, "compile", lambda net, **options: real(net, **options, backend=backend)
-    )
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda net, **options: real(net, **options, backend=backend))
 
 
 def test_a_run_continues_where_compilation_fails(
@@ -48,9 +46,7 @@ def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.Monk
     assert contents(compiled)["losses"] == contents(plain)["losses"]
 
 
-def test_a_run_continues_where_there_is_no_gpu_for_graphs(
-    fit: Fit, caplog: pytest.LogCaptureFixture, tmp_path: Path
-):
+def test_a_run_continues_where_there_is_no_gpu_for_graphs(fit: Fit, caplog: pytest.LogCaptureFixture, tmp_path: Path):
     with caplog.at_level("WARNING", logger="dip"):
         asked, result = fit("steps=3", "precision.graph=true", "device=cpu")
     plain, _ = fit("steps=3", f"out={tmp_path / 'plain'}", "device=cpu")

@@ -150,9 +150,7 @@ def test_bfloat16_is_close_and_its_output_is_float32() -> None:
 
 
 @pytest.mark.parametrize("sliced_from", [0, 2**62])
-def test_in_bfloat16_no_activation_is_saved_in_float32(
-    sliced_from: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_bfloat16_no_activation_is_saved_in_float32(sliced_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Autocast converts the inputs of some operations to float32, padding among them."""
     monkeypatch.setattr(reflection, "SLICED_FROM", sliced_from)
     net = Hourglass(depth=3, channels=16).build(8, 3, [1, 2, 3])

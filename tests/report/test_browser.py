@@ -175,7 +175,9 @@ def test_a_card_or_a_number_chooses_the_run(opened):
     for selector, number in ((".card:nth-child(3)", 3), ("[data-run='1'] .pick", 2), ("#next", 3)):
         opened.click(selector)
         assert opened.find("#runlabel").text.startswith(f"#{number} ")
-    thumbnails = "return [...document.querySelectorAll('.card img')].filter((image) => image.naturalWidth === 64).length"
+    thumbnails = (
+        "return [...document.querySelectorAll('.card img')].filter((image) => image.naturalWidth === 64).length"
+    )
     assert opened.run(thumbnails) >= 9
 
 

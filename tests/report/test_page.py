@@ -19,9 +19,7 @@ from tests.fake_runs import make, save
 
 def payload(folder):
     page = (folder / "report.html").read_text()
-    return json.loads(
-        re.search('<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1]
-    )
+    return json.loads(re.search('<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
 
 
 def test_page_table_and_figures_are_written(sweep):

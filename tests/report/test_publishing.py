@@ -34,9 +34,7 @@ def rows(path):
 
 
 def test_the_numbers_are_those_of_the_runs(sweep, result):
-    row = next(
-        row for row in rows(result / "table.csv") if (row["target"], row["skips"]) == ("noisy", "[3,4]")
-    )
+    row = next(row for row in rows(result / "table.csv") if (row["target"], row["skips"]) == ("noisy", "[3,4]"))
     folders = [sweep / f"noisy-2-{seed}" for seed in (0, 1)]
     results = [json.loads((folder / "result.json").read_text()) for folder in folders]
     histories = [rows(folder / "metrics.csv") for folder in folders]
@@ -152,9 +150,7 @@ def test_many_experiments_with_two_targets_are_drawn_in_two_panels(tmp_path):
 
 
 def compared(done=True, **answers):
-    rules = {
-        name: {"gap": gap, "ended": ended, "step": 1, "psnr": 1.0} for name, (gap, ended) in answers.items()
-    }
+    rules = {name: {"gap": gap, "ended": ended, "step": 1, "psnr": 1.0} for name, (gap, ended) in answers.items()}
     return SimpleNamespace(done=done, result={"rules": rules} if rules else {})
 
 
@@ -208,15 +204,11 @@ README.md fast/table.csv image slow_best:.2f slow_seconds:,.0f fast_near:,.0f ra
 """Tables in pages that are written by hand: page, file (#key of a JSON file), columns as name:format*factor."""
 
 
-@pytest.mark.parametrize(
-    "table", HAND_WRITTEN.strip().splitlines(), ids=lambda table: " ".join(table.split()[:2])
-)
+@pytest.mark.parametrize("table", HAND_WRITTEN.strip().splitlines(), ids=lambda table: " ".join(table.split()[:2]))
 def test_hand_written_tables_agree_with_their_files(table):
     page, source, *columns = table.split()
     name, _, key = source.partition("#")
-    found = (
-        [flat(row) for row in json.loads((RESULTS / name).read_text())[key]] if key else rows(RESULTS / name)
-    )
+    found = [flat(row) for row in json.loads((RESULTS / name).read_text())[key]] if key else rows(RESULTS / name)
     if page == "README.md" and "skips" in found[0]:  # a selection
         levels = ("[3,4]", "[4,5]", "[1,2,3,4,5]", "[]")
         found = [row for row in found if row["target"] == "noisy" and row["skips"] in levels]
@@ -228,8 +220,6 @@ def test_hand_written_tables_agree_with_their_files(table):
             digits, _, factor = form.partition("*")
             text, std = str("" if row[name] is None else row[name]), row.get(f"{name}_std")
             if digits and text:
-                text = summary.plus_minus(
-                    float(text), float(std) if std else None, digits, float(factor or 1)
-                )
+                text = summary.plus_minus(float(text), float(std) if std else None, digits, float(factor or 1))
             cells.append(text)
         assert f"| {' | '.join(cells)} |" in lines

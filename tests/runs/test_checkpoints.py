@@ -148,9 +148,7 @@ def test_a_folder_in_the_way_is_moved_aside_with_its_content(tmp_path, caplog):
 @pytest.mark.fault(13)
 def test_lightning_gets_no_hyper_parameters_and_always_weights_only(tmp_path, monkeypatch):
     access, asked, real = DipCheckpointIO("me"), [], torch.load
-    access.save_checkpoint(
-        {**state(), "hyper_parameters": {"_instantiator": "os.mkdir"}}, path_of(tmp_path, 1)
-    )
+    access.save_checkpoint({**state(), "hyper_parameters": {"_instantiator": "os.mkdir"}}, path_of(tmp_path, 1))
     assert load(path_of(tmp_path, 1), "me")["hyper_parameters"] == {"_instantiator": "os.mkdir"}
     monkeypatch.setattr(torch, "load", lambda *a, **k: asked.append(k["weights_only"]) or real(*a, **k))
     assert access.load_checkpoint(path_of(tmp_path, 1), weights_only=False).keys() == state().keys()

@@ -102,9 +102,7 @@ def test_a_full_disk_leaves_the_older_checkpoints_and_reports_what_was_needed(tm
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, hard))
     try:
-        with pytest.raises(
-            RunError, match=rf"000030.ckpt: cannot be written, {size} bytes needed, \d+ bytes free"
-        ):
+        with pytest.raises(RunError, match=rf"000030.ckpt: cannot be written, {size} bytes needed, \d+ bytes free"):
             put(tmp_path, 30)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -133,9 +131,7 @@ def test_damage_is_found_before_unpickling_and_named_if_none_is_left(tmp_path, m
         put(tmp_path, step)
         damage(path_of(tmp_path, step))
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpickled"))
-    with pytest.raises(
-        RunError, match=rf"{tmp_path}: no checkpoint can be used \({tmp_path}/step-000000020.ckpt: "
-    ):
+    with pytest.raises(RunError, match=rf"{tmp_path}: no checkpoint can be used \({tmp_path}/step-000000020.ckpt: "):
         latest(tmp_path, "me")
 
 
@@ -221,9 +217,7 @@ def test_content_that_is_not_a_state_is_refused(tmp_path, content):
 
 @pytest.mark.fault(13)
 def test_the_program_never_unpickles_unsafely():
-    unsafe = re.compile(
-        r"weights_only\s*=\s*(False|None)|pickle\.load|load_from_checkpoint|allow_pickle=True"
-    )
+    unsafe = re.compile(r"weights_only\s*=\s*(False|None)|pickle\.load|load_from_checkpoint|allow_pickle=True")
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "dip").rglob("*.py")}
     assert [str(path) for path, text in sources.items() if unsafe.search(text)] == []
     loads = [call for text in sources.values() for call in re.findall(r"torch\.load\(.*", text)]
@@ -244,9 +238,7 @@ def test_weights_that_are_not_finite_are_refused_on_loading(tmp_path, caplog, nu
 def test_another_configuration_is_refused_with_the_differing_options(tmp_path):
     theirs = {"net": {"channels": 8}, "skips": [3, 4], "lr": 0.01}
     write(tmp_path, state(), 10, "a" * 64, options=theirs)
-    with pytest.raises(
-        RunError, match="belongs to configuration aaaaaaaa, not to bbbbbbbb; restart with overwrite"
-    ):
+    with pytest.raises(RunError, match="belongs to configuration aaaaaaaa, not to bbbbbbbb; restart with overwrite"):
         latest(tmp_path, "b" * 64)
     changes = re.escape("(net.channels is 8 there and 16 here; skips is (3, 4) there and (3,) here)")
     ours = {"net": {"channels": 16}, "skips": (3,), "lr": 0.01}
@@ -262,8 +254,6 @@ def test_a_newer_format_is_refused_by_its_version_although_an_older_file_exists(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "FORMAT", 99)
         put(tmp_path, 20)
-    with pytest.raises(
-        RunError, match="step-000000020.ckpt: has format 99, this program reads up to 2"
-    ) as caught:
+    with pytest.raises(RunError, match="step-000000020.ckpt: has format 99, this program reads up to 2") as caught:
         checkpoints.latest(tmp_path, "me")
     assert not isinstance(caught.value, DamagedError)

@@ -16,9 +16,7 @@ KEPT = ("record_every=10", "keep_checkpoint=true")
 
 def extended_from(folder: Path) -> str | None:
     """The step that a run continued from, according to its log."""
-    lines = [
-        line for line in (folder / "run.log").read_text().splitlines() if "continuing from its step" in line
-    ]
+    lines = [line for line in (folder / "run.log").read_text().splitlines() if "continuing from its step" in line]
     return lines[-1].rpartition(" ")[2] if lines else None
 
 

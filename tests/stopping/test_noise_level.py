@@ -38,6 +38,4 @@ def test_clipped_variance_against_drawn_numbers() -> None:
     drawn = means[:, None] + sigma * torch.randn(5, 400_000, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(clipped_variance(means, sigma), drawn.clamp(0, 1).var(1), rtol=0.02)
     # At the edge: half of a normal distribution, variance sigma^2 (1/2 - 1/(2 pi)).
-    assert float(clipped_variance(torch.zeros(1), 0.1)) == pytest.approx(
-        0.01 * (0.5 - 0.5 / math.pi), rel=1e-5
-    )
+    assert float(clipped_variance(torch.zeros(1), 0.1)) == pytest.approx(0.01 * (0.5 - 0.5 / math.pi), rel=1e-5)

@@ -76,9 +76,7 @@ def test_variance_rules_find_the_minimum() -> None:
     """Scatter falls and rises linearly around t = 400: a window centred there has the least variance."""
     draw = torch.Generator().manual_seed(0)
     clean = torch.rand(SHAPE, generator=draw)
-    images = [
-        clean + (0.01 + 0.0005 * abs(t - 400)) * torch.randn(SHAPE, generator=draw) for t in range(1, 1001)
-    ]
+    images = [clean + (0.01 + 0.0005 * abs(t - 400)) * torch.randn(SHAPE, generator=draw) for t in range(1, 1001)]
     windowed, exponential = begin(WMV(window=100, patience=300)), begin(EMV(alpha=0.1, patience=300))
     feed(windowed, images)
     feed(exponential, images)

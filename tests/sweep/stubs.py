@@ -60,9 +60,7 @@ def hydra(launcher: Any, deeds: dict[Job, str] | None = None, out: object = "out
 
 
 @contextlib.contextmanager
-def interrupted(
-    job: Job, times: int = 1, number: int = signal.SIGINT, process: bool = False
-) -> Iterator[None]:
+def interrupted(job: Job, times: int = 1, number: int = signal.SIGINT, process: bool = False) -> Iterator[None]:
     """Send this process (or with `process` the parent of the stub, SIGKILL) a signal when `job` has begun."""
 
     def strike() -> None:

@@ -105,9 +105,7 @@ def test_an_unknown_parameter_is_one_line(tmp_path: Path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "options", [{"cpus": 0}, {"gpus": 1.5}, {"gpus": -1}, {"gpus": "a"}, {"retries": -1}]
-)
+@pytest.mark.parametrize("options", [{"cpus": 0}, {"gpus": 1.5}, {"gpus": -1}, {"gpus": "a"}, {"retries": -1}])
 def test_illegal_options_of_ray(options: dict[str, Any]):
     with pytest.raises(OptionError, match=rf"hydra\.launcher\.{next(iter(options))}=.*: must be "):
         RayLauncher(**options)

@@ -41,9 +41,7 @@ def test_a_bad_job_is_named_in_one_line():
 
 @pytest.mark.parametrize("option", ["image", "reference"])
 def test_a_missing_picture_is_found_before_the_first_job(tmp_path: Path, option: str):
-    with pytest.raises(
-        DipError, match=rf"job 2 of 2 .*: {option}=.*/none.png: there is no such file"
-    ) as caught:
+    with pytest.raises(DipError, match=rf"job 2 of 2 .*: {option}=.*/none.png: there is no such file") as caught:
         plan([["seed=0"], [f"{option}={tmp_path}/none.png"]], read)
     assert "\n" not in str(caught.value)
 
@@ -73,10 +71,7 @@ def test_each_warning_is_logged_once_per_sweep(caplog: pytest.LogCaptureFixture)
 
 
 def test_apart_returns_the_overrides_that_not_all_jobs_share():
-    made = [
-        job
-        for (job,) in plan([["size=9", "seed=0"], ["size=9", "seed=1"], ["size=9", "seed=1", "lr=2"]], read)
-    ]
+    made = [job for (job,) in plan([["size=9", "seed=0"], ["size=9", "seed=1"], ["size=9", "seed=1", "lr=2"]], read)]
     assert [*apart(made).values()] == ["seed=0", "seed=1", "seed=1 lr=2"]
     assert [*apart(made[:1]).values()] == [""]
     assert apart([]) == {}

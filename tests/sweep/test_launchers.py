@@ -66,9 +66,7 @@ def folders(tmp_path: Path) -> list[Path]:
         ),
     ],
 )
-def test_with_one_illegal_job_none_is_started(
-    multirun: Multirun, tmp_path: Path, arguments: list[str], message: str
-):
+def test_with_one_illegal_job_none_is_started(multirun: Multirun, tmp_path: Path, arguments: list[str], message: str):
     done = multirun(*arguments)
     assert done.returncode == 1
     assert message in done.stderr
@@ -110,9 +108,7 @@ def test_a_killed_sweep_goes_on_where_it_was(multirun: Multirun, fit: Fit, tmp_p
     )  # fmt: skip
 
     def begun() -> bool:
-        return any(
-            path.read_text().count("\n") > 5 for path in tmp_path.glob("outputs/*-seed1-*/metrics.csv")
-        )
+        return any(path.read_text().count("\n") > 5 for path in tmp_path.glob("outputs/*-seed1-*/metrics.csv"))
 
     until(begun, 100)
     process.kill()

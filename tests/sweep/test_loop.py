@@ -170,10 +170,7 @@ def test_a_run_folder_that_cannot_be_made_is_a_failure_of_that_job(tmp_path: Pat
     outcomes, _ = sweep(three, local({}))
     assert [outcome.status for outcome in outcomes] == ["finished", "failed", "finished"]
     folder = three[1].folder
-    assert (
-        outcomes[1].error
-        == f"{folder}: cannot be written (File exists); choose another folder with out=FOLDER"
-    )
+    assert outcomes[1].error == f"{folder}: cannot be written (File exists); choose another folder with out=FOLDER"
 
 
 def test_a_lock_that_cannot_be_opened_is_a_failure_of_that_job(tmp_path: Path):

@@ -43,9 +43,7 @@ def targets(draw: st.DrawFn) -> Target:
 
 @settings(max_examples=250, deadline=None)
 @given(targets(), images(), st.integers(0, 2**63 - 1))
-def test_any_image_gives_a_valid_observation_or_a_refusal_in_one_line(
-    target: Target, image: Tensor, seed: int
-):
+def test_any_image_gives_a_valid_observation_or_a_refusal_in_one_line(target: Target, image: Tensor, seed: int):
     before, refusal = image.clone(), ""
     try:
         seen = target.observe(image, seed)

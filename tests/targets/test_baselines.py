@@ -40,9 +40,7 @@ def deblurred(y: Tensor, blur: Operator, sigma: float = 0.0) -> Tensor:
 
 
 def enlarged(small: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
-    return baselines.compute(
-        "super-resolution", Observation(small, Downsample(2, size), None, size), NoNoise()
-    )
+    return baselines.compute("super-resolution", Observation(small, Downsample(2, size), None, size), NoNoise())
 
 
 def filled(known: Tensor, mask: Tensor) -> dict[str, Tensor]:

@@ -119,9 +119,7 @@ def test_keep_copies_the_known_pixels(photo):
 
 
 def test_records_score_the_image_that_is_returned(fit, tmp_path):
-    folder, result = fit(
-        "target=inpaint", "target.missing=0.5", "steps=20", "record_every=10", "net.skip_channels=2"
-    )
+    folder, result = fit("target=inpaint", "target.missing=0.5", "steps=20", "record_every=10", "net.skip_channels=2")
     _, raw = fit("target=inpaint", "target.missing=0.5", "target.keep=false", "steps=20", "record_every=10")
     with open(folder / "metrics.csv", newline="") as file:
         last = list(csv.DictReader(file))[-1]

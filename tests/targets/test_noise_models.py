@@ -35,9 +35,7 @@ def test_the_variance_at_a_brightness_is_that_of_drawn_noise(model: NoiseModel, 
         assert noisy.mean().item() == pytest.approx(value, abs=1e-6 + 4 * model.level(image) / 512)
 
 
-@pytest.mark.parametrize(
-    "model", [Gaussian(0.05), Poisson(40.0), Speckle(0.1)], ids=lambda m: type(m).__name__
-)
+@pytest.mark.parametrize("model", [Gaussian(0.05), Poisson(40.0), Speckle(0.1)], ids=lambda m: type(m).__name__)
 @pytest.mark.parametrize("value", [0.3, 0.7])
 def test_stabilised_noise_has_the_stated_level_at_every_brightness(model: NoiseModel, value: float) -> None:
     image = torch.full((1, 1, 256, 256), value)
@@ -145,9 +143,7 @@ def test_python_calls_take_noise_as_a_dict_and_replace_the_noise_of_an_experimen
     noise = {"kind": "poisson", "peak": 100}
     config, _ = assemble({"target": {"name": "deblur", "simulate": True, "noise": noise}})
     assert config.target == Deblur(simulate=True, noise=NoiseOptions("poisson", peak=100.0))
-    with pytest.raises(
-        DipError, match=r"^target\.noise\.pek: no such option; did you mean target\.noise\.peak\?"
-    ):
+    with pytest.raises(DipError, match=r"^target\.noise\.pek: no such option; did you mean target\.noise\.peak\?"):
         assemble({"target": {"name": "deblur", "noise": {"pek": 1}}})
     config, _ = assemble({"experiment": "paper-denoise", "target": {"name": "noisy", "sigma": 0.3}})
     assert config.target == Noisy(sigma=0.3)

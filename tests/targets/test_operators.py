@@ -62,28 +62,20 @@ def test_lanczos2_is_the_windowed_sinc_of_two_lobes() -> None:
         weights = []
         for high in range(12):
             t = (high + 0.5) / 3 - (low + 0.5)  # in low-resolution pixels
-            window = (
-                1.0 if t == 0 else 2 * math.sin(math.pi * t) * math.sin(math.pi * t / 2) / (math.pi * t) ** 2
-            )
+            window = 1.0 if t == 0 else 2 * math.sin(math.pi * t) * math.sin(math.pi * t / 2) / (math.pi * t) ** 2
             weights.append(window if abs(t) < 2 else 0.0)
-        expected.append(
-            sum(w * v for w, v in zip(weights, row.flatten().tolist(), strict=True)) / sum(weights)
-        )
+        expected.append(sum(w * v for w, v in zip(weights, row.flatten().tolist(), strict=True)) / sum(weights))
     shrunk = Downsample(3, (1, 12), kernel="lanczos2").double()(row)
     assert shrunk.flatten().tolist() == pytest.approx(expected, abs=1e-7)
 
 
 def test_downsampling_below_one_pixel_leaves_one() -> None:
-    assert Downsample(8, (5, 3))(torch.full((1, 3, 5, 3), 0.25)).flatten().tolist() == pytest.approx(
-        [0.25] * 3
-    )
+    assert Downsample(8, (5, 3))(torch.full((1, 3, 5, 3), 0.25)).flatten().tolist() == pytest.approx([0.25] * 3)
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (3, 9), (31, 1), (61, 45)])
 def test_blur_is_scipys_convolution_with_nearest_edges(shape: tuple[int, int]) -> None:
-    kernel = torch.rand(
-        *shape, generator=torch.Generator().manual_seed(0)
-    )  # without symmetry, which would hide a flip
+    kernel = torch.rand(*shape, generator=torch.Generator().manual_seed(0))  # without symmetry, which would hide a flip
     kernel = kernel / kernel.sum()
     image = photo("astronaut", 53, 47)
     blurred = Blur(kernel)(image)
@@ -115,9 +107,7 @@ def test_a_drawn_kernel_is_scaled_and_made_odd() -> None:
     drawn = torch.tensor([[0.0, 0.5], [1.0, 0.5]]).expand(1, 3, 2, 2)
     expected = torch.tensor([[0.0, 0.25, 0.0], [0.5, 0.25, 0.0], [0.0, 0.0, 0.0]])
     assert torch.allclose(kernel_from_image(drawn), expected)
-    with pytest.raises(
-        ImageError, match=r"^target\.kernel: the image is black;[^\n]*target\.kernel=kernel\.png$"
-    ):
+    with pytest.raises(ImageError, match=r"^target\.kernel: the image is black;[^\n]*target\.kernel=kernel\.png$"):
         kernel_from_image(torch.zeros(1, 1, 3, 3))
 
 

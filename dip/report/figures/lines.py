@@ -24,9 +24,7 @@ from dip.report.figures.sheet import (
 )
 
 
-def loss_curve(
-    path: str | os.PathLike[str], losses: ArrayLike, events: Sequence[tuple[int, str]] = ()
-) -> list[Path]:
+def loss_curve(path: str | os.PathLike[str], losses: ArrayLike, events: Sequence[tuple[int, str]] = ()) -> list[Path]:
     """The loss of every step of one run: its range as a pale band, its trend as a line.
 
     Args:

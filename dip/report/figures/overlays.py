@@ -40,23 +40,17 @@ class Line:
     panel: str = ""
 
 
-def losses_overlay(
-    path: str | os.PathLike[str], lines: Sequence[Line], legend: str | None = None
-) -> list[Path]:
+def losses_overlay(path: str | os.PathLike[str], lines: Sequence[Line], legend: str | None = None) -> list[Path]:
     """Figure 3 of the report: loss against step, one colour per label; `legend` is the title of the legend."""
     return _overlay(path, lines, "loss", legend)
 
 
-def psnr_overlay(
-    path: str | os.PathLike[str], lines: Sequence[Line], legend: str | None = None
-) -> list[Path]:
+def psnr_overlay(path: str | os.PathLike[str], lines: Sequence[Line], legend: str | None = None) -> list[Path]:
     """PSNR in dB against step, one colour per label, with a marker at each line's `best_step`."""
     return _overlay(path, lines, "PSNR (dB)", legend)
 
 
-def _overlay(
-    path: str | os.PathLike[str], lines: Sequence[Line], unit: str, legend: str | None
-) -> list[Path]:
+def _overlay(path: str | os.PathLike[str], lines: Sequence[Line], unit: str, legend: str | None) -> list[Path]:
     labels = list(dict.fromkeys(line.label for line in lines))
     panels = list(dict.fromkeys(line.panel for line in lines)) or [""]
     outside = len(labels) > _LEGEND_INSIDE or len(panels) > 1

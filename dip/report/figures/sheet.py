@@ -38,9 +38,7 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def sheet(
-    path: str | os.PathLike[str], size: tuple[float, float], formats: Sequence[str] = BOTH
-) -> Iterator[Figure]:
+def sheet(path: str | os.PathLike[str], size: tuple[float, float], formats: Sequence[str] = BOTH) -> Iterator[Figure]:
     """A figure of `size` inches, written to `path` with the suffix of each format when the block ends.
 
     Each file is replaced as a whole.

@@ -40,9 +40,7 @@ def targets_panel(path: str | os.PathLike[str], targets: Mapping[str, Picture]) 
     return _draw(path, [_Cell(read_picture(image), name) for name, image in targets.items()], BOTH)
 
 
-def tasks_panel(
-    path: str | os.PathLike[str], tasks: Mapping[str, tuple[Picture, Picture, float | None]]
-) -> list[Path]:
+def tasks_panel(path: str | os.PathLike[str], tasks: Mapping[str, tuple[Picture, Picture, float | None]]) -> list[Path]:
     """The observation of each task and the restored image below it; written as PNG.
 
     `tasks` is name -> (observation, restored image, its PSNR in dB or None if unknown).
@@ -122,9 +120,7 @@ def _cells(
         return _Cell(pixels, title, "" if score is None else f"{score:.2f} dB")
 
     cells = [] if target is None else [cell(target, "target")]
-    cells += [
-        cell(picture, f"step {step:,}", psnr.get(step)) for step, picture in _evenly(snapshots, _SNAPSHOTS)
-    ]
+    cells += [cell(picture, f"step {step:,}", psnr.get(step)) for step, picture in _evenly(snapshots, _SNAPSHOTS)]
     cells += [] if restored is None else [cell(restored, "restored", final)]
     return cells + ([] if answer is None else [_Cell(answer, "reference")])
 

@@ -127,10 +127,7 @@ def test_each_task_is_above_its_restored_image(tmp_path):
     (path,) = figures.tasks_panel(tmp_path / "tasks", {"a": (red, green, 30.0), "b": (blue, black, None)})
     picture = png(path)
     height, width = picture.shape[:2]
-    seen = [
-        [tuple(picture[int(height * row), int(width * column)]) for column in (0.25, 0.75)]
-        for row in (0.3, 0.8)
-    ]
+    seen = [[tuple(picture[int(height * row), int(width * column)]) for column in (0.25, 0.75)] for row in (0.3, 0.8)]
     assert seen == [[(255, 0, 0), (0, 0, 255)], [(0, 255, 0), (0, 0, 0)]]
 
 
