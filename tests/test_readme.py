@@ -24,6 +24,7 @@ from tests.conftest import ROOT, Fit, composed, environment
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 LINES = [line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
+LINES += re.findall(r"`(python train\.py [^`]+)`", README)
 RUNS = [line for line in LINES if line.startswith("python train.py") and " -m " not in line and "-cn" not in line]
 SWEEPS = [line for line in LINES if " -m " in line or "-cn" in line]
 CALLS = [text for kind, text in BLOCKS if kind == "python"]
