@@ -9,15 +9,13 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from PIL import Image
 
 import dip
-from dip.errors import OptionError, RunError
+from dip.errors import RunError
 from dip.fitting.fit import Fit as Fitting
 from dip.model.module import DeepImagePrior
 from tests.conftest import Fit
-from tests.fitting.test_experiment import contents
-from tests.fitting.test_resuming import killed
+from tests.disturbed import contents, killed
 
 NET = {"channels": 8, "depth": 3}
 TINY: dict[str, Any] = {"size": 32, "steps": 10, "net": NET, "skips": [2], "progress": False}
@@ -30,13 +28,6 @@ def threads(request: pytest.FixtureRequest):
     torch.set_num_threads(request.param)
     yield request.param
     torch.set_num_threads(before)
-
-
-def test_an_image_that_the_stopping_rule_refuses_leaves_no_folder(fit: Fit, tmp_path: Path):
-    Image.new("RGB", (1, 1)).save(tmp_path / "point.png")
-    with pytest.raises(OptionError, match="stop"):
-        fit(f"image={tmp_path / 'point.png'}", "target=degraded", "size=null")
-    assert not (tmp_path / "outputs").exists()
 
 
 def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit: Fit, monkeypatch: pytest.MonkeyPatch):
@@ -53,6 +44,9 @@ def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit: Fit, 
     monkeypatch.setattr(Fitting, "build", build)
     _, one = fit("steps=1")
     _, three = fit("steps=1", "ensemble=3")
+    fit("steps=1", "ensemble=2", "target=flash")
+    _, shared, _ = built.pop()
+    assert torch.equal(shared[0], shared[1]), "all networks share an input that is given"
     assert three["parameters"] == 3 * one["parameters"]
     for alone, several in zip(*built, strict=True):
         assert torch.equal(alone[0], several[0]), "the first network is that of a single run"
@@ -112,21 +106,3 @@ def test_a_longer_ensemble_continues_from_a_shorter_one(fit: Fit, tmp_path: Path
     longer, _ = fit(*OPTIONS)
     assert "continuing from its step 20" in (longer / "run.log").read_text()
     assert contents(longer) == contents(whole)
-
-
-def test_all_networks_share_a_given_input(fit: Fit, monkeypatch: pytest.MonkeyPatch):
-    """With a flash photo as z, only weights and perturbation differ."""
-    seen: list[torch.Tensor] = []
-    real = Fitting.build
-
-    def build(self: Fitting):
-        module, pair = real(self)
-        seen.append(pair.pair[0])
-        return module, pair
-
-    monkeypatch.setattr(Fitting, "build", build)
-    _, result = fit("steps=3", "target=flash", "ensemble=2")
-    (z,) = seen
-    assert len(z) == 2
-    assert torch.equal(z[0], z[1])
-    assert result["status"] == "finished"

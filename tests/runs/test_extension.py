@@ -9,7 +9,7 @@ import pytest
 
 from dip import runs
 from tests.conftest import Fit
-from tests.fitting.test_experiment import contents
+from tests.disturbed import contents
 
 KEPT = ("record_every=10", "keep_checkpoint=true")
 
