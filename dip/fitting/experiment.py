@@ -62,7 +62,7 @@ def run(
     from dip.fitting.fit import Fit  # imports torch
 
     # Every mistake of a user is found here, before the folder is created.
-    fit = Fit(config, folder, runs.fingerprint({**identity, "steps": None}), pictures)
+    fit = Fit(config, folder, naming.fingerprint({**identity, "steps": None}), pictures)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
@@ -84,7 +84,7 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
     pictures = pictures or Pictures(config)
     identity = naming.identity(config, pictures.digest("image"), pictures.digest("reference"))
     identity["target"] |= {option: pictures.digest(f"target.{option}") for option in config.target.files()}
-    return identity, Path(config.out) / runs.name(naming.readable(config), identity)
+    return identity, Path(config.out) / naming.name(config, identity)
 
 
 def _finished(config: Config, folder: Path) -> dict[str, Any] | None:

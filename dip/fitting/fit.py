@@ -30,6 +30,7 @@ from dip.fitting.inputs import Pictures, observe
 from dip.hardware import devices, memory, threads
 from dip.model import data
 from dip.model.module import DeepImagePrior
+from dip.runs import naming
 from dip.runs.checkpoints import DipCheckpointIO, latest, step_of
 from dip.runs.extension import extend
 from dip.seeds import derive
@@ -57,7 +58,7 @@ class Fit:
         self.device = devices.pick_device(config.device)
         self.arithmetic = devices.pick_precision(config.precision.name, self.device)
         # precision=auto selects another format on another machine, which gives other numbers.
-        self.identity = runs.fingerprint({"options": identity, "precision": self.arithmetic.name})
+        self.identity = naming.fingerprint({"options": identity, "precision": self.arithmetic.name})
         config.logger.check()
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
@@ -132,8 +133,7 @@ class Fit:
             module, pair = self.build()
             self.module, module.each = module, each
             described = runs.flat(options.plain(self.config)) | {"precision.name": self.arithmetic.name}
-            found = latest(self.folder / "checkpoints", self.identity, described)
-            checkpoint = None if found is None else found[0]
+            checkpoint = latest(self.folder / "checkpoints", self.identity, described)
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint.name)
             keeper = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import hashlib
 import logging
 import os
 import re
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.files import digest
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Pictures:
         if source in SAMPLES or not Path(source).is_file():
             return f"sample {source}"  # or no file, which is an error on loading
         try:
-            return digest(Path(source))
+            return hashlib.sha256(Path(source).read_bytes()).hexdigest()
         except OSError as error:
             raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
 
@@ -178,5 +178,7 @@ def _content(picture: Picture) -> str:
     """SHA-256 of the pixels and of the properties that decide how the result is stored."""
     planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
     described = (tuple(picture.pixels.shape), len(planes), picture.mode, picture.scale, picture.flat)
-    content = [repr(described).encode(), picture.icc_profile or b""]
-    return digest(b"".join([*content, *(plane.contiguous().numpy().tobytes() for plane in planes)]))
+    found = hashlib.sha256(repr(described).encode() + (picture.icc_profile or b""))
+    for plane in planes:
+        found.update(plane.contiguous().numpy().tobytes())
+    return found.hexdigest()

@@ -62,8 +62,8 @@ def draw(rng: random.Random) -> list[str]:
 class Round:
     """One run, its twin and its faults. Every violation of a promise is an AssertionError."""
 
-    def __init__(self, place: Path, rng: random.Random) -> None:
-        self.place, self.rng, self.options = place, rng, draw(rng)
+    def __init__(self, place: Path, options: list[str], rng: random.Random) -> None:
+        self.place, self.options, self.rng = place, options, rng
         began = time.monotonic()
         self.end(self.begin("twin"), (0,))
         self.seconds, self.twin = time.monotonic() - began, only(place / "twin")
@@ -152,15 +152,16 @@ def main() -> int:
         place.mkdir()
         faults = [rng.choice(kinds) for _ in range(rng.randint(1, 8))]
         tried.update(faults)
+        options = draw(rng)
         try:
-            this = Round(place, rng)
+            this = Round(place, options, rng)
             for fault in faults:
                 this.disturb(fault)
             this.finish()
         except (AssertionError, OSError) as error:
             failed += 1
             print(f"FAILED in {place} with {' > '.join(faults)}: {error}", flush=True)
-            print(f"    python train.py {shlex.join(this.options)}", flush=True)
+            print(f"    python train.py {shlex.join(options)}", flush=True)
         else:
             shutil.rmtree(place)
     print(f"{number} rounds, {failed} failed, kept in {top}; faults: {dict(tried)}")
