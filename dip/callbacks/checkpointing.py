@@ -29,9 +29,7 @@ class Checkpoints(Callback):
         self.folder, self.every, self.signals = folder, every, signals
         self._due = time.perf_counter() + every
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
         """Save if a checkpoint is due or a signal requests one."""
         ends = self.signals.received is not None
         if ends:

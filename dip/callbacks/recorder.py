@@ -25,7 +25,7 @@ from dip.model.module import DeepImagePrior
 
 COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched", "back_to")
 
-Row = dict[str, float | int | None]
+Row = dict[str, Any]
 
 log = logging.getLogger("dip")
 
@@ -69,11 +69,9 @@ class Recorder(Callback):
 
     def best(self) -> tuple[float | None, int | None]:
         """The highest recorded PSNR of the average and its step (the oracle); (None, None) without a reference."""
-        best: tuple[float | None, int | None] = None, None
-        for row in self.rows:
-            if row["psnr_ema"] is not None and (best[0] is None or row["psnr_ema"] > best[0]):
-                best = row["psnr_ema"], row["step"]  # type: ignore[assignment]
-        return best
+        scored = [row for row in self.rows if row["psnr_ema"] is not None]
+        best = max(scored, key=lambda row: row["psnr_ema"], default=dict.fromkeys(COLUMNS))
+        return best["psnr_ema"], best["step"]
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Start the clock. After a resume, `metrics.csv` is rewritten to the state of the checkpoint."""
@@ -83,9 +81,7 @@ class Recorder(Callback):
         (self.folder / "images").mkdir(exist_ok=True)
         self.guard(self.rewrite)
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
         """Store the loss on the device; at a record, read it and everything else."""
         step = module.step
         self.losses[step - 1] = module.loss

@@ -57,14 +57,14 @@ def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit: Fit, 
 
 def test_the_restored_image_is_the_mean(monkeypatch: pytest.MonkeyPatch):
     made: list[numpy.ndarray] = []
-    real = DeepImagePrior._descend
+    real = DeepImagePrior._backward
 
-    def descend(self: DeepImagePrior, *given: Any) -> Any:
+    def backward(self: DeepImagePrior, *given: Any) -> Any:
         image, *others = real(self, *given)
         made.append(image.numpy())  # (1, C, H, W)
         return image, *others
 
-    monkeypatch.setattr(DeepImagePrior, "_descend", descend)
+    monkeypatch.setattr(DeepImagePrior, "_backward", backward)
     four = dip.restore("astronaut", target="noisy", ensemble=4, ema=0, **TINY)
     assert len(made) == 4 * 10
     assert four.image.transpose(2, 0, 1)[None] == pytest.approx(numpy.mean(made[-4:], axis=0), abs=1e-6)
@@ -72,7 +72,7 @@ def test_the_restored_image_is_the_mean(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_error_in_one_network_fails_the_run(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int):
-    calls, real = 0, DeepImagePrior._descend
+    calls, real = 0, DeepImagePrior._backward
 
     def fail(self: DeepImagePrior, *given: Any) -> Any:
         nonlocal calls
@@ -81,7 +81,7 @@ def test_an_error_in_one_network_fails_the_run(fit: Fit, tmp_path: Path, monkeyp
             raise RunError("the fourth step of the second network")
         return real(self, *given)
 
-    monkeypatch.setattr(DeepImagePrior, "_descend", fail)
+    monkeypatch.setattr(DeepImagePrior, "_backward", fail)
     with pytest.raises(RunError, match="second network"):
         fit("steps=20", "ensemble=2")
     (folder,) = (tmp_path / "outputs").iterdir()
