@@ -34,12 +34,13 @@ class Checkpoints(Callback):
         ends = self.signals.received is not None
         if ends:
             trainer.should_stop = True
-        if ends or self.signals.take_save_request() or time.perf_counter() >= self._due:
+        if ends or self.signals.save_requested or time.perf_counter() >= self._due:
             self.save(trainer, module.step)
 
     def save(self, trainer: Trainer, step: int) -> None:
         """Write a checkpoint now."""
         began = time.perf_counter()
+        self.signals.save_requested = False
         try:
             trainer.save_checkpoint(path_of(self.folder, step))
         except NotFiniteError as error:

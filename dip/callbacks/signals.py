@@ -33,7 +33,8 @@ class Signals(Callback):
         """The number of the signal that ends the run; None if there was none."""
         self.interrupted = False
         """True if the run was ended by `received`."""
-        self._save_requested = False
+        self.save_requested = False
+        """True from a request to save until `Checkpoints` has saved."""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -59,7 +60,7 @@ class Signals(Callback):
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if signal.Signals(number).name in SAVING:
-            self._save_requested = True
+            self.save_requested = True
         elif number == signal.SIGINT and self.received == signal.SIGINT:
             raise KeyboardInterrupt
         else:
@@ -68,8 +69,3 @@ class Signals(Callback):
                 with contextlib.suppress(OSError):  # the terminal may be closed
                     # Not print: the main program may be inside a write to the same stream.
                     os.write(2, b"\ninterrupted: finishing the step and saving; Ctrl-C again exits at once\n")
-
-    def take_save_request(self) -> bool:
-        """True once for each request to save."""
-        requested, self._save_requested = self._save_requested, False
-        return requested

@@ -115,16 +115,6 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_repeated(fit: Fit,
     assert result["folder"] == str(run)
 
 
-@pytest.mark.fault(6)
-def test_another_option_or_another_picture_means_another_folder(fit: Fit, tmp_path: Path):
-    picture = tmp_path / "picture.png"
-    for shade in (10, 200):
-        Image.new("RGB", (32, 32), (shade, 0, 0)).save(picture)
-        for seed in (0, 1):
-            fit("steps=1", f"image={picture}", f"seed={seed}")
-    assert len(list((tmp_path / "outputs").iterdir())) == 4
-
-
 def test_without_a_reference_the_scores_are_empty(fit: Fit):
     run, result = fit("steps=5", "target=degraded")
     assert result["psnr"] is result["ssim"] is result["oracle_psnr"] is result["oracle_step"] is None

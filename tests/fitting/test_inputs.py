@@ -27,12 +27,6 @@ def file(tmp_path):
     return write
 
 
-def test_every_image_that_is_named_is_a_source(file):
-    config = Config(image="coffee", target=Inpaint(mask="m.png"), reference="r.png")
-    assert Pictures(config).sources == {"image": "coffee", "target.mask": "m.png", "reference": "r.png"}
-    assert Pictures(Config(target=Deblur())).sources == {"image": "astronaut"}
-
-
 def test_the_identity_of_a_file_is_its_content_and_of_a_sample_its_name(file, monkeypatch, tmp_path):
     path = file("a.png", 4, 4)
     assert Pictures(Config(image=path)).digest("image") == hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
