@@ -58,7 +58,6 @@ def run(
     identity, folder = place(config, pictures)
     if done := _finished(config, folder):
         return done
-    pictures.check()
     from dip.fitting.fit import Fit  # imports torch
     from dip.runs.extension import extend
 
@@ -80,7 +79,7 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
     """The identity of a run (see `dip.runs.naming.identity`) and its folder, which may not exist.
 
     Raises:
-        ImageError: an image cannot be read.
+        ImageError: an image does not exist or cannot be read.
     """
     pictures = pictures or Pictures(config)
     identity = naming.identity(config, pictures.digest("image"), pictures.digest("reference"))

@@ -76,25 +76,11 @@ class Pictures:
         self._cut_said = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
-    def check(self) -> None:
-        """Check that the files exist. This is fast, because it needs no torch.
-
-        Raises:
-            ImageError: a file does not exist.
-        """
-        for option, source in self.sources.items():
-            if option in self.given or source in SAMPLES or Path(source).exists():
-                continue
-            samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
-            raise ImageError(
-                f"{option}={source}: there is no such file; give a path{samples}; for example {option}=photo.png"
-            )
-
     def digest(self, option: str) -> str | None:
         """The image in a run's identity: SHA-256 of a file or an array, or the name of a sample. None without an image.
 
         Raises:
-            ImageError: the file cannot be read, or `image` is a pattern or a folder.
+            ImageError: the file does not exist or cannot be read, or `image` is a pattern or a folder.
         """
         source = self.sources.get(option)
         if source is None:
@@ -106,8 +92,13 @@ class Pictures:
                 f"image={source}: matches {len(files)} images; add -m for one run per image, for example "
                 "python train.py -m 'image=photos/*.jpg'"
             )
+        if source not in SAMPLES and not Path(source).exists():
+            samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
+            raise ImageError(
+                f"{option}={source}: there is no such file; give a path{samples}; for example {option}=photo.png"
+            )
         if source in SAMPLES or not Path(source).is_file():
-            return f"sample {source}"  # or no file, which is an error on loading
+            return f"sample {source}"  # or a device or a folder, which is an error on loading
         try:
             return hashlib.sha256(Path(source).read_bytes()).hexdigest()
         except OSError as error:
