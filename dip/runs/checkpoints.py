@@ -128,9 +128,8 @@ def verified(path: Path) -> tuple[bytes, dict[str, Any]]:
     data, footer = _read(path)
     if footer.pop("sha256", None) != _checksum(memoryview(data)[: data.rfind(b"\n")], footer):
         raise DamagedError(f"{path}: its content has changed since it was written (SHA-256)")
-    if footer["format"] > FORMAT:
-        has = f"has format {footer['format']}, this program reads up to {FORMAT}"
-        raise RunError(f"{path}: {has}; use the version that wrote it")
+    if (found := footer["format"]) > FORMAT:
+        raise RunError(f"{path}: has format {found}, this program reads up to {FORMAT}; use the version that wrote it")
     if footer["step"] != step_of(path):
         raise DamagedError(f"{path}: was written as step {footer['step']}")
     return data, footer
@@ -147,14 +146,12 @@ def load(path: Path, identity: str, options: Any = None) -> dict[str, Any]:
     if footer["identity"] != identity:
         raise RunError(_refusal(path, footer, identity, options))
     try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:  # a crafted pickle can raise anything
         reason = str(error).strip().partition("\n")[0]
         raise DamagedError(f"{path}: holds more than tensors and plain values ({reason})") from error
-    if not isinstance(state, dict):
-        raise DamagedError(f"{path}: holds a {type(state).__name__} instead of a state")
     if bad := _not_finite(state):
         raise DamagedError(f"{path}: {bad} is not finite")
     return state
