@@ -13,7 +13,6 @@ from typing import Any
 
 from dip.errors import RunError
 from dip.files import read_json
-from dip.files import remove_temporaries as remove_temporaries
 from dip.files import write_bytes as write_bytes
 from dip.files import write_json as write_json
 from dip.files import write_text as write_text
