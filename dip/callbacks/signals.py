@@ -13,8 +13,7 @@ from lightning.pytorch import Callback, Trainer
 
 from dip.model.module import DeepImagePrior
 
-ENDING = ("SIGTERM", "SIGINT", "SIGHUP")
-SAVING = ("SIGUSR1",)
+HANDLED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
 
 
 class Signals(Callback):
@@ -39,7 +38,7 @@ class Signals(Callback):
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            for name in ENDING + SAVING:
+            for name in HANDLED:
                 number = getattr(signal, name, None)  # Windows has no SIGHUP and no SIGUSR1
                 if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._handle)
@@ -59,7 +58,7 @@ class Signals(Callback):
         trainer._signal_connector.received_sigterm = False  # noted before this hook, by Lightning and by us
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if signal.Signals(number).name in SAVING:
+        if signal.Signals(number).name == "SIGUSR1":
             self.save_requested = True
         elif number == signal.SIGINT and self.received == signal.SIGINT:
             raise KeyboardInterrupt

@@ -190,13 +190,10 @@ class Fit:
 
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""
-        if self.module is None or status == "failed":
-            steps = None if self.module is None else self.module.step
-            known: dict[str, Any] = {"steps": steps, "precision": self.precision}
-        else:
+        known: dict[str, Any] = {"steps": self.module and self.module.step, "precision": self.precision}
+        if self.module is not None and status != "failed":
             recorder, (best, best_step) = self.recorder, self.recorder.best()
-            known = {
-                "steps": self.module.step,
+            known |= {
                 "loss": recorder.rows[-1]["loss"] if recorder.rows else None,
                 "oracle_psnr": best,
                 "oracle_step": best_step,

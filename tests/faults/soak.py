@@ -164,8 +164,11 @@ def main() -> int:
             print(f"    python train.py {shlex.join(options)}", flush=True)
         else:
             shutil.rmtree(place)
-    print(f"{number} rounds, {failed} failed, kept in {top}; faults: {dict(tried)}")
-    return 1 if failed else 0
+    print(f"{number} rounds, {failed} failed; faults: {dict(tried)}")
+    if failed:
+        return 1
+    top.rmdir()
+    return 0
 
 
 if __name__ == "__main__":
