@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import math
 import os
@@ -21,14 +20,6 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_WRITABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def digest(source: str | Path | bytes | memoryview) -> str:
-    """SHA-256 (64 hex digits) of bytes, or of the file at a path. Raises OSError if the file cannot be read."""
-    if isinstance(source, (bytes, memoryview)):
-        return hashlib.sha256(source).hexdigest()
-    with open(source, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
     """Write `data` to `path` atomically: after a crash the file holds either the old content or the new.
 
@@ -39,51 +30,29 @@ def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
         RunError: the disk is full (with the number of bytes needed), or the folder is not writable.
         OSError: any other failure, unchanged.
     """
-    path, data = Path(path), memoryview(data)
+    path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        _write_and_sync(temporary, data)
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        if os.name != "nt":  # Windows cannot open a folder
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
-            raise RunError(
-                f"{path}: cannot be written, {len(data)} bytes needed, {_free(path.parent)} ({error.strerror})"
-            ) from error
+            space = f"{len(memoryview(data))} bytes needed, {shutil.disk_usage(path.parent).free} bytes free"
+            raise RunError(f"{path}: cannot be written, {space} ({error.strerror})") from error
         if isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
             raise RunError(f"{path}: cannot be written ({error.strerror})") from error
         raise
-
-
-def _write_and_sync(path: Path, data: memoryview) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags, 0o666)
-    try:
-        done = 0
-        while done < len(data):  # one call may write only a part
-            done += os.write(descriptor, data[done:])
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _free(folder: Path) -> str:
-    try:
-        return f"{shutil.disk_usage(folder).free} bytes free"
-    except OSError:
-        return "free space unknown"
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -113,13 +82,9 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a strict JSON file; None if the file is missing, truncated or holds anything else."""
+    """The object in a JSON file; None if the file is missing, truncated or holds anything else."""
     try:
-        found = json.loads(path.read_bytes(), parse_constant=_refuse) if path.is_file() else None
+        found = json.loads(path.read_bytes()) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")

@@ -125,7 +125,7 @@ def whole_run(config: Config, steps: int, record_every: int = 50) -> float:
         config = dataclasses.replace(config, steps=steps, record_every=record_every, out=folder)
         fit = Fit(config, Path(folder), "bench")
         fit.run(progress=False, pictures=False)  # figures and baselines would count as its memory
-        return sum(fit.recorder.paces[1:]) / len(fit.recorder.paces[1:])
+        return sum(fit.recorder.paces) / len(fit.recorder.paces)
 
 
 def timed(step: Callable[[], None], steps: int, device: str) -> float:

@@ -29,19 +29,18 @@ class Checkpoints(Callback):
         self.folder, self.every, self.signals = folder, every, signals
         self._due = time.perf_counter() + every
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
         """Save if a checkpoint is due or a signal requests one."""
         ends = self.signals.received is not None
         if ends:
             trainer.should_stop = True
-        if ends or self.signals.take_save_request() or time.perf_counter() >= self._due:
+        if ends or self.signals.save_requested or time.perf_counter() >= self._due:
             self.save(trainer, module.step)
 
     def save(self, trainer: Trainer, step: int) -> None:
         """Write a checkpoint now."""
         began = time.perf_counter()
+        self.signals.save_requested = False
         try:
             trainer.save_checkpoint(path_of(self.folder, step))
         except NotFiniteError as error:

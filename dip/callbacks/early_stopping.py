@@ -28,9 +28,7 @@ class Stopping(Callback):
         """End the run at once if its checkpoint is that of the step at which the rule fired."""
         trainer.should_stop = trainer.should_stop or self.fired
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
         """Update the rule; at a record, evaluate it."""
         if self.rule is None:
             return
@@ -57,6 +55,6 @@ class Stopping(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the rule's state."""
-        if self.rule is not None and state_dict:
+        if self.rule is not None:
             self.rule.load_state_dict(state_dict["rule"])
             self.watched, self.fired = state_dict["watched"], state_dict["fired"]

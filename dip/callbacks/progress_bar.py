@@ -37,9 +37,7 @@ class Progress(Callback):
                 maxinterval=10 if interactive else 60,
             )  # fmt: skip
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
         """Advance the bar; at a record, show its numbers."""
         if self._bar is None:
             return
@@ -50,20 +48,14 @@ class Progress(Callback):
         with self._closed_terminal():
             self._bar.update()
 
-    def on_train_end(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
-        """Close the bar."""
-        self.close()
-
-    def on_exception(self, trainer: Trainer, module: DeepImagePrior, exception: BaseException) -> None:  # type: ignore[override]
-        """Close the bar."""
-        self.close()
-
-    def close(self) -> None:
+    def _close(self, *_: Any) -> None:
         """Close the bar if it is open."""
         if self._bar is not None:
             with self._closed_terminal():
                 self._bar.close()
             self._bar = None
+
+    on_train_end = on_exception = _close  # type: ignore[assignment]
 
     @contextlib.contextmanager
     def _closed_terminal(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import logging
 import math
 import time
@@ -25,7 +26,7 @@ from dip.model.module import DeepImagePrior
 
 COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched", "back_to")
 
-Row = dict[str, float | int | None]
+Row = dict[str, Any]
 
 log = logging.getLogger("dip")
 
@@ -56,9 +57,7 @@ class Recorder(Callback):
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
         self.before = 0.0  # seconds of computation in earlier processes
-        self.paces: list[float] = []  # seconds per step, one value per interval between records
-        self._began = self._interval = time.perf_counter()
-        self._interval_step = 0
+        self._began = time.perf_counter()
         self._done = 0  # steps whose loss is in `losses`
         self._warned = False
 
@@ -67,25 +66,26 @@ class Recorder(Callback):
         """Seconds of computation so far, including those before an interruption."""
         return self.before + time.perf_counter() - self._began
 
+    @property
+    def paces(self) -> list[float]:
+        """Seconds per step, one value per interval between records."""
+        pairs = itertools.pairwise(self.rows)
+        return [(now["seconds"] - before["seconds"]) / (now["step"] - before["step"]) for before, now in pairs]
+
     def best(self) -> tuple[float | None, int | None]:
         """The highest recorded PSNR of the average and its step (the oracle); (None, None) without a reference."""
-        best: tuple[float | None, int | None] = None, None
-        for row in self.rows:
-            if row["psnr_ema"] is not None and (best[0] is None or row["psnr_ema"] > best[0]):
-                best = row["psnr_ema"], row["step"]  # type: ignore[assignment]
-        return best
+        scored = [row for row in self.rows if row["psnr_ema"] is not None]
+        best = max(scored, key=lambda row: row["psnr_ema"], default=dict.fromkeys(COLUMNS))
+        return best["psnr_ema"], best["step"]
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Start the clock. After a resume, `metrics.csv` is rewritten to the state of the checkpoint."""
         self.losses = self.losses.to(module.device)
-        self._began = self._interval = time.perf_counter()
-        self._interval_step = module.step
+        self._began = time.perf_counter()
         (self.folder / "images").mkdir(exist_ok=True)
         self.guard(self.rewrite)
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
         """Store the loss on the device; at a record, read it and everything else."""
         step = module.step
         self.losses[step - 1] = module.loss
@@ -117,10 +117,6 @@ class Recorder(Callback):
         if trainer.logger is not None:
             known = {name: value for name, value in row.items() if value is not None and name != "step"}
             self.guard(lambda: trainer.logger.log_metrics(known, step=step))  # type: ignore[union-attr]
-        now = time.perf_counter()
-        if step > self._interval_step:
-            self.paces.append((now - self._interval) / (step - self._interval_step))
-        self._interval, self._interval_step = now, step
 
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
         output = preview(self.finish(output))
@@ -157,10 +153,10 @@ class Recorder(Callback):
     def state_dict(self) -> dict[str, Any]:
         """The history so far."""
         losses = self.losses[: self._done].clone()
-        return {"rows": self.rows, "losses": losses, "seconds": self.seconds, "paces": self.paces}
+        return {"rows": self.rows, "losses": losses, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the history."""
-        self.rows, self.before, self.paces = state_dict["rows"], state_dict["seconds"], state_dict["paces"]
+        self.rows, self.before = state_dict["rows"], state_dict["seconds"]
         self._done = len(state_dict["losses"])
         self.losses[: self._done] = state_dict["losses"]

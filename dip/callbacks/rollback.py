@@ -57,9 +57,7 @@ class Rollback(Callback):
         if self._good is None:
             self._good = self._state(trainer, module, levels=[math.inf] * len(module.nets))
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: DeepImagePrior, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
         """Keep the loss on the device; at a record, read and check all new losses."""
         self._fresh.append(module.losses)
         if self.schedule.records(module.step):

@@ -13,8 +13,7 @@ from lightning.pytorch import Callback, Trainer
 
 from dip.model.module import DeepImagePrior
 
-ENDING = ("SIGTERM", "SIGINT", "SIGHUP")
-SAVING = ("SIGUSR1",)
+HANDLED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
 
 
 class Signals(Callback):
@@ -33,12 +32,13 @@ class Signals(Callback):
         """The number of the signal that ends the run; None if there was none."""
         self.interrupted = False
         """True if the run was ended by `received`."""
-        self._save_requested = False
+        self.save_requested = False
+        """True from a request to save until `Checkpoints` has saved."""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            for name in ENDING + SAVING:
+            for name in HANDLED:
                 number = getattr(signal, name, None)  # Windows has no SIGHUP and no SIGUSR1
                 if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._handle)
@@ -58,8 +58,8 @@ class Signals(Callback):
         trainer._signal_connector.received_sigterm = False  # noted before this hook, by Lightning and by us
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if signal.Signals(number).name in SAVING:
-            self._save_requested = True
+        if signal.Signals(number).name == "SIGUSR1":
+            self.save_requested = True
         elif number == signal.SIGINT and self.received == signal.SIGINT:
             raise KeyboardInterrupt
         else:
@@ -68,8 +68,3 @@ class Signals(Callback):
                 with contextlib.suppress(OSError):  # the terminal may be closed
                     # Not print: the main program may be inside a write to the same stream.
                     os.write(2, b"\ninterrupted: finishing the step and saving; Ctrl-C again exits at once\n")
-
-    def take_save_request(self) -> bool:
-        """True once for each request to save."""
-        requested, self._save_requested = self._save_requested, False
-        return requested

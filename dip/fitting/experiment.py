@@ -58,11 +58,11 @@ def run(
     identity, folder = place(config, pictures)
     if done := _finished(config, folder):
         return done
-    pictures.check()
     from dip.fitting.fit import Fit  # imports torch
+    from dip.runs.extension import extend
 
     # Every mistake of a user is found here, before the folder is created.
-    fit = Fit(config, folder, runs.fingerprint({**identity, "steps": None}), pictures)
+    fit = Fit(config, folder, naming.fingerprint({**identity, "steps": None}), pictures)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
@@ -71,7 +71,7 @@ def run(
         with _logged_to(folder):
             _describe(folder, config, overrides)
             if not config.overwrite:
-                fit.extend()
+                extend(folder, fit.identity, config.steps)
             return {**_fit_and_save(fit, progress, array), "folder": str(folder)}
 
 
@@ -79,33 +79,33 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
     """The identity of a run (see `dip.runs.naming.identity`) and its folder, which may not exist.
 
     Raises:
-        ImageError: an image cannot be read.
+        ImageError: an image does not exist or cannot be read.
     """
     pictures = pictures or Pictures(config)
     identity = naming.identity(config, pictures.digest("image"), pictures.digest("reference"))
     identity["target"] |= {option: pictures.digest(f"target.{option}") for option in config.target.files()}
-    return identity, Path(config.out) / runs.name(naming.readable(config), identity)
+    return identity, Path(config.out) / naming.name(config, identity)
 
 
 def _finished(config: Config, folder: Path) -> dict[str, Any] | None:
     """The result of a run that has finished before; None if there is something to compute."""
     if config.overwrite or not runs.finished(folder):
         return None
-    done = runs.read_result(folder)
-    assert done is not None
-    log.info("%s: already %s (%s)", folder, done["status"], _summary(done))
-    log.info("restored image: %s", folder / "images" / "restored.png")
-    return {**done, "folder": str(folder)}
+    result = runs.read_result(folder) or {}
+    _log_result(folder, f"already {result['status']}", result)
+    return {**result, "folder": str(folder)}
 
 
 def _fit_and_save(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
-    from dip.fitting import results
+    import numpy
+
+    from dip import images
 
     folder = fit.folder
     try:
         result = fit.run(progress)
         if array and fit.restored is not None:
-            results.save_array(folder / "images" / "restored.npy", fit.restored)
+            numpy.save(folder / "images" / "restored.npy", images.to_array(fit.restored))
     except Exception as error:
         if not folder.is_dir():
             raise RunError(
@@ -124,8 +124,7 @@ def _fit_and_save(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
         return result
     if not fit.config.keep_checkpoint:  # not before result.json exists, which replaces them
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    log.info("%s: %s (%s)", folder, result["status"], _summary(result))
-    log.info("restored image: %s", folder / "images" / "restored.png")
+    _log_result(folder, result["status"], result)
     return result
 
 
@@ -177,9 +176,10 @@ def _logged_to(folder: Path) -> Iterator[None]:
         handler.close()
 
 
-def _summary(result: Mapping[str, Any]) -> str:
-    """The numbers of a finished run in one line."""
+def _log_result(folder: Path, status: str, result: Mapping[str, Any]) -> None:
+    """Log the numbers of a finished run in one line, and where its image is."""
     psnr = result["psnr"]
     score = "no reference image to score against" if psnr is None else f"PSNR {psnr:.2f} dB"
     which = f"restored from step {result['restored_step']} of {result['steps']}"
-    return f"{score}, {which}, {result['seconds']:.0f} s"
+    log.info("%s: %s (%s, %s, %.0f s)", folder, status, score, which, result["seconds"])
+    log.info("restored image: %s", folder / "images" / "restored.png")

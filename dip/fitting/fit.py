@@ -30,8 +30,8 @@ from dip.fitting.inputs import Pictures, observe
 from dip.hardware import devices, memory, threads
 from dip.model import data
 from dip.model.module import DeepImagePrior
+from dip.runs import naming
 from dip.runs.checkpoints import DipCheckpointIO, latest, step_of
-from dip.runs.extension import extend
 from dip.seeds import derive
 from dip.stopping.panel import Panel
 
@@ -57,7 +57,7 @@ class Fit:
         self.device = devices.pick_device(config.device)
         self.arithmetic = devices.pick_precision(config.precision.name, self.device)
         # precision=auto selects another format on another machine, which gives other numbers.
-        self.identity = runs.fingerprint({"options": identity, "precision": self.arithmetic.name})
+        self.identity = naming.fingerprint({"options": identity, "precision": self.arithmetic.name})
         config.logger.check()
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
@@ -78,17 +78,12 @@ class Fit:
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
 
-    def extend(self) -> None:
-        """Start from the end of a run beside this one that has the same options and fewer steps, if there is one."""
-        extend(self.folder, self.identity, self.config.steps)
-
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
         config, seen = self.config, self.observation
         size = config.net.padded(*seen.size)
         # Each network of an ensemble has its own weights, z and perturbation.
-        more = [derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1)]
-        seeds = [config.seed, *more]
+        seeds = [config.seed, *(derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1))]
         nets = [self._net(seed, size) for seed in seeds]
         if seen.z is None:
             z = torch.cat([data.draw(config.z, size, seed) for seed in seeds])  # (ensemble, C_z, H', W')
@@ -132,8 +127,7 @@ class Fit:
             module, pair = self.build()
             self.module, module.each = module, each
             described = runs.flat(options.plain(self.config)) | {"precision.name": self.arithmetic.name}
-            found = latest(self.folder / "checkpoints", self.identity, described)
-            checkpoint = None if found is None else found[0]
+            checkpoint = latest(self.folder / "checkpoints", self.identity, described)
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint.name)
             keeper = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)
@@ -151,9 +145,9 @@ class Fit:
                 enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
             )  # fmt: skip
             if pictures:
-                self._show("target", self.observation.y)
+                self._save("target", self.observation.y)
                 if self.reference is not None:
-                    self._show("reference", self.reference)
+                    self._save("reference", self.reference)
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
             complete = module.step == self.config.steps or self.stopping.fired
             if self.signals.received is not None and not complete:
@@ -161,7 +155,7 @@ class Fit:
                 return self.result("interrupted", signal=self.signals.received)
             return self._finish(trainer, keeper, pictures)
 
-    def _show(self, name: str, pixels: Tensor) -> None:
+    def _save(self, name: str, pixels: Tensor) -> None:
         """Save an image that the run does not depend on; an error is a warning."""
         self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels))
 
@@ -179,7 +173,7 @@ class Fit:
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
             self.recorder.save_losses()
-            self._show("output", self.module.output.cpu())
+            self._save("output", self.module.output.cpu())
             results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
             if self.config.baselines:
                 result["baselines"] = results.baselines(target, seen, self.folder / "images")
@@ -196,13 +190,10 @@ class Fit:
 
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""
-        if self.module is None or status == "failed":
-            steps = None if self.module is None else self.module.step
-            known: dict[str, Any] = {"steps": steps, "precision": self.precision}
-        else:
+        known: dict[str, Any] = {"steps": self.module and self.module.step, "precision": self.precision}
+        if self.module is not None and status != "failed":
             recorder, (best, best_step) = self.recorder, self.recorder.best()
-            known = {
-                "steps": self.module.step,
+            known |= {
                 "loss": recorder.rows[-1]["loss"] if recorder.rows else None,
                 "oracle_psnr": best,
                 "oracle_step": best_step,
@@ -238,16 +229,13 @@ class Fit:
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Hide Lightning's tips, and its advice on data loaders, which does not apply to one fixed pair."""
-    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch")
-    loggers = [logging.getLogger(name) for name in names]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    logger = logging.getLogger("lightning.pytorch")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*not resumable.*")
             warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning 2.6 with torch 2.13
             yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+        logger.setLevel(before)

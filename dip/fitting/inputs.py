@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import hashlib
 import logging
 import os
 import re
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.files import digest
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -76,25 +76,11 @@ class Pictures:
         self._cut_said = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
-    def check(self) -> None:
-        """Check that the files exist. This is fast, because it needs no torch.
-
-        Raises:
-            ImageError: a file does not exist.
-        """
-        for option, source in self.sources.items():
-            if option in self.given or source in SAMPLES or Path(source).exists():
-                continue
-            samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
-            raise ImageError(
-                f"{option}={source}: there is no such file; give a path{samples}; for example {option}=photo.png"
-            )
-
     def digest(self, option: str) -> str | None:
         """The image in a run's identity: SHA-256 of a file or an array, or the name of a sample. None without an image.
 
         Raises:
-            ImageError: the file cannot be read, or `image` is a pattern or a folder.
+            ImageError: the file does not exist or cannot be read, or `image` is a pattern or a folder.
         """
         source = self.sources.get(option)
         if source is None:
@@ -106,10 +92,15 @@ class Pictures:
                 f"image={source}: matches {len(files)} images; add -m for one run per image, for example "
                 "python train.py -m 'image=photos/*.jpg'"
             )
+        if source not in SAMPLES and not Path(source).exists():
+            samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
+            raise ImageError(
+                f"{option}={source}: there is no such file; give a path{samples}; for example {option}=photo.png"
+            )
         if source in SAMPLES or not Path(source).is_file():
-            return f"sample {source}"  # or no file, which is an error on loading
+            return f"sample {source}"  # or a device or a folder, which is an error on loading
         try:
-            return digest(Path(source))
+            return hashlib.sha256(Path(source).read_bytes()).hexdigest()
         except OSError as error:
             raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
 
@@ -178,5 +169,7 @@ def _content(picture: Picture) -> str:
     """SHA-256 of the pixels and of the properties that decide how the result is stored."""
     planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
     described = (tuple(picture.pixels.shape), len(planes), picture.mode, picture.scale, picture.flat)
-    content = [repr(described).encode(), picture.icc_profile or b""]
-    return digest(b"".join([*content, *(plane.contiguous().numpy().tobytes() for plane in planes)]))
+    found = hashlib.sha256(repr(described).encode() + (picture.icc_profile or b""))
+    for plane in planes:
+        found.update(plane.contiguous().numpy().tobytes())
+    return found.hexdigest()

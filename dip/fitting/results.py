@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,11 +46,6 @@ def save(path: Path, pixels: Tensor, like: Picture | None = None) -> None:
     images.save(path, preview(pixels), None if spectral else like)
     if like is not None and (spectral or like.mode == "float32"):
         images.save(path.with_suffix(".tif"), pixels, like)
-
-
-def save_array(path: Path, pixels: Tensor) -> None:
-    """Write (1, C, H, W) as a NumPy file (H, W, C) float32, exactly."""
-    np.save(path, images.to_array(pixels))
 
 
 def scores(target: Target, restored: Tensor, observation: Observation) -> dict[str, Any]:

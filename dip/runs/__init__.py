@@ -1,21 +1,18 @@
-"""Run folders: their names, their locks, and reading runs back. Imports no torch, so that a report starts fast."""
+"""Run folders: their locks, and reading runs back. Imports no torch, so that a report starts fast."""
 
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dip.errors import RunError
-from dip.files import digest as digest
 from dip.files import read_json
-from dip.files import remove_temporaries as remove_temporaries
 from dip.files import write_bytes as write_bytes
 from dip.files import write_json as write_json
 from dip.files import write_text as write_text
@@ -29,40 +26,15 @@ CONSOLE = "console.log"
 """The terminal output of a run in a sweep, in its run folder."""
 
 
-def fingerprint(identity: Mapping[str, Any]) -> str:
-    """SHA-256 (64 hex digits) of plain values (dicts, lists, strings, numbers, booleans, None), keys sorted.
-
-    Floats are hashed by their shortest exact text, so 1/30 is the same on every machine. 1 and 1.0 differ.
-
-    Raises:
-        ValueError: a number is NaN or infinite.
-        TypeError: a value is not plain.
-    """
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return digest(text.encode("ascii"))
-
-
-def name(readable: str, identity: Mapping[str, Any]) -> str:
-    """The name of a run folder, `<readable>-<8 hex>`; the hex part is the start of `fingerprint(identity)`.
-
-    `identity` holds every option that changes the result. In `readable`, characters other than ASCII letters, digits
-    and `.-_+` become `-`, and at most 80 characters are kept.
-    """
-    plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", readable)[:80].strip("-.")
-    return f"{plain or 'run'}-{fingerprint(identity)[:8]}"
-
-
 def read_result(folder: str | Path) -> dict[str, Any] | None:
     """The content of a run's `result.json`; None if it is missing, truncated or not a result."""
-    found = read_json(Path(folder) / "result.json")
-    valid = found is not None and found.get("status") in STATUSES and isinstance(found.get("config"), dict)
-    return found if valid else None
+    found = read_json(Path(folder) / "result.json") or {}
+    return found if found.get("status") in STATUSES and isinstance(found.get("config"), dict) else None
 
 
 def finished(folder: str | Path) -> bool:
     """True if the run in `folder` made its last step or was ended by its stopping rule."""
-    result = read_result(folder)
-    return result is not None and result["status"] in ("finished", "stopped")
+    return (read_result(folder) or {}).get("status") in ("finished", "stopped")
 
 
 def lacks_figures(folder: str | Path) -> bool:
@@ -72,12 +44,8 @@ def lacks_figures(folder: str | Path) -> bool:
 
 def snapshots(folder: str | Path) -> list[tuple[int, Path]]:
     """(step, path) of a run's snapshots `images/step-000100.png`, sorted by step."""
-    found = []
-    for path in (Path(folder) / "images").glob("step-*.png"):
-        match = re.fullmatch(r"step-([0-9]{6}|[1-9][0-9]{6,})", path.stem)
-        if match:
-            found.append((int(match[1]), path))
-    return sorted(found)
+    paths = (Path(folder) / "images").glob("step-*.png")
+    return sorted((int(path.stem[5:]), path) for path in paths if re.fullmatch(r"step-\d{6,}", path.stem))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -142,10 +110,3 @@ def history(folder: str | Path) -> dict[str, list[float]]:
         except ValueError as error:
             raise RunError(f"{path}: line {number} is damaged: {','.join(row)[:80]}") from error
     return columns
-
-
-def differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The `config.*` keys, sorted, whose values differ between `runs` (rows of `read`) or are absent in some."""
-    keys = sorted({key for run in runs for key in run if key.startswith("config.")})
-    absent = object()
-    return [key for key in keys if any(run.get(key, absent) != runs[0].get(key, absent) for run in runs)]

@@ -6,6 +6,7 @@ identity and options of its run, and the SHA-256 of all of this. One file needs 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -22,11 +23,12 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from dip.errors import NotFiniteError, RunError
 from dip.files import remove_temporaries, write_bytes
-from dip.runs import differing, flat
+from dip.runs import flat
 
 log = logging.getLogger("dip")
 
 FORMAT = 2  # of the file; a higher one than the program's own is refused
+KEEP = 2  # number of checkpoints kept
 FOOTER_BYTES = 2**16  # more than the footer has
 _NAME = re.compile(r"step-([0-9]{9}|[1-9][0-9]{9,})\.ckpt")
 # Lightning can build objects from these keys on loading. Our configuration is stored elsewhere.
@@ -55,10 +57,8 @@ def stored(folder: Path) -> list[Path]:
     return sorted((path for path in found if _NAME.fullmatch(path.name)), key=step_of, reverse=True)
 
 
-def write(
-    folder: str | Path, state: Mapping[str, Any], step: int, identity: str, keep: int = 2, options: Any = None
-) -> Path:
-    """Write `state` as the checkpoint of `step`, then delete all but the newest `keep` intact ones.
+def write(folder: str | Path, state: Mapping[str, Any], step: int, identity: str, options: Any = None) -> Path:
+    """Write `state` as the checkpoint of `step`, then delete all but the newest `KEEP` intact ones.
 
     Checkpoints of later steps are deleted too, because the run has gone back to an earlier step. Once a valid
     checkpoint exists, there is one at every instant. The caller holds the run folder's lock.
@@ -68,7 +68,6 @@ def write(
         state: nested dicts and lists of tensors and plain values, on any device.
         step: number of optimisation steps done.
         identity: hash of the configuration, compared on loading.
-        keep: number of checkpoints to keep, >= 1.
         options: the configuration as plain values, to name the differences when a checkpoint is refused.
 
     Raises:
@@ -83,15 +82,13 @@ def write(
     content.seek(0)
     if unsafe := torch.serialization.get_unsafe_globals_in_checkpoint(content):
         raise TypeError(f"{path}: a checkpoint holds tensors and plain values, not {', '.join(unsafe)}")
-    try:
+    with contextlib.suppress(OSError):  # what follows names the path
         path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{path.parent}: cannot be created ({error.strerror})") from error
-    store(path, content, identity, keep, options)
+    store(path, content, identity, options)
     return path
 
 
-def store(path: Path, content: io.BytesIO, identity: str, keep: int = 2, options: Any = None) -> None:
+def store(path: Path, content: io.BytesIO, identity: str, options: Any = None) -> None:
     """The second half of `write`: append the footer to `content`, a pickled state, and write it to `path`."""
     remove_temporaries(path.parent)
     if path.is_dir():  # not created by this program, so it is moved, not deleted
@@ -107,10 +104,13 @@ def store(path: Path, content: io.BytesIO, identity: str, keep: int = 2, options
     for other in stored(path.parent):
         if other == path or other.is_dir():
             continue
-        if step_of(other) < step_of(path) and kept < keep and _intact(other):
+        if step_of(other) < step_of(path) and kept < KEEP and _intact(other):
             kept += 1
-        else:
-            _remove(other)
+            continue
+        try:
+            other.unlink()
+        except OSError as error:
+            log.warning("%s: cannot be deleted (%s)", other, error.strerror)
 
 
 def footer_of(path: Path) -> dict[str, Any]:
@@ -128,52 +128,49 @@ def verified(path: Path) -> tuple[bytes, dict[str, Any]]:
     data, footer = _read(path)
     if footer.pop("sha256", None) != _checksum(memoryview(data)[: data.rfind(b"\n")], footer):
         raise DamagedError(f"{path}: its content has changed since it was written (SHA-256)")
-    if footer["format"] > FORMAT:
-        has = f"has format {footer['format']}, this program reads up to {FORMAT}"
-        raise RunError(f"{path}: {has}; use the version that wrote it")
+    if (found := footer["format"]) > FORMAT:
+        raise RunError(f"{path}: has format {found}, this program reads up to {FORMAT}; use the version that wrote it")
     if footer["step"] != step_of(path):
         raise DamagedError(f"{path}: was written as step {footer['step']}")
     return data, footer
 
 
-def load(path: str | Path, identity: str, map_location: Any = "cpu", options: Any = None) -> dict[str, Any]:
-    """The state in one checkpoint.
+def load(path: Path, identity: str, options: Any = None) -> dict[str, Any]:
+    """The state in one checkpoint, on the CPU.
 
     Raises:
         DamagedError: the checkpoint is not what was written, or its weights are not finite.
         RunError: it belongs to another configuration, or has a newer format.
     """
-    path = Path(path)
     data, footer = verified(path)
     if footer["identity"] != identity:
         raise RunError(_refusal(path, footer, identity, options))
     try:
-        state = torch.load(io.BytesIO(data), map_location=map_location, weights_only=True)
+        state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:  # a crafted pickle can raise anything
         reason = str(error).strip().partition("\n")[0]
         raise DamagedError(f"{path}: holds more than tensors and plain values ({reason})") from error
-    if not isinstance(state, dict):
-        raise DamagedError(f"{path}: holds a {type(state).__name__} instead of a state")
     if bad := _not_finite(state):
         raise DamagedError(f"{path}: {bad} is not finite")
     return state
 
 
-def latest(folder: str | Path, identity: str, options: Any = None) -> tuple[Path, dict[str, Any]] | None:
-    """Path and state of the newest usable checkpoint; None if none was ever completed.
+def latest(folder: Path, identity: str, options: Any = None) -> Path | None:
+    """The newest usable checkpoint; None if none was ever completed.
 
     A damaged checkpoint is skipped with a warning. The caller holds the run folder's lock.
 
     Raises:
         RunError: all are damaged, or one belongs to another configuration or has a newer format.
     """
-    remove_temporaries(Path(folder))
+    remove_temporaries(folder)
     reason = ""
-    for path in stored(Path(folder)):
+    for path in stored(folder):
         try:
-            return path, load(path, identity, options=options)
+            load(path, identity, options)
+            return path
         except DamagedError as error:
             log.warning("%s; trying the previous checkpoint", error)
             reason = reason or str(error)
@@ -188,23 +185,21 @@ class DipCheckpointIO(CheckpointIO):
     A path must be `<folder>/step-<nine digits>.ckpt`. The arguments are those of `write`.
     """
 
-    def __init__(self, identity: str, keep: int = 2, options: Any = None) -> None:
-        self.identity, self.keep, self.options = identity, keep, options
+    def __init__(self, identity: str, options: Any = None) -> None:
+        self.identity, self.options = identity, options
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint; see `write`."""
-        write(Path(path).parent, checkpoint, step_of(Path(path)), self.identity, self.keep, self.options)
+        write(Path(path).parent, checkpoint, step_of(Path(path)), self.identity, self.options)
 
-    def load_checkpoint(
-        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
-    ) -> dict[str, Any]:
-        """Load a checkpoint; see `load`. `weights_only` is ignored: it is always true."""
-        state = load(path, self.identity, "cpu" if map_location is None else map_location, self.options)
+    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:
+        """Load a checkpoint; see `load`. The other arguments are ignored: to the CPU, with `weights_only=True`."""
+        state = load(Path(path), self.identity, self.options)
         return {key: value for key, value in state.items() if key not in _HYPER_PARAMETERS}
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete a checkpoint."""
-        _remove(Path(path))
+        Path(path).unlink(missing_ok=True)
 
 
 def _read(path: Path, last: int | None = None) -> tuple[bytes, dict[str, Any]]:
@@ -231,14 +226,6 @@ def _checksum(payload: memoryview, footer: Mapping[str, Any]) -> str:
     return found.hexdigest()
 
 
-def _remove(path: Path) -> None:
-    """Delete a checkpoint; a failure is a warning."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        log.warning("%s: cannot be deleted (%s)", path, error.strerror)
-
-
 def _intact(path: Path) -> bool:
     try:
         return bool(verified(path))
@@ -249,12 +236,9 @@ def _intact(path: Path) -> bool:
 def _refusal(path: Path, footer: Mapping[str, Any], identity: str, options: Any) -> str:
     text = f"{path}: belongs to configuration {footer['identity'][:8]}, not to {identity[:8]}"
     if options is not None and footer["options"] is not None:
-        there, here = flat({"config": footer["options"]}), flat({"config": options})
-        changes = [
-            f"{key.removeprefix('config.')} is {there.get(key)} there and {here.get(key)} here"
-            for key in differing([there, here])
-        ]
-        text += f" ({'; '.join(changes)})"
+        there, here = flat(footer["options"]), flat(options)
+        changed = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
+        text += f" ({'; '.join(f'{key} is {there.get(key)} there and {here.get(key)} here' for key in changed)})"
     return text + "; restart with overwrite=true"
 
 

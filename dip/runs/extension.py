@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,22 @@ from dip.runs.checkpoints import footer_of, path_of, step_of, stored, verified
 log = logging.getLogger("dip")
 
 
-def extend(folder: Path, identity: str, steps: int) -> Path | None:
+def extend(folder: Path, identity: str, steps: int) -> None:
     """Copy the furthest usable checkpoint of a shorter run into the run folder `folder`.
 
-    The shorter run lies beside `folder` and has the same `identity`, which excludes the number of steps. Its snapshots
-    are copied too; metrics and losses are in the checkpoint. TensorBoard events stay, because they record the end of
-    that run.
+    Nothing happens if `folder` has a checkpoint, or if there is no such run. The shorter run lies beside `folder` and
+    has the same `identity`, which excludes the number of steps. Its snapshots are copied too; metrics and losses are in
+    the checkpoint. TensorBoard events stay, because they record the end of that run.
 
     Not used are: a run that a stopping rule ended, because a longer run would have ended there too; and a checkpoint of
     a last step that is not a multiple of `record_every`, because a longer run has no record there.
-
-    Returns:
-        The folder of the shorter run; None if there is none, or if `folder` already has a checkpoint.
     """
     if stored(folder / "checkpoints"):
-        return None
-    found = [(step_of(path), path) for path in _beside(folder) if step_of(path) < steps]
+        return
+    found = []
+    for checkpoints in folder.parent.glob("*/checkpoints"):
+        with contextlib.suppress(OSError):  # deleted by its own process at this moment
+            found += [(step_of(path), path) for path in stored(checkpoints) if step_of(path) < steps]
     for step, path in sorted(found, reverse=True):
         try:
             footer = footer_of(path)  # of hundreds of runs, only the matching one is read whole
@@ -46,25 +47,12 @@ def extend(folder: Path, identity: str, steps: int) -> Path | None:
         place.parent.mkdir(exist_ok=True)
         write_bytes(place, data)
         log.info("%s has the same options and fewer steps; continuing from its step %d", other, step)
-        return other
-    return None
-
-
-def _beside(folder: Path) -> list[Path]:
-    """The checkpoints of all runs beside `folder`."""
-    found = []
-    for checkpoints in folder.parent.glob("*/checkpoints"):
-        try:
-            found += stored(checkpoints)
-        except OSError:  # deleted by its own process at this moment
-            continue
-    return found
+        return
 
 
 def _is_prefix(folder: Path, step: int, options: dict[str, Any]) -> bool:
     """True if a longer run passes through the state of `step` in `folder`."""
-    result = read_result(folder)
-    if result is not None and result["status"] == "stopped":
+    if (read_result(folder) or {}).get("status") == "stopped":
         return False
     return step < options["steps"] or step == 1 or step % options["record_every"] == 0
 

@@ -9,13 +9,9 @@ import os
 import socket
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dip.errors import RunError
 from dip.files import read_json, remove_temporaries
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 log = logging.getLogger("dip")
 
@@ -34,17 +30,18 @@ class Lock:
     FILES = (".lock", ".flock")
 
     def __init__(self, folder: str | Path) -> None:
+        from filelock import FileLock  # here, because a finished run is reported without it
+
         self.folder = Path(folder)
         self.path, self._locked_file = (self.folder / name for name in self.FILES)
-        self._lock: BaseFileLock | None = None
+        self._lock = FileLock(self._locked_file, timeout=0)
 
     def __enter__(self) -> Lock:
-        from filelock import FileLock, Timeout  # here, because a finished run is reported without it
+        from filelock import Timeout
 
-        lock = FileLock(self._locked_file, timeout=0)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            self._lock.acquire()
         except Timeout:
             raise RunError(f"{self.folder}: in use by {self._holder()}; wait for it to end, or stop it first") from None
         except OSError as error:
@@ -52,7 +49,6 @@ class Lock:
                 f"{self.folder}: cannot be used as a run folder ({error.strerror}); choose another with out=FOLDER, "
                 "for example out=outputs"
             ) from error
-        self._lock = lock
         if self.path.exists():
             log.warning("%s: taking over the lock of %s, which was killed", self.folder, self._holder())
         now = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -63,16 +59,12 @@ class Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._lock is not None, "the lock was not acquired"
         # Both are removed while the lock is held. A process that has opened `.flock` meanwhile notices and is refused.
         for path in (self.path, self._locked_file):
             with contextlib.suppress(OSError):
                 path.unlink()
         self._lock.release()
-        self._lock = None
 
     def _holder(self) -> str:
-        found = read_json(self.path) or {}
-        if not {"pid", "host", "started"} <= found.keys():
-            return "another process"
-        return f"process {found['pid']} on {found['host']} (started {found['started']})"
+        found = read_json(self.path)
+        return "process {pid} on {host} (started {started})".format(**found) if found else "another process"

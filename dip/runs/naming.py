@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from dip.configuration.schema import Config, plain
 
 WITHOUT_EFFECT = frozenset(
-    (
-        "out",
-        "device",
-        "logger",
-        "snapshot_every",
-        "checkpoint_every",
-        "keep_checkpoint",
-        "baselines",
-        "overwrite",
-    )
+    ["out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint", "baselines", "overwrite"]
 )
 """Options that change where and how often something is written, not what is computed. They do not change the folder."""
 
@@ -27,10 +21,26 @@ def identity(config: Config, image_digest: str | None, reference_digest: str | N
     return {**options, "image": image_digest, "reference": reference_digest}
 
 
-def readable(config: Config) -> str:
-    """The readable part of a run folder's name, such as `noisy-skips3.4-size128-steps3000-seed0`."""
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """SHA-256 (64 hex digits) of plain values (dicts, lists, strings, numbers, booleans, None), keys sorted.
+
+    Floats are hashed by their shortest exact text, so 1/30 is the same on every machine. 1 and 1.0 differ.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def name(config: Config, identity: Mapping[str, Any]) -> str:
+    """The name of a run folder, such as `noisy-skips3.4-size128-steps3000-seed0-1234abcd`.
+
+    The last part is the start of `fingerprint(identity)`.
+    """
     levels = ".".join(map(str, config.skips)) or "none"
     sides = config.size if isinstance(config.size, (list, tuple)) else [config.size]
     size = "" if config.size is None else "-size" + "x".join(map(str, sides))
     precision = "" if config.precision.name == "auto" else f"-{config.precision.name}"
-    return f"{config.target.name}-skips{levels}{size}{precision}-steps{config.steps}-seed{config.seed}"
+    readable = f"{config.target.name}-skips{levels}{size}{precision}-steps{config.steps}-seed{config.seed}"
+    return f"{readable}-{fingerprint(identity)[:8]}"

@@ -16,7 +16,7 @@ from dip.configuration.commands import text
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import experiment
-from dip.fitting.inputs import Pictures, several
+from dip.fitting.inputs import several
 
 log = logging.getLogger("dip")
 
@@ -125,6 +125,4 @@ def _one_per_image(config: Config, words: Sequence[str]) -> Iterator[tuple[Confi
     every = [(config, words)] if files is None else [
         (dataclasses.replace(config, image=file), [*others, f"image={text(file)}"]) for file in files
     ]  # fmt: skip
-    for one, overrides in every:
-        Pictures(one).check()
-        yield one, overrides
+    yield from every

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from dip.fitting import fit as fit_module
 from dip.model.module import DeepImagePrior
 from dip.runs.checkpoints import load
 from tests.conftest import Fit
-from tests.fitting.test_experiment import contents
+from tests.disturbed import contents, killed, rows_of
 
 pytestmark = pytest.mark.fault(17)
 STEPS = ("steps=150", "record_every=10")
@@ -47,15 +46,10 @@ def make_nan(weight: torch.Tensor) -> None:
     weight.fill_(math.nan)
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "metrics.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_an_ordinary_fit_has_no_rollback(fit: Fit):
     folder, result = fit(*STEPS)
     assert result["events"] == []
-    assert all(row["back_to"] == "" for row in rows(folder))
+    assert all(row["back_to"] == "" for row in rows_of(folder))
 
 
 # Losses are checked at 1, 10, 20, ...; states are kept at 50 and 100. Damage at 100 is in the state, not in its loss.
@@ -79,7 +73,7 @@ def test_a_collapse_is_undone(
     back_to = 0 if at == 55 else 50
     assert [(event["step"], event["back_to"]) for event in result["events"]] == [(found, back_to)]
     assert numpy.median(losses[-10:]) < 1.2 * numpy.median(losses[40:50])
-    assert [row["back_to"] for row in rows(folder) if row["step"] == str(found)] == [str(back_to)]
+    assert [row["back_to"] for row in rows_of(folder) if row["step"] == str(found)] == [str(back_to)]
     assert any(f"restored the state of step {back_to}" in line for line in caplog.messages)
     assert result["status"] == "finished"
 
@@ -165,7 +159,7 @@ def test_a_loss_that_is_not_finite_halves_the_rate(fit: Fit, monkeypatch: pytest
     assert "not finite at step 74" in result["events"][0]["why"]
     assert rates == [0.005]
     assert numpy.isfinite(numpy.load(folder / "losses.npy")[80:]).all()
-    assert [row["loss"] for row in rows(folder) if row["step"] == "80"] == [""]
+    assert [row["loss"] for row in rows_of(folder) if row["step"] == "80"] == [""]
     assert math.isfinite(result["psnr"])
 
 
@@ -198,23 +192,10 @@ def test_killed_around_a_rollback_it_ends_the_same(
 ):
     """At 97 the damage is not found yet, nor (if it is an explosion) at 104. At 123 it is undone."""
 
-    class Killed(Exception):
-        pass
-
     options = (*STEPS, "stop=heldout", "checkpoint_every=0")
     damaged(monkeypatch, {95: damage})
     whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
-    with monkeypatch.context() as patch:
-        real = DeepImagePrior.training_step
-
-        def training_step(module: DeepImagePrior, *args: Any) -> None:
-            if module.step == at:
-                raise Killed
-            real(module, *args)
-
-        patch.setattr(DeepImagePrior, "training_step", training_step)
-        with pytest.raises(Killed):
-            fit(*options)
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", at + 1, *options)
     resumed, result = fit(*options)
     assert len(result["events"]) == 1
     assert contents(resumed) == contents(whole)

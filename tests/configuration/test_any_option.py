@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dip import runs
 from dip.configuration import cli, explain, schema
 from dip.configuration.schema import GROUPS, Config
 from dip.errors import OptionError
@@ -52,7 +51,7 @@ def test_any_value_of_any_option(name: str, value: str):
         assert all(getattr(found, group).name in choices for group, choices in GROUPS.items())
         assert type(found)(**vars(found)) == found
         naming.identity(found, "0", None)
-        assert len(naming.readable(found)) > 0
+        assert len(naming.name(found, {})) > 0
 
 
 OPTIONS: dict[str, st.SearchStrategy[Any]] = {
@@ -96,5 +95,5 @@ def test_runs_share_a_folder_exactly_if_their_options_give_one_result(one: dict[
         return
     same = {f.name for f in dataclasses.fields(Config) if getattr(first, f.name) == getattr(second, f.name)}
     differs = {f.name for f in dataclasses.fields(Config)} - same - naming.WITHOUT_EFFECT
-    folders = [runs.name(naming.readable(c), naming.identity(c, "0", None)) for c in (first, second)]
+    folders = [naming.name(c, naming.identity(c, "0", None)) for c in (first, second)]
     assert (folders[0] != folders[1]) == bool(differs)

@@ -10,7 +10,6 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 
-from dip import runs
 from dip.api.assemble import assemble
 from dip.configuration import schema
 from dip.configuration.schema import Config
@@ -81,7 +80,7 @@ def test_composing_inside_another_hydra_program_and_in_threads():
 def test_exactly_the_options_that_change_the_result_change_the_folder():
     def name(*overrides: str) -> str:
         found = composed(*overrides)
-        return runs.name(naming.readable(found), naming.identity(found, "image", None))
+        return naming.name(found, naming.identity(found, "image", None))
 
     base = name()
     for same in ("out=elsewhere", "device=cpu", "logger=csv", "snapshot_every=7", "overwrite=true", "skips=[4,3]", "lr=1e-2"):  # fmt: skip
@@ -91,7 +90,7 @@ def test_exactly_the_options_that_change_the_result_change_the_folder():
     assert len({base, *map(name, changes)}) == 1 + len(changes)
     found = composed()
     others = [naming.identity(found, *pair) for pair in (("a", None), ("b", None), ("a", "c"))]
-    assert len({runs.fingerprint(identity) for identity in others}) == 3
+    assert len({naming.fingerprint(identity) for identity in others}) == 3
     assert set(Config.__dataclass_fields__) >= naming.WITHOUT_EFFECT
 
 

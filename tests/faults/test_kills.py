@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TINY
-from tests.faults import invariants
-from tests.faults.children import Child
+from tests.disturbed import Child, differences, litter, only
 
 OPTIONS = (
-    *TINY, "stop=emv", "stop.patience=100000", "record_every=1", "snapshot_every=50", "checkpoint_every=0.02",
-    "keep_checkpoint=true", "baselines=false",
+    *TINY, "optimizer=muon", "record_every=1", "snapshot_every=50", "checkpoint_every=0.02", "keep_checkpoint=true",
+    "baselines=false",
 )  # fmt: skip
 
 
@@ -28,28 +27,27 @@ def recorded_step(out: Path) -> int:
 
 
 @pytest.mark.fault(1, 4, 8)
-@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.slow)])
-def test_random_kills_in_one_run_change_nothing(tmp_path: Path, times: int):
-    rng = random.Random(0)
-    options = [*OPTIONS, f"steps={20 * times}"]
+@pytest.mark.parametrize(("times", "stop"), [(3, "wmv"), pytest.param(50, "emv", marks=pytest.mark.slow)])
+def test_random_kills_in_one_run_change_nothing(tmp_path: Path, times: int, stop: str):
+    rng, out = random.Random(0), tmp_path / "killed"
 
-    def start(out: str) -> Child:
-        return Child([*options, f"out={tmp_path / out}"], tmp_path / f"{out}.txt")
+    def start(name: str) -> Child:
+        given = [f"steps={20 * times}", f"stop={stop}", "stop.patience=100000", f"out={tmp_path / name}"]
+        return Child([*OPTIONS, *given], tmp_path / f"{name}.txt")
 
-    assert start("whole").wait(600) == 0
-    out = tmp_path / "killed"
+    assert start("whole").ended() == 0
     for step in sorted(rng.randrange(18 * times) for _ in range(times)):
         child = start("killed")
         child.wait_for(lambda step=step: recorded_step(out) >= step)
         time.sleep(rng.uniform(0, 0.1))
-        child.send(signal.SIGKILL)
-        assert child.wait(60) in (-signal.SIGKILL, 0)
+        child.kill()
+        assert child.ended() in (-signal.SIGKILL, 0)
         for folder in out.glob("*"):
             # A kill leaves at most the file that was being written, and the next start removes it.
             assert len(list(folder.rglob(".*.tmp"))) <= 1
             assert len(list((folder / "checkpoints").glob("*"))) <= 3 + 1
     last = start("killed")
-    assert last.wait(600) == 0, last.text
-    (whole,), (killed,) = (tmp_path / "whole").iterdir(), out.iterdir()
-    assert invariants.differences(invariants.evidence(killed), invariants.evidence(whole)) == []
-    assert invariants.litter(killed) == []
+    assert last.ended() == 0, last.output
+    assert "continuing from step-" in last.output
+    assert differences(only(out), only(tmp_path / "whole")) == []
+    assert litter(only(out)) == []

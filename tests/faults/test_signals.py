@@ -1,84 +1,119 @@
-"""Signals before the fit, during a checkpoint, after the last step, and twice."""
+"""Signals at every time of a run: before the fit, during it, during a checkpoint, after the last step, and twice."""
 
 from __future__ import annotations
 
-import json
+import os
+import re
 import signal
+import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dip import runs
+from dip.runs.checkpoints import stored, verified
 from tests.conftest import TINY, Train
-from tests.faults import invariants
-from tests.faults.children import Child, handles
+from tests.disturbed import Child, litter, only
+
+pytestmark = pytest.mark.fault(9)
 
 
-def start(tmp_path: Path, waits_for: str, *options: str) -> Child:
-    """A run that has written a file that matches `waits_for` in `outputs`."""
-    child = Child([*TINY, f"out={tmp_path / 'outputs'}", *options], tmp_path / "console")
-    child.wait_for(lambda: list((tmp_path / "outputs").glob(waits_for)))
+def start(tmp_path: Path, waits_for: str, *options: str, **how: Any) -> Child:
+    """A run that has written a file that matches `waits_for` in its folder."""
+    child = Child([*TINY, f"out={tmp_path / 'outputs'}", *options], tmp_path / "console", **how)
+    child.wait_for(lambda: list((tmp_path / "outputs").glob(f"*/{waits_for}")))
     return child
 
 
-def result_of(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
-    (folder,) = (tmp_path / "outputs").iterdir()
-    return folder, json.loads((folder / "result.json").read_text())
+def status(tmp_path: Path) -> str:
+    return (runs.read_result(only(tmp_path / "outputs")) or {})["status"]
 
 
-@pytest.mark.fault(9)
 def test_sigusr1_never_ends_a_run(tmp_path: Path):
     """SIGUSR1 from the start of Python to the end of the run."""
     child = Child([*TINY, f"out={tmp_path / 'outputs'}", "steps=60", "keep_checkpoint=true"], tmp_path / "console")
-    child.wait_for(lambda: handles(child.pid, signal.SIGUSR1))
-    while child.running():
-        child.send(signal.SIGUSR1)
+    process = Path(f"/proc/{child.pid}/status")
+    handled = re.compile(r"SigCgt:\t([0-9a-f]+)")  # a bit mask
+    child.wait_for(lambda: int(handled.search(process.read_text())[1], 16) >> (signal.SIGUSR1 - 1) & 1)
+    while child.poll() is None:
+        child.send_signal(signal.SIGUSR1)
         time.sleep(0.05)
-    assert child.wait(60) == 0, child.text
+    assert child.returncode == 0, child.output
 
 
-@pytest.mark.fault(9)
 def test_a_signal_in_the_first_step_is_handled(tmp_path: Path):
-    child = start(tmp_path, "*/images/target.png", "steps=100000", "record_every=1000")
-    child.send(signal.SIGTERM)
-    assert child.wait(60) == 143, child.text
-    assert result_of(tmp_path)[1]["status"] == "interrupted"
+    child = start(tmp_path, "images/target.png", "steps=100000", "record_every=1000")
+    child.send_signal(signal.SIGTERM)
+    assert child.ended(60) == 143, child.output
+    assert status(tmp_path) == "interrupted"
 
 
-@pytest.mark.fault(9)
 def test_a_second_interrupt_ends_at_once(tmp_path: Path):
     options = ("steps=100000", "checkpoint_every=1", "record_every=1000")
-    child = start(tmp_path, "*/checkpoints/step-*.ckpt", *options)
-    child.send(signal.SIGINT)
-    child.send(signal.SIGINT)
-    assert child.wait(60) == 130, child.text
-    (folder,) = (tmp_path / "outputs").iterdir()
-    assert invariants.usable(folder)
+    child = start(tmp_path, "checkpoints/step-*.ckpt", *options)
+    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGINT)
+    assert child.ended(60) == 130, child.output
+    assert all(map(verified, stored(only(tmp_path / "outputs") / "checkpoints")))
 
 
 @pytest.mark.fault(10)
-def test_a_signal_while_a_checkpoint_is_written(train: Train, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("number", "code", "every"), [(signal.SIGTERM, 143, 0), (signal.SIGINT, 130, 1000)], ids=["SIGTERM", "SIGINT"]
+)
+def test_a_signal_saves_and_the_same_command_resumes(train: Train, tmp_path: Path, number: int, code: int, every: int):
     """With a checkpoint after every step, nearly every signal arrives during one."""
-    child = start(tmp_path, "*/images/step-000020.png", "steps=400", "checkpoint_every=0")
-    child.send(signal.SIGTERM)
-    assert child.wait(60) == 143, child.text
-    folder, result = result_of(tmp_path)
-    assert invariants.litter(folder) == []
-    done = train("steps=400", "checkpoint_every=0")
+    options = ("steps=400", f"checkpoint_every={every}")
+    child = start(tmp_path, "images/step-000020.png", *options)
+    child.send_signal(number)
+    assert child.ended(60) == code, child.output
+    assert "repeat the command to resume" in child.output
+    folder = only(tmp_path / "outputs")
+    assert litter(folder) == []
+    result = runs.read_result(folder)
+    assert result["status"] == "interrupted"
+    assert 20 <= result["steps"] < 400
+    done = train(*options)
     assert done.returncode == 0, done.stderr
     assert f"continuing from step-{result['steps']:09d}" in done.stderr
+    assert status(tmp_path) == "finished"
 
 
-@pytest.mark.fault(9)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
 def test_a_signal_after_the_last_step_saves_the_result_first(tmp_path: Path, number: signal.Signals, code: int):
     """The figures may be missing. The same command draws them."""
-    child = start(tmp_path, "*/images/restored.png", "steps=40", "record_every=1")
-    child.send(number)
-    assert child.wait(60) == code, child.text
-    folder, result = result_of(tmp_path)
-    assert result["status"] == "finished"
-    assert invariants.litter(folder) == []
+    child = start(tmp_path, "images/restored.png", "steps=40", "record_every=1")
+    child.send_signal(number)
+    assert child.ended(60) == code, child.output
+    folder = only(tmp_path / "outputs")
+    assert status(tmp_path) == "finished"
+    assert litter(folder) == []
     assert not (folder / "checkpoints").exists()
-    assert "Traceback" not in child.text
+    assert "Traceback" not in child.output
+
+
+def test_a_closed_terminal_does_not_end_the_run(tmp_path: Path):
+    def close() -> None:
+        """Send the output to a pipe without a reader, as behind `| head -0`."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        os.dup2(writer, 1)
+        os.dup2(writer, 2)
+
+    child = start(tmp_path, "images/step-000020.png", "steps=3000", prepare=close)
+    child.send_signal(signal.SIGTERM)
+    assert child.ended(60) == 143
+    assert status(tmp_path) == "interrupted"
+
+
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored(tmp_path: Path):
+    nohup = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+    child = start(tmp_path, "images/step-000020.png", "steps=3000", prepare=nohup)
+    child.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.5)
+    child.send_signal(signal.SIGTERM)
+    assert child.ended(60) == 143

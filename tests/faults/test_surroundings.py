@@ -51,14 +51,6 @@ def test_tensorboard_listens_on_localhost_only():
     assert not any(word in one for one in text for word in ("--bind_all", "bind_all", "0.0.0.0"))
 
 
-@pytest.mark.fault(20)
-def test_the_number_of_threads_is_recorded(fit: Fit):
-    import torch
-
-    _, result = fit("steps=1")
-    assert f"{torch.get_num_threads()} threads" in result["device"]
-
-
 @pytest.mark.fault(28)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 2), (31, 31), (67, 65), (1, 400)])
 def test_the_restored_image_has_the_shape_of_the_image(fit: Fit, tmp_path: Path, height: int, width: int):

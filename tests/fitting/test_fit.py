@@ -9,15 +9,13 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from PIL import Image
 
 import dip
-from dip.errors import OptionError, RunError
+from dip.errors import RunError
 from dip.fitting.fit import Fit as Fitting
 from dip.model.module import DeepImagePrior
 from tests.conftest import Fit
-from tests.fitting.test_experiment import contents
-from tests.fitting.test_resuming import killed
+from tests.disturbed import contents, killed
 
 NET = {"channels": 8, "depth": 3}
 TINY: dict[str, Any] = {"size": 32, "steps": 10, "net": NET, "skips": [2], "progress": False}
@@ -30,13 +28,6 @@ def threads(request: pytest.FixtureRequest):
     torch.set_num_threads(request.param)
     yield request.param
     torch.set_num_threads(before)
-
-
-def test_an_image_that_the_stopping_rule_refuses_leaves_no_folder(fit: Fit, tmp_path: Path):
-    Image.new("RGB", (1, 1)).save(tmp_path / "point.png")
-    with pytest.raises(OptionError, match="stop"):
-        fit(f"image={tmp_path / 'point.png'}", "target=degraded", "size=null")
-    assert not (tmp_path / "outputs").exists()
 
 
 def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit: Fit, monkeypatch: pytest.MonkeyPatch):
@@ -53,6 +44,9 @@ def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit: Fit, 
     monkeypatch.setattr(Fitting, "build", build)
     _, one = fit("steps=1")
     _, three = fit("steps=1", "ensemble=3")
+    fit("steps=1", "ensemble=2", "target=flash")
+    _, shared, _ = built.pop()
+    assert torch.equal(shared[0], shared[1]), "all networks share an input that is given"
     assert three["parameters"] == 3 * one["parameters"]
     for alone, several in zip(*built, strict=True):
         assert torch.equal(alone[0], several[0]), "the first network is that of a single run"
@@ -63,14 +57,14 @@ def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit: Fit, 
 
 def test_the_restored_image_is_the_mean(monkeypatch: pytest.MonkeyPatch):
     made: list[numpy.ndarray] = []
-    real = DeepImagePrior._descend
+    real = DeepImagePrior._backward
 
-    def descend(self: DeepImagePrior, *given: Any) -> Any:
+    def backward(self: DeepImagePrior, *given: Any) -> Any:
         image, *others = real(self, *given)
         made.append(image.numpy())  # (1, C, H, W)
         return image, *others
 
-    monkeypatch.setattr(DeepImagePrior, "_descend", descend)
+    monkeypatch.setattr(DeepImagePrior, "_backward", backward)
     four = dip.restore("astronaut", target="noisy", ensemble=4, ema=0, **TINY)
     assert len(made) == 4 * 10
     assert four.image.transpose(2, 0, 1)[None] == pytest.approx(numpy.mean(made[-4:], axis=0), abs=1e-6)
@@ -78,7 +72,7 @@ def test_the_restored_image_is_the_mean(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_error_in_one_network_fails_the_run(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int):
-    calls, real = 0, DeepImagePrior._descend
+    calls, real = 0, DeepImagePrior._backward
 
     def fail(self: DeepImagePrior, *given: Any) -> Any:
         nonlocal calls
@@ -87,7 +81,7 @@ def test_an_error_in_one_network_fails_the_run(fit: Fit, tmp_path: Path, monkeyp
             raise RunError("the fourth step of the second network")
         return real(self, *given)
 
-    monkeypatch.setattr(DeepImagePrior, "_descend", fail)
+    monkeypatch.setattr(DeepImagePrior, "_backward", fail)
     with pytest.raises(RunError, match="second network"):
         fit("steps=20", "ensemble=2")
     (folder,) = (tmp_path / "outputs").iterdir()
@@ -112,21 +106,3 @@ def test_a_longer_ensemble_continues_from_a_shorter_one(fit: Fit, tmp_path: Path
     longer, _ = fit(*OPTIONS)
     assert "continuing from its step 20" in (longer / "run.log").read_text()
     assert contents(longer) == contents(whole)
-
-
-def test_all_networks_share_a_given_input(fit: Fit, monkeypatch: pytest.MonkeyPatch):
-    """With a flash photo as z, only weights and perturbation differ."""
-    seen: list[torch.Tensor] = []
-    real = Fitting.build
-
-    def build(self: Fitting):
-        module, pair = real(self)
-        seen.append(pair.pair[0])
-        return module, pair
-
-    monkeypatch.setattr(Fitting, "build", build)
-    _, result = fit("steps=3", "target=flash", "ensemble=2")
-    (z,) = seen
-    assert len(z) == 2
-    assert torch.equal(z[0], z[1])
-    assert result["status"] == "finished"

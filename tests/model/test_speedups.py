@@ -12,7 +12,7 @@ from torch import nn
 from dip.model.speedups import speed_up
 from dip.nets import Hourglass
 from tests.conftest import Fit
-from tests.fitting.test_experiment import contents
+from tests.disturbed import contents
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

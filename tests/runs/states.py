@@ -7,23 +7,23 @@ from typing import Any
 
 import torch
 
-from dip.runs.checkpoints import latest, write
+from dip.runs.checkpoints import latest, load, write
 
 
 def state(value: float = 1) -> dict[str, Any]:
     return {"state_dict": {"w": torch.full((8, 4), float(value))}, "step": 7}
 
 
-def put(folder: Path, *steps: int, keep: int = 2, identity: str = "me") -> None:
+def put(folder: Path, *steps: int) -> None:
     """Write a checkpoint at each of `steps`, whose weights are the step."""
     for step in steps:
-        write(folder, state(step), step, identity, keep)
+        write(folder, state(step), step, "me")
 
 
 def usable(folder: Path) -> float | None:
     """The weight in the checkpoint that a run would resume from; None if there is none."""
     found = latest(folder, "me")
-    return None if found is None else found[1]["state_dict"]["w"][0, 0].item()
+    return None if found is None else load(found, "me")["state_dict"]["w"][0, 0].item()
 
 
 def flip_a_bit(path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dip import runs
 from tests.conftest import Fit
-from tests.fitting.test_experiment import contents
+from tests.disturbed import contents
 
 KEPT = ("record_every=10", "keep_checkpoint=true")
 
@@ -88,12 +88,3 @@ def test_a_snapshot_that_cannot_be_copied_is_left_out(fit: Fit):
     copied = {path.name for path in (longer / "images").glob("step-*")}
     assert {"step-000010.png", "step-000020.png"} <= copied
     assert not {"step-000010 (copy).png", "step-000005.png", "step-000099.png"} & copied
-
-
-def test_checkpoints_of_other_runs_are_not_read_whole(fit: Fit, monkeypatch: pytest.MonkeyPatch):
-    from dip.runs import extension
-
-    for seed in (1, 2):
-        fit("steps=20", f"seed={seed}", *KEPT)
-    monkeypatch.setattr(extension, "verified", lambda path: pytest.fail(f"reads {path}"))
-    assert fit("steps=40", *KEPT)[1]["steps"] == 40

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from dip import runs
-from dip.errors import RunError
 from dip.report.figures.lines import loss_curve, psnr_curve
 from dip.report.figures.strips import snapshot_strip
 
@@ -33,8 +32,7 @@ def draw(folder: str | Path) -> None:
 
 def _draw(folder: Path) -> None:
     result = runs.read_result(folder)
-    if result is None:
-        raise RunError("there is no result.json")
+    assert result is not None, "there is no result.json"
     history, losses = runs.history(folder), np.load(folder / "losses.npy", allow_pickle=False)
     place, images = folder / "figures", folder / "images"
     place.mkdir(exist_ok=True)
