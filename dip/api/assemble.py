@@ -51,11 +51,7 @@ def _experiment(name: object) -> dict[str, Any]:
 
 
 def _made(
-    kind: type[Any],
-    options: Mapping[str, Any],
-    base: Mapping[str, Any],
-    prefix: str,
-    given: dict[str, Picture],
+    kind: type[Any], options: Mapping[str, Any], base: Mapping[str, Any], prefix: str, given: dict[str, Picture]
 ) -> Any:
     """A `kind` with `options`; other fields are taken from `base`, else they have their defaults."""
     own = {field.name: field for field in dataclasses.fields(kind)}

@@ -20,16 +20,7 @@ from dip.hardware.precision import PRECISIONS, Precision
 from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
-from dip.options import (
-    check_choice,
-    check_flag,
-    check_integer,
-    check_number,
-    check_size,
-    default_of,
-    option,
-    reject,
-)
+from dip.options import check_choice, check_flag, check_integer, check_number, check_size, default_of, option, reject
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
@@ -52,10 +43,7 @@ class Config:
         "photo.png",
     )
     reference: str | None = option(
-        None,
-        "a clean image to compute scores against; the fit does not use it",
-        "a path or null",
-        "clean.png",
+        None, "a clean image to compute scores against; the fit does not use it", "a path or null", "clean.png"
     )
     size: Any = option(
         None,
@@ -79,10 +67,7 @@ class Config:
         0.01, "learning rate of the optimizer; experiment=fast uses 0.02 with muon", "a number > 0", "0.01"
     )
     perturbation: float = option(
-        1 / 30,
-        "standard deviation of the noise that is added to z, drawn anew at each step",
-        "a number >= 0",
-        "0.03",
+        1 / 30, "standard deviation of the noise that is added to z, drawn anew at each step", "a number >= 0", "0.03"
     )
     perturbation_warm_up: int = option(
         0,
@@ -91,10 +76,7 @@ class Config:
         "1500",
     )
     perturbation_half_life: int = option(
-        0,
-        "half-life of the perturbation after the warm-up, in steps; 0: it stays constant",
-        "an integer >= 0",
-        "500",
+        0, "half-life of the perturbation after the warm-up, in steps; 0: it stays constant", "an integer >= 0", "500"
     )
     perturbation_distribution: str = option(
         "gaussian",
@@ -120,10 +102,7 @@ class Config:
         0, "seed of the initial weights, z, the target's noise and the perturbation", "an integer >= 0", "1"
     )
     device: str = option(
-        "auto",
-        "device of the fit; auto takes cuda if available, else cpu",
-        "auto, cpu, cuda, cuda:N or mps",
-        "cuda:1",
+        "auto", "device of the fit; auto takes cuda if available, else cpu", "auto, cpu, cuda, cuda:N or mps", "cuda:1"
     )
     out: str = option("outputs", "folder in which the run folders are made", "a path", "outputs/skips")
     logger: Logger = dataclasses.field(default_factory=TensorBoard)
@@ -135,10 +114,7 @@ class Config:
         "500",
     )
     checkpoint_every: float = option(
-        60.0,
-        "seconds between two checkpoints; increased automatically where writing is slow",
-        "a number >= 0",
-        "30",
+        60.0, "seconds between two checkpoints; increased automatically where writing is slow", "a number >= 0", "30"
     )
     keep_checkpoint: bool = option(False, "keep the last checkpoint of a finished run", "true or false", "true")
     baselines: bool = option(

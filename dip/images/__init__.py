@@ -196,11 +196,7 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
         write_bytes(path, encode(Stored(values, alpha, profile), format))
     except ImageError:
         raise
-    except (
-        OSError,
-        ValueError,
-        RunError,
-    ) as error:  # a full disk, no such folder, an image too large for the format
+    except (OSError, ValueError, RunError) as error:  # a full disk, no such folder, an image too large for the format
         cause = error.__cause__ or error
         raise cannot(one_line(getattr(cause, "strerror", None) or str(cause))) from None
 

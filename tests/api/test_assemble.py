@@ -88,10 +88,7 @@ def test_arrays_of_numbers_are_lists():
     [
         ({"imagee": "x"}, "imagee: no such option; did you mean image?"),
         ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
-        (
-            {"target": {"name": "noisy", "sgima": 1}},
-            "target.sgima: no such option; did you mean target.sigma?",
-        ),
+        ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
         ({"restarts": 2}, "restarts: this option was renamed; use ensemble instead"),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
         ({"stop": "wvm"}, "stop=wvm: must be one of auto, combined, compare, discrepancy, emv"),

@@ -90,12 +90,7 @@ def test_the_papers_rows_have_the_papers_settings(name: str):
     assert net.upsampling == upsampling
     assert (config.perturbation, config.lr, config.steps) == (pytest.approx(perturbation), lr, steps)
     library = name == "inpaint-hole"
-    assert (net.kernel_down, net.kernel_up, net.kernel_skip, net.use_1x1) == (
-        5 if library else 3,
-        3,
-        1,
-        not library,
-    )
+    assert (net.kernel_down, net.kernel_up, net.kernel_skip, net.use_1x1) == (5 if library else 3, 3, 1, not library)
     assert (net.padding, net.activation, config.ema) == ("reflection", "leaky_relu", 0.99)
     assert (config.ensemble, config.perturbation_warm_up) == (1, 0)
     assert (config.loss, config.optimizer) == (MSE(), Adam())

@@ -67,10 +67,7 @@ def refuse(source, match):
         "webp": (encoded("WEBP", save_all=True, append_images=[Image.new("RGB", (10, 12))]), "several"),
         "pages": (encoded("TIFF", save_all=True, append_images=[Image.new("RGB", (10, 12))]), "several"),
         "deep pages": (tiff(random((2, 5, 4, 3), np.uint16), photometric="rgb"), "several"),
-        "no samples": (
-            tiff(PHOTO, photometric="rgb").replace(samples(3), samples(0)),
-            "no pixels|kind|damaged",
-        ),
+        "no samples": (tiff(PHOTO, photometric="rgb").replace(samples(3), samples(0)), "no pixels|kind|damaged"),
         "int32": (tiff(np.zeros((4, 4), np.int32)), "32-bit"),
         "premultiplied": (tiff(random((4, 4, 4), np.uint16), photometric="rgb", extrasamples=[1]), "kind"),
     }.values(),
