@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dip.configuration import composition
-from dip.configuration.names import unknown
+from dip.configuration import composition, shipped
+from dip.configuration.explain import unknown
 from dip.configuration.schema import BASES, GROUPS, PICTURES, Config, option_names
 from dip.configuration.unused import reset_unused
 from dip.errors import DipError, OptionError
@@ -44,7 +44,7 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
 
 def _experiment(name: object) -> dict[str, Any]:
     """The options of conf/experiment/`name`.yaml with the defaults of all others, by field of `Config`."""
-    names = sorted(file.stem for file in composition.CONF.glob("experiment/*.yaml"))
+    names = shipped.names("conf/experiment")
     if name not in names:
         raise OptionError("experiment", name, f"one of {', '.join(names)}", "experiment='fast'")
     return composition.fields(composition.compose([f"experiment={name}"]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dip.configuration import shipped
-from dip.configuration.names import unknown
+from dip.configuration.explain import unknown
 from dip.configuration.schema import BASES, GROUPS, Config, option_names
 from dip.configuration.unused import reset_unused
 from dip.errors import OptionError
@@ -23,7 +23,7 @@ log = logging.getLogger("dip")
 
 
 def register() -> None:
-    """Makes the dataclasses known to Hydra: `config_schema`, and `schema/<group>/<name>` for each group option.
+    """Make the dataclasses known to Hydra: `config_schema`, and `schema/<group>/<name>` for each group option.
 
     They lie outside the groups so that a listing of `target` shows the files of `conf/target/` only.
     """
@@ -99,7 +99,7 @@ def fields(composed: Any) -> dict[str, Any]:
 
 
 def _refuse_environment(node: Any, name: str = "") -> None:
-    """Refuses `${oc.env:NAME}`: the value may be a secret, and every file of the run would hold it."""
+    """Refuse `${oc.env:NAME}`: the value may be a secret, and every file of the run would hold it."""
     if isinstance(node, (dict, list)):
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
             _refuse_environment(value, f"{name}.{key}".lstrip("."))
@@ -109,7 +109,7 @@ def _refuse_environment(node: Any, name: str = "") -> None:
 
 
 def _refuse_unknown(node: Any, prefix: str = "") -> None:
-    """Refuses what `+key=value` added: OmegaConf makes it an attribute of the object."""
+    """Refuse what `+key=value` added: OmegaConf makes it an attribute of the object."""
     for name, value in vars(node).items():
         if name not in node.__dataclass_fields__:
             raise unknown(f"{prefix}{name}", option_names())

@@ -14,6 +14,11 @@ def path(name: str) -> Path:
     return (_PACKAGE if _INSTALLED else _PACKAGE.parent) / name
 
 
+def names(folder: str) -> list[str]:
+    """The names of the YAML files in `folder`, without suffix: `names("sweeps")`."""
+    return sorted(file.stem for file in path(folder).glob("*.yaml"))
+
+
 def program() -> list[str]:
     """The arguments with which a Python interpreter runs the command line in a new process, from any folder."""
     # -P: a folder called dip in the working directory must not replace the installed package.

@@ -25,8 +25,9 @@ CHEAPEST: dict[str, Any] = {"skips": [], "perturbation": 0.0, "z": Z(channels=1)
 def reset_unused(options: Options, warn: Callable[[str], object] = log.warning, prefix: str = "") -> Options:
     """A copy of dataclass object `options` in which options without effect have their default (or are in `CHEAPEST`).
 
-    `warn` is called with one line for each option that was set without effect. Nested dataclasses are treated as well;
-    `prefix` stands before the names of the fields, such as `target.`.
+    `warn` is called with one line for each option that was set without effect, and with each line that a method
+    `warnings()` returns. Nested dataclasses are treated as well; `prefix` stands before the names of the fields, such as
+    `target.`.
     """
     options = copy.copy(options)
     unused: dict[str, str] = getattr(options, "unused", dict)()
@@ -40,4 +41,6 @@ def reset_unused(options: Options, warn: Callable[[str], object] = log.warning, 
             setattr(options, field.name, neutral)
         elif dataclasses.is_dataclass(value):
             setattr(options, field.name, reset_unused(value, warn, f"{name}."))
+    for line in getattr(options, "warnings", list)():
+        warn(line)
     return options
