@@ -6,7 +6,6 @@ import doctest
 import getpass
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,13 +204,6 @@ def test_errors_are_one_line_and_of_types_in_dip(photo):
     with pytest.raises(dip.OptionError):
         dip.restore(photo, stop=7, **TINY)
     assert set(dir(dip)) >= {"DivergedError", "RunError"}
-
-
-def test_a_path_never_means_a_sample(tmp_path, monkeypatch, photo):
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(photo).save("coins", format="PNG")
-    assert dip.restore(Path("coins"), **TINY).image.shape == (16, 24, 3)
-    assert dip.restore("coins", size=8, **TINY).image.shape == (8, 8)
 
 
 def test_importing_dip_is_light():

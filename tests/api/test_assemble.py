@@ -89,7 +89,6 @@ def test_arrays_of_numbers_are_lists():
         ({"imagee": "x"}, "imagee: no such option; did you mean image?"),
         ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
         ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
-        ({"restarts": 2}, "restarts: this option was renamed; use ensemble instead"),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
         ({"stop": "wvm"}, "stop=wvm: must be one of auto, combined, compare, discrepancy, emv"),
         ({"net": 3}, "net=3: must be one of"),
@@ -107,6 +106,13 @@ def test_objects_of_another_group_are_refused():
         assemble({"target": Hourglass()})
 
 
+@pytest.mark.parametrize("options", [{"sigma": 0.2}, {"kind": "poisson", "peak": 9}])
+def test_an_experiment_with_options_for_the_target_of_the_same_name(options):
+    found, _ = assemble({"experiment": "paper-denoise", "target": {"name": "noisy", **options}})
+    assert found.target.noise == Noisy(**options).noise
+    assert (found.size, found.steps) == (512, 1800)
+
+
 def test_an_experiment_does_not_fix_what_it_leaves_to_other_options():
     """`stop=auto` depends on the target, and the options that net=pixels ignores return with another network."""
     report, _ = assemble({"experiment": "report", "target": "degraded"})
@@ -116,6 +122,8 @@ def test_an_experiment_does_not_fix_what_it_leaves_to_other_options():
 
 
 def test_options_without_effect_warn_and_leave_the_given_object_unchanged(caplog: pytest.LogCaptureFixture):
-    found, _ = assemble({"net": "pixels", "skips": [1]})
-    assert found.skips == []
-    assert caplog.messages == ["skips: has no effect with net=pixels"]
+    given = Noisy(kind="poisson", sigma=0.3)
+    found, _ = assemble({"net": "pixels", "skips": [1], "target": given})
+    assert (found.skips, found.target.sigma, given.sigma) == ([], None, 0.3)
+    expected = ["skips: has no effect with net=pixels", "target.sigma: has no effect with target.kind=poisson"]
+    assert sorted(caplog.messages) == expected
