@@ -102,20 +102,11 @@ def restore(
     >>> dip.restore(small, target={"name": "superres", "factor": 4}, **{**tiny, "size": None}).image.shape
     (64, 48, 3)
 
-    Simulated JPEG artefacts; a known blur; a flash photo as the network's input:
+    A known blur, as an object:
 
-    >>> dip.restore("rocket", target={"name": "jpeg", "quality": 10}, **tiny).observed.shape
-    (32, 32, 3)
     >>> from dip.targets import Deblur
     >>> dip.restore("camera", target=Deblur(kernel="motion", length=5, simulate=True), **tiny).image.shape
     (32, 32)
-    >>> dip.restore("coffee", target="flash", lr=0.1, perturbation=0, **tiny).image.shape
-    (32, 32, 3)
-
-    The report's targets, `clean`, `noise` and `shuffled`:
-
-    >>> [dip.restore("moon", target=name, **tiny).image.shape for name in ("clean", "noise", "shuffled")]
-    [(32, 32), (32, 32), (32, 32)]
     """
     optional = {"experiment": experiment, "stop": stop, "steps": steps, "out": out}
     options |= {name: value for name, value in optional.items() if value is not None}

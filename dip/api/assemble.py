@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from dip.configuration import composition, shipped
 from dip.configuration.explain import unknown
 from dip.configuration.schema import BASES, GROUPS, PICTURES, Config, option_names
-from dip.configuration.unused import reset_unused
 from dip.errors import DipError, OptionError
 from dip.options import default_of
 from dip.samples import SAMPLES
@@ -39,7 +38,7 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
     experiment = options.pop("experiment", None)
     base = {} if experiment is None else _experiment(experiment)
     given: dict[str, Picture] = {}
-    return reset_unused(_made(Config, options, base, "", given)), given
+    return composition.reset_unused(_made(Config, options, base, "", given)), given
 
 
 def _experiment(name: object) -> dict[str, Any]:

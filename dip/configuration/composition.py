@@ -6,18 +6,22 @@ import copy
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dip.configuration import shipped
 from dip.configuration.explain import unknown
 from dip.configuration.schema import BASES, GROUPS, Config, option_names
-from dip.configuration.unused import reset_unused
 from dip.errors import OptionError
+from dip.options import default_of
+from dip.z import Z
 
 CONF = shipped.path("conf")
+CHEAPEST: dict[str, Any] = {"skips": [], "perturbation": 0.0, "z": Z(channels=1)}
+"""Options that `reset_unused` does not reset to their default, because another value costs less time or memory."""
 
+Options = TypeVar("Options")
 _lock = threading.Lock()
 log = logging.getLogger("dip")
 
@@ -71,10 +75,8 @@ def compose(overrides: Sequence[str], name: str = "config", folder: Path = CONF)
     return found
 
 
-def read(composed: Any, warn: Callable[[str], object] = log.warning) -> Config:
+def read(composed: Any) -> Config:
     """The `Config` of a composed configuration (a DictConfig).
-
-    `warn` is called with a line for each option that was set without effect.
 
     Raises:
         OptionError: an option has an illegal value.
@@ -86,7 +88,33 @@ def read(composed: Any, warn: Callable[[str], object] = log.warning) -> Config:
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "the composed configuration must start from config_schema"
     _refuse_unknown(config)
-    return reset_unused(config, warn)
+    return reset_unused(config)
+
+
+def reset_unused(options: Options, prefix: str = "") -> Options:
+    """A copy of dataclass object `options` in which options without effect have their default (or are in `CHEAPEST`).
+
+    So equal results share one run folder. A dataclass of options names them in a method `unused() -> dict[str, str]`:
+    field name -> the setting that makes it so, as typed, such as `{"peak": "target.noise.kind=gaussian"}`.
+
+    Logs a warning for each option that was set without effect, and each line that a method `warnings()` returns. Nested
+    dataclasses are treated as well; `prefix` stands before the names of the fields, such as `target.`.
+    """
+    options = copy.copy(options)
+    unused: dict[str, str] = getattr(options, "unused", dict)()
+    for field in dataclasses.fields(options):  # type: ignore[arg-type]
+        name, value = f"{prefix}{field.name}", getattr(options, field.name)
+        if field.name in unused:
+            default = default_of(field)
+            neutral = copy.deepcopy(CHEAPEST.get(name, default))
+            if value not in (default, neutral):
+                log.warning("%s: has no effect with %s", name, unused[field.name])
+            setattr(options, field.name, neutral)
+        elif dataclasses.is_dataclass(value):
+            setattr(options, field.name, reset_unused(value, f"{name}."))
+    for line in getattr(options, "warnings", list)():
+        log.warning(line)
+    return options
 
 
 def fields(composed: Any) -> dict[str, Any]:

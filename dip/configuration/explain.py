@@ -50,9 +50,8 @@ def in_one_line(error: BaseException) -> str:
         if isinstance(link, MissingConfigException) and link.missing_cfg_file:
             group, _, choice = str(link.missing_cfg_file).rpartition("/")
             if not group:
-                return (
-                    f"-cn {choice}: there is no such file; the shipped sweeps are {', '.join(shipped.names('sweeps'))}"
-                )
+                known = ", ".join(shipped.names("sweeps"))
+                return f"-cn {choice}: there is no such file; the shipped sweeps are {known}"
             if link.options:
                 return _no_choice(group, choice, sorted(GROUPS.get(group, link.options)))
         if isinstance(link, (ConfigAttributeError, ConfigKeyError)) and link.full_key:
