@@ -20,7 +20,7 @@ __all__ = ["DipError", "DivergedError", "ImageError", "OptionError", "Restoratio
 
 
 def __getattr__(name: str) -> Any:
-    """Imports `restore` and `Restoration`, and torch with them, at their first use."""
+    """Import `restore` and `Restoration`, and torch with them, at their first use."""
     if name not in __all__:
         raise AttributeError(f"module 'dip' has no attribute {name!r}")
     from dip.api import restore

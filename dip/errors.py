@@ -21,7 +21,9 @@ class OptionError(DipError, ValueError):
 
     def __init__(self, option: str, got: object, legal: str, example: str) -> None:
         self.option, self.got, self.legal, self.example = option, got, legal, example
-        super().__init__(f"{option}={_plain(got)}: must be {legal}, for example {example}")
+        text = "null" if got is None else str(got).replace("\n", " ")
+        shown = text if len(text) <= 80 else text[:77] + "..."
+        super().__init__(f"{option}={shown}: must be {legal}, for example {example}")
 
     def __reduce__(self) -> tuple[type[OptionError], tuple[str, object, str, str]]:
         # Sweeps send exceptions from process to process; by default only the message would be pickled.
@@ -42,9 +44,3 @@ class NotFiniteError(RunError):
 
 class DivergedError(DipError, RuntimeError):
     """The fit diverged (values that are not finite), and the rollbacks did not help."""
-
-
-def _plain(value: object) -> str:
-    """`value` as typed on a command line, on one line of at most 80 characters."""
-    text = "null" if value is None else str(value).replace("\n", " ")
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -58,7 +58,7 @@ def check_number(
     none: bool = False,
     prefix: str = "",
 ) -> None:
-    """Raises `OptionError` unless field `name` is a finite number in [low, high], or None where `none`.
+    """Raise `OptionError` unless field `name` is a finite number in [low, high], or None where `none`.
 
     `open_low` and `open_high` exclude the bounds. The value becomes a float, so that 1 and 1.0 share a run folder.
     """
@@ -73,33 +73,33 @@ def check_number(
 
 
 def is_integer(value: object) -> bool:
-    """True for an integer; Python's True and False are none here."""
+    """True for an integer, except True and False."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_integer(
     owner: object, name: str, *, low: float, high: float = math.inf, none: bool = False, prefix: str = ""
 ) -> None:
-    """Raises `OptionError` unless field `name` is an integer in [low, high], or None where `none`."""
+    """Raise `OptionError` unless field `name` is an integer in [low, high], or None where `none`."""
     value = getattr(owner, name)
     if not (is_integer(value) and low <= value <= high) and not (value is None and none):
         raise reject(owner, name, prefix)
 
 
 def check_choice(owner: object, name: str, choices: Collection[str], *, prefix: str = "") -> None:
-    """Raises `OptionError` unless field `name` is one of `choices`."""
+    """Raise `OptionError` unless field `name` is one of `choices`."""
     if getattr(owner, name) not in choices:
         raise reject(owner, name, prefix)
 
 
 def check_flag(owner: object, name: str, *, prefix: str = "") -> None:
-    """Raises `OptionError` unless field `name` is true or false."""
+    """Raise `OptionError` unless field `name` is true or false."""
     if not isinstance(getattr(owner, name), bool):
         raise reject(owner, name, prefix)
 
 
 def check_size(owner: object, name: str) -> None:
-    """Raises `OptionError` unless field `name` is None, a side in pixels, or a list of height and width."""
+    """Raise `OptionError` unless field `name` is None, a side in pixels, or a list of height and width."""
     value = getattr(owner, name)
     sides = value if isinstance(value, (list, tuple)) and len(value) == 2 else [value]
     if value is not None and not all(is_integer(side) and side >= 1 for side in sides):

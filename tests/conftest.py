@@ -1,4 +1,4 @@
-"""What several tests need: tiny options, a terminal's view of `train.py`, and one thread."""
+"""Shared fixtures: tiny options, `train.py` as a subprocess or in this process, one thread."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from dip.configuration import composition, schema
 
 ROOT = Path(__file__).parent.parent
 
-# A problem of a few milliseconds per step. What a test is about stands in the test itself.
+# A problem of a few milliseconds per step. A test gives the options that matter to it.
 TINY = ("size=32", "net.depth=3", "net.channels=8", "skips=[2]", "logger=csv", "precision=fp32")
 
-# A suite started in the background inherits ignored signals, and hands them on to the runs that it interrupts.
+# A shell's background job ignores these signals, and the runs that the tests interrupt would inherit that.
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
-# The same examples each time: a suite that fails by chance is soon not believed. Others: --hypothesis-profile=default
+# The same examples in each run, so that no test fails at random. Others: --hypothesis-profile=default
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
 
@@ -37,15 +37,14 @@ Fit = Callable[..., tuple[Path, dict[str, Any]]]
 
 def environment() -> dict[str, str]:
     """This process's environment with one thread: exactness is promised for one number of threads."""
-    kept = {
-        name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"
-    }  # a test's own entry sets it
+    # `errors_in_one_line`, called in a test, sets this variable.
+    kept = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
 
 
 @pytest.fixture(autouse=True)
 def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
-    """Every test claims devices and threads in a folder of its own, not among those of the user's runs."""
+    """Every test uses its own temporary folder for the lock files of devices and threads."""
     folder = str(tmp_path_factory.mktemp("claims"))
     monkeypatch.setenv("TMPDIR", folder)
     monkeypatch.setattr(tempfile, "tempdir", None)  # asks TMPDIR again
@@ -56,7 +55,7 @@ def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(autouse=True)
 def untouched_log():
-    """Every test finds our logger as a new process does: an earlier one may have sent it to a terminal (`dip.configuration.cli`)."""
+    """Reset our logger before each test, because `dip.configuration.cli` may have redirected it in an earlier one."""
     log = logging.getLogger("dip")
     log.handlers.clear()
     log.propagate = True

@@ -16,7 +16,7 @@ import skimage.filters
 import skimage.transform
 from PIL import Image
 
-from dip.configuration import schema as options
+from dip.configuration import schema
 
 COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched")
 FLOORS = {"clean": 0.0008, "noisy": 0.0085, "noise": 0.079, "shuffled": 0.062}
@@ -36,7 +36,7 @@ def save(path: Path, picture: np.ndarray) -> None:
 
 def config(target: str | dict[str, Any] = "noisy", **changes: Any) -> dict[str, Any]:
     """The options of a run; `changes` are top-level options."""
-    found = copy.deepcopy(options.defaults())
+    found = copy.deepcopy(schema.defaults())
     named = target if isinstance(target, dict) else {"name": target}
     if target != "noisy":
         found["target"] = named

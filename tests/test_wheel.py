@@ -16,15 +16,7 @@ from tests.conftest import ROOT, environment
 
 pytest.importorskip("hatchling", reason="the wheel is built without network")
 
-SMALL = (
-    "size=32",
-    "steps=6",
-    "net.depth=2",
-    "net.channels=4",
-    "skips=[2]",
-    "precision=fp32",
-    "record_every=3",
-)
+SMALL = ("size=32", "steps=6", "net.depth=2", "net.channels=4", "skips=[2]", "precision=fp32", "record_every=3")
 
 
 @pytest.fixture(scope="module")

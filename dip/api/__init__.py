@@ -45,7 +45,7 @@ def restore(
     progress: bool = True,
     **options: Any,
 ) -> Restoration:
-    """Restores one image by fitting an untrained network to it (Deep Image Prior).
+    """Restore one image by fitting an untrained network to it (Deep Image Prior).
 
     Options have the names and defaults of the command line; a group or `z` is a name, a dict or an object:
     `precision="fp32"`, `net={"channels": 32}`, `z={"distribution": "uniform"}`. Two defaults differ: `baselines=False`
@@ -102,32 +102,23 @@ def restore(
     >>> dip.restore(small, target={"name": "superres", "factor": 4}, **{**tiny, "size": None}).image.shape
     (64, 48, 3)
 
-    Simulated JPEG artefacts; a known blur; a flash photo as the network's input:
+    A known blur, as an object:
 
-    >>> dip.restore("rocket", target={"name": "jpeg", "quality": 10}, **tiny).observed.shape
-    (32, 32, 3)
     >>> from dip.targets import Deblur
     >>> dip.restore("camera", target=Deblur(kernel="motion", length=5, simulate=True), **tiny).image.shape
     (32, 32)
-    >>> dip.restore("coffee", target="flash", lr=0.1, perturbation=0, **tiny).image.shape
-    (32, 32, 3)
-
-    The report's targets, `clean`, `noise` and `shuffled`:
-
-    >>> [dip.restore("moon", target=name, **tiny).image.shape for name in ("clean", "noise", "shuffled")]
-    [(32, 32), (32, 32), (32, 32)]
     """
     optional = {"experiment": experiment, "stop": stop, "steps": steps, "out": out}
-    optional = {name: value for name, value in optional.items() if value is not None}
-    defaults = {"logger": "csv", "baselines": False, "out": Config().out}
-    config, given = assemble({**defaults, **options, **optional, "image": image, "target": target})
+    options |= {name: value for name, value in optional.items() if value is not None}
+    defaults = {"logger": "csv", "baselines": False}
+    config, given = assemble({**defaults, **options, "image": image, "target": target})
     run = _in_memory if out is None else _in_folder
     with _unchanged():
         return run(config, Pictures(config, given), progress)
 
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoration:
-    """Runs in a folder, or reads the finished run of the same options."""
+    """Run in a folder, or read the finished run of the same options."""
     metrics = experiment.run(config, progress=progress, given=pictures.given, array=True)
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
@@ -140,7 +131,7 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoratio
 
 
 def _in_memory(config: Config, pictures: Pictures, progress: bool) -> Restoration:
-    """Runs in a temporary folder, without pictures, figures and checkpoints."""
+    """Run in a temporary folder, without pictures, figures and checkpoints."""
     from dip.fitting.fit import Fit
 
     never = dataclasses.replace(config, checkpoint_every=1e9, snapshot_every=config.steps + 1)
@@ -182,7 +173,7 @@ def _read_back(folder: Path, like: Picture) -> Tensor:
 
 
 def _raise_interrupt(metrics: dict[str, Any]) -> None:
-    """Raises the signal that interrupted the fit again, for the caller's handlers."""
+    """Raise the signal that interrupted the fit again, for the caller's handlers."""
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
         raise RunError(f"the fit was interrupted at step {metrics['steps']}; with out=, the same call resumes it")
@@ -190,7 +181,7 @@ def _raise_interrupt(metrics: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _unchanged() -> Iterator[None]:
-    """Restores the global state that Lightning changes, and frees the run's memory."""
+    """Restore the global state that Lightning changes, and free the run's memory."""
     main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if main else {}
     threads = torch.get_num_threads()

@@ -8,10 +8,9 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dip.configuration import composition
-from dip.configuration.names import unknown
+from dip.configuration import composition, shipped
+from dip.configuration.explain import unknown
 from dip.configuration.schema import BASES, GROUPS, PICTURES, Config, option_names
-from dip.configuration.unused import reset_unused
 from dip.errors import DipError, OptionError
 from dip.options import default_of
 from dip.samples import SAMPLES
@@ -39,23 +38,19 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
     experiment = options.pop("experiment", None)
     base = {} if experiment is None else _experiment(experiment)
     given: dict[str, Picture] = {}
-    return reset_unused(_made(Config, options, base, "", given)), given
+    return composition.reset_unused(_made(Config, options, base, "", given)), given
 
 
 def _experiment(name: object) -> dict[str, Any]:
     """The options of conf/experiment/`name`.yaml with the defaults of all others, by field of `Config`."""
-    names = sorted(file.stem for file in composition.CONF.glob("experiment/*.yaml"))
+    names = shipped.names("conf/experiment")
     if name not in names:
         raise OptionError("experiment", name, f"one of {', '.join(names)}", "experiment='fast'")
     return composition.fields(composition.compose([f"experiment={name}"]))
 
 
 def _made(
-    kind: type[Any],
-    options: Mapping[str, Any],
-    base: Mapping[str, Any],
-    prefix: str,
-    given: dict[str, Picture],
+    kind: type[Any], options: Mapping[str, Any], base: Mapping[str, Any], prefix: str, given: dict[str, Picture]
 ) -> Any:
     """A `kind` with `options`; other fields are taken from `base`, else they have their defaults."""
     own = {field.name: field for field in dataclasses.fields(kind)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import html
+import io
 import math
 import os
 from pathlib import Path
@@ -13,11 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from dip import images
-from dip.images.decoding import Stored
-from dip.images.encoding import encode
-from dip.images.preview import preview
 
 SHOWN_SIDE = 512  # pixels; the images are saved inside the notebook
 SHOWN = ("psnr", "psnr_y", "psnr_hole", "ssim", "restored_step", "steps", "seconds")
@@ -41,7 +40,7 @@ class Restoration:
     """How the input was stored; `save` uses the same depth, transparency and colour profile."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the image to `path` (.png .tif .jpg ...) with the input's depth, transparency and colour profile.
+        """Write the image to `path` (.png .tif .jpg ...) with the input's depth, transparency and colour profile.
 
         Raises:
             ImageError: the format cannot hold it, or the file cannot be written.
@@ -64,13 +63,11 @@ class Restoration:
             f"<figcaption>{name}</figcaption></figure>"
             for name, array in (("observed", self.observed), ("restored", self.image))
         )
-        known = {name: self.metrics.get(name) for name in SHOWN}
-        shown = ", ".join(f"{name} {_short(value)}" for name, value in known.items() if value is not None)
+        known = {name: self.metrics[name] for name in SHOWN if self.metrics.get(name) is not None}
+        shown = ", ".join(
+            f"{name} {value if isinstance(value, int) else f'{value:.4g}'}" for name, value in known.items()
+        )
         return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{pictures}</div><p>{html.escape(shown)}</p>'
-
-
-def _short(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
 def _inline(array: NDArray[np.float32]) -> str:
@@ -78,6 +75,7 @@ def _inline(array: NDArray[np.float32]) -> str:
     array = array if array.ndim == 3 else array[..., None]
     step = math.ceil(max(array.shape[:2]) / SHOWN_SIDE)
     pixels = torch.from_numpy(array[::step, ::step].copy()).permute(2, 0, 1)[None]  # (1, C, h, w)
-    shown = images.to_array(preview(pixels)).clip(0, 1)  # (h, w, 1 or 3)
-    png = encode(Stored((shown * 255 + 0.5).astype(np.uint8), None, None), "PNG")
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+    shown = images.to_array(images.preview(pixels)).clip(0, 1) * 255 + 0.5  # (h, w, 1 or 3)
+    png = io.BytesIO()
+    Image.fromarray(np.broadcast_to(shown, (*shown.shape[:2], 3)).astype(np.uint8)).save(png, "PNG")
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

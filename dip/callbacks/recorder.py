@@ -21,7 +21,7 @@ from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.rollback import Rollback
 from dip.callbacks.schedule import Schedule
 from dip.errors import DipError
-from dip.images.preview import preview
+from dip.images import preview
 from dip.model.module import DeepImagePrior
 
 COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched", "back_to")

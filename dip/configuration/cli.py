@@ -62,7 +62,7 @@ def files_quoted(arguments: Sequence[str]) -> list[str]:
 
 
 def ignore_checkpoint_requests() -> None:
-    """Lets SIGUSR1, which asks a fit for a checkpoint, do nothing before and after the fit; by default it kills."""
+    """Ignore SIGUSR1, which asks a fit for a checkpoint, before and after the fit. By default it ends the process."""
     number = getattr(signal, "SIGUSR1", None)
     if number is None or signal.getsignal(number) is not signal.SIG_DFL:
         return
@@ -75,7 +75,7 @@ def ignore_checkpoint_requests() -> None:
 
 @contextlib.contextmanager
 def closed_pipe_ignored() -> Iterator[None]:
-    """Ends the output quietly when its reader, such as `head`, has closed the pipe."""
+    """End the output without an error if its reader, such as `head`, has closed the pipe."""
     try:
         yield
         sys.stdout.flush()
@@ -85,11 +85,15 @@ def closed_pipe_ignored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Prints an error of the user's as one line and exits with status 1; a bug of this program keeps its traceback.
+    """Print an error that the user caused as one line and exit with status 1. Other errors keep their traceback.
 
     HYDRA_FULL_ERROR=1 shows every traceback.
     """
-    _show_log()
+    log = logging.getLogger("dip")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())  # plain lines
+        log.setLevel(logging.INFO)
+        log.propagate = False
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, instead of printing them
     try:
         yield
@@ -117,12 +121,3 @@ def caused_by_user(error: BaseException) -> bool:
         if str(frame.f_globals.get("__name__", "")).startswith("hydra."):
             return True
     return isinstance(error, (DipError, HydraException, OmegaConfBaseException))
-
-
-def _show_log() -> None:
-    """Prints the log of this program as plain lines."""
-    log = logging.getLogger("dip")
-    if not log.handlers:
-        log.addHandler(logging.StreamHandler())
-        log.setLevel(logging.INFO)
-        log.propagate = False

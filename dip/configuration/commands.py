@@ -22,20 +22,18 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
         config: nested options, as in `result.json`.
         defaults: nested default options; None: those of this version. Options that it lacks are written out.
     """
-    words = [shlex.quote(f"{name}={value}") for name, value in differences(config, defaults)]
+    words = [shlex.quote(f"{name}={value}") for name, value in _differences(config, defaults)]
     return " ".join(["python", "train.py", *words])
 
 
-def differences(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
+def _differences(
+    config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None, prefix: str = ""
+) -> Iterator[tuple[str, str]]:
     """(option, value in Hydra's grammar) of the options of `config` that differ from `defaults`.
 
-    `overwrite` is left out: the same command run twice should find the finished run.
+    `overwrite` is left out: the same command run twice should find the finished run. `prefix` stands before the names.
     """
-    kept = {name: value for name, value in config.items() if name != "overwrite"}
-    return list(_differences(kept, schema.defaults() if defaults is None else defaults, ""))
-
-
-def _differences(config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    defaults = schema.defaults() if defaults is None else defaults
     for key, value in config.items():
         default = defaults.get(key, ...)
         if isinstance(value, Mapping):
@@ -46,7 +44,7 @@ def _differences(config: Mapping[str, Any], defaults: Mapping[str, Any], prefix:
                 base = {} if kind is None else dataclasses.asdict(kind())
             inner = {name: item for name, item in value.items() if name != "name"}
             yield from _differences(inner, base, f"{prefix}{key}.")
-        elif default is ... or text(value) != text(default):
+        elif key != "overwrite" and (default is ... or text(value) != text(default)):
             yield f"{prefix}{key}", text(value)
 
 

@@ -6,24 +6,28 @@ import copy
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dip.configuration import shipped
-from dip.configuration.names import unknown
+from dip.configuration.explain import unknown
 from dip.configuration.schema import BASES, GROUPS, Config, option_names
-from dip.configuration.unused import reset_unused
 from dip.errors import OptionError
+from dip.options import default_of
+from dip.z import Z
 
 CONF = shipped.path("conf")
+CHEAPEST: dict[str, Any] = {"skips": [], "perturbation": 0.0, "z": Z(channels=1)}
+"""Options that `reset_unused` does not reset to their default, because another value costs less time or memory."""
 
+Options = TypeVar("Options")
 _lock = threading.Lock()
 log = logging.getLogger("dip")
 
 
 def register() -> None:
-    """Makes the dataclasses known to Hydra: `config_schema`, and `schema/<group>/<name>` for each group option.
+    """Make the dataclasses known to Hydra: `config_schema`, and `schema/<group>/<name>` for each group option.
 
     They lie outside the groups so that a listing of `target` shows the files of `conf/target/` only.
     """
@@ -71,10 +75,8 @@ def compose(overrides: Sequence[str], name: str = "config", folder: Path = CONF)
     return found
 
 
-def read(composed: Any, warn: Callable[[str], object] = log.warning) -> Config:
+def read(composed: Any) -> Config:
     """The `Config` of a composed configuration (a DictConfig).
-
-    `warn` is called with a line for each option that was set without effect.
 
     Raises:
         OptionError: an option has an illegal value.
@@ -86,7 +88,33 @@ def read(composed: Any, warn: Callable[[str], object] = log.warning) -> Config:
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "the composed configuration must start from config_schema"
     _refuse_unknown(config)
-    return reset_unused(config, warn)
+    return reset_unused(config)
+
+
+def reset_unused(options: Options, prefix: str = "") -> Options:
+    """A copy of dataclass object `options` in which options without effect have their default (or are in `CHEAPEST`).
+
+    So equal results share one run folder. A dataclass of options names them in a method `unused() -> dict[str, str]`:
+    field name -> the setting that makes it so, as typed, such as `{"peak": "target.noise.kind=gaussian"}`.
+
+    Logs a warning for each option that was set without effect, and each line that a method `warnings()` returns. Nested
+    dataclasses are treated as well; `prefix` stands before the names of the fields, such as `target.`.
+    """
+    options = copy.copy(options)
+    unused: dict[str, str] = getattr(options, "unused", dict)()
+    for field in dataclasses.fields(options):  # type: ignore[arg-type]
+        name, value = f"{prefix}{field.name}", getattr(options, field.name)
+        if field.name in unused:
+            default = default_of(field)
+            neutral = copy.deepcopy(CHEAPEST.get(name, default))
+            if value not in (default, neutral):
+                log.warning("%s: has no effect with %s", name, unused[field.name])
+            setattr(options, field.name, neutral)
+        elif dataclasses.is_dataclass(value):
+            setattr(options, field.name, reset_unused(value, f"{name}."))
+    for line in getattr(options, "warnings", list)():
+        log.warning(line)
+    return options
 
 
 def fields(composed: Any) -> dict[str, Any]:
@@ -99,7 +127,7 @@ def fields(composed: Any) -> dict[str, Any]:
 
 
 def _refuse_environment(node: Any, name: str = "") -> None:
-    """Refuses `${oc.env:NAME}`: the value may be a secret, and every file of the run would hold it."""
+    """Refuse `${oc.env:NAME}`: the value may be a secret, and every file of the run would hold it."""
     if isinstance(node, (dict, list)):
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
             _refuse_environment(value, f"{name}.{key}".lstrip("."))
@@ -109,7 +137,7 @@ def _refuse_environment(node: Any, name: str = "") -> None:
 
 
 def _refuse_unknown(node: Any, prefix: str = "") -> None:
-    """Refuses what `+key=value` added: OmegaConf makes it an attribute of the object."""
+    """Refuse what `+key=value` added: OmegaConf makes it an attribute of the object."""
     for name, value in vars(node).items():
         if name not in node.__dataclass_fields__:
             raise unknown(f"{prefix}{name}", option_names())

@@ -1,16 +1,37 @@
-"""Errors of Hydra and OmegaConf in one line: for our options with the legal values and an example, else shortened."""
+"""Errors in one line: what Hydra and OmegaConf raise, and options that do not exist or were renamed."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dip.configuration.names import unknown
+from dip.configuration import shipped
 from dip.configuration.schema import GROUPS, option_names
 from dip.errors import DipError
+
+OLD_NAMES = {"restarts": "ensemble", "net.tv": "loss.tv"}
+"""Options that were renamed: old name -> new name."""
+
+
+def unknown(name: str, known: Sequence[str], where: str = "") -> DipError:
+    """The error for option `name` (dotted), which is not one of `known`: the new name or the closest matches.
+
+    `where` is put behind the message, such as " (in experiment=mine)".
+    """
+    if name in OLD_NAMES:
+        return DipError(f"{name}: this option was renamed{where}; use {OLD_NAMES[name]} instead")
+    group, _, key = name.rpartition(".")
+    members = [] if group else [option for option in known if option.endswith(f".{key}")]
+    siblings = {option.rpartition(".")[2]: option for option in known if option.rpartition(".")[0] == group}
+    close = [siblings[match] for match in difflib.get_close_matches(key, siblings, 1)]
+    if meant := " or ".join(dict.fromkeys(members or close)):
+        return DipError(f"{name}: no such option{where}; did you mean {meant}?")
+    there = f"there are {', '.join(siblings.values())}" if group else "python train.py --help lists all"
+    return DipError(f"{name}: no such option{where} ({there})")
 
 
 def in_one_line(error: BaseException) -> str:
@@ -26,9 +47,13 @@ def in_one_line(error: BaseException) -> str:
             return str(link)
         if isinstance(link, OverrideParseException):
             return _not_parsed(link)
-        if isinstance(link, MissingConfigException) and link.options and link.missing_cfg_file:
+        if isinstance(link, MissingConfigException) and link.missing_cfg_file:
             group, _, choice = str(link.missing_cfg_file).rpartition("/")
-            return _no_choice(group, choice, sorted(GROUPS.get(group, link.options)))
+            if not group:
+                known = ", ".join(shipped.names("sweeps"))
+                return f"-cn {choice}: there is no such file; the shipped sweeps are {known}"
+            if link.options:
+                return _no_choice(group, choice, sorted(GROUPS.get(group, link.options)))
         if isinstance(link, (ConfigAttributeError, ConfigKeyError)) and link.full_key:
             return _no_option(link, str(error))
         if isinstance(link, OmegaConfBaseException) and link.full_key:

@@ -47,8 +47,8 @@ def help_text() -> str:
             if not shared or number == len(kinds):
                 lines += _options(f"{group}.", kind, "    ")
     for folder, title in FILES.items():
-        names = sorted(path.stem for path in shipped.path(folder).glob("*.yaml"))
-        lines += ["", title, *(_wrapped(f"  {name}", _sentence(f"{folder}/{name}.yaml")) for name in names)]
+        sentences = (_wrapped(f"  {name}", _sentence(f"{folder}/{name}.yaml")) for name in shipped.names(folder))
+        lines += ["", title, *sentences]
     lines += [
         "",
         "Also: --cfg job prints the composed options, -m runs every combination, --hydra-help explains Hydra's flags.",

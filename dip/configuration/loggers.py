@@ -25,7 +25,7 @@ class Logger:
     """A package that must be installed, and the name of the extra that installs it."""
 
     def check(self) -> None:
-        """Raises `OptionError` if `package` is not installed."""
+        """Raise `OptionError` if `package` is not installed."""
         if self.package and importlib.util.find_spec(self.package) is None:
             legal = f"tensorboard or csv, unless {self.package} is installed (pip install {self.package})"
             raise OptionError("logger", self.name, legal, "logger=tensorboard")
@@ -41,7 +41,7 @@ class Logger:
         return None
 
     def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float]) -> None:
-        """Logs the final metrics and the options; both are flat dicts with dotted names."""
+        """Log the final metrics and the options; both are flat dicts with dotted names."""
         logger.log_metrics(final)
         logger.log_hyperparams(options)
 
@@ -70,7 +70,7 @@ class TensorBoard(Logger):
         return Events(folder, name="", version="", default_hp_metric=False, purge_step=step)
 
     def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float]) -> None:
-        """Fills the hparams tab; the final metrics are its columns."""
+        """Fill the hparams tab; the final metrics are its columns."""
         kinds = (bool, int, float, str)
         shown = {name: value if isinstance(value, kinds) else str(value) for name, value in options.items()}
         logger.log_hyperparams(shown, final)  # type: ignore[call-arg]
@@ -129,9 +129,8 @@ class MLflow(Logger):
         before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         client = mlflow.MlflowClient(uri)
         project = client.get_experiment_by_name(self.project)
-        found = []
-        if step > 1 and project is not None:
-            found = client.search_runs([project.experiment_id], f"attributes.run_name = '{folder.name}'")
+        same_name = f"attributes.run_name = '{folder.name}'"
+        found = client.search_runs([project.experiment_id], same_name) if step > 1 and project else []
         run = found[0].info.run_id if found else None
         logger = Runs(self.project, folder.name, uri, run_id=run, artifact_location=artifacts)
         _ = logger.run_id  # creates the run, and makes `uri` the tracking URI of the process
@@ -139,6 +138,4 @@ class MLflow(Logger):
         return logger
 
 
-LOGGERS: dict[str, type[Logger]] = {
-    "tensorboard": TensorBoard, "csv": CSV, "wandb": Wandb, "mlflow": MLflow,
-}  # fmt: skip
+LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "csv": CSV, "wandb": Wandb, "mlflow": MLflow}

@@ -10,7 +10,7 @@ illegal value names its option, and no configuration can name code to run.
 from __future__ import annotations
 
 import dataclasses
-import types
+import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,22 +20,10 @@ from dip.hardware.precision import PRECISIONS, Precision
 from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
-from dip.options import (
-    check_choice,
-    check_flag,
-    check_integer,
-    check_number,
-    check_size,
-    default_of,
-    option,
-    reject,
-)
+from dip.options import check_choice, check_flag, check_integer, check_number, check_size, default_of, option, reject
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
-
-PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash")
-"""The options that name a picture."""
 
 PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash")
 """The options that name an image file."""
@@ -52,10 +40,7 @@ class Config:
         "photo.png",
     )
     reference: str | None = option(
-        None,
-        "a clean image to compute scores against; the fit does not use it",
-        "a path or null",
-        "clean.png",
+        None, "a clean image to compute scores against; the fit does not use it", "a path or null", "clean.png"
     )
     size: Any = option(
         None,
@@ -79,10 +64,7 @@ class Config:
         0.01, "learning rate of the optimizer; experiment=fast uses 0.02 with muon", "a number > 0", "0.01"
     )
     perturbation: float = option(
-        1 / 30,
-        "standard deviation of the noise that is added to z, drawn anew at each step",
-        "a number >= 0",
-        "0.03",
+        1 / 30, "standard deviation of the noise that is added to z, drawn anew at each step", "a number >= 0", "0.03"
     )
     perturbation_warm_up: int = option(
         0,
@@ -91,10 +73,7 @@ class Config:
         "1500",
     )
     perturbation_half_life: int = option(
-        0,
-        "half-life of the perturbation after the warm-up, in steps; 0: it stays constant",
-        "an integer >= 0",
-        "500",
+        0, "half-life of the perturbation after the warm-up, in steps; 0: it stays constant", "an integer >= 0", "500"
     )
     perturbation_distribution: str = option(
         "gaussian",
@@ -120,10 +99,7 @@ class Config:
         0, "seed of the initial weights, z, the target's noise and the perturbation", "an integer >= 0", "1"
     )
     device: str = option(
-        "auto",
-        "device of the fit; auto takes cuda if available, else cpu",
-        "auto, cpu, cuda, cuda:N or mps",
-        "cuda:1",
+        "auto", "device of the fit; auto takes cuda if available, else cpu", "auto, cpu, cuda, cuda:N or mps", "cuda:1"
     )
     out: str = option("outputs", "folder in which the run folders are made", "a path", "outputs/skips")
     logger: Logger = dataclasses.field(default_factory=TensorBoard)
@@ -135,10 +111,7 @@ class Config:
         "500",
     )
     checkpoint_every: float = option(
-        60.0,
-        "seconds between two checkpoints; increased automatically where writing is slow",
-        "a number >= 0",
-        "30",
+        60.0, "seconds between two checkpoints; increased automatically where writing is slow", "a number >= 0", "30"
     )
     keep_checkpoint: bool = option(False, "keep the last checkpoint of a finished run", "true or false", "true")
     baselines: bool = option(
@@ -161,11 +134,10 @@ class Config:
             if names and chosen.name not in names:  # the name of an unregistered class is free
                 legal = f"{names[0]} here; choose with {group}="
                 raise OptionError(f"{group}.name", chosen.name, legal, f"{group}={names[0]}")
-        for name in ("image", "out", "device"):
-            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+        for name in ("image", "out", "device", "reference"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) and value) and not (name == "reference" and value is None):
                 raise reject(self, name)
-        if self.reference is not None and not self.reference:
-            raise reject(self, "reference")
         for name in ("steps", "record_every", "ensemble"):
             check_integer(self, name, low=1)
         for name in ("perturbation_warm_up", "perturbation_half_life"):
@@ -182,7 +154,12 @@ class Config:
         check_size(self, "size")
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
-        self.stop = self.stop.choose(isinstance(self.target, Degraded), self.perturbation_half_life > 0)
+        self.stop = self.stop.choose(isinstance(self.target, Degraded), self.perturbation_shrinks)
+
+    @property
+    def perturbation_shrinks(self) -> bool:
+        """Whether the noise that is added to z becomes smaller during the fit."""
+        return self.perturbation_half_life > 0 and "perturbation_half_life" not in self.unused()
 
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""
@@ -197,32 +174,29 @@ class Config:
             ignored |= dict.fromkeys(names, setting)
         return ignored
 
+    def warnings(self) -> list[str]:
+        """A line for each combination of options that is legal but unlikely to work."""
+        if not (self.stop.watches_variance and self.perturbation_shrinks):
+            return []
+        return [
+            f"stop={self.stop.name}: outputs vary less as perturbation_half_life shrinks the perturbation, so the rule may "
+            "never stop; use a rule that does not watch their variance, for example stop=heldout"
+        ]
 
-BASES: Mapping[str, type[Any]] = types.MappingProxyType(
-    {
-        "target": Target,
-        "net": Net,
-        "loss": Loss,
-        "optimizer": Optimizer,
-        "stop": Stop,
-        "logger": Logger,
-        "precision": Precision,
-    }
-)
-"""The base class of each group's choices. An object of another subclass, given from Python, is accepted too."""
 
-GROUPS: Mapping[str, Mapping[str, type[Any]]] = types.MappingProxyType(
-    {
-        "target": TARGETS,
-        "net": NETS,
-        "loss": LOSSES,
-        "optimizer": OPTIMIZERS,
-        "stop": STOPS,
-        "logger": LOGGERS,
-        "precision": dict.fromkeys(PRECISIONS, Precision),
-    }
-)
+GROUPS: dict[str, Mapping[str, type[Any]]] = {
+    "target": TARGETS,
+    "net": NETS,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "stop": STOPS,
+    "logger": LOGGERS,
+    "precision": dict.fromkeys(PRECISIONS, Precision),
+}
 """The choices of each group by name."""
+
+BASES: dict[str, type[Any]] = {group: typing.get_type_hints(Config)[group] for group in GROUPS}
+"""The base class of each group's choices. An object of another subclass, given from Python, is accepted too."""
 
 
 def classes() -> list[tuple[str, type[Any]]]:
@@ -245,11 +219,11 @@ def option_names() -> list[str]:
     return [f"{prefix}{field.name}" for prefix, kind in classes() for field in dataclasses.fields(kind)]
 
 
-def plain(config: Any) -> Any:
+def plain(config: Config) -> dict[str, Any]:
     """`config` as nested dicts, lists, numbers and strings, as in `result.json`."""
     return dataclasses.asdict(config)
 
 
 def defaults() -> dict[str, Any]:
     """The default options, in plain form."""
-    return dataclasses.asdict(Config())
+    return plain(Config())

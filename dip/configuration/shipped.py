@@ -14,6 +14,11 @@ def path(name: str) -> Path:
     return (_PACKAGE if _INSTALLED else _PACKAGE.parent) / name
 
 
+def names(folder: str) -> list[str]:
+    """The names of the YAML files in `folder`, without suffix: `names("sweeps")`."""
+    return sorted(file.stem for file in path(folder).glob("*.yaml"))
+
+
 def program() -> list[str]:
     """The arguments with which a Python interpreter runs the command line in a new process, from any folder."""
     # -P: a folder called dip in the working directory must not replace the installed package.
@@ -25,16 +30,10 @@ def with_sweeps(arguments: Sequence[str]) -> list[str]:
 
     `-cd sweeps` means the same, unless the working directory has a folder of that name. Another `-cd` is kept.
     """
-    kept: list[str] = []
-    named = other = False
-    rest = iter(arguments)
-    for word in rest:
-        flag, _, value = word.partition("=")
-        named |= flag in ("-cn", "--config-name")
-        if flag in ("-cd", "--config-dir"):
-            value = value or next(rest, "")
-            if value.rstrip("/") == "sweeps" and not Path(value).is_dir():
-                continue
-            other, word = True, f"--config-dir={value}"
-        kept.append(word)
-    return [f"--config-dir={path('sweeps')}", *kept] if named and not other else kept
+    from hydra._internal.utils import get_args_parser
+
+    typed = get_args_parser().parse_known_intermixed_args(arguments)[0]
+    folder = typed.config_dir
+    ours = bool(typed.config_name) if folder is None else folder.rstrip("/") == "sweeps" and not Path(folder).is_dir()
+    # The last --config-dir counts.
+    return [*arguments, f"--config-dir={path('sweeps')}"] if ours else [*arguments]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip import runs
-from dip.configuration import schema as options
+from dip.configuration import schema
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting.inputs import Pictures
@@ -143,7 +143,7 @@ def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:
     """Write `.hydra/`: the composed options and the command line arguments."""
     import yaml
 
-    runs.write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(options.plain(config), sort_keys=False))
+    runs.write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(schema.plain(config), sort_keys=False))
     runs.write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)))
     log.info("%s", shlex.join(["python", Path(sys.argv[0]).name, *overrides]))
 

@@ -22,7 +22,7 @@ from dip.callbacks.recorder import Recorder
 from dip.callbacks.rollback import Rollback
 from dip.callbacks.schedule import Schedule
 from dip.callbacks.signals import Signals
-from dip.configuration import schema as options
+from dip.configuration import schema
 from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import results
@@ -126,7 +126,7 @@ class Fit:
             memory.reset_peak_memory(self.device)
             module, pair = self.build()
             self.module, module.each = module, each
-            described = runs.flat(options.plain(self.config)) | {"precision.name": self.arithmetic.name}
+            described = runs.flat(schema.plain(self.config)) | {"precision.name": self.arithmetic.name}
             checkpoint = latest(self.folder / "checkpoints", self.identity, described)
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint.name)
@@ -136,7 +136,7 @@ class Fit:
             if progress:
                 watchers.append(Progress(self.config.steps, self.recorder, self.config.target.name))
             first = 1 if checkpoint is None else step_of(checkpoint) + 1
-            logger = self.config.logger.build(self.folder, options.plain(self.config), first)
+            logger = self.config.logger.build(self.folder, schema.plain(self.config), first)
             trainer = Trainer(
                 accelerator=self.device.type, devices=1 if self.device.index is None else [self.device.index],
                 precision=self.arithmetic.plugin, max_steps=self.config.steps, max_epochs=-1,
@@ -181,7 +181,7 @@ class Fit:
             names = [name for name in ("loss", "psnr", "ssim") if result[name] is not None]
             final = {f"final/{name}": result[name] for name in names}
             try:
-                self.config.logger.finish(trainer.logger, runs.flat(options.plain(self.config)), final)
+                self.config.logger.finish(trainer.logger, runs.flat(schema.plain(self.config)), final)
             except Exception as error:  # a logger must not cost the run its result
                 log.warning("logger=%s: final metrics not written (%s)", self.config.logger.name, error)
         if self.config.keep_checkpoint:

@@ -12,8 +12,7 @@ from torch import Tensor
 from dip import images
 from dip.configuration import schema
 from dip.hardware import devices
-from dip.images import Picture
-from dip.images.preview import preview
+from dip.images import Picture, preview
 from dip.stopping.noise_level import noise_level
 from dip.stopping.panel import Panel
 from dip.targets import Observation, Target

@@ -79,8 +79,7 @@ def read(path: Path) -> Stored:
     except Exception as error:  # for damaged files, decoders raise exceptions of nearly every type
         reason = one_line(str(error)) or type(error).__name__
         default = f"the file is truncated, damaged or of an unsupported kind ({reason})"
-        known = [text for kind, text in _REASONS.items() if isinstance(error, kind)]
-        raise Unreadable([*known, default][0]) from None
+        raise Unreadable(next((text for kind, text in _REASONS.items() if isinstance(error, kind)), default)) from None
 
 
 def one_line(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.options import check_integer, log, option
+from dip.options import check_integer, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,11 +41,6 @@ class Stop:
             blind: there is no reference image.
             shrinking: the perturbation shrinks (`perturbation_half_life`).
         """
-        if self.watches_variance and shrinking:
-            log.warning(
-                "stop=%s: outputs vary less as perturbation_half_life shrinks the perturbation, so the rule may never "
-                "stop; use a rule that does not watch their variance, for example stop=heldout", self.name,
-            )  # fmt: skip
         return self
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dip import runs
-from dip.configuration import schema as options
+from dip.configuration import schema
 from dip.errors import DipError, RunError
 from dip.sweep.jobs import Job
 
@@ -88,7 +88,7 @@ def fail(job: Job, error: str | BaseException, seconds: float = 0.0, write: bool
     result = {
         "status": "failed",
         "name": job.name,
-        "config": options.plain(job.config),
+        "config": schema.plain(job.config),
         "error": error,
         "steps": None,
         "seconds": round(seconds, 3),

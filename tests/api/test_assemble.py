@@ -19,10 +19,6 @@ from dip.z import Z
 from tests.conftest import composed
 
 
-def test_without_options_the_defaults():
-    assert assemble({}) == (Config(), {})
-
-
 @pytest.mark.parametrize(
     ("option", "value", "meant"),
     [
@@ -39,6 +35,8 @@ def test_without_options_the_defaults():
         ("steps", np.int32(5), 5),
         ("lr", np.float64(0.5), 0.5),
         ("size", (8, 9), (8, 9)),
+        ("size", torch.tensor([8, 9]), [8, 9]),
+        ("skips", np.array([3, 4]), [3, 4]),
         ("image", Path("a/b.png"), str(Path("a/b.png"))),
         ("image", Path("coins"), "./coins"),
         ("image", "coins", "coins"),
@@ -58,6 +56,7 @@ def test_arrays_become_pictures_by_their_option():
 
 
 def test_an_experiment_is_the_command_line_s_and_given_options_replace_its_own():
+    assert assemble({}) == (Config(), {})
     there = composed("experiment=fast")
     found, _ = assemble({"experiment": "fast"})
     assert found == there
@@ -78,24 +77,16 @@ def test_pictures_of_pillow(mode: str):
     assert torch.equal(given["image"].pixels, expected["image"].pixels)
 
 
-def test_arrays_of_numbers_are_lists():
-    found, given = assemble({"skips": np.array([3, 4]), "size": torch.tensor([8, 9])})
-    assert (found.skips, list(found.size), given) == ([3, 4], [8, 9], {})
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"imagee": "x"}, "imagee: no such option; did you mean image?"),
         ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
-        (
-            {"target": {"name": "noisy", "sgima": 1}},
-            "target.sgima: no such option; did you mean target.sigma?",
-        ),
-        ({"restarts": 2}, "restarts: this option was renamed; use ensemble instead"),
+        ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
         ({"stop": "wvm"}, "stop=wvm: must be one of auto, combined, compare, discrepancy, emv"),
         ({"net": 3}, "net=3: must be one of"),
+        ({"target": Hourglass()}, "target=Hourglass("),
         ({"target": {"sigma": 0.2}}, "target={'sigma': 0.2}: needs the name of the target too, for example"),
     ],
 )
@@ -105,9 +96,11 @@ def test_an_illegal_option_is_one_line_that_names_it(options, message):
     assert str(caught.value).startswith(message)
 
 
-def test_objects_of_another_group_are_refused():
-    with pytest.raises(OptionError, match="^target="):
-        assemble({"target": Hourglass()})
+@pytest.mark.parametrize("options", [{"sigma": 0.2}, {"kind": "poisson", "peak": 9}])
+def test_an_experiment_with_options_for_the_target_of_the_same_name(options):
+    found, _ = assemble({"experiment": "paper-denoise", "target": {"name": "noisy", **options}})
+    assert found.target.noise == Noisy(**options).noise
+    assert (found.size, found.steps) == (512, 1800)
 
 
 def test_an_experiment_does_not_fix_what_it_leaves_to_other_options():
@@ -119,6 +112,8 @@ def test_an_experiment_does_not_fix_what_it_leaves_to_other_options():
 
 
 def test_options_without_effect_warn_and_leave_the_given_object_unchanged(caplog: pytest.LogCaptureFixture):
-    found, _ = assemble({"net": "pixels", "skips": [1]})
-    assert found.skips == []
-    assert caplog.messages == ["skips: has no effect with net=pixels"]
+    given = Noisy(kind="poisson", sigma=0.3)
+    found, _ = assemble({"net": "pixels", "skips": [1], "target": given})
+    assert (found.skips, found.target.sigma, given.sigma) == ([], None, 0.3)
+    expected = ["skips: has no effect with net=pixels", "target.sigma: has no effect with target.kind=poisson"]
+    assert sorted(caplog.messages) == expected

@@ -46,14 +46,7 @@ def test_files_of_any_name(option: str, name: str, tmp_path: Path):
 
 
 def test_only_files_are_quoted():
-    typed = [
-        "-m",
-        "image=a.png,b.png",
-        "skips=[3,4]",
-        "reference=null",
-        "image='a (1).png'",
-        "target.mask=black",
-    ]
+    typed = ["-m", "image=a.png,b.png", "skips=[3,4]", "reference=null", "image='a (1).png'", "target.mask=black"]
     assert cli.files_quoted(typed) == typed
     assert cli.files_quoted(["image=a.png,b.png"]) == ["image=a.png,b.png"]  # two files, or a forgotten -m
     assert cli.files_quoted(["image=~/a.png"]) == [f"image={Path.home()}/a.png"]

@@ -44,6 +44,7 @@ WRONG = [
     ("targt=noisy", "targt: no such option; did you mean target?"),
     ("target.sgma=1", "target.sgma: no such option; did you mean target.sigma?"),
     ("z.mean=1", "z.mean: no such option (there are z.channels, z.distribution, z.scale)"),
+    ("precision.foo=1", "precision.foo: no such option (there are precision.name, precision.compile, precision.graph)"),
     ("skips=3,4", "skips=3,4: a list is written skips=[3,4]; to run each value in turn, add -m"),
     ("_target_=os.system", "_target_: no such option"),
     ("+target._target_=os.system", "target._target_: no such option"),
@@ -94,6 +95,7 @@ def test_an_error_in_the_terminal(train: Train, tmp_path: Path, typed: str):
     done = train("device=cpu", *typed.split())
     assert done.returncode == 1
     assert re.fullmatch(rf"error: .*\b{typed.split('=')[0].split()[-1]}.*\n", done.stderr), done.stderr
+    assert "figure9" not in typed or "the shipped sweeps are depth, " in done.stderr
     assert done.stdout == ""
     assert not list((tmp_path / "outputs").glob("*"))
 

@@ -31,7 +31,7 @@ def test_mlflow_keeps_runs_in_a_file_beside_the_run_folders(mlflow: Any, fit: Fi
     assert (run.info.run_name, run.info.status) == (folder.name, "FINISHED")
     assert [point.step for point in client.get_metric_history(run.info.run_id, "psnr")] == [1, 10, 20]
     assert run.data.metrics["final/psnr"] == pytest.approx(result["psnr"])
-    assert run.data.params["target.sigma"] == "0.1"
+    assert run.data.params["target.noise.sigma"] == "0.1"
 
 
 def test_a_resumed_run_continues_its_mlflow_run(mlflow: Any, tmp_path: Path):

@@ -2,36 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
-from dip.configuration.unused import reset_unused
 from tests.conftest import composed
-
-
-@dataclasses.dataclass
-class Noise:
-    kind: str = "gaussian"
-    peak: float = 30.0
-
-    def unused(self) -> dict[str, str]:
-        return {} if self.kind == "poisson" else {"peak": f"noise.kind={self.kind}"}
-
-
-@dataclasses.dataclass
-class Owner:
-    noise: Noise = dataclasses.field(default_factory=Noise)
-    steps: int = 3
-
-
-def test_unused_options_are_reset_in_a_copy():
-    given, warnings = Owner(Noise(peak=5.0)), []
-    assert reset_unused(given, warnings.append) == Owner()
-    assert warnings == ["noise.peak: has no effect with noise.kind=gaussian"]
-    assert given == Owner(Noise(peak=5.0))
-    assert reset_unused(Owner(Noise("poisson", 5.0), 4), warnings.append) == Owner(Noise("poisson", 5.0), 4)
-    assert len(warnings) == 1
 
 
 def test_options_that_a_network_or_a_target_ignores(caplog: pytest.LogCaptureFixture):

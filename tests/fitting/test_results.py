@@ -8,7 +8,7 @@ import torch
 
 from dip import images
 from dip.fitting import results
-from dip.images.preview import preview
+from dip.images import preview
 from dip.targets import Degraded, Inpaint, Noisy, SuperRes
 
 

@@ -178,12 +178,7 @@ def test_saving_is_atomic_and_refuses_in_one_line(tmp_path, monkeypatch):
     with pytest.raises(ImageError, match="No space left"):
         save(path, pixels * 0)
     assert path.read_bytes() == before
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
-        "folder.png",
-        "in.png",
-        "link.png",
-        "pipe.png",
-    ]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder.png", "in.png", "link.png", "pipe.png"]
 
 
 @pytest.mark.fault(32)

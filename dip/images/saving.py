@@ -1,0 +1,129 @@
+"""Saving of images with the depth, range, alpha and colour profile that they were read with.
+
+Pillow encodes 8-bit files. It supports neither 16-bit colour nor float colour: imagecodecs encodes 16-bit PNG, tifffile
+all TIFF.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import putchunk
+from torch import Tensor
+
+from dip.errors import ImageError, RunError
+from dip.files import write_bytes
+from dip.images.decoding import Array, one_line
+from dip.images.picture import FULL_SCALE, Picture, to_array
+from dip.images.resizing import resize
+
+SUFFIXES = dict.fromkeys((".tif", ".tiff"), "TIFF") | dict.fromkeys((".ppm", ".pgm"), "PPM")
+SUFFIXES |= {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
+_PILLOW_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True, "exact": True},
+}
+
+
+def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
+    """Write (1, C, H, W) pixels atomically to a file; the suffix selects the format. Values are clipped to [0, 1].
+
+    Args:
+        path: the file.
+        pixels: written with 8 bits, rounded to nearest, unless `like` is given.
+        like: the image whose depth, scale, alpha and colour profile are used. Alpha is resized. The profile is dropped
+            if it is not for C channels. TIFF supports every depth, PNG uint8 and uint16, other formats uint8 only.
+
+    Raises:
+        ImageError: the suffix is unknown, the format does not support alpha or C channels, the file is the one that
+            `like` was read from or not a regular file, writing fails, or a value is NaN or infinite.
+    """
+    path = Path(path)
+    assert tuple(pixels.shape[:-3]) == (1,), "pixels are (1, C, H, W)"
+    pixels = pixels.detach().to("cpu", torch.float32)
+    like = Picture(pixels) if like is None else like
+    channels = pixels.shape[1]
+    format = SUFFIXES.get(path.suffix.lower())
+
+    def cannot(why: str) -> ImageError:
+        return ImageError(f"cannot write {one_line(str(path))}: {why}")
+
+    if format is None:
+        raise cannot(f"the suffix must be one of {' '.join(SUFFIXES)}, for example out.png")
+    if channels not in (1, 3) and format != "TIFF":
+        raise cannot(f"{channels} channels need a TIFF, for example out.tif")
+    if like.alpha is not None and format not in ("PNG", "TIFF", "WEBP"):
+        raise cannot(f"{format} supports no transparency; use PNG, TIFF or WEBP, for example out.png")
+    if not torch.isfinite(pixels).all():
+        raise cannot("some values are NaN or infinite: the fit diverged; lower lr, for example lr=0.001")
+
+    deepest = {"TIFF": like.mode, "PNG": "uint8" if like.mode == "uint8" else "uint16"}
+    mode = deepest.get(format, "uint8")
+    values, profile = _stored(pixels, mode, like.scale), like.icc_profile
+    if like.alpha is not None:
+        alpha = _stored(resize(like.alpha, (pixels.shape[2], pixels.shape[3])), mode)
+        values = np.concatenate([values, alpha], axis=2)
+    if profile is not None and profile[16:20] != {1: b"GRAY", 3: b"RGB "}.get(channels):
+        profile = None  # readers reject a profile for another number of channels
+    try:
+        if path.exists() and not path.is_file():
+            raise cannot("it exists and is not a regular file; choose another name, for example out.png")
+        if like.path is not None and path.exists() and like.path.exists() and path.samefile(like.path):
+            raise cannot("it is the input image; choose another name, for example out.png")
+        write_bytes(path, _encoded(values, like.alpha is not None, profile, format))
+    except ImageError:
+        raise
+    except (OSError, ValueError, RunError) as error:  # a full disk, no such folder, an image too large for the format
+        cause = error.__cause__ or error
+        raise cannot(one_line(getattr(cause, "strerror", None) or str(cause))) from None
+
+
+def _stored(pixels: Tensor, mode: str, scale: tuple[float, float] = (0.0, 1.0)) -> Array:
+    """Convert (1, C, H, W) in [0, 1] to (H, W, C) of type `mode`."""
+    unit: Array = to_array(pixels.clamp(0, 1))
+    if mode == "float32":
+        low, high = scale
+        return unit if scale == (0.0, 1.0) else (unit * np.float64(high - low) + low).astype(np.float32)
+    return (unit * np.float32(FULL_SCALE[mode]) + np.float32(0.5)).astype(mode)
+
+
+def preview(pixels: Tensor) -> Tensor:
+    """(1, C, H, W) as gray or RGB: for other than 1 or 3 channels, the first, the middle and the last."""
+    channels = pixels.shape[1]
+    return pixels if channels in (1, 3) else pixels[:, [0, channels // 2, channels - 1]]
+
+
+def _encoded(values: Array, alpha: bool, profile: bytes | None, format: str) -> bytes:
+    """The bytes of a file of `format`. `values` are (H, W, C), with `alpha` as the last of C.
+
+    JPEG has quality 95 without chroma subsampling. WEBP is lossless.
+    """
+    channels, buffer = values.shape[2], io.BytesIO()
+    values = values[..., 0] if channels == 1 else values
+    if format == "TIFF":
+        import tifffile
+
+        tifffile.imwrite(
+            buffer, values,
+            photometric="rgb" if channels - alpha == 3 else "minisblack",
+            planarconfig="contig" if channels > 1 else None,
+            extrasamples=["unassalpha"] if alpha else None,
+            compression="zlib", iccprofile=profile, metadata=None, software=False,
+        )  # fmt: skip
+    elif values.dtype == np.uint16:
+        import imagecodecs
+
+        encoded = imagecodecs.png_encode(values, level=6, filter=imagecodecs.PNG.FILTER.UP)
+        buffer.write(encoded[:33])  # the signature and the chunk IHDR
+        if profile is not None:  # imagecodecs writes no colour profile
+            putchunk(buffer, b"iCCP", b"ICC Profile\0\0", zlib.compress(profile))
+        buffer.write(encoded[33:])
+    else:
+        Image.fromarray(values).save(buffer, format, icc_profile=profile, **_PILLOW_OPTIONS.get(format, {}))
+    return buffer.getvalue()
