@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from omegaconf import OmegaConf
 
 from dip.errors import OptionError
 from dip.nets import NETS, Hourglass, Pixels
@@ -40,13 +39,6 @@ def test_illegal_options_are_named(options: dict[str, object], words: str) -> No
 def test_illegal_skips_are_named(skips: object) -> None:
     with pytest.raises(OptionError, match=r"skips=.*levels from 1 \(finest\) to 5 \(net.depth\)"):
         Hourglass().build(3, 3, skips)
-
-
-def test_structured_config_keeps_numbers_and_lists() -> None:
-    node = OmegaConf.structured(Hourglass)
-    assert OmegaConf.to_object(node) == Hourglass()
-    merged = OmegaConf.merge(node, {"depth": 3, "channels": [1, 2, 3], "skip_channels": 7})
-    assert OmegaConf.to_object(merged) == Hourglass(depth=3, channels=[1, 2, 3], skip_channels=7)
 
 
 def test_names_match_their_classes() -> None:
