@@ -45,18 +45,18 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     """
     margin = 1 if bilinear else 0  # pixels that the blur needs around the result; p = 1 + margin below
     a = reflect(a, 1 + margin, symmetric=True)  # (N, C_in, H + 2p, W + 2p)
-    row, outer_rows = _middle_and_outer(weight.to(a.dtype), 2)
-    parts = [part for rows in (row, outer_rows) for part in _middle_and_outer(rows, 3)]
-    centre, beside, above, corners = (F.conv2d(a, part.contiguous(memory_format=torch.channels_last)) for part in parts)
+    parts = [part for rows in _middle_and_outer(weight.to(a.dtype), 2) for part in _middle_and_outer(rows, 3)]
+    centre, beside, above, corners = (part.contiguous(memory_format=torch.channels_last) for part in parts)
     # Along rows first, (N, C_out, H + 2p or one less, 2W + 2 margin), then along columns.
-    middle, outer = _interleave(centre, beside, 3, margin), _interleave(above, corners, 3, margin)
+    middle = _interleave(F.conv2d(a, centre), F.conv2d(a, beside), 3, margin)
+    outer = _interleave(F.conv2d(a, above), F.conv2d(a, corners), 3, margin)
     doubled = _interleave(middle, outer, 2, margin)  # (N, C_out, 2H + 2 margin, 2W + 2 margin)
     return filter_channels(doubled, BLUR) if bilinear else doubled
 
 
 def _middle_and_outer(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """The middle tap along `dim`, and the two outer taps. The backward pass of a slice would fill a kernel with zeros."""
-    before, middle, after = weight.split(1, dim)
+    before, middle, after = weight.split_with_sizes([1, 1, 1], dim)
     return middle, torch.cat([before, after], dim)
 
 
