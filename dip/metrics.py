@@ -10,9 +10,6 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-SSIM_RADIUS = 5
-"""The SSIM window is 11 x 11 pixels, a Gaussian of sigma 1.5."""
-
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB over all pixels and channels, peak 1; infinite for equal images.
@@ -64,12 +61,11 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     For an image with a side below 11 the window is the largest odd one that fits, with sigma 0.3 times its radius. For
     a side of 1 or 2 it is one pixel, and only luminance is compared.
     """
-    radius = min(SSIM_RADIUS, (min(x.shape[-2:]) - 1) // 2)
+    radius = min(5, (min(x.shape[-2:]) - 1) // 2)
     # torchmetrics derives the window from sigma: 2 int(3.5 sigma + 0.5) + 1 pixels, which is 2 radius + 1 here.
     sigma = max(0.3 * radius, 0.1)
-    _, local = structural_similarity_index_measure(
-        _wide(x), _wide(y), sigma=sigma, data_range=1.0, return_full_image=True
-    )
+    x, y = _wide(x), _wide(y)
+    _, local = structural_similarity_index_measure(x, y, sigma=sigma, data_range=1.0, return_full_image=True)
     # It also pads the image by reflection, which affects a frame of `radius` pixels.
     height, width = x.shape[-2:]
     return local[..., radius : height - radius, radius : width - radius].mean()

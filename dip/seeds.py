@@ -24,9 +24,7 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 def generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """A new generator on `device` for one purpose of the run with seed `seed`."""
-    made = torch.Generator(device)
-    made.manual_seed(derive(seed, *purpose))
-    return made
+    return torch.Generator(device).manual_seed(derive(seed, *purpose))
 
 
 class Perturbation:
@@ -46,28 +44,20 @@ class Perturbation:
     """
 
     def __init__(
-        self,
-        sigma: float,
-        seed: int,
-        warm_up: int = 0,
-        half_life: int = 0,
-        distribution: str = "gaussian",
+        self, sigma: float, seed: int, warm_up: int = 0, half_life: int = 0, distribution: str = "gaussian"
     ) -> None:
         self.sigma, self.seed, self.warm_up, self.half_life = sigma, seed, warm_up, half_life
         self._draw = _gaussian if distribution == "gaussian" else _uniform
-        self._generator: torch.Generator | None = None
 
     def __call__(self, z: Tensor, step: int) -> Tensor:
         """`z` (1, C, H, W), float32 or float64, plus the noise of step `step` (from 1), channels_last."""
         if self.sigma == 0:
             return z
-        if self._generator is None or self._generator.device != z.device:
-            self._generator = torch.Generator(z.device)
-        self._generator.manual_seed(derive(self.seed, "perturbation", step))
         batch, channels, height, width = z.shape
         # Drawn contiguously and viewed as channels_last: drawing into a strided tensor is 10 x slower.
         # In float32 at every precision, so that two runs that differ in precision have the same noise.
-        noise, deviation = self._draw((batch, height, width, channels), self._generator)  # (1, H, W, C)
+        shape = (batch, height, width, channels)
+        noise, deviation = self._draw(shape, generator(self.seed, "perturbation", step, device=z.device))
         # The sum converts the noise to the number format of z, which saves a pass over memory.
         return torch.add(z, noise.permute(0, 3, 1, 2), alpha=self.at(step) / deviation)  # (1, C, H, W)
 

@@ -57,12 +57,6 @@ def test_uniform_perturbation_is_uniform():
     assert 180 < chi_square < 340  # 255 degrees of freedom: 255 +- 23
 
 
-def test_uniform_perturbation_of_any_number_of_values():
-    for side in (1, 2, 3, 5):
-        noise = Perturbation(1.0, 0, distribution="uniform")(torch.zeros(1, 3, side, side), 1)
-        assert noise.shape == (1, 3, side, side)
-
-
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_perturbation_is_the_same_noise_in_every_precision(distribution):
     z = torch.zeros(1, 4, 8, 8)
@@ -87,18 +81,14 @@ def test_the_global_generator_is_not_used():
 @pytest.mark.parametrize(
     ("options", "step", "share"),
     [
-        ({}, 1, 1),
         ({}, 9000, 1),
         ({"warm_up": 100}, 1, 0.01),
-        ({"warm_up": 100}, 50, 0.5),
-        ({"warm_up": 100}, 100, 1),
         ({"warm_up": 100}, 300, 1),
-        ({"half_life": 50}, 50, 0.5),
         ({"half_life": 50}, 75, 0.5**1.5),
+        ({"half_life": 1}, 5000, 0),
         ({"warm_up": 100, "half_life": 50}, 50, 0.5),
         ({"warm_up": 100, "half_life": 50}, 100, 1),
         ({"warm_up": 100, "half_life": 50}, 200, 0.25),
-        ({"half_life": 1}, 5000, 0),
     ],
 )
 def test_the_perturbation_warms_up_and_halves(options: dict[str, int], step: int, share: float):

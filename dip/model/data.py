@@ -16,8 +16,7 @@ from dip.z import Z
 class FixedPair(LightningDataModule):
     """Yields the same (z, y) at every step, in one endless epoch.
 
-    There is no DataLoader, no worker and no copy per step: for a small network, an epoch of one batch costs Lightning
-    more time than the step itself.
+    For a small network, an epoch of one batch would cost Lightning more time than the step itself.
 
     Args:
         z: the networks' inputs, (networks, C_z, H', W').

@@ -93,12 +93,6 @@ class DeepImagePrior(LightningModule):
         self.loss: Tensor
         self.losses: Tensor
 
-    def _image(self, net: nn.Module, z: Tensor) -> Tensor:
-        """The image f(z), (1, C, H, W) float32 or float64."""
-        height, width = self.size
-        image: Tensor = net(z)[..., :height, :width]  # (1, C, H, W)
-        return image if image.dtype == torch.float64 else image.float()
-
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int = 0) -> None:
         """One step of the optimiser on the loss of A f(z + noise) and y, for each network."""
         z, y = batch  # (networks, C_z, H', W'), (1, C, h, w)
@@ -119,7 +113,9 @@ class DeepImagePrior(LightningModule):
 
     def _backward(self, net: nn.Module, perturb: Perturbation, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Add the gradients of one network; return its output, A of the output, and its loss."""
-        image = self._image(net, perturb(z, self.step))
+        height, width = self.size
+        image: Tensor = net(perturb(z, self.step))[..., :height, :width]
+        image = image.to(torch.promote_types(image.dtype, torch.float32))  # (1, C, H, W)
         observed = self.operator(image)
         loss = self.criterion(observed, y, image, self.weights)
         # Here, so that of networks that run in turn only one has its activations in memory.
@@ -148,10 +144,9 @@ class DeepImagePrior(LightningModule):
 
     def go_back(self, history: dict[str, Tensor]) -> None:
         """Restore an earlier `history`, which must not be empty; the step count stays."""
-        device = next(self.nets.parameters()).device  # it may come from a checkpoint, on the CPU
-        self.average, self.output, self.observed = (
-            history[name].to(device) for name in ("average", "output", "observed")
-        )
+        device = next(self.nets.parameters()).device
+        for name in ("average", "output", "observed"):
+            setattr(self, name, history[name].to(device))  # it may come from a checkpoint, on the CPU
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the state that is not a weight."""

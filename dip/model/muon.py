@@ -30,17 +30,14 @@ class BatchedMuon(torch.optim.Adam):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # With fp16, the gradient scaler must unscale and skip steps itself: fused Adam would do it for its own part
-        # only.
+        # With fp16, the gradient scaler must unscale and skip steps: fused Adam would do it for its own part only.
         self._step_supports_amp_scaling = False
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; the gradients of convolutions are None afterwards."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         for group in self.param_groups:
             by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
             for parameter in group["params"]:

@@ -31,12 +31,11 @@ class Adam(Optimizer):
 
     name: str = "adam"
 
-    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Adam:
+    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         """See `Optimizer.build`."""
         import torch
 
-        parameters = list(parameters)
-        return torch.optim.Adam(parameters, lr=lr, fused=_can_be_fused(parameters))
+        return _fused(torch.optim.Adam, parameters, lr)
 
 
 @dataclass
@@ -45,17 +44,17 @@ class Muon(Optimizer):
 
     name: str = "muon"
 
-    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Adam:
+    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         """See `Optimizer.build`."""
         from dip.model.muon import BatchedMuon
 
-        parameters = list(parameters)
-        return BatchedMuon(parameters, lr=lr, fused=_can_be_fused(parameters))
+        return _fused(BatchedMuon, parameters, lr)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "muon": Muon}
 
 
-def _can_be_fused(parameters: list[nn.Parameter]) -> bool:
-    """Whether the device has one kernel that updates all parameters."""
-    return parameters[0].device.type in ("cpu", "cuda")
+def _fused(kind: type[torch.optim.Adam], parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    """The optimiser, with one kernel that updates all parameters where the device has one."""
+    parameters = list(parameters)
+    return kind(parameters, lr=lr, fused=parameters[0].device.type in ("cpu", "cuda"))

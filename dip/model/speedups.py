@@ -20,22 +20,14 @@ log = logging.getLogger("dip")
 def speed_up(nets: nn.ModuleList, z: Tensor, names: Sequence[str]) -> dict[str, bool]:
     """Apply the named speed-ups to `nets` in place, in the order of `SPEEDUPS`; log a warning for each that fails.
 
-    Args:
-        nets: the networks, on the device of `z`.
-        z: an input; shape, number format and device are those of every step.
-        names: names out of `SPEEDUPS`.
-
-    Returns:
-        Whether each of `names` worked.
+    Returns whether each of `names` worked. Shape, number format and device of the input `z` are those of every step.
     """
     worked = {}
-    for name, apply in SPEEDUPS.items():
-        if name not in names:
-            continue
+    for name in (name for name in SPEEDUPS if name in names):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they concern torch's own code
-                apply(nets, z)
+                SPEEDUPS[name](nets, z)
             worked[name] = True
         except torch.OutOfMemoryError:
             raise
@@ -44,12 +36,8 @@ def speed_up(nets: nn.ModuleList, z: Tensor, names: Sequence[str]) -> dict[str, 
                 net._compiled_call_impl = None  # undo `compile`
                 net.__dict__.pop("forward", None)  # undo the graphs of networks before the one that failed
             reason = str(error).strip().partition("\n")[0]
-            log.warning(
-                "precision.%s failed, the run continues without it (%s: %s)",
-                name,
-                type(error).__name__,
-                reason,
-            )
+            kind = type(error).__name__
+            log.warning("precision.%s failed, the run continues without it (%s: %s)", name, kind, reason)
             worked[name] = False
         finally:
             nets.zero_grad()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
-from dip.options import check_choice, check_flag, check_integer, option, reject
+from dip.options import check_choice, check_flag, check_integer, is_integer, option, reject
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +21,7 @@ ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
 
 _PER_LEVEL = "an integer >= 1 or a list of net.depth such integers"
 _KERNEL = "an odd integer from 1 to 15"
+_FLAG = "true or false"
 
 Skips = Sequence[int]
 Size = tuple[int, int]
@@ -36,18 +37,15 @@ class Net:
     """Options of `dip.configuration.schema.Config` that have no effect with this network."""
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
-        """Build the module with new random weights: (1, in_channels, H, W) -> (1, out_channels, H, W).
+        """Build the module, (1, in_channels, H, W) -> (1, out_channels, H, W), from z to the image.
+
+        The weights are drawn from torch's global generator. Raises OptionError where `ordered` does.
 
         Args:
             in_channels: channels of z.
             out_channels: channels of the image.
             skips: levels with a skip connection.
             size: (H, W), a size that `padded` returns; needed only by networks that work at one size.
-
-        The weights are drawn from torch's global generator.
-
-        Raises:
-            OptionError: `skips` names a level that the network does not have, or names one twice.
         """
         raise NotImplementedError
 
@@ -56,7 +54,7 @@ class Net:
         raise NotImplementedError
 
     def ordered(self, skips: Skips) -> list[int]:
-        """`skips` from the finest level to the coarsest. Raises OptionError unless they are different levels."""
+        """`skips` from the finest level to the coarsest. Raises OptionError unless they are different legal levels."""
         return sorted(skips)
 
 
@@ -93,14 +91,12 @@ class Hourglass(Net):
         f"one of {', '.join(ACTIVATIONS)}",
         "leaky_relu",
     )
-    use_1x1: bool = option(
-        True, "follow each convolution of the decoder by a 1 x 1 convolution", "true or false", "true"
-    )
+    use_1x1: bool = option(True, "follow each convolution of the decoder by a 1 x 1 convolution", _FLAG, "true")
     checkpoint_activations: bool = option(
         False,
         "keep only the inputs of each half of a level, recompute the rest in the backward pass, and return freed "
         "memory to the system: 2.3 instead of 6.3 kB per pixel (5 x 128 channels, bf16), 1.7 x the time, same result",
-        "true or false",
+        _FLAG,
         "true",
     )
 
@@ -108,17 +104,16 @@ class Hourglass(Net):
         check_integer(self, "depth", low=1, high=10, prefix="net.")
         for name in ("channels", "skip_channels"):
             per_level = _per_level(getattr(self, name), self.depth)
-            if len(per_level) != self.depth or not all(_is_integer(n) and n >= 1 for n in per_level):
+            if len(per_level) != self.depth or not all(is_integer(n) and n >= 1 for n in per_level):
                 raise reject(self, name, "net.")
         for name in ("kernel_down", "kernel_up", "kernel_skip"):
             check_integer(self, name, low=1, high=15, prefix="net.")
             if getattr(self, name) % 2 == 0:
                 raise reject(self, name, "net.")
-        check_choice(self, "upsampling", UPSAMPLINGS, prefix="net.")
-        check_choice(self, "padding", PADDINGS, prefix="net.")
-        check_choice(self, "activation", ACTIVATIONS, prefix="net.")
-        check_flag(self, "use_1x1", prefix="net.")
-        check_flag(self, "checkpoint_activations", prefix="net.")
+        for name, choices in (("upsampling", UPSAMPLINGS), ("padding", PADDINGS), ("activation", ACTIVATIONS)):
+            check_choice(self, name, choices, prefix="net.")
+        for name in ("use_1x1", "checkpoint_activations"):
+            check_flag(self, name, prefix="net.")
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
         """Build the fast network of `dip.nets.fast`, which computes what `dip.nets.hourglass` defines. See `Net.build`.
@@ -143,14 +138,10 @@ class Hourglass(Net):
     def ordered(self, skips: Skips) -> list[int]:
         """See `Net.ordered`."""
         listed = isinstance(skips, Sequence) and not isinstance(skips, str)
-        if (
-            not listed
-            or not all(_is_integer(level) and 1 <= level <= self.depth for level in skips)
-            or len(set(skips)) < len(skips)
-        ):
+        legal_levels = listed and all(is_integer(level) and 1 <= level <= self.depth for level in skips)
+        if not legal_levels or len(set(skips)) < len(skips):
             legal = f"a list of different levels from 1 (finest) to {self.depth} (net.depth), or []"
-            example = f"skips=[{max(self.depth - 1, 1)}]"
-            raise OptionError("skips", list(skips) if listed else skips, legal, example)
+            raise OptionError("skips", list(skips) if listed else skips, legal, f"skips=[{max(self.depth - 1, 1)}]")
         return sorted(skips)
 
     def channels_per_level(self) -> list[int]:
@@ -183,10 +174,6 @@ class Pixels(Net):
 
 
 NETS: dict[str, type[Net]] = {"hourglass": Hourglass, "pixels": Pixels}
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _per_level(value: Any, depth: int) -> list[Any]:

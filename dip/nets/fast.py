@@ -12,6 +12,7 @@ The differences, each tested against the plain network, outputs and gradients:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dip.nets import Hourglass
-from dip.nets.hourglass import Block, HourglassModule, Level
+from dip.nets.hourglass import HourglassModule, Level
 from dip.nets.reflection import reflect
 from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels
 
@@ -37,6 +38,8 @@ class FastHourglass(HourglassModule):
         for module in self.modules():
             if isinstance(module, (nn.LeakyReLU, nn.ReLU, nn.ELU)):
                 module.inplace = True  # their backward pass needs the result only
+            if isinstance(module, nn.Conv2d) and module.padding_mode == "reflect":
+                module.__class__ = ReflectedConv2d
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor) -> Tensor:
@@ -47,51 +50,39 @@ class FastHourglass(HourglassModule):
         entering = []
         for level in self.levels:
             entering.append(x)
-            x = self._run(encode, level, x)  # (1, C, H / 2, W / 2)
+            x = self._run(level.encode, x)  # (1, C, H / 2, W / 2)
         for level, beside in zip(reversed(self.levels), reversed(entering), strict=True):
             x = self._run(join, level, x, beside)  # (1, C, 2H, 2W)
             if level.mix is not None:
-                x = self._run(block, level.mix, x)
+                x = self._run(level.mix, x)
         x = self.head(x)
         # Near 1 the steps between 16-bit numbers are as wide as those of an 8-bit image.
         return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))
 
-    def _run(self, part: Callable[..., Tensor], module: nn.Module, *inputs: Tensor) -> Tensor:
+    def _run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
         if not (self.checkpoint_activations and torch.is_grad_enabled()):
-            return part(module, *inputs)
-        output: Tensor = checkpoint(part, module, *inputs, use_reentrant=False, preserve_rng_state=False)
+            return part(*inputs)
+        output: Tensor = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
         return output
 
 
-def encode(level: Level, x: Tensor) -> Tensor:
-    """`Level.encode`: (1, C_in, H, W) -> (1, C, H / 2, W / 2)."""
-    return block(level.refine, block(level.down, x))
+class ReflectedConv2d(nn.Conv2d):
+    """A convolution without bias that pads by `reflect`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(reflect(x, self.kernel_size[0] // 2), self.weight, None, self.stride)
 
 
 def join(level: Level, below: Tensor, beside: Tensor) -> Tensor:
     """`Level.decode` without `mix`: (1, C_below, H / 2, W / 2) and (1, C_in, H, W) -> (1, C, H, W)."""
-    skipped = None if level.skip is None else block(level.skip, beside)  # (1, C_skip, H, W)
-    conv, bilinear = level.up.conv, level.upsampling == "bilinear"
-    foldable = conv.kernel_size == (3, 3) and conv.padding_mode == "reflect"
-    if foldable and (below.device.type != "cpu" or below.numel() * conv.out_channels >= FOLDED_FROM):
-        x = folded(below, skipped, level.norm, conv.weight, bilinear)
+    skipped = None if level.skip is None else level.skip(beside)  # (1, C_skip, H, W)
+    up, bilinear = level.up, level.upsampling == "bilinear"
+    foldable = isinstance(up.conv, ReflectedConv2d) and up.conv.kernel_size == (3, 3)
+    if foldable and (below.device.type != "cpu" or below.numel() * up.conv.out_channels >= FOLDED_FROM):
+        x: Tensor = up.activation(up.norm(folded(below, skipped, level.norm, up.conv.weight, bilinear)))
     else:
-        x = convolve(conv, level.norm(concatenated(below, skipped, bilinear)))
-    joined: Tensor = level.up.activation(level.up.norm(x))
-    return joined
-
-
-def block(module: Block, x: Tensor) -> Tensor:
-    """`Block.forward`."""
-    activated: Tensor = module.activation(module.norm(convolve(module.conv, x)))
-    return activated
-
-
-def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """`conv(x)`, for a convolution without bias."""
-    if conv.padding_mode == "zeros":
-        return F.conv2d(x, conv.weight, None, conv.stride, conv.padding)
-    return F.conv2d(reflect(x, conv.kernel_size[0] // 2), conv.weight, None, conv.stride)
+        x = up(level.norm(concatenated(below, skipped, bilinear)))
+    return x
 
 
 def concatenated(below: Tensor, skipped: Tensor | None, bilinear: bool) -> Tensor:
@@ -104,7 +95,7 @@ def concatenated(below: Tensor, skipped: Tensor | None, bilinear: bool) -> Tenso
 
 
 def folded(below: Tensor, skipped: Tensor | None, norm: nn.BatchNorm2d, weight: Tensor, bilinear: bool) -> Tensor:
-    """`convolve(conv, norm(concatenated(...)))` up to a constant per channel, without making the tensors between.
+    """`conv(norm(concatenated(...)))` up to a constant per channel, without making the tensors between.
 
     The normalisation becomes one scale per channel of the weights, gamma / sqrt(variance + eps). Its mean shifts the
     result by a constant, because reflection continues constants, and the next normalisation subtracts it. The
@@ -114,7 +105,7 @@ def folded(below: Tensor, skipped: Tensor | None, norm: nn.BatchNorm2d, weight: 
     # Subtracting the mean changes nothing else, but leaves 16-bit numbers more resolution.
     below, variance = centred(below, bilinear)
     if skipped is not None:
-        skipped, skip_variance = centred(skipped, bilinear=False)
+        skipped, skip_variance = centred(skipped, False)
         variance = torch.cat([skip_variance, variance])  # (C_skip + C_below,)
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     weight = weight * scale.view(1, -1, 1, 1)  # (C, C_skip + C_below, 3, 3)

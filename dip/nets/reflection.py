@@ -26,11 +26,6 @@ def reflect(x: Tensor, pixels: int, symmetric: bool = False) -> Tensor:
     if x.device.type == "cpu" and x.numel() < SLICED_FROM and (pixels == 1 or not symmetric):
         with torch.autocast("cpu", enabled=False):  # it would convert 16-bit numbers to float32 and back
             return F.pad(x, [pixels] * 4, mode="replicate" if symmetric else "reflect")
-    return reflect_by_slices(x, pixels, symmetric)
-
-
-def reflect_by_slices(x: Tensor, pixels: int, symmetric: bool = False) -> Tensor:
-    """What `reflect` returns, for any device and `pixels` >= 1."""
     padded: Tensor = _Reflect.apply(x, pixels, symmetric)  # type: ignore[no-untyped-call]
     return padded
 
@@ -38,34 +33,33 @@ def reflect_by_slices(x: Tensor, pixels: int, symmetric: bool = False) -> Tensor
 class _Reflect(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, pixels: int, symmetric: bool) -> Tensor:
-        # The k-th line outside is a copy of the k-th inside; indices are those of the padded image.
-        lines = [(pixels - k, pixels + k - symmetric) for k in range(1, pixels + 1)]
-        lines += [(-1 - outside, -1 - inside) for outside, inside in lines]
-        ctx.lines, ctx.pixels = lines, pixels
-        inner = slice(pixels, -pixels)
+        # The k-th line outside, an index of `out`, is a copy of the k-th line inside, an index of `x`.
+        lines = [(pixels - k, k - symmetric) for k in range(1, pixels + 1)]
+        ctx.lines = lines = lines + [(-1 - outside, -1 - inside) for outside, inside in lines]
+        ctx.inner = inner = slice(pixels, -pixels)
         out = new_empty(x, x.shape[2] + 2 * pixels, x.shape[3] + 2 * pixels)
-        out[:, :, inner, inner] = x
+        rows = out[:, :, inner]  # (N, C, H, W + 2 pixels)
+        rows[..., inner] = x
         for outside, inside in lines:
-            out[:, :, inner, outside] = out[:, :, inner, inside]
+            rows[..., outside] = x[..., inside]
         for outside, inside in lines:
-            out[:, :, outside] = out[:, :, inside]
+            out[:, :, outside] = rows[:, :, inside]
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        inner = slice(ctx.pixels, -ctx.pixels)
-        out = grad[..., inner].clone()  # (N, C, H + 2 pixels, W)
+        out = grad[..., ctx.inner].clone()  # (N, C, H + 2 pixels, W)
+        rows = out[:, :, ctx.inner]  # (N, C, H, W)
         for outside, inside in ctx.lines:
-            out[..., inside - ctx.pixels if inside >= 0 else inside + ctx.pixels] += grad[..., outside]
+            out[..., inside] += grad[..., outside]
         for outside, inside in ctx.lines:
-            out[:, :, inside] += out[:, :, outside]
-        return out[:, :, inner], None, None
+            rows[:, :, inside] += out[:, :, outside]
+        return rows, None, None
 
 
 def new_empty(x: Tensor, height: int, width: int) -> Tensor:
     """An uninitialised (N, C, height, width) with the memory format, number format and device of `x`."""
     last = x.is_contiguous(memory_format=torch.channels_last)
     memory_format = torch.channels_last if last else torch.contiguous_format
-    shape = (x.shape[0], x.shape[1], height, width)
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=memory_format)
+    return torch.empty((*x.shape[:2], height, width), dtype=x.dtype, device=x.device, memory_format=memory_format)

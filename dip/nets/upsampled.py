@@ -18,6 +18,7 @@ pixels are a[1], a[0], which is the symmetric reflection of `a`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,9 +28,6 @@ from torch.autograd.function import once_differentiable
 
 from dip.nets.reflection import new_empty, reflect
 
-_MIDDLE, _OUTER = slice(1, 2), slice(0, 3, 2)
-_PARTS = tuple((..., rows, columns) for rows in (_MIDDLE, _OUTER) for columns in (_MIDDLE, _OUTER))
-_ENDS = ((0, 1), (-1, -2))  # the first and last line, each with its inner neighbour
 BLUR = (1 / 4, 1 / 2, 1 / 4)
 # D^T D / 2 for bilinear upsampling D in one dimension, with symmetric reflection at the borders.
 _GRAM = (3 / 16, 5 / 8, 3 / 16)
@@ -47,7 +45,8 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     """
     margin = 1 if bilinear else 0  # pixels that the blur needs around the result; p = 1 + margin below
     a = reflect(a, 1 + margin, symmetric=True)  # (N, C_in, H + 2p, W + 2p)
-    centre, beside, above, corners = _Taps.apply(weight, a.dtype)  # type: ignore[no-untyped-call]
+    parts = [part for rows in _middle_and_outer(weight.to(a.dtype), 2) for part in _middle_and_outer(rows, 3)]
+    centre, beside, above, corners = (part.contiguous(memory_format=torch.channels_last) for part in parts)
     # Along rows first, (N, C_out, H + 2p or one less, 2W + 2 margin), then along columns.
     middle = _interleave(F.conv2d(a, centre), F.conv2d(a, beside), 3, margin)
     outer = _interleave(F.conv2d(a, above), F.conv2d(a, corners), 3, margin)
@@ -55,42 +54,10 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     return filter_channels(doubled, BLUR) if bilinear else doubled
 
 
-def centred(a: Tensor, bilinear: bool) -> tuple[Tensor, Tensor]:
-    """Subtract each channel's mean from `a`, and compute each channel's variance after upsampling x 2.
-
-    Args:
-        a: (N, C, H, W).
-        bilinear: bilinear or nearest upsampling. Nearest does not change the variance, so it also stands for none.
-
-    Returns:
-        (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat the mean as
-        a constant, which is exact where constants have no effect.
-
-    Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c. D^T D / 4 is a
-    3 x 3 filter at the resolution of `a`.
-    """
-    result: tuple[Tensor, Tensor] = _Centred.apply(a, bilinear)  # type: ignore[no-untyped-call]
-    return result
-
-
-def filter_channels(x: Tensor, taps: tuple[float, float, float]) -> Tensor:
-    """Filter every channel by symmetric `taps` in both dimensions, without padding: (N, C, H - 2, W - 2)."""
-    filtered: Tensor = _Filter.apply(x, taps)  # type: ignore[no-untyped-call]
-    return filtered
-
-
-def _kernel(taps: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        line = torch.tensor(taps, dtype=dtype, device=device)
-        return torch.outer(line, line)
-
-
-_kept_kernel = functools.cache(_kernel)  # a copy to a device waits for it, so it is made once
-
-
-def _interleave(middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:
-    doubled: Tensor = _Interleave.apply(middle, outer, dim, margin)  # type: ignore[no-untyped-call]
-    return doubled
+def _middle_and_outer(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The middle tap along `dim`, and the two outer taps. The backward pass of a slice would fill a kernel with zeros."""
+    before, middle, after = weight.split_with_sizes([1, 1, 1], dim)
+    return middle, torch.cat([before, after], dim)
 
 
 class _Filter(torch.autograd.Function):
@@ -107,31 +74,21 @@ class _Filter(torch.autograd.Function):
         return _correlate(grad, ctx.taps, 2), None
 
 
+filter_channels: Callable[[Tensor, tuple[float, float, float]], Tensor] = _Filter.apply
+"""Filter every channel by symmetric taps in both dimensions, without padding: (N, C, H, W) -> (N, C, H - 2, W - 2)."""
+
+
 def _correlate(x: Tensor, taps: tuple[float, float, float], padding: int) -> Tensor:
-    make = _kernel if torch.compiler.is_compiling() else _kept_kernel
+    make = _kernel.__wrapped__ if torch.compiler.is_compiling() else _kernel
     weight = make(taps, x.dtype, x.device).expand(x.shape[1], 1, 3, 3)
     return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
 
 
-class _Taps(torch.autograd.Function):
-    """A 3 x 3 kernel as its centre, the two taps beside it, the two above and below it, and the four corners.
-
-    Slicing gives the same, but its backward pass fills a whole kernel with zeros for each part.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        ctx.shape, ctx.dtype = weight.shape, weight.dtype
-        weight = weight.to(dtype, memory_format=torch.channels_last)
-        return tuple(weight[part].contiguous(memory_format=torch.channels_last) for part in _PARTS)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        grad = grads[0].new_empty(ctx.shape, dtype=ctx.dtype).contiguous(memory_format=torch.channels_last)
-        for part, part_grad in zip(_PARTS, grads, strict=True):
-            grad[part] = part_grad
-        return grad, None
+@functools.cache  # a copy to a device waits for it, so it is made once
+def _kernel(taps: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        line = torch.tensor(taps, dtype=dtype, device=device)
+        return torch.outer(line, line)
 
 
 class _Interleave(torch.autograd.Function):
@@ -145,9 +102,8 @@ class _Interleave(torch.autograd.Function):
     def forward(ctx: Any, middle: Tensor, outer: Tensor, dim: int, margin: int) -> Tensor:
         n = middle.shape[dim] - 2 - 2 * margin
         assert n >= 1
-        ctx.dim, ctx.n, ctx.margin = dim, n, margin
-        height, width = (2 * (n + margin) if d == dim else middle.shape[d] for d in (2, 3))
-        out = new_empty(middle, height, width)
+        ctx.dim, ctx.n, ctx.margin, ctx.sizes = dim, n, margin, (middle.shape[2:], outer.shape[2:])
+        out = new_empty(middle, *(2 * (n + margin) if d == dim else middle.shape[d] for d in (2, 3)))
         inside = middle.narrow(dim, 1 + margin, n)
         even, odd = _even_and_odd(out, dim, margin)
         _add_into(even, inside, outer.narrow(dim, margin, n))
@@ -160,9 +116,8 @@ class _Interleave(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         dim, n, margin = ctx.dim, ctx.n, ctx.margin
+        middle, outer = (new_empty(grad, *size) for size in ctx.sizes)
         even, odd = _even_and_odd(grad, dim, margin)
-        sizes = [[n + 2 * (1 + margin) - k if d == dim else grad.shape[d] for d in (2, 3)] for k in (0, 1)]
-        middle, outer = (new_empty(grad, *size) for size in sizes)
         _add_into(middle.narrow(dim, 1 + margin, n), even, odd)
         _add_into(outer.narrow(dim, 1 + margin, n - 1), even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1))
         outer.select(dim, margin).copy_(even.select(dim, 0))
@@ -175,6 +130,10 @@ class _Interleave(torch.autograd.Function):
         return middle, outer, None, None
 
 
+_ENDS = ((0, 1), (-1, -2))  # the first and last line, each with its inner neighbour
+_interleave: Callable[[Tensor, Tensor, int, int], Tensor] = _Interleave.apply
+
+
 def _add_into(out: Tensor, a: Tensor, b: Tensor) -> None:
     """out = a + b in one pass. torch.compile fuses the two passes itself, and does not accept a strided `out`."""
     if torch.compiler.is_compiling():
@@ -185,9 +144,8 @@ def _add_into(out: Tensor, a: Tensor, b: Tensor) -> None:
 
 def _even_and_odd(x: Tensor, dim: int, margin: int) -> tuple[Tensor, Tensor]:
     """Every other pixel of `x` along `dim`, without the margin: the even ones and the odd ones."""
-    inside = x.narrow(dim, margin, x.shape[dim] - 2 * margin)
-    before = (slice(None),) * dim
-    return inside[(*before, slice(0, None, 2))], inside[(*before, slice(1, None, 2))]
+    before, end = (slice(None),) * dim, x.shape[dim] - margin
+    return x[(*before, slice(margin, end, 2))], x[(*before, slice(margin + 1, end, 2))]
 
 
 class _Centred(torch.autograd.Function):
@@ -209,3 +167,19 @@ class _Centred(torch.autograd.Function):
         (gram,) = ctx.saved_tensors
         slope = (2 / (gram.numel() // gram.shape[1]) * variance_grad).to(gram.dtype)
         return torch.addcmul(grad, gram, slope.view(1, -1, 1, 1)), None
+
+
+centred: Callable[[Tensor, bool], tuple[Tensor, Tensor]] = _Centred.apply
+"""Subtract each channel's mean from `a`, and compute each channel's variance after upsampling x 2.
+
+Args:
+    a: (N, C, H, W).
+    bilinear: bilinear or nearest upsampling. Nearest does not change the variance, so it also stands for none.
+
+Returns:
+    (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat the mean as a
+    constant, which is exact where constants have no effect.
+
+Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c. D^T D / 4 is a 3 x 3
+filter at the resolution of `a`.
+"""

@@ -22,20 +22,21 @@ def compiling_with(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
     monkeypatch.setattr(torch.nn.Module, "compile", lambda net, **options: real(net, **options, backend=backend))
 
 
-def test_a_run_continues_where_compilation_fails(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+@pytest.mark.parametrize("name", ["compile", "graph"])
+def test_a_run_continues_where_a_speed_up_fails(
+    name: str, fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ):
     def broken(*_: Any) -> None:
         raise OSError("no compiler here")
 
     compiling_with(monkeypatch, broken)
     with caplog.at_level("WARNING", logger="dip"):
-        compiled, result = fit("steps=3", "precision.compile=true")
-    plain, other = fit("steps=3", f"out={tmp_path / 'plain'}")
-    assert result["precision"]["compile"] is False
-    assert "compile" not in other["precision"]
-    assert any("precision.compile failed, the run continues without it" in line for line in caplog.messages)
-    assert contents(compiled) == contents(plain)
+        asked, result = fit("steps=3", f"precision.{name}=true", "device=cpu")  # a graph needs a CUDA device
+    plain, other = fit("steps=3", f"out={tmp_path / 'plain'}", "device=cpu")
+    assert result["precision"][name] is False
+    assert name not in other["precision"]
+    assert any(f"precision.{name} failed, the run continues without it" in line for line in caplog.messages)
+    assert contents(asked) == contents(plain)
 
 
 def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -44,15 +45,6 @@ def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.Monk
     plain, _ = fit("steps=5", f"out={tmp_path / 'plain'}")
     assert result["precision"]["compile"] is True
     assert contents(compiled)["losses"] == contents(plain)["losses"]
-
-
-def test_a_run_continues_where_there_is_no_gpu_for_graphs(fit: Fit, caplog: pytest.LogCaptureFixture, tmp_path: Path):
-    with caplog.at_level("WARNING", logger="dip"):
-        asked, result = fit("steps=3", "precision.graph=true", "device=cpu")
-    plain, _ = fit("steps=3", f"out={tmp_path / 'plain'}", "device=cpu")
-    assert result["precision"]["graph"] is False
-    assert any("precision.graph failed, the run continues without it" in line for line in caplog.messages)
-    assert contents(asked)["losses"] == contents(plain)["losses"]
 
 
 def test_a_graph_is_captured_without_the_cache_of_autocast(monkeypatch: pytest.MonkeyPatch):

@@ -117,36 +117,19 @@ def test_parameters_are_the_papers_without_biases_that_have_no_effect() -> None:
     torch.testing.assert_close(biased(z), plain(z), rtol=0, atol=1e-11)
 
 
-def test_checkpointing_activations_changes_nothing() -> None:
+def test_checkpointed_activations_and_evaluation_mode_change_no_bit() -> None:
     results = []
     for checkpointed in (False, True):
         torch.manual_seed(0)
         net = Hourglass(depth=3, channels=8, checkpoint_activations=checkpointed).build(4, 3, [1, 2])
-        out = net(torch.linspace(0, 1, 4 * 32 * 32).view(1, 4, 32, 32))
+        z = torch.linspace(0, 1, 4 * 32 * 32).view(1, 4, 32, 32)
+        out = net(z)
         out.square().mean().backward()
         results.append([out, *(p.grad for p in net.parameters())])
+        assert torch.equal(net.eval()(z), out)
+        assert not list(net.buffers())
     for once, twice in zip(*results, strict=True):
         assert torch.equal(once, twice)
-
-
-def test_training_and_evaluation_mode_are_the_same() -> None:
-    net = Hourglass(depth=2, channels=4).build(3, 3, [1])
-    z = torch.rand(1, 3, 16, 16)
-    assert torch.equal(net.train()(z), net.eval()(z))
-    assert not list(net.buffers())
-
-
-def test_bfloat16_is_close_and_its_output_is_float32() -> None:
-    torch.manual_seed(0)
-    net = Hourglass(depth=3, channels=16).build(8, 3, [2, 3])
-    z = torch.rand(1, 8, 64, 64)
-    exact = net(z).detach()
-    with torch.autocast("cpu", torch.bfloat16):
-        rounded = net(z)
-    assert rounded.dtype == exact.dtype == torch.float32
-    assert float((rounded.detach() - exact).square().mean().sqrt()) < 0.01
-    F.mse_loss(rounded, torch.rand_like(rounded)).backward()
-    assert all(p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in net.parameters())
 
 
 @pytest.mark.parametrize("sliced_from", [0, 2**62])
@@ -158,6 +141,7 @@ def test_in_bfloat16_no_activation_is_saved_in_float32(sliced_from: int, monkeyp
     hooks = torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x) or x, lambda x: x)
     with hooks, torch.autocast("cpu", torch.bfloat16):
         out = net(torch.rand(1, 8, 64, 64))
+    assert out.dtype == torch.float32
     images = [x for x in saved if x.ndim == 4 and min(x.shape[2:]) > 3]
     assert {x.shape for x in images if x.dtype == torch.float32} <= {out.shape}
     assert sum(x.dtype == torch.bfloat16 for x in images) > 30

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from omegaconf import OmegaConf
+import torch
 
 from dip.errors import OptionError
 from dip.nets import NETS, Hourglass, Pixels
@@ -42,13 +42,6 @@ def test_illegal_skips_are_named(skips: object) -> None:
         Hourglass().build(3, 3, skips)
 
 
-def test_structured_config_keeps_numbers_and_lists() -> None:
-    node = OmegaConf.structured(Hourglass)
-    assert OmegaConf.to_object(node) == Hourglass()
-    merged = OmegaConf.merge(node, {"depth": 3, "channels": [1, 2, 3], "skip_channels": 7})
-    assert OmegaConf.to_object(merged) == Hourglass(depth=3, channels=[1, 2, 3], skip_channels=7)
-
-
 def test_names_match_their_classes() -> None:
     assert {name: net().name for name, net in NETS.items()} == {name: name for name in NETS}
 
@@ -68,10 +61,24 @@ def test_padded(options: dict[str, object], size: tuple[int, int], padded: tuple
     assert Hourglass(**options).padded(*size) == padded
 
 
-def test_pixels_have_the_size_of_the_image() -> None:
+def test_pixels_have_the_size_of_the_image_and_ignore_the_input() -> None:
     assert Pixels().padded(13, 7) == (13, 7)
-    built = Pixels().build(1, 3, [], (13, 7))
-    assert [tuple(parameter.shape) for parameter in built.parameters()] == [(1, 3, 13, 7)]
+    net = Pixels().build(1, 3, [], (13, 7))
+    assert [tuple(parameter.shape) for parameter in net.parameters()] == [(1, 3, 13, 7)]
+    assert torch.equal(net(torch.rand(1, 7, 13, 7)), net(torch.zeros(1, 2, 13, 7)))
+    with pytest.raises(AssertionError):
+        net(torch.zeros(1, 2, 13, 8))
+
+
+def test_an_output_of_pixels_starts_in_0_to_0_1_and_does_not_change_with_the_parameters() -> None:
+    net = Pixels().build(1, 3, [], (64, 64))
+    values = net(torch.zeros(1, 1, 64, 64)).detach()
+    kept = values.clone()
+    with torch.no_grad():
+        net.pixels.add_(1)
+    assert torch.equal(values, kept)
+    assert 0 <= values.min() <= values.max() <= 0.1
+    assert values.var().item() == pytest.approx(0.01 / 12, rel=0.05)
 
 
 def test_options_do_not_import_torch() -> None:
