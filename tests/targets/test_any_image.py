@@ -99,12 +99,8 @@ def operators(draw: st.DrawFn, height: int, width: int) -> Operator:
 
 @settings(max_examples=250, deadline=None)
 @given(st.data(), images(), st.floats(-3, 3))
-def test_any_operator_is_linear_and_has_its_adjoint(data: st.DataObject, image: Tensor, factor: float):
-    """A(x + c x') = A x + c A x', and <A x, y> = <x, A' y>: the definitions, in double precision."""
+def test_any_operator_is_linear(data: st.DataObject, image: Tensor, factor: float):
+    """A(x + c x') = A x + c A x', in double precision."""
     operator = data.draw(operators(*image.shape[-2:])).double()
     x, other = image.double(), torch.rand(image.shape, dtype=torch.float64)
-    seen = operator(x)
-    assert torch.allclose(operator(x + factor * other), seen + factor * operator(other), atol=1e-9)
-    y = torch.rand_like(seen)
-    left, right = (seen * y).sum(), (x * operator.adjoint(y)).sum()
-    assert torch.isclose(left, right, rtol=1e-9, atol=1e-9)
+    assert torch.allclose(operator(x + factor * other), operator(x) + factor * operator(other), atol=1e-9)

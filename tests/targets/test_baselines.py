@@ -21,8 +21,8 @@ from dip.targets.noise_models import (
     SaltAndPepper,
     Speckle,
 )
-from dip.targets.observation import Observation, direct
 from dip.targets.operators import Blur, Downsample, Mask, Operator, gaussian_kernel, motion_kernel
+from dip.targets.target import Observation, direct
 from tests.targets.photos import photo
 
 
