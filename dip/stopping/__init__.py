@@ -18,15 +18,5 @@ from dip.stopping.variance import EMV, WMV
 
 __all__ = ["EMV", "STOPS", "WMV", "Auto", "Combined", "Compare", "Discrepancy", "HeldOut", "Never", "Stop"]
 
-STOPS.update(
-    {
-        "auto": Auto,
-        "never": Never,
-        "wmv": WMV,
-        "emv": EMV,
-        "heldout": HeldOut,
-        "discrepancy": Discrepancy,
-        "combined": Combined,
-        "compare": Compare,
-    }
-)
+_KINDS = (Auto, Never, WMV, EMV, HeldOut, Discrepancy, Combined, Compare)
+STOPS.update({kind.name: kind for kind in _KINDS})

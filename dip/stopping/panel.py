@@ -23,7 +23,7 @@ class Combined(Stop):
     parts: ClassVar[tuple[str, ...]] = ("heldout", "emv")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
-        return CombinedRule(_started(self.parts, self.patience, target, seed, known, warm_up))
+        return CombinedRule(self.parts, self.patience, target, seed, known, warm_up)
 
 
 @dataclass
@@ -34,23 +34,17 @@ class Compare(Stop):
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         comparable = [name for name, kind in STOPS.items() if kind.comparable]
-        return Panel(_started(comparable, self.patience, target, seed, known, warm_up))
-
-
-def _started(
-    names: Collection[str], patience: int, target: Tensor, seed: int, known: Tensor | None, warm_up: int
-) -> dict[str, Rule]:
-    rules = {name: STOPS[name](patience=patience).start(target, seed, known, warm_up) for name in names}
-    return {name: rule for name, rule in rules.items() if rule is not None}
+        return Panel(comparable, self.patience, target, seed, known, warm_up)
 
 
 class _Several(Rule):
-    """Shows every step to all of `rules` (by name)."""
+    """Shows every step to all of `rules` (by name), started with the arguments of `Stop.start`."""
 
-    def __init__(self, rules: dict[str, Rule]) -> None:
+    def __init__(self, names: Collection[str], patience: int, *start: Any) -> None:
         super().__init__(patience=1)
-        self.rules = rules
-        masks = [rule.loss_mask for rule in rules.values() if rule.loss_mask is not None]
+        started = {name: STOPS[name](patience=patience).start(*start) for name in names}
+        self.rules = {name: rule for name, rule in started.items() if rule is not None}
+        masks = [rule.loss_mask for rule in self.rules.values() if rule.loss_mask is not None]
         assert all(mask.equal(masks[0]) for mask in masks), "all rules leave the same pixels out of the loss"
         self.loss_mask = masks[0] if masks else None
 
@@ -105,8 +99,8 @@ class Panel(_Several):
     ended it has no entry.
     """
 
-    def __init__(self, rules: dict[str, Rule]) -> None:
-        super().__init__(rules)
+    def __init__(self, *start: Any) -> None:
+        super().__init__(*start)
         self.ended: dict[str, int] = {}
 
     def read(self) -> Reading:

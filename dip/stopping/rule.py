@@ -1,4 +1,4 @@
-"""The base class of the rules: watches one number per step and keeps the image that belongs to its minimum.
+"""The base class of the rules: watch one number per step and keep the image that belongs to its minimum.
 
 `update` reads no value from the device. Its decisions are tensors, which become Python values in `read`. Torch is
 imported inside the functions, since options and rules share their files.
@@ -46,7 +46,7 @@ class Rule(ABC):
     """
 
     loss_mask: Tensor | None = None
-    """(1, 1, h, w) weights with mean 1 of the squared errors in the loss, or None."""
+    """Weights of the pixels in the loss, (1, 1, h, w) with mean 1; None: all pixels count equally."""
     saved: ClassVar[tuple[str, ...]] = ()
     """Names of the subclass's tensors that change from step to step. A resumed run needs them."""
 
@@ -91,9 +91,9 @@ class Rule(ABC):
             self.last_step = step
             if self.seen == 1:
                 self.candidate = average.clone()
-                self.watched = torch.full((), math.nan, device=image.device)
-                self.best = torch.full((), math.inf, device=image.device)
-                self.best_step = torch.full((), step, dtype=torch.int64, device=image.device)
+                self.watched, self.best, self.best_step = (
+                    torch.tensor(first, device=image.device) for first in (math.nan, math.inf, step)
+                )
             if value is None:
                 improved = finite
             else:

@@ -68,7 +68,23 @@ class EMV(Stop):
         return ExponentialVariance(self.alpha, self.patience, first, seed)
 
 
-class WindowedVariance(Rule):
+class _Variance(Rule):
+    """Watches the variance of a sample of the values of an image; variances count from output `first` on."""
+
+    positions: Tensor  # (n,)
+
+    def __init__(self, patience: int, seed: int, first: int) -> None:
+        super().__init__(patience, LAG)
+        self.seed, self.first = seed, first
+
+    def sampled(self, image: Tensor) -> Tensor:
+        """The values of `image` (1, C, H, W) at the watched positions, (n,) float32."""
+        if self.seen == 0:
+            self.positions = sample(image.numel(), self.seed).to(image.device)
+        return image.take(self.positions).float()
+
+
+class WindowedVariance(_Variance):
     """Windowed moving variance: mean over pixels of the variance of the last `window` outputs.
 
     Stores `window` x 16,384 numbers (6.5 MB at 100). A step costs a few passes over the sampled values and not over the
@@ -82,7 +98,6 @@ class WindowedVariance(Rule):
     """
 
     saved = ("positions", "ring", "centre", "deviation", "recent", "energy", "settled")
-    positions: Tensor  # (n,)
     ring: Tensor  # (window, n), the last outputs, the oldest at seen % window
     centre: Tensor  # (n,); this and the next ones exist once the window is full
     deviation: Tensor  # (n,), sum over the window of x - centre
@@ -91,20 +106,20 @@ class WindowedVariance(Rule):
     settled: Tensor  # () bool
 
     def __init__(self, window: int, patience: int, seed: int, first: int = 1) -> None:
-        super().__init__(patience, LAG)
-        self.window, self.half, self.seed, self.first = window, window // 2, seed, first
+        super().__init__(patience, seed, first)
+        self.window, self.half = window, window // 2
         # Scatter alone gives 1 / window on average; the limit is 0.1 at the default window of 100.
         self.drift_limit = 0.08 + 2 / window
 
     def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor | None:
         import torch
 
+        values = self.sampled(image)  # (n,)
         if self.seen == 0:
-            self.positions = sample(image.numel(), self.seed).to(image.device)
-            self.ring = image.new_zeros(self.window, len(self.positions), dtype=torch.float32)
+            self.ring = values.new_zeros(self.window, len(values))
         slot = self.seen % self.window
         oldest = self.ring[slot]  # (n,), a view: read before it is overwritten
-        newest = torch.where(finite, image.take(self.positions).float(), oldest)
+        newest = torch.where(finite, values, oldest)
         if slot == self.window - 1:
             oldest.copy_(newest)
             self._recompute()
@@ -123,8 +138,7 @@ class WindowedVariance(Rule):
     def score(self, value: Tensor) -> Tensor:
         import torch
 
-        infinite = torch.full_like(value, math.inf)
-        return infinite if self.seen < self.first else torch.where(self.settled, value, infinite)
+        return torch.where(self.settled & (self.seen >= self.first), value, math.inf)
 
     def _recompute(self) -> None:
         """Computes all sums anew, at a step at which the outputs stand in the ring in their order."""
@@ -143,31 +157,26 @@ class WindowedVariance(Rule):
         return variance.clamp_min(0)
 
 
-class ExponentialVariance(Rule):
+class ExponentialVariance(_Variance):
     """Exponential moving variance: the same idea with constant memory.
 
-    d = x - m;  m += alpha d;  v = (1 - alpha) (v + alpha mean d^2), from m = the first output and v = 0. The variance
-    counts from output `first` on.
+    d = x - m;  m += alpha d;  v = (1 - alpha) (v + alpha mean d^2), from m = the first output and v = 0.
     """
 
     saved = ("positions", "mean", "variance")
-    positions: Tensor  # (n,)
     mean: Tensor  # (n,)
     variance: Tensor  # ()
 
     def __init__(self, alpha: float, patience: int, first: int, seed: int) -> None:
-        super().__init__(patience, LAG)
-        self.alpha, self.first, self.seed = alpha, first, seed
+        super().__init__(patience, seed, first)
+        self.alpha = alpha
 
     def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor | None:
         import torch
 
+        output = self.sampled(image)  # (n,)
         if self.seen == 0:
-            self.positions = sample(image.numel(), self.seed).to(image.device)
-        output = image.take(self.positions).float()  # (n,)
-        if self.seen == 0:
-            self.mean = output.nan_to_num()
-            self.variance = torch.zeros((), device=image.device)
+            self.mean, self.variance = output.nan_to_num(), output.new_zeros(())
         step = torch.where(finite, output - self.mean, 0.0)
         self.variance = (1 - self.alpha) * (self.variance + self.alpha * step.square().mean())
         self.mean = self.mean + self.alpha * step

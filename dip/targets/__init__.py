@@ -7,31 +7,17 @@ model (`noise_models`). `baselines` lists the classical methods that each task i
 Importing this package does not import torch.
 """
 
-from dip.targets.deblur import Deblur
-from dip.targets.degraded import Degraded
-from dip.targets.flash import Flash
 from dip.targets.inpainting import Inpaint
 from dip.targets.jpeg import Jpeg
 from dip.targets.noise_models import NOISE_MODELS, NoiseOptions
-from dip.targets.observation import Observation
-from dip.targets.superres import SuperRes
-from dip.targets.synthetic import Clean, Noise, Noisy, Shuffled, permutation
-from dip.targets.target import Target
+from dip.targets.plain import Clean, Degraded, Flash, Noise, Noisy, Shuffled, permutation
+from dip.targets.resolution import Deblur, SuperRes
+from dip.targets.target import Observation, Target
 
 __all__ = [
     "NOISE_MODELS", "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Noise", "NoiseOptions",
     "Noisy", "Observation", "Shuffled", "SuperRes", "Target", "permutation",
 ]  # fmt: skip
 
-TARGETS: dict[str, type[Target]] = {
-    "clean": Clean,
-    "noisy": Noisy,
-    "noise": Noise,
-    "shuffled": Shuffled,
-    "degraded": Degraded,
-    "inpaint": Inpaint,
-    "superres": SuperRes,
-    "jpeg": Jpeg,
-    "deblur": Deblur,
-    "flash": Flash,
-}
+_KINDS = (Clean, Noisy, Noise, Shuffled, Degraded, Inpaint, SuperRes, Jpeg, Deblur, Flash)
+TARGETS: dict[str, type[Target]] = {kind.name: kind for kind in _KINDS}

@@ -1,33 +1,34 @@
 """Baselines: classical methods that restore the same observation, to compare the network with.
 
 To add one, write a function with the signature of `Baseline` and list it in `BASELINES` under its task. A denoiser for
-Gaussian noise takes an array and the noise level instead; `_denoiser` makes it a baseline. scikit-image is imported
-only when it is used.
+Gaussian noise takes an array and the noise level instead; `_denoiser` makes it a baseline. Import this module only to
+compute baselines: scikit-image is slow to import.
 """
 
 from __future__ import annotations
 
 import copy
-import importlib
-import importlib.util
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from PIL import Image
+from skimage import filters, restoration
 from torch import Tensor
 
 from dip.targets.noise_models import NoiseModel
-from dip.targets.observation import Observation
 from dip.targets.operators import Blur
+
+if TYPE_CHECKING:
+    from dip.targets.target import Observation
 
 BIHARMONIC_LIMIT = 2**18
 """Missing pixels up to which `biharmonic` is computed: a hole of that size takes about 10 s and 1.5 GB."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-Baseline = Callable[[Observation, NoiseModel], Tensor | None]
+Baseline = Callable[["Observation", NoiseModel], Tensor | None]
 """Restores an observation, given the model of its noise: (1, C, H, W), or None where the method does not apply."""
 
 
@@ -43,7 +44,7 @@ def compute(task: str, observation: Observation, noise: NoiseModel) -> dict[str,
     return {name: result.clamp(0, 1) for name, result in results.items() if result is not None}
 
 
-def _denoiser(method: Callable[[Array, float], Array]) -> Baseline:
+def _denoiser(method: Callable[[Array, float], Any]) -> Baseline:
     """A method for Gaussian noise, (image (H, W, C), sigma > 0) -> image, made a baseline for all noise but impulses.
 
     The noise model transforms the image so that its noise has one level, and transforms the result back.
@@ -62,37 +63,32 @@ def _denoiser(method: Callable[[Array, float], Array]) -> Baseline:
 # The strengths were chosen by PSNR on crops of scikit-image's photographs at sigma 0.05, 0.1 and 0.2.
 
 
-def _nlm(noisy: Array, sigma: float) -> Array:
+def _nlm(noisy: Array, sigma: float) -> Any:
     """Non-local means (Buades et al. 2005), 5 x 5 patches within 6 pixels."""
-    from skimage.restoration import denoise_nl_means as nlm
-
-    return np.asarray(
-        nlm(noisy, patch_size=5, patch_distance=6, h=0.6 * sigma, sigma=sigma, fast_mode=True, channel_axis=-1)
+    return restoration.denoise_nl_means(
+        noisy, patch_size=5, patch_distance=6, h=0.6 * sigma, sigma=sigma, fast_mode=True, channel_axis=-1
     )
 
 
-def _tv(noisy: Array, sigma: float) -> Array:
+def _tv(noisy: Array, sigma: float) -> Any:
     """Total variation (Rudin, Osher and Fatemi 1992) by Chambolle's algorithm (2004)."""
-    denoise = _scikit_image("restoration").denoise_tv_chambolle
-    return np.asarray(denoise(noisy, weight=0.8 * sigma, eps=1e-5, channel_axis=-1))
+    return restoration.denoise_tv_chambolle(  # type: ignore[no-untyped-call]
+        noisy, weight=0.8 * sigma, eps=1e-5, channel_axis=-1
+    )
 
 
-def _wavelet(noisy: Array, sigma: float) -> Array:
+def _wavelet(noisy: Array, sigma: float) -> Any:
     """BayesShrink (Chang et al. 2000) of Haar wavelets, averaged over 16 shifts (Coifman and Donoho 1995).
 
-    A single shift leaves blocks. scikit-image needs PyWavelets for it.
+    A single shift leaves blocks.
     """
-    color = noisy.shape[-1] == 3
+    options = {"sigma": sigma, "convert2ycbcr": noisy.shape[-1] == 3, "rescale_sigma": True, "channel_axis": -1}
     # The margin keeps the shifts from joining opposite edges, and gives tiny images room for one level.
     wide = np.pad(noisy, ((8, 8), (8, 8), (0, 0)), mode="symmetric")
-    total = np.zeros_like(wide)
-    for shift in np.ndindex(4, 4):
-        shifted = np.roll(wide, shift, axis=(0, 1))
-        shrunk = _scikit_image("restoration").denoise_wavelet(
-            shifted, sigma=sigma, convert2ycbcr=color, rescale_sigma=True, channel_axis=-1
-        )
-        total += np.roll(shrunk.reshape(wide.shape), (-shift[0], -shift[1]), axis=(0, 1))
-    return total[8:-8, 8:-8] / 16
+    shrunk = restoration.cycle_spin(
+        wide, restoration.denoise_wavelet, max_shifts=3, workers=1, func_kw=options, channel_axis=-1
+    )
+    return shrunk[8:-8, 8:-8]
 
 
 def _median(observation: Observation, noise: NoiseModel) -> Tensor | None:
@@ -100,7 +96,7 @@ def _median(observation: Observation, noise: NoiseModel) -> Tensor | None:
     if not noise.impulses:
         return None
     noisy = _to_array(observation.y)
-    middle = _scikit_image("filters").median(noisy, np.ones((5, 5, 1)), mode="nearest")
+    middle = filters.median(noisy, np.ones((5, 5, 1)), mode="nearest")  # type: ignore[no-untyped-call]
     return _to_tensor(np.where((noisy == 0) | (noisy == 1), middle, noisy))
 
 
@@ -113,10 +109,11 @@ def _richardson_lucy(observation: Observation, noise: NoiseModel) -> Tensor:
     assert isinstance(observation.operator, Blur)
     y = observation.y.detach().float().cpu()
     blur = copy.deepcopy(observation.operator).to("cpu", torch.float32)  # a fit in float64 has converted it
-    weight = blur.adjoint(torch.ones_like(y))
+    adjoint = torch.func.vjp(blur, y)[1]  # A' y, as a tuple: the gradient of <A x, y>
+    weight = adjoint(torch.ones_like(y))[0].clamp(min=1e-6)
     x = torch.full_like(y, 0.5)
     for _ in range(10 if noise.level(y) > 0.01 else 30):
-        x = x * blur.adjoint(y / blur(x).clamp(min=1e-6)) / weight.clamp(min=1e-6)
+        x = x * adjoint(y / blur(x).clamp(min=1e-6))[0] / weight
     return x
 
 
@@ -145,15 +142,15 @@ def _biharmonic(observation: Observation, noise: NoiseModel) -> Tensor | None:
     if missing.all() or missing.sum() > BIHARMONIC_LIMIT:
         return None
     # float64: the condition number of the fourth derivative grows with the fourth power of the hole's diameter.
-    inpaint = _scikit_image("restoration").inpaint_biharmonic
-    return _to_tensor(inpaint(image.astype(np.float64), missing, channel_axis=-1).reshape(image.shape))
+    filled = restoration.inpaint_biharmonic(image.astype(np.float64), missing, channel_axis=-1)
+    return _to_tensor(filled.reshape(image.shape))
 
 
 BASELINES: dict[str, dict[str, Baseline]] = {
     "denoising": {
         "nlm": _denoiser(_nlm),
         "tv": _denoiser(_tv),
-        **({"wavelet": _denoiser(_wavelet)} if importlib.util.find_spec("pywt") else {}),
+        "wavelet": _denoiser(_wavelet),
         "median": _median,
     },
     "deblurring": {"richardson_lucy": _richardson_lucy},
@@ -164,10 +161,6 @@ BASELINES: dict[str, dict[str, Baseline]] = {
     "inpainting": {"biharmonic": _biharmonic},
 }
 """The baselines of each task, by name. The classes of targets name their `task`."""
-
-
-def _scikit_image(part: str) -> Any:  # untyped
-    return importlib.import_module(f"skimage.{part}")
 
 
 def _to_array(image: Tensor) -> Array:

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dip.errors import ImageError, OptionError
-from dip.options import check_choice, check_flag, check_number, log, option, reject
-from dip.targets.observation import Observation
-from dip.targets.target import NO_PICTURES, Simulated, draws
+from dip.options import check_choice, check_flag, check_number, log, option
+from dip.targets.target import NO_PICTURES, Observation, Simulated, draws
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,8 +50,6 @@ class Inpaint(Simulated):
         check_number(self, "missing", low=0, high=1, open_low=True, open_high=True, none=True, prefix="target.")
         check_choice(self, "draw", ("text", "hole"), prefix="target.")
         check_number(self, "hole", low=0, high=1, open_low=True, open_high=True, prefix="target.")
-        if self.mask is not None and not self.mask:
-            raise reject(self, "mask", "target.")
         if self.mask is not None and self.missing is not None:
             raise OptionError("target.missing", self.missing, "null if target.mask is given", "target.missing=null")
         super().__post_init__()
@@ -76,23 +73,6 @@ class Inpaint(Simulated):
         """The mask, if it is a file."""
         return {} if self.mask in (None, "black") else {"mask": str(self.mask)}
 
-    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
-        """y = mask * image, with noise where the mask was made here; the reference is then the image."""
-        from dip.targets.operators import Mask
-
-        mask = self.known_pixels(image, seed, pictures)
-        self._log_share(image, mask)
-        size = (image.shape[-2], image.shape[-1])
-        if not mask.any():
-            raise ImageError(
-                f"target=inpaint: no pixel of {size[0]} x {size[1]} is known; keep some, for example target.missing=0.5"
-            )
-        if self.masked:
-            return Observation(mask * image, Mask(mask), None, size, known=mask)
-        # Masks use the target's own draws; the noise must be independent of them.
-        noisy = self.add_noise(image, draws(seed, "noise"))
-        return Observation(mask * noisy, Mask(mask), image, size, known=mask)
-
     @property
     def masked(self) -> bool:
         """Whether the mask is given."""
@@ -105,33 +85,41 @@ class Inpaint(Simulated):
         drawn = pictures["mask"] if "mask" in pictures else (image.amax(1, keepdim=True) > 0).float()
         return masks.from_image(drawn, (image.shape[-2], image.shape[-1]))
 
-    def known_pixels(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor]) -> Tensor:
-        """The mask (1, 1, H, W): 1 = known, 0 = missing."""
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = mask * image, with noise where the mask was made here; the reference is then the image."""
         from dip.targets import masks
+        from dip.targets.operators import Mask
 
-        if self.masked:
-            return self.known(image, pictures)
         size = (image.shape[-2], image.shape[-1])
-        if self.missing is not None:
-            return masks.random_pixels(size, self.missing, draws(seed))
-        return masks.hole(size, self.hole, draws(seed)) if self.draw == "hole" else masks.text(size)
+        if self.masked:
+            mask = self.known(image, pictures)  # (1, 1, H, W)
+        elif self.missing is not None:
+            mask = masks.random_pixels(size, self.missing, draws(seed))
+        else:
+            mask = masks.hole(size, self.hole, draws(seed)) if self.draw == "hole" else masks.text(size)
+        self._log_share(image, mask)
+        if not mask.any():
+            raise ImageError(
+                f"target=inpaint: no pixel of {size[0]} x {size[1]} is known; keep some, for example target.missing=0.5"
+            )
+        # Masks use the target's own draws; the noise must be independent of them.
+        y = image if self.masked else self.add_noise(image, seed, "noise")
+        return Observation(mask * y, Mask(mask), None if self.masked else image, size, known=mask)
 
     def _log_share(self, image: Tensor, mask: Tensor) -> None:
         """Logs how much is missing: no other number reveals a mask that does not mean what its author intended."""
         share = 1 - mask.mean().item()
-        drawn = {"hole": "a hole"}.get(self.draw, self.draw)
-        made = "" if self.masked or self.missing is not None else (
-            f"no target.mask and no target.missing, so {drawn} is drawn over the image: "
-        )  # fmt: skip
+        made = ""
+        if not self.masked and self.missing is None:
+            drawn = "a hole" if self.draw == "hole" else "text"
+            made = f"no target.mask and no target.missing, so {drawn} is drawn over the image: "
         log.info("target=inpaint: %s%.1f %% of the pixels are missing", made, 100 * share)
-        if self.mask == "black":
-            near = ((image.amax(1, keepdim=True) < NEARLY_BLACK) & (mask > 0)).float().mean().item()
-            if near > share / 10:
-                log.warning(
-                    "target.mask=black: another %.1f %% of the pixels are nearly black, as black marks in a JPEG are, "
-                    "but count as known; if they are missing too, give a mask, for example target.mask=mask.png",
-                    100 * near,
-                )  # fmt: skip
+        near = ((image.amax(1, keepdim=True) < NEARLY_BLACK) & (mask > 0)).float().mean().item()
+        if self.mask == "black" and near > share / 10:
+            log.warning(
+                "target.mask=black: another %.1f %% of the pixels are nearly black, as black marks in a JPEG are, but "
+                "count as known; if they are missing too, give a mask, for example target.mask=mask.png", 100 * near,
+            )  # fmt: skip
 
     def finish(self, restored: Tensor, observation: Observation) -> Tensor:
         """With `keep`, `restored` with the known pixels as observed."""

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from dip.errors import ImageError
 from dip.options import check_integer, option
-from dip.targets.observation import Observation, direct
-from dip.targets.target import NO_PICTURES, Simulated, draws
+from dip.targets.target import NO_PICTURES, Observation, Simulated, direct
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +38,7 @@ class Jpeg(Simulated):
         """y = image, or with `quality` the image with noise, compressed and decompressed."""
         if self.quality is None:
             return direct(image, None)
-        return direct(compressed(self.add_noise(image, draws(seed)), self.quality), image)
+        return direct(compressed(self.add_noise(image, seed), self.quality), image)
 
 
 def compressed(image: Tensor, quality: int) -> Tensor:
@@ -57,13 +56,10 @@ def compressed(image: Tensor, quality: int) -> Tensor:
     from PIL import Image
 
     channels, height, width = image.shape[1:]
-    if channels not in (1, 3):
+    if channels not in (1, 3) or max(height, width) > 65535:
         raise ImageError(
-            f"target.quality: JPEG holds gray or RGB, the image has {channels} channels; use target=degraded"
-        )
-    if max(height, width) > 65535:
-        raise ImageError(
-            f"target.quality: JPEG holds 65535 pixels a side, the image is {height} x {width}; set size=2048"
+            f"target.quality: JPEG stores gray or RGB and at most 65535 pixels a side, the image has {channels} channels "
+            f"and {height} x {width} pixels; use target=degraded, or a smaller size, for example size=2048"
         )
     values = (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()  # (H, W, C)
     buffer = io.BytesIO()

@@ -23,9 +23,8 @@ def random_pixels(size: tuple[int, int], missing: float, generator: torch.Genera
         generator: on the CPU.
     """
     height, width = size
-    mask = torch.ones(height * width)
-    mask[torch.randperm(height * width, generator=generator)[: round(missing * height * width)]] = 0
-    return mask.reshape(1, 1, height, width)
+    order = torch.randperm(height * width, generator=generator)
+    return _without(order[: round(missing * height * width)], size)
 
 
 def text(size: tuple[int, int]) -> Tensor:
@@ -61,9 +60,8 @@ def hole(size: tuple[int, int], missing: float, generator: torch.Generator) -> T
     centre_y, centre_x = (torch.rand(2, generator=generator) - 0.5) * 0.4
     dy, dx = y - centre_y, x - centre_x
     distance = torch.hypot(dy, dx) / _outline(torch.atan2(dy, dx), generator)  # (H, W)
-    mask = torch.ones(height * width)
-    mask[distance.flatten().argsort(stable=True)[: max(round(missing * height * width), 1)]] = 0
-    return mask.reshape(1, 1, height, width)
+    nearest = distance.flatten().argsort(stable=True)
+    return _without(nearest[: max(round(missing * height * width), 1)], size)
 
 
 def from_image(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -77,20 +75,23 @@ def from_image(image: Tensor, size: tuple[int, int]) -> Tensor:
         ImageError: the sizes differ, or all pixels or none are missing.
     """
     height, width = size
-    if tuple(image.shape[-2:]) != (height, width):
-        got = f"{image.shape[-1]} x {image.shape[-2]}"
+    if tuple(image.shape[-2:]) != size:
         raise ImageError(
-            f"target.mask: the mask is {got} pixels (width x height), the image {width} x {height}; "
-            "give a mask of the image's size, white = keep, black = missing, e.g. target.mask=mask.png"
+            f"target.mask: the mask is {image.shape[-1]} x {image.shape[-2]} pixels (width x height), the image {width} x "
+            f"{height}; give a mask of the image's size, white = keep, black = missing, e.g. target.mask=mask.png"
         )
     mask = (image.mean(1, keepdim=True) >= 0.5).float()  # (1, 1, H, W)
     if mask.min() == mask.max():
         what = "white: nothing is missing" if mask.max() else "black: nothing is known"
         raise ImageError(
-            f"target.mask: the mask is all {what}; give one with white = keep and black = missing, "
-            "e.g. target.mask=mask.png"
+            f"target.mask: the mask is all {what}; give one with white = keep, black = missing, e.g. target.mask=mask.png"
         )
     return mask
+
+
+def _without(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """The mask in which `pixels` (positions in the flattened image) are missing."""
+    return torch.ones(size).flatten().index_fill(0, pixels, 0).view(1, 1, *size)
 
 
 def _outline(angle: Tensor, generator: torch.Generator) -> Tensor:

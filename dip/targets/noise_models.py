@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 SPECKLE_OFFSET = 1 / 16
 """Added before a logarithm, since 0 has none. Values below it have less noise afterwards than the model assumes."""
 
-
 Stabilised = tuple["Tensor", float, Callable[["Tensor"], "Tensor"]]
 """An image whose noise has one level everywhere, this level, and the map from a denoised such image back."""
 
@@ -67,13 +66,10 @@ class Gaussian(NoiseModel):
     sigma: float = 0.1
 
     def sample(self, image: Tensor, generator: Generator) -> Tensor:
-        return image + _normal(self.sigma, image, generator)
+        return image + self.sigma * image.new_empty(image.shape).normal_(generator=generator)
 
     def variance(self, image: Tensor) -> Tensor:
         return image.new_full(image.shape, self.sigma**2)
-
-    def stabilise(self, image: Tensor) -> Stabilised:
-        return image, self.sigma, lambda denoised: denoised
 
 
 @dataclasses.dataclass
@@ -105,7 +101,7 @@ class Speckle(NoiseModel):
     sigma: float = 0.1
 
     def sample(self, image: Tensor, generator: Generator) -> Tensor:
-        return image * (1 + _normal(self.sigma, image, generator))
+        return image * (1 + self.sigma * image.new_empty(image.shape).normal_(generator=generator))
 
     def variance(self, image: Tensor) -> Tensor:
         return (self.sigma * image) ** 2
@@ -125,9 +121,7 @@ class SaltAndPepper(NoiseModel):
     impulses: ClassVar[bool] = True
 
     def sample(self, image: Tensor, generator: Generator) -> Tensor:
-        import torch
-
-        u = torch.rand(image.shape, generator=generator)
+        u = image.new_empty(image.shape).uniform_(generator=generator)
         return image.masked_fill(u < self.amount, 1.0).masked_fill(u < self.amount / 2, 0.0)
 
     def variance(self, image: Tensor) -> Tensor:
@@ -224,9 +218,3 @@ def check(owner: object, names: Collection[str], prefix: str) -> None:
 def options_of(kind: str) -> list[str]:
     """The options that a kind of noise has."""
     return [field.name for field in dataclasses.fields(NOISE_MODELS[kind])]
-
-
-def _normal(sigma: float, image: Tensor, generator: Generator) -> Tensor:
-    import torch
-
-    return sigma * torch.randn(image.shape, generator=generator)

@@ -27,16 +27,6 @@ class Operator(torch.nn.Module, abc.ABC):
     def forward(self, x: Tensor) -> Tensor:
         """`A x`: the observation (1, C, h, w) of image `x` (1, C, H, W)."""
 
-    def image_size(self, y: Tensor) -> tuple[int, int]:
-        """(H, W) of the images whose observation has the size of `y`."""
-        return y.shape[-2], y.shape[-1]
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """`A' y` (1, C, H, W) of `y` (1, C, h, w), defined by <A x, y> = <x, A' y>: the gradient of <A x, y>."""
-        with torch.enable_grad():
-            x = y.new_zeros(*y.shape[:2], *self.image_size(y)).requires_grad_()
-            return torch.autograd.grad(self(x), x, y)[0]
-
 
 class Identity(Operator):
     """`A x = x`: the observation is the image itself, apart from noise."""
@@ -94,9 +84,6 @@ class Downsample(Operator):
     def forward(self, x: Tensor) -> Tensor:
         with _no_autocast(x):
             return self.rows @ x.to(self.rows.dtype) @ self.columns.T  # (1, C, h, w)
-
-    def image_size(self, y: Tensor) -> tuple[int, int]:
-        return self.rows.shape[1], self.columns.shape[1]
 
 
 class Blur(Operator):

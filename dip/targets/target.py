@@ -1,4 +1,4 @@
-"""The base classes of all targets, and of those that can simulate their damage."""
+"""The base classes of all targets, and the observation that a target makes of an image. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,40 @@ import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.options import log
+from dip.options import log, reject
 from dip.targets.noise_models import Gaussian, NoiseModel, NoiseOptions, check
-from dip.targets.observation import Observation
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from dip.targets.operators import Operator
+
 NO_PICTURES: Mapping[str, Tensor] = types.MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """The data of one run: the fit minimises the loss between operator(network) and `y`."""
+
+    y: Tensor
+    """The observation, (1, C, h, w) float32 in [0, 1]."""
+    operator: Operator
+    """Maps an image (1, C, H, W) to the space of `y`."""
+    reference: Tensor | None
+    """The image that scores the restored one, (1, C, H, W); None if it is unknown. The fit does not use it."""
+    size: tuple[int, int]
+    """(H, W) of the image that the network makes."""
+    known: Tensor | None = None
+    """Where `y` was observed, (1, 1, h, w): 1 = known, 0 = missing. None: everywhere."""
+    z: Tensor | None = None
+    """The network's input if the target provides it, (1, C_z, H, W); None: drawn as the options `z` say."""
+
+
+def direct(y: Tensor, reference: Tensor | None, z: Tensor | None = None) -> Observation:
+    """An observation of the image itself, without an operator."""
+    from dip.targets.operators import Identity
+
+    return Observation(y, Identity(), reference, (y.shape[-2], y.shape[-1]), z=z)
 
 
 @dataclasses.dataclass
@@ -29,6 +55,11 @@ class Target:
     """Whether the option `size` also resizes the pictures of `files`."""
     task: ClassVar[str] = ""
     """The entry of `dip.targets.baselines.BASELINES` whose baselines are computed."""
+
+    def __post_init__(self) -> None:
+        for name, path in self.files().items():
+            if not path:
+                raise reject(self, name, "target.")
 
     @property
     def masked(self) -> bool:
@@ -71,10 +102,7 @@ class Target:
         from dip import metrics
 
         reference = observation.reference.to(restored)
-        return {
-            "psnr": metrics.psnr(restored, reference).item(),
-            "ssim": metrics.ssim(restored, reference).item(),
-        }
+        return {name: getattr(metrics, name)(restored, reference).item() for name in ("psnr", "ssim")}
 
     def noise_model(self, sigma: float) -> NoiseModel:
         """The noise of the observation: the simulated one, else Gaussian noise of the estimated level `sigma`."""
@@ -104,6 +132,7 @@ class Simulated(Target):
     """Options of this target that stand for those of the same name in `target.noise`."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(self, self.shorthands, "target.")
         if self.real_damage() is None:
             self.noise = self.noise.filled(self.default_noise, self, self.shorthands)
@@ -122,14 +151,14 @@ class Simulated(Target):
     def noise_model(self, sigma: float) -> NoiseModel:
         return Gaussian(sigma) if self.real_damage() else self.noise.model()
 
-    def add_noise(self, image: Tensor, generator: Generator) -> Tensor:
-        """`image` (1, C, h, w) in [0, 1] with the noise, clipped to [0, 1]."""
+    def add_noise(self, image: Tensor, seed: int, *purpose: str) -> Tensor:
+        """`image` (1, C, h, w) in [0, 1] with the noise, clipped to [0, 1]; `seed` and `purpose` as in `draws`."""
         if (self.noise.sigma or 0) > 1:
             log.warning(
                 "target.noise.sigma=%g is larger than the range of the image, [0, 1]; for 25 of 255 set 0.098",
                 self.noise.sigma,
             )
-        return self.noise.model().sample(image, generator).clamp(0, 1)
+        return self.noise.model().sample(image, draws(seed, *purpose)).clamp(0, 1)
 
 
 def draws(seed: int, *purpose: str) -> Generator:

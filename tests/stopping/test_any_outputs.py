@@ -8,6 +8,7 @@ import math
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sequences import begin
 from torch import Tensor
 
 from dip.stopping import EMV, WMV, Combined, Compare, Discrepancy, HeldOut, Stop
@@ -39,12 +40,6 @@ def feed(rule: Rule, scatters: list[float], first: int = 1) -> list[bool]:
     return answers
 
 
-def started(options: Stop, warm_up: int) -> Rule:
-    rule = options.start(TARGET, 0, warm_up=warm_up)
-    assert rule is not None
-    return rule
-
-
 def same(one: object, other: object) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
@@ -56,7 +51,7 @@ def same(one: object, other: object) -> bool:
 @settings(max_examples=200, deadline=None)
 @given(STOPS, OUTPUTS, st.integers(0, 20))
 def test_the_state_of_any_rule_is_valid(options: Stop, scatters: list[float], warm_up: int):
-    rule = started(options, warm_up)
+    rule = begin(options, TARGET, warm_up=warm_up)
     answers = feed(rule, scatters)
     assert answers == sorted(answers), "a decision to stop is final"
     image, reading = rule.image(), rule.read()
@@ -76,7 +71,7 @@ def test_the_state_of_any_rule_is_valid(options: Stop, scatters: list[float], wa
 @given(STOPS, OUTPUTS, st.data())
 def test_any_rule_resumes_at_any_step(options: Stop, scatters: list[float], data: st.DataObject):
     cut = data.draw(st.integers(0, len(scatters)))
-    whole, first, second = (started(options, 3) for _ in range(3))
+    whole, first, second = (begin(options, TARGET, warm_up=3) for _ in range(3))
     expected = feed(whole, scatters)
     before = feed(first, scatters[:cut])
     if cut:

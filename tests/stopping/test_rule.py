@@ -8,7 +8,7 @@ import torch
 from sequences import SHAPE, begin, feed
 from torch import Tensor
 
-from dip.stopping import WMV, Never, Stop
+from dip.stopping import WMV
 from dip.stopping.rule import Rule
 
 
@@ -66,8 +66,3 @@ def test_before_the_first_output() -> None:
     rule = begin(WMV())
     assert rule.read()[1:] == (math.inf, 0, False)
     assert rule.step == 0
-
-
-def test_never_does_not_stop() -> None:
-    never: Stop = Never()
-    assert never.start(torch.rand(SHAPE), 0) is None

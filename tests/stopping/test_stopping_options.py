@@ -9,19 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from sequences import SHAPE
 
 from dip.errors import OptionError
 from dip.stopping import EMV, STOPS, WMV, Discrepancy, HeldOut, Stop
-
-
-@pytest.mark.parametrize("name", STOPS)
-def test_options_are_a_configuration_node(name: str) -> None:
-    kind = STOPS[name]
-    node = OmegaConf.structured(kind)
-    assert node.name == name
-    assert OmegaConf.to_object(node) == kind()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import torch
 from sequences import FINE, SHAPE, begin, feed, outputs
 
 from dip.stopping import EMV, WMV, Combined, Stop
-from dip.stopping.variance import WindowedVariance
 
 
 @pytest.mark.parametrize("window", [2, 3, 10])
@@ -24,26 +23,6 @@ def test_windowed_variance_is_the_variance_of_the_last_outputs(window: int) -> N
         else:
             last = np.stack([x.double().numpy() for x in images[step - window : step]])
             assert watched == pytest.approx(last.var(axis=0).mean(), rel=1e-5)
-
-
-@pytest.mark.parametrize(("window", "limit"), [(3, 0.6), (10, 0.3)])
-def test_drift_is_measured_by_the_means_of_the_two_halves(window: int, limit: float) -> None:
-    """Compares the share of the variance between the older and the newer half with its limit."""
-    rule, images, shares = begin(WMV(window=window)), outputs(60), []
-    assert isinstance(rule, WindowedVariance)
-    rule.drift_limit = limit
-    for step, image in enumerate(images, 1):
-        rule.update(step, image, image, image, FINE)
-        if step >= window:
-            last = np.stack([x.double().numpy() for x in images[step - window : step]])
-            older, newer = last[: (window + 1) // 2], last[(window + 1) // 2 :]
-            middle = last.mean(axis=0)
-            between = sum(len(half) * (half.mean(axis=0) - middle) ** 2 for half in (older, newer)) / window
-            shares.append(between.mean() / last.var(axis=0).mean())
-            assert bool(rule.settled) == (shares[-1] <= limit)
-            recent = (rule.centre + rule.recent / len(newer)).view(SHAPE)
-            assert torch.allclose(recent, torch.from_numpy(newer.mean(axis=0)).float(), atol=1e-6)
-    assert min(shares) < limit < max(shares)
 
 
 def test_windowed_variance_keeps_its_precision() -> None:

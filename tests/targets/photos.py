@@ -1,4 +1,4 @@
-"""Crops of scikit-image's photographs."""
+"""Crops of scikit-image's photographs, and random draws."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def photo(name: str = "astronaut", height: int = 96, width: int = 96) -> Tensor:
     pixels = np.atleast_3d(getattr(skimage.data, name)()).astype(np.float32) / 255
     top, left = min(100, pixels.shape[0] - height), min(180, pixels.shape[1] - width)
     return torch.from_numpy(pixels[top : top + height, left : left + width]).permute(2, 0, 1)[None]
+
+
+def draw(seed: int = 0) -> torch.Generator:
+    """A generator with `seed`."""
+    return torch.Generator().manual_seed(seed)

@@ -1,17 +1,16 @@
-"""Properties of every target and operator on images of any shape and content."""
+"""Properties of every target on images of any shape and content."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from dip.errors import DipError
 from dip.targets import NOISE_MODELS, TARGETS, NoiseOptions, Target
-from dip.targets.operators import Blur, Downsample, Identity, Mask, Operator, gaussian_kernel, motion_kernel
 
 NOISE = st.builds(NoiseOptions, st.sampled_from(list(NOISE_MODELS)))
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
@@ -44,13 +43,11 @@ def targets(draw: st.DrawFn) -> Target:
 @settings(max_examples=250, deadline=None)
 @given(targets(), images(), st.integers(0, 2**63 - 1))
 def test_any_image_gives_a_valid_observation_or_a_refusal_in_one_line(target: Target, image: Tensor, seed: int):
-    before, refusal = image.clone(), ""
+    before = image.clone()
     try:
         seen = target.observe(image, seed)
     except DipError as error:
-        refusal = str(error)
-    if refusal:
-        assert "\n" not in refusal
+        assert "\n" not in str(error)  # noqa: PT017
         return
     assert torch.equal(image, before), "the image is not changed"
     assert seen.y.dtype == torch.float32
@@ -75,36 +72,3 @@ def test_any_image_gives_a_valid_observation_or_a_refusal_in_one_line(target: Ta
     scores = target.scores(restored, seen)
     assert ("psnr" in scores) == (seen.reference is not None)
     assert all(isinstance(score, float) for score in scores.values())
-
-
-@st.composite
-def operators(draw: st.DrawFn, height: int, width: int) -> Operator:
-    kind = draw(st.sampled_from(["identity", "mask", "downsample", "gaussian", "motion", "any kernel"]))
-    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
-    if kind == "identity":
-        return Identity()
-    if kind == "mask":
-        return Mask((torch.rand(1, 1, height, width, generator=generator) > 0.5).float())
-    if kind == "downsample":
-        factor = draw(st.integers(2, 8))
-        assume(factor <= min(height, width))
-        return Downsample(factor, (height, width), kernel=draw(st.sampled_from(["lanczos2", "lanczos3"])))
-    if kind == "gaussian":
-        return Blur(gaussian_kernel(draw(st.floats(0.1, 6))))
-    if kind == "motion":
-        return Blur(motion_kernel(draw(st.floats(1, 12)), draw(st.floats(-360, 360))))
-    sides = [2 * draw(st.integers(0, 4)) + 1 for _ in range(2)]
-    return Blur(torch.rand(*sides, generator=generator))
-
-
-@settings(max_examples=250, deadline=None)
-@given(st.data(), images(), st.floats(-3, 3))
-def test_any_operator_is_linear_and_has_its_adjoint(data: st.DataObject, image: Tensor, factor: float):
-    """A(x + c x') = A x + c A x', and <A x, y> = <x, A' y>: the definitions, in double precision."""
-    operator = data.draw(operators(*image.shape[-2:])).double()
-    x, other = image.double(), torch.rand(image.shape, dtype=torch.float64)
-    seen = operator(x)
-    assert torch.allclose(operator(x + factor * other), seen + factor * operator(other), atol=1e-9)
-    y = torch.rand_like(seen)
-    left, right = (seen * y).sum(), (x * operator.adjoint(y)).sum()
-    assert torch.isclose(left, right, rtol=1e-9, atol=1e-9)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from dip import images
-from dip.errors import ImageError, OptionError
+from dip.errors import OptionError
 from dip.targets import Inpaint
 
 
@@ -126,18 +126,6 @@ def test_records_score_the_image_that_is_returned(fit, tmp_path):
     assert float(last["psnr_ema"]) == pytest.approx(result["psnr"], abs=1e-4)
     assert result["psnr_hole"] == pytest.approx(result["psnr"] + 10 * np.log10(0.5), abs=0.01)
     assert raw["psnr"] < result["psnr"]
-
-
-def test_inpainting_has_a_biharmonic_baseline(photo):
-    target = Inpaint(missing=0.3)
-    seen = target.observe(photo, 0)
-    result = target.baselines(seen, 0.0)["biharmonic"]
-    assert target.scores(result, seen)["psnr_hole"] > 25
-
-
-def test_a_mask_of_another_size_is_refused(photo):
-    with pytest.raises(ImageError, match="target.mask: the mask is 8 x 8"):
-        Inpaint(mask="m.png").observe(photo, 0, {"mask": torch.ones(1, 1, 8, 8)})
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,7 @@ from torch import Tensor
 
 from dip.errors import ImageError
 from dip.targets import masks
-
-
-def draw(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.targets.photos import draw
 
 
 def missing(mask: Tensor) -> float:
@@ -30,11 +27,6 @@ def test_random_pixels_are_exactly_so_many(share: float) -> None:
     mask = masks.random_pixels((37, 53), share, draw(3))
     check_is_mask(mask, (37, 53))
     assert int((mask == 0).sum()) == round(share * 37 * 53)
-
-
-def test_random_pixels_of_two_seeds_are_independent() -> None:
-    first, second = (masks.random_pixels((40, 40), 0.5, draw(seed)) for seed in (7, 8))
-    assert 0.4 < (first == second).float().mean() < 0.6
 
 
 @pytest.mark.parametrize("size", [(64, 64), (128, 128), (256, 384), (704, 448), (100, 1000), (1000, 100)])

@@ -14,13 +14,9 @@ from dip.errors import DipError, OptionError
 from dip.targets import NOISE_MODELS, Deblur, Flash, Inpaint, Jpeg, NoiseOptions, Noisy, SuperRes, Target
 from dip.targets.noise_models import Gaussian, NoiseModel, Poisson, SaltAndPepper, Speckle
 from tests.conftest import composed
-from tests.targets.photos import photo
+from tests.targets.photos import draw, photo
 
 MODELS = [Gaussian(0.05), Poisson(40.0), Speckle(0.2), SaltAndPepper(0.2), NOISE_MODELS["none"]()]
-
-
-def draw() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)

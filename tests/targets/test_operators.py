@@ -85,15 +85,6 @@ def test_blur_is_scipys_convolution_with_nearest_edges(shape: tuple[int, int]) -
         assert np.abs(blurred[0, channel].numpy() - expected).max() < 1e-6
 
 
-def test_a_bright_point_becomes_the_kernel() -> None:
-    kernel = motion_kernel(7, 20)
-    point = torch.zeros(1, 1, 21, 21)
-    point[..., 10, 10] = 1
-    reach_y, reach_x = kernel.shape[0] // 2, kernel.shape[1] // 2
-    seen = Blur(kernel)(point)[0, 0, 10 - reach_y : 11 + reach_y, 10 - reach_x : 11 + reach_x]
-    assert torch.allclose(seen, kernel, atol=1e-7)
-
-
 def test_a_motion_kernel_holds_the_length_within_each_pixel() -> None:
     assert torch.allclose(motion_kernel(5), torch.tensor([[0.0]] * 2 + [[0.2]] + [[0.0]] * 2).expand(5, 5))
     assert torch.allclose(motion_kernel(5, 90), motion_kernel(5).T)
@@ -114,8 +105,9 @@ def test_a_drawn_kernel_is_scaled_and_made_odd() -> None:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_gradient_is_the_same_every_time(name: str) -> None:
     operator: Operator = OPERATORS[name]((33, 26))
-    y = torch.rand_like(operator(photo("astronaut", 33, 26)))
-    assert torch.equal(operator.adjoint(y), operator.adjoint(y))
+    seen, adjoint = torch.func.vjp(operator, photo("astronaut", 33, 26))
+    y = torch.rand_like(seen)
+    assert torch.equal(adjoint(y)[0], adjoint(y)[0])
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -136,10 +128,3 @@ def test_an_operator_has_nothing_to_train_or_to_save(name: str) -> None:
     assert not operator.state_dict()
     x = photo("astronaut", 16, 16)
     assert torch.equal(copy.deepcopy(operator)(x), operator(x))
-
-
-def test_mask_zeroes_the_missing_pixels_only() -> None:
-    image, mask = photo("astronaut", 8, 8), random_mask((8, 8))
-    seen, missing = Mask(mask)(image), (mask == 0).expand_as(image)
-    assert torch.equal(seen[~missing], image[~missing])
-    assert not seen[missing].any()

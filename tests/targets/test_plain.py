@@ -21,12 +21,9 @@ def test_every_target_observes_the_whole_image_directly(target):
     assert seen.y.dtype == torch.float32
     assert 0 <= seen.y.min() <= seen.y.max() <= 1
     assert torch.equal(image, photo())
+    assert torch.equal(seen.y, image) == (target.name == "clean")
     reference = image if target.name in ("clean", "noisy") else seen.y
     assert torch.equal(seen.reference, reference)
-
-
-def test_clean_is_the_image():
-    assert torch.equal(Clean().observe(photo(), seed=0).y, photo())
 
 
 def test_noise_is_uniform_and_independent_of_the_image():
@@ -43,19 +40,8 @@ def test_the_inverse_permutation_restores_the_image_with_all_channels():
     assert torch.equal(back.view_as(y), photo())
 
 
-def test_shuffling_leaves_no_correlation_between_neighbours():
-    natural, shuffled = (x[0, 0].numpy() for x in (photo(), Shuffled().observe(photo(), seed=5).y))
-    assert abs(np.corrcoef(shuffled[:, 1:].ravel(), shuffled[:, :-1].ravel())[0, 1]) < 4 / 96
-    assert np.corrcoef(natural[:, 1:].ravel(), natural[:, :-1].ravel())[0, 1] > 0.8
-
-
-RANDOM = [
-    *(Noisy(kind=kind) for kind in NOISE_MODELS if kind != "none"),
-    Noise(),
-    Shuffled(),
-    Inpaint(missing=0.5),
-]
-RANDOM += [Inpaint(draw="hole")]
+RANDOM = [Noise(), Shuffled(), Inpaint(missing=0.5), Inpaint(draw="hole")]
+RANDOM += [Noisy(kind=kind) for kind in NOISE_MODELS if kind != "none"]
 
 
 @pytest.mark.parametrize("target", RANDOM, ids=lambda target: f"{target.name}-{getattr(target, 'noise', '')}")
@@ -73,10 +59,3 @@ def test_draws_depend_on_the_seed_alone_and_leave_global_generators_alone(target
 def test_noisy_has_the_draws_that_published_results_were_made_with():
     y = Noisy(sigma=0.1).observe(torch.full((1, 1, 8, 8), 0.5), 0).y
     assert torch.equal(y, 0.5 + 0.1 * torch.randn(1, 1, 8, 8, generator=generator(0, "target")))
-
-
-def test_scores_of_the_observation_are_those_of_its_noise():
-    seen = Noisy(sigma=0.1).observe(photo(), 0)
-    scores = Noisy(sigma=0.1).scores(seen.y, seen)
-    assert scores["psnr"] == pytest.approx(-10 * np.log10(((seen.y - photo()) ** 2).mean().item()), abs=1e-3)
-    assert scores.keys() == {"psnr", "ssim"}

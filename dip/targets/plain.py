@@ -1,0 +1,141 @@
+"""Targets without an operator: the report's four, made from one clean image; a degraded photo; a flash photo pair."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from dip.errors import ImageError
+from dip.options import option
+from dip.targets.noise_models import NOISE_MODELS
+from dip.targets.target import NO_PICTURES, Observation, Simulated, Target, direct, draws
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WARM = (0.9, 0.6, 0.35)  # RGB of the dim, warm light of the simulated photo without flash
+
+
+@dataclasses.dataclass
+class Clean(Target):
+    """The image itself."""
+
+    name: str = "clean"
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = image, scored against the image."""
+        return direct(image, image)
+
+
+@dataclasses.dataclass
+class Degraded(Target):
+    """The image is the observation; no noise is added. It is scored only if the option `reference` is given."""
+
+    name: str = "degraded"
+    task = "denoising"
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = image, without a reference."""
+        return direct(image, None)
+
+
+@dataclasses.dataclass
+class Noisy(Simulated):
+    """The image with noise, clipped to [0, 1]; scored against the image without it.
+
+    After `__post_init__`, `noise` holds all options that have an effect, and the shorthands are None.
+    """
+
+    name: str = "noisy"
+    kind: str | None = option(
+        None, "short for target.noise.kind", f"null or one of {', '.join(NOISE_MODELS)}", "poisson"
+    )
+    sigma: float | None = option(None, "short for target.noise.sigma", "a number >= 0", "0.1")
+    peak: float | None = option(None, "short for target.noise.peak", "a number > 0", "30")
+    amount: float | None = option(None, "short for target.noise.amount", "a number in [0, 1]", "0.1")
+
+    task = "denoising"
+    default_noise = "gaussian"
+    shorthands = ("kind", "sigma", "peak", "amount")
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = clip(noisy image), scored against the image."""
+        return direct(self.add_noise(image, seed), image)
+
+
+@dataclasses.dataclass
+class Noise(Target):
+    """Uniform noise of the image's shape, without natural structure; scored against itself."""
+
+    name: str = "noise"
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = U(0, 1), scored against itself."""
+        import torch
+
+        y = torch.rand(image.shape, generator=draws(seed))
+        return direct(y, y)
+
+
+@dataclasses.dataclass
+class Shuffled(Target):
+    """The image's pixels in random order, each with all its channels; scored against itself."""
+
+    name: str = "shuffled"
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = image with its pixels permuted by `permutation`, scored against itself."""
+        flat = image.flatten(2)  # (1, C, H W)
+        y = flat[..., permutation(flat.shape[-1], seed)].view(image.shape)
+        return direct(y, y)
+
+
+def permutation(pixels: int, seed: int) -> Tensor:
+    """The permutation of `pixels` pixels that target `shuffled` applies: pixel i of y is pixel p[i] of the image."""
+    import torch
+
+    return torch.randperm(pixels, generator=draws(seed))
+
+
+@dataclasses.dataclass
+class Flash(Simulated):
+    """The image is a photo in dim light; a flash photo of the same scene is the network's input in place of z."""
+
+    name: str = "flash"
+    ignores: ClassVar[tuple[str, ...]] = ("z",)
+    flash: str | None = option(
+        None,
+        "the photo with flash, of the image's size; null: the image is the flash photo, and a dim one is simulated",
+        "a path or null",
+        "flash.jpg",
+    )
+    sigma: float | None = option(
+        None, "short for target.noise.sigma: noise of the simulated dim photo", "a number >= 0", "0.1"
+    )
+    default_noise = "gaussian"
+    shorthands = ("sigma",)
+
+    def real_damage(self) -> str | None:
+        return None if self.flash is None else f"target.flash={self.flash}"
+
+    def files(self) -> dict[str, str]:
+        """The flash photo."""
+        return {} if self.flash is None else {"flash": self.flash}
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = the dim image and z = the flash photo."""
+        import torch
+
+        if self.flash is None:
+            tint = torch.tensor(WARM if image.shape[1] == 3 else WARM[1:2]).view(1, -1, 1, 1)
+            dim = tint * image  # (1, C, H, W)
+            return direct(self.add_noise(dim, seed), dim, z=image)
+        flash = pictures["flash"]
+        if flash.shape[-2:] != image.shape[-2:]:
+            got, want = (f"{p.shape[-1]} x {p.shape[-2]}" for p in (flash, image))
+            raise ImageError(
+                f"target.flash={self.flash}: is {got} pixels (width x height), the image {want}; give two photos "
+                "of one scene and size, or resize both with size, for example size=512"
+            )
+        return direct(image, None, z=flash)

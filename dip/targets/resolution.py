@@ -1,0 +1,119 @@
+"""Targets with a linear operator that removes detail: super-resolution, and deblurring with a known kernel."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from dip.options import check_choice, check_flag, check_integer, check_number, option
+from dip.targets.target import NO_PICTURES, Observation, Simulated
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BORDER = 4  # pixels that the paper's tables leave out at each side, at every factor
+
+
+@dataclasses.dataclass
+class _Linear(Simulated):
+    simulate: bool = option(
+        False, "apply the damage to the image first, and score against the image", "true or false", "true"
+    )
+
+    def __post_init__(self) -> None:
+        check_flag(self, "simulate", prefix="target.")
+        super().__post_init__()
+
+    def real_damage(self) -> str | None:
+        return None if self.simulate else "target.simulate=false"
+
+
+@dataclasses.dataclass
+class SuperRes(_Linear):
+    """The image is small, and becomes `factor` times larger (the original paper, super-resolution)."""
+
+    name: str = "superres"
+    factor: int = option(4, "ratio of the sides after and before", "an integer from 2 to 16", "4")
+    kernel: str = option(
+        "lanczos3",
+        "antialiasing of the downsampling in the loss: lanczos3 as in most programs, lanczos2 as in the paper's fits",
+        "lanczos2 or lanczos3",
+        "lanczos2",
+    )
+    task = "super-resolution"
+
+    def __post_init__(self) -> None:
+        check_integer(self, "factor", low=2, high=16, prefix="target.")
+        check_choice(self, "kernel", ("lanczos2", "lanczos3"), prefix="target.")
+        super().__post_init__()
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = image, or with `simulate` the image shrunk by lanczos3 (as the paper's small images), with noise."""
+        from dip.targets.operators import Downsample
+
+        size = (image.shape[-2], image.shape[-1])
+        if not self.simulate:
+            size = (self.factor * size[0], self.factor * size[1])
+            return Observation(image, Downsample(self.factor, size, self.kernel), None, size)
+        small = Downsample(self.factor, size, "lanczos3")(image).clamp(0, 1)  # (1, C, H / factor, W / factor)
+        return Observation(self.add_noise(small, seed), Downsample(self.factor, size, self.kernel), image, size)
+
+    def scores(self, restored: Tensor, observation: Observation) -> dict[str, float]:
+        """Adds `psnr_y`, the usual metric of super-resolution, for gray and RGB images."""
+        from dip import metrics
+
+        scores = super().scores(restored, observation)
+        if observation.reference is not None and restored.shape[1] in (1, 3):
+            scores["psnr_y"] = metrics.psnr_y(restored, observation.reference.to(restored), BORDER).item()
+        return scores
+
+
+@dataclasses.dataclass
+class Deblur(_Linear):
+    """The image is blurred by a known kernel, or is blurred by it first."""
+
+    name: str = "deblur"
+    resized: ClassVar[bool] = False
+    kernel: str = option(
+        "gaussian",
+        "blur kernel: gaussian (sigma), motion (length, angle), or a picture of the blur of one point, bright on black",
+        "gaussian, motion or a path",
+        "kernel.png",
+    )
+    sigma: float = option(2.0, "standard deviation of the gaussian kernel in pixels", "a number in (0, 100]", "2")
+    length: float = option(15.0, "length of the motion in pixels", "a number in (0, 1000]", "15")
+    angle: float = option(
+        0.0, "direction of the motion in degrees, counter-clockwise", "a number from -360 to 360", "45"
+    )
+    task = "deblurring"
+
+    def __post_init__(self) -> None:
+        check_number(self, "sigma", low=0, high=100, open_low=True, prefix="target.")
+        check_number(self, "length", low=0, high=1000, open_low=True, prefix="target.")
+        check_number(self, "angle", low=-360, high=360, prefix="target.")
+        super().__post_init__()
+
+    def unused(self) -> dict[str, str]:
+        used = {"gaussian": {"sigma"}, "motion": {"length", "angle"}}.get(self.kernel, set())
+        unused = {"sigma", "length", "angle"} - used
+        return super().unused() | dict.fromkeys(sorted(unused), f"target.kernel={self.kernel}")
+
+    def files(self) -> dict[str, str]:
+        """The kernel, if it is a file."""
+        return {} if self.kernel in ("gaussian", "motion") else {"kernel": self.kernel}
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = image, or with `simulate` the image convolved with the kernel, with noise."""
+        from dip.targets import operators
+
+        if "kernel" in pictures:
+            kernel = operators.kernel_from_image(pictures["kernel"])
+        elif self.kernel == "motion":
+            kernel = operators.motion_kernel(self.length, self.angle)
+        else:
+            kernel = operators.gaussian_kernel(self.sigma)
+        blur, size = operators.Blur(kernel), (image.shape[-2], image.shape[-1])
+        if not self.simulate:
+            return Observation(image, blur, None, size)
+        return Observation(self.add_noise(blur(image).clamp(0, 1), seed), blur, image, size)
