@@ -19,7 +19,7 @@ import numpy as np
 from dip import runs
 from dip.errors import DipError, RunError
 from dip.report import figures
-from dip.report.summary import csv_text
+from dip.report.tables import csv_text
 
 NEAR = 0.1  # dB
 
