@@ -84,16 +84,11 @@ def _best(experiments: Sequence[tables.Row]) -> list[bool]:
 def _payload(number: int, run: Run, row: tables.Row, columns: tables.Columns, thumbnails: Thumbnails) -> dict[str, Any]:
     """What the template and the script of the page know about a run."""
     error = run.result.get("error")
-    facts = {title: tables.cell(row, name, form) for name, (title, form) in columns.items() if name not in run.options}
+    facts = {title: tables.cell(row, name, form) for name, (title, form) in columns.items()}
     facts |= {"error": error or "", "folder": str(run.folder)}
     pairs = [*run.label.split(), f"seed={run.seed}", f"status={run.status}", str(run.folder), error or ""]
-    names = [
-        "target",
-        "restored",
-        "reference",
-        "output",
-        *(f"baseline-{one}" for one in run.result.get("baselines") or ()),
-    ]
+    baselines = [f"baseline-{name}" for name in run.result.get("baselines") or ()]
+    names = ("target", "restored", "reference", "output", *baselines)
     images = {name.removeprefix("baseline-"): thumbnails.add(run.image(name)) for name in names}
     return {
         "id": number,

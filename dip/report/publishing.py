@@ -83,7 +83,7 @@ def numbers_table(rows: Sequence[tables.Row]) -> str:
     names = list(rows[0])
     options = names[: names.index("n")]
     target = [name for name in options if name.partition(".")[0] == "target"]
-    hidden = {*_HIDDEN}
+    hidden = {*_HIDDEN} - {*options}  # the steps may be an option that differs
     if len(rows) > 1 and len({tuple(row[name] for name in target) for row in rows}) == len(rows):
         hidden |= {*options} - {*target}
     if all(row.get("psnr") == row.get("end_psnr") for row in rows):

@@ -71,11 +71,7 @@ def overlay(path: str | os.PathLike[str], lines: Sequence[Line], unit: str, lege
 
 def _draw_group(axes: Axes, number: int, label: str, group: Sequence[Line]) -> float | None:
     """Draw the repeats of one experiment thin and their mean bold; returns the mean's last value."""
-    style = {
-        "color": COLORS[number % len(COLORS)],
-        "ls": DASHES[number // len(COLORS) % len(DASHES)],
-        "lw": 1.6,
-    }
+    style = {"color": COLORS[number % len(COLORS)], "ls": DASHES[number // len(COLORS) % len(DASHES)], "lw": 1.6}
     curves = [(line, envelope(line.values, line.steps)) for line in group]
     curves = [(line, curve) for line, curve in curves if len(curve)]
     label += f" ({len(curves)} runs)" if len(curves) > 1 else ""
