@@ -81,7 +81,7 @@ def compare(slow: Mapping[str, tuple[Any, Any]], fast: Mapping[str, tuple[Any, A
     return table
 
 
-def _first(at: Any, psnr: Any, wanted: float) -> float | None:
+def _first(at: Any, psnr: Any, wanted: float) -> Any:
     """The seconds at which the curve first reaches `wanted`; None if it does not."""
     there = np.flatnonzero(psnr >= wanted)
     return float(at[there[0]]) if len(there) else None

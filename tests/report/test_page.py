@@ -72,6 +72,7 @@ def test_baselines_are_shown_beside_the_run(tmp_path):
     report.write(tmp_path / "runs")
     (run,) = payload(tmp_path / "runs")
     assert run["facts"]["nlm, dB"] == "27.81"
+    assert re.search("nlm, dB .*27.81 ", report.publish(tmp_path / "runs", tmp_path / "to").read_text(), re.DOTALL)
     assert list(run["images"])[-2:] == ["nlm", "tv"]
     assert len(set(run["images"].values())) == len(run["images"])
 

@@ -67,15 +67,6 @@ def test_unfinished_runs_are_counted_and_not_averaged(result):
     assert len(rows(result / "runs.csv")) == 11
 
 
-def test_baselines_are_columns(tmp_path):
-    folder = make(tmp_path / "runs" / "one")
-    found = json.loads((folder / "result.json").read_text())
-    (folder / "result.json").write_text(json.dumps({**found, "baselines": {"nlm": {"psnr": 27.8125}}}))
-    page = report.publish(tmp_path / "runs", tmp_path / "to").read_text()
-    assert "nlm, dB" in page
-    assert "| 27.81 |" in page
-
-
 def test_the_same_runs_give_the_same_bytes_and_the_reading_is_kept(sweep, result, tmp_path):
     assert "Not written yet" in (result / "README.md").read_text()
     shutil.copytree(result, tmp_path / "skips")

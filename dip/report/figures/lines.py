@@ -29,7 +29,7 @@ def loss_curve(path: str | os.PathLike[str], losses: ArrayLike, events: Sequence
         band = axes.fill_between(curve.step, curve.low, curve.high, color=COLORS[0], alpha=0.25, lw=0.6)
         band.set_label("every step")
         axes.plot(curve.step, curve.smooth, color=COLORS[0], lw=1.6, label="trend")
-        if spans_decades(curve.mean):
+        if spans_decades(curve.smooth):
             log_values(axes)
         for number, (step, text) in enumerate(events):
             axes.axvline(step, **DASHED)
