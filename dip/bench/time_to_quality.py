@@ -19,7 +19,7 @@ import numpy as np
 from dip import runs
 from dip.errors import DipError, RunError
 from dip.report import figures
-from dip.report.summary import csv_text
+from dip.report.tables import csv_text
 
 NEAR = 0.1  # dB
 
@@ -30,20 +30,16 @@ def curves(folder: Path, seconds: float) -> dict[str, tuple[Any, Any]]:
     Raises:
         RunError: a run has no reference, or two runs of one image have different recorded steps.
     """
-    found: dict[str, list[tuple[Any, Any]]] = {}
-    for run in runs.read(folder):
-        same = found.setdefault(_image(run), [])
-        history = runs.history(run["folder"])
-        psnr = np.asarray(history.get("psnr_ema", []), dtype=np.float64)
-        if not np.isfinite(psnr).any() or (same and not np.array_equal(same[0][0], history["step"])):
-            raise RunError(
-                f"{run['folder']}: give runs with a reference and equal steps, for example reference=clean.png stop=never"
-            )
-        same.append((history["step"], psnr))
-    return {
-        name: (np.asarray(same[0][0]) * seconds, np.mean([psnr for _, psnr in same], axis=0))
-        for name, same in found.items()
-    }
+    found = {}
+    for image, same in _by_image(folder).items():
+        histories = [runs.history(run["folder"]) for run in same]
+        steps, psnr = ([history.get(column, []) for history in histories] for column in ("step", "psnr_ema"))
+        if any(at != steps[0] for at in steps) or not all(np.isfinite(values).any() for values in psnr):
+            folders = ", ".join(run["folder"] for run in same)
+            example = "for example reference=clean.png stop=never"
+            raise RunError(f"{folders}: give runs with a reference and equal steps, {example}")
+        found[image] = np.asarray(steps[0]) * seconds, np.mean(psnr, axis=0)
+    return found
 
 
 def ends(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
@@ -52,19 +48,20 @@ def ends(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
     Raises:
         RunError: a run has no reference.
     """
-    found: dict[str, list[tuple[float, float]]] = {}
+    found = {}
+    for image, same in _by_image(folder).items():
+        if any(run["psnr"] is None for run in same):
+            raise RunError(f"{folder}: give runs with a reference, for example reference=clean.png")
+        ended, steps = (float(np.mean([run[name] for run in same])) for name in ("psnr", "steps"))
+        found[image] = {"ended": ended, "ended_seconds": steps * seconds}
+    return found
+
+
+def _by_image(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
     for run in runs.read(folder):
-        if run["psnr"] is None:
-            raise RunError(f"{run['folder']}: give runs with a reference, for example reference=clean.png")
-        found.setdefault(_image(run), []).append((run["psnr"], run["steps"] * seconds))
-    return {
-        image: dict(zip(("ended", "ended_seconds"), np.mean(ends, axis=0).tolist(), strict=True))
-        for image, ends in found.items()
-    }
-
-
-def _image(run: Mapping[str, Any]) -> str:
-    return Path(run["config.image"]).stem.removesuffix("_noisy")
+        found.setdefault(Path(run["config.image"]).stem.removesuffix("_noisy"), []).append(run)
+    return found
 
 
 def compare(slow: Mapping[str, tuple[Any, Any]], fast: Mapping[str, tuple[Any, Any]]) -> list[dict[str, Any]]:
@@ -75,17 +72,12 @@ def compare(slow: Mapping[str, tuple[Any, Any]], fast: Mapping[str, tuple[Any, A
     table = []
     for name in sorted(slow.keys() & fast.keys()):
         (slow_at, slow_psnr), (fast_at, fast_psnr) = slow[name], fast[name]
-        best = float(np.nanmax(slow_psnr))
-        near = [_first(at, psnr, best - NEAR) for at, psnr in ((slow_at, slow_psnr), (fast_at, fast_psnr))]
-        to_best = float(slow_at[int(np.nanargmax(slow_psnr))])
-        known = near[1] is not None
-        table.append(
-            {
-                "image": name, "slow_best": best, "slow_seconds": to_best, "slow_near": near[0],
-                "fast_best": float(np.nanmax(fast_psnr)), "fast_near": near[1],
-                "ratio": to_best / near[1] if known else None, "ratio_near": near[0] / near[1] if known else None,
-            }
-        )  # fmt: skip
+        best, to_best = float(np.nanmax(slow_psnr)), float(slow_at[int(np.nanargmax(slow_psnr))])
+        slow_near, fast_near = _first(slow_at, slow_psnr, best - NEAR), _first(fast_at, fast_psnr, best - NEAR)
+        row = {"image": name, "slow_best": best, "slow_seconds": to_best, "slow_near": slow_near}
+        row |= {"fast_best": float(np.nanmax(fast_psnr)), "fast_near": fast_near}
+        ratios = {"ratio": to_best, "ratio_near": slow_near}
+        table.append(row | {ratio: fast_near and took / fast_near for ratio, took in ratios.items()})
     return table
 
 
@@ -98,23 +90,12 @@ def _first(at: Any, psnr: Any, wanted: float) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, and write table, curves and figure; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m dip.bench.time_to_quality", description=__doc__)
-    for name in ("slow", "fast"):
+    for name in ("--slow", "--fast"):
         parser.add_argument(
-            f"--{name}",
-            nargs=2,
-            required=True,
-            metavar=("FOLDER", "SECONDS"),
-            help="runs, and seconds per step",
+            name, nargs=2, required=True, metavar=("FOLDER", "SECONDS"), help="runs, and seconds per step"
         )
-    parser.add_argument(
-        "--ended", type=Path, metavar="FOLDER", help="runs like those of --fast, but with early stopping"
-    )
-    parser.add_argument(
-        "--to",
-        type=Path,
-        default=Path("."),
-        help="folder of table.csv, curves.csv and quality.png (default: the current one)",
-    )
+    parser.add_argument("--ended", type=Path, metavar="FOLDER", help="runs as for --fast, with early stopping")
+    parser.add_argument("--to", type=Path, default=Path("."), help="folder for the table, the curves and the figure")
     given = parser.parse_args(arguments)
     try:
         slow, fast = (curves(Path(folder), float(seconds)) for folder, seconds in (given.slow, given.fast))
@@ -135,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         runs.write_text(given.to / "curves.csv", csv_text(points))
         figures.quality_curves(
-            given.to / "quality", {name: (slow[name], fast[name]) for name in slow.keys() & fast.keys()}
+            given.to / "quality", {row["image"]: (slow[row["image"]], fast[row["image"]]) for row in table}
         )
     except (DipError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,6 @@ from dip.files import read_json
 from dip.options import head_comment
 from dip.runs.naming import WITHOUT_EFFECT
 
-IMAGES = ("target", "restored", "reference", "output")
-DONE = ("finished", "stopped")
-
 
 @dataclass
 class Run:
@@ -40,13 +37,13 @@ class Run:
     result: dict[str, Any]  # the content of `result.json`; {} without one
     history: dict[str, list[float]]  # the columns of `metrics.csv`
     losses: NDArray[np.float64]  # (steps,) the loss of every step; (0,) if only those in `history` are known
-    problems: list[str] = field(default_factory=list)  # files that cannot be read
+    problems: list[str]  # files that cannot be read
     options: dict[str, Any] = field(default_factory=dict)  # those that differ between runs, but the seed
 
     @property
     def done(self) -> bool:
         """Whether the run reached its last step or was ended by its stopping rule."""
-        return self.status in DONE
+        return self.status in ("finished", "stopped")
 
     @property
     def seed(self) -> int | None:
@@ -56,11 +53,11 @@ class Run:
     @property
     def name(self) -> str:
         """The name of the run folder."""
-        return self.folder.name or self.path.resolve().name
+        return self.path.resolve().name
 
     @property
     def label(self) -> str:
-        """The options that differ between the runs; runs with equal labels differ at most in their seed."""
+        """The options that differ between the runs, as text."""
         return " ".join(f"{key}={shown(value)}" for key, value in self.options.items())
 
     @property
@@ -76,12 +73,6 @@ class Run:
         """The name of the run's target; None if unknown."""
         target = self.config.get("target")
         return target.get("name") if isinstance(target, dict) else None
-
-    def images(self) -> dict[str, Path | None]:
-        """The files of `IMAGES`, None where one is missing, then those of the baselines by name."""
-        files = {name: name for name in IMAGES}
-        files |= {name: f"baseline-{name}" for name in self.result.get("baselines") or ()}
-        return {name: self.image(file) for name, file in files.items()}
 
     def image(self, name: str) -> Path | None:
         """The file of `target`, `restored`, `reference`, `output` or `baseline-<name>`, or None."""
@@ -106,25 +97,30 @@ class Run:
 def collect(root: Path) -> list[Run]:
     """All runs in `root` and below, sorted by folder, with their `options` set.
 
+    An option that is only absent in some runs, such as `target.sigma` beside a target without noise, follows from
+    another option and is not in `options`.
+
     Raises:
         RunError: `root` is not a folder or holds no run.
     """
-    if not root.is_dir():
-        raise RunError(f"{root}: is not a folder; give a folder of runs, for example outputs")
     found = []
     for place, folders, files in os.walk(root):
         begun = {"result.json", "metrics.csv"} & set(files) or Path(place, ".hydra", "config.yaml").is_file()
         if begun or (".lock" in files and Path(place) != root):  # a sweep may hold a lock in `root`
             found.append(_read(Path(place), root))
             folders.clear()  # a run folder holds no other run
-        folders.sort()
     if not found:
         raise RunError(f"{root}: holds no run; give a folder of runs, for example outputs")
-    found.sort(key=lambda run: _natural(str(run.folder)))
+    found.sort(
+        key=lambda run: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(run.folder))]
+    )
     flats = [runs.flat(run.config) for run in found]
-    keys = _swept(flats)
-    for run, flat in zip(found, flats, strict=True):
-        run.options = {key.removesuffix(".name"): flat[key] for key in keys if key in flat and key != "seed"}
+    for key in dict.fromkeys(key for flat in flats for key in flat):
+        differs = len({repr(flat[key]) for flat in flats if key in flat}) > 1
+        if differs and key != "seed" and key.partition(".")[0] not in WITHOUT_EFFECT - {"device"}:
+            for run, flat in zip(found, flats, strict=True):
+                if key in flat:
+                    run.options[key.removesuffix(".name")] = flat[key]
     return found
 
 
@@ -144,89 +140,59 @@ def option_names(found: Sequence[Run]) -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """A value as a person would write it: `[3,4]`, `0.03333`, `null`."""
+    """A value as a person would write it: `[3,4]`, `0.03333`, `null`.
+
+    Of an absolute path only the file name, since its folder exists on this machine only.
+    """
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(shown, value)) + "]"
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def portable(value: Any) -> Any:
-    """`value`; an absolute path is shortened to its file name, since its folder exists on this machine only."""
-    return value.rpartition("/")[2] if isinstance(value, str) and value.startswith(("/", "~")) else value
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text.rpartition("/")[2] if text.startswith(("/", "~")) else text
 
 
 def description(folder: Path, title: str | None) -> tuple[str, list[str]]:
     """The title of the runs in `folder` and the paragraphs below it, from the head comment of its `sweep.yaml`.
 
-    The comment's first line is the title unless `title` is given. Its line `Cost: ...` holds for the unchanged sweep
-    only and is left out.
+    The comment's first line is the title unless `title` is given. Its command and its paragraph `Cost: ...` hold for
+    the unchanged sweep only and are left out.
     """
     first, *lines = head_comment(folder / "sweep.yaml") or [folder.resolve().name]
-    paragraphs: list[str] = []
-    for line in lines:
-        begins = line.startswith(("python ", "Cost:", "Expect:"))
-        if paragraphs and not begins and not paragraphs[-1].startswith("python "):
-            paragraphs[-1] += f" {line}"
-        else:
-            paragraphs.append(line)
-    return title or first, [text for text in paragraphs if not text.startswith("Cost:")]
+    text = "\n".join(line for line in lines if not line.startswith("python "))
+    paragraphs = re.split(r"^(?=Cost:|Expect:)", text, flags=re.MULTILINE)
+    return title or first, [" ".join(each.split()) for each in paragraphs if each.strip() and each[:5] != "Cost:"]
 
 
 def typed_commands(folder: Path) -> list[str]:
     """The command lines that made the sweep in `folder`, from its `command.txt`; [] without that file."""
     path = folder / "command.txt"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [line.strip() for line in lines if line.strip()]
-
-
-def _swept(flats: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The options that have different values, in the order of the configuration.
-
-    An option that is only absent in some runs, such as `target.sigma` beside a target without noise, follows from
-    another option and is left out.
-    """
-    return [
-        key
-        for key in dict.fromkeys(key for flat in flats for key in flat)
-        if len({repr(flat[key]) for flat in flats if key in flat}) > 1
-        and key.partition(".")[0] not in WITHOUT_EFFECT - {"device"}
-    ]
-
-
-def _natural(text: str) -> list[int | str]:
-    """A sort key that puts `seed10` after `seed9`."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
 def _read(path: Path, root: Path) -> Run:
+    """Read one run folder. Without a result, its options are those that it was started with."""
     problems: list[str] = []
     result = runs.read_result(path) or {}
+    config, history, losses = result.get("config"), {}, np.empty(0)
     try:
         history = runs.history(path)
     except RunError as error:
-        history = {}
         problems.append(str(error))
-    config = result.get("config") or _composed(path / ".hydra" / "config.yaml", problems)
-    status = "running" if _alive(path / ".lock") else result.get("status", "unfinished")
-    losses = np.empty(0)
-    if (path / "losses.npy").is_file():
-        try:
-            losses = np.load(path / "losses.npy", allow_pickle=False).astype(np.float64).reshape(-1)
-        except (OSError, ValueError, EOFError) as error:
-            problems.append(f"losses.npy cannot be read: {error}")
-    return Run(path.relative_to(root), path, status, config, result, history, losses, problems)
-
-
-def _composed(path: Path, problems: list[str]) -> dict[str, Any]:
-    """The options that a run without a result was started with."""
+    started, every = path / ".hydra" / "config.yaml", path / "losses.npy"
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if config is None and started.is_file():
+            config = yaml.safe_load(started.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        problems.append(f"{path.name} cannot be read: {' '.join(str(error).split())}")
-        return {}
-    return found if isinstance(found, dict) else {}
+        problems.append(f"config.yaml cannot be read: {' '.join(str(error).split())}")
+    try:
+        if every.is_file():
+            losses = np.load(every, allow_pickle=False).astype(np.float64).reshape(-1)
+    except (OSError, ValueError, EOFError) as error:
+        problems.append(f"losses.npy cannot be read: {error}")
+    status = "running" if _alive(path / ".lock") else result.get("status", "unfinished")
+    config = config if isinstance(config, dict) else {}
+    return Run(path.relative_to(root), path, status, config, result, history, losses, problems)
 
 
 def _alive(lock: Path) -> bool:

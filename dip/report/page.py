@@ -15,17 +15,13 @@ from markupsafe import Markup
 from dip import runs
 from dip.configuration.commands import command
 from dip.errors import RunError
-from dip.report import sweep_figures
+from dip.report import sweep_figures, tables
 from dip.report.collect import Run, collect, description, shared, shown, typed_commands
-from dip.report.summary import csv_text, grouped
-from dip.report.tables import group_table, run_table
 from dip.report.thumbnails import Thumbnails, data_uri
 
-PLOTS = {
-    "figure3-loss": "Loss against step",
-    "psnr": "PSNR of the averaged output against step; a dot marks the best step",
-    "rules": "Stopping rules: distance below the best image of each run",
-}
+PLOTS = ("figure3-loss", "psnr", "rules")
+HIDDEN = {"end_psnr", "drop", "psnr_y", "psnr_hole", "gap", *(f"loss_{step}" for step in tables.LOSS_STEPS)}
+"""Results that only a published page shows, to keep the tables narrow."""
 
 
 def build(folder: Path, title: str | None) -> Path:
@@ -33,13 +29,10 @@ def build(folder: Path, title: str | None) -> Path:
     found = collect(folder)
     page = folder / "report.html"
     try:
-        runs.write_text(folder / "results.csv", csv_text([_row(run) for run in found], digits=None))
+        runs.write_text(folder / "results.csv", tables.csv_text([_row(run) for run in found], digits=None))
         drawn = sweep_figures.draw(found, folder / "figures")
-        plots = [
-            (PLOTS[path.stem], data_uri("svg+xml", path.read_bytes()))
-            for path in drawn
-            if path.stem in PLOTS and path.suffix == ".svg"
-        ]
+        curves = [path for path in drawn if path.suffix == ".svg" and path.stem in PLOTS]
+        plots = [(sweep_figures.CAPTIONS[path.stem], data_uri("svg+xml", path.read_bytes())) for path in curves]
         runs.write_text(page, _page(found, folder, title, plots))
     except OSError as error:
         raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
@@ -48,71 +41,68 @@ def build(folder: Path, title: str | None) -> Path:
 
 def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence[tuple[str, str]]) -> str:
     environment = Environment(loader=PackageLoader("dip.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.globals |= {"cell": tables.cell, "shown": shown}
+    environment.filters["json"] = htmlsafe_json_dumps
     assert environment.loader is not None
     source = {name: environment.loader.get_source(environment, name)[0] for name in ("page.css", "page.js")}
     asked, notes = description(folder, title)
-    groups = grouped(found)
     thumbnails = Thumbnails()
-    data = [_payload(number, run, thumbnails) for number, run in enumerate(found)]
+    experiments, rows = tables.experiment_rows(found), tables.run_rows(found)
+    columns = tables.columns(rows)
+    data = [_payload(number, run, rows[number], columns, thumbnails) for number, run in enumerate(found)]
     return environment.get_template("page.html").render(
         title=asked,
-        commands=typed_commands(folder) or [note for note in notes if note.startswith("python ")],
-        notes=[note for note in notes if not note.startswith("python ")],
+        notes=notes,
+        commands=typed_commands(folder),
         counts=Counter(run.status for run in found).most_common(),
-        shared=[f"{key}={shown(value)}" for key, value in shared(found).items()],
-        groups=group_table(groups) if any(len(group.runs) > 1 for group in groups) else None,
+        shared=shared(found),
+        experiments=experiments if len(experiments) < sum(bool(run.config) for run in found) else [],
+        experiment_columns=tables.columns(experiments),
+        best=_best(experiments),
+        rows=rows,
+        columns=columns,
+        hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()),
         plots=plots,
-        columns=run_table(found),
         runs=data,
         unfinished=[entry for run, entry in zip(found, data, strict=True) if not run.done],
         written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         css=Markup(source["page.css"]),
         script=Markup(source["page.js"]),
-        data=htmlsafe_json_dumps(data),
-        images=htmlsafe_json_dumps(thumbnails.data()),
+        images=thumbnails.data(),
     )
 
 
-def _payload(number: int, run: Run, thumbnails: Thumbnails) -> dict[str, Any]:
+def _best(experiments: Sequence[tables.Row]) -> list[bool]:
+    """Whether an experiment has the highest mean PSNR of several with the same target of the same image."""
+    of = ("image", "reference", "size", "target")
+    tasks = [[value for name, value in row.items() if name.partition(".")[0] in of] for row in experiments]
+    scored = [(task, row["psnr"]) for task, row in zip(tasks, experiments, strict=True) if row.get("psnr") is not None]
+    same = [[psnr for other, psnr in scored if other == task] for task in tasks]
+    return [len(psnrs) > 1 and row["psnr"] == max(psnrs) for psnrs, row in zip(same, experiments, strict=True)]
+
+
+def _payload(number: int, run: Run, row: tables.Row, columns: tables.Columns, thumbnails: Thumbnails) -> dict[str, Any]:
     """What the template and the script of the page know about a run."""
-    result = run.result
-    pairs = [f"{name}={shown(value)}" for name, value in run.options.items()]
-    pairs += [] if run.seed is None else [f"seed={run.seed}"]
-    best, step = result.get("oracle_psnr"), result.get("oracle_step")
-    facts = {
-        "seed": run.seed,
-        "status": run.status,
-        "steps": run.steps and f"{run.steps:,}",
-        "PSNR": _decibels(result.get("psnr")),
-        "best PSNR": None if best is None or step is None else f"{_decibels(best)} at step {step:,}",
-        **{name: _decibels(scores.get("psnr")) for name, scores in (result.get("baselines") or {}).items()},
-        "restored at": result.get("restored_step") and f"step {result['restored_step']:,}",
-        "error": result.get("error"),
-        "folder": str(run.folder),
-    }
+    error = run.result.get("error")
+    facts = {title: tables.cell(row, name, form) for name, (title, form) in columns.items()}
+    facts |= {"error": error or "", "folder": str(run.folder)}
+    pairs = [*run.label.split(), f"seed={run.seed}", f"status={run.status}", str(run.folder), error or ""]
+    baselines = [f"baseline-{name}" for name in run.result.get("baselines") or ()]
+    names = ("target", "restored", "reference", "output", *baselines)
+    images = {name.removeprefix("baseline-"): thumbnails.add(run.image(name)) for name in names}
     return {
         "id": number,
         "label": f"#{number + 1} {run.label or run.name}",
-        "facts": {name: value for name, value in facts.items() if value is not None},
-        "words": [
-            text.lower() for text in (*pairs, f"status={run.status}", str(run.folder), result.get("error") or "")
-        ],
+        "facts": {name: value for name, value in facts.items() if value},
+        "words": [text.lower() for text in pairs],
         "log": str(run.folder / "run.log") if (run.path / "run.log").is_file() else None,
         "problems": run.problems,
         "command": command(run.config) if run.config else None,
-        "images": {name: key for name, path in run.images().items() if (key := thumbnails.add(path)) is not None},
+        "images": {name: key for name, key in images.items() if key is not None},
     }
 
 
-def _decibels(psnr: float | None) -> str | None:
-    return None if psnr is None else f"{psnr:.2f} dB"
-
-
 def _row(run: Run) -> dict[str, Any]:
-    """A run's row of `results.csv`: folder, status, results, and all options (`config.steps` beside the steps done)."""
-    results = {name: value for name, value in run.result.items() if not isinstance(value, (dict, list))}
-    row = {"folder": run.folder, **results, "status": run.status, "steps": run.steps}
-    for name, value in runs.flat(run.config).items():
-        column = f"config.{name}" if name in ("steps", "device") else name
-        row[column] = shown(value) if isinstance(value, tuple) else value
-    return row
+    """A run's row of `results.csv`: as a row of `dip.runs.read`, of a run in any state."""
+    found = {"folder": run.folder, **run.result, "status": run.status, "steps": run.steps, "config": run.config}
+    return {name: shown(value) if isinstance(value, tuple) else value for name, value in runs.flat(found).items()}

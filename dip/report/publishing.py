@@ -8,7 +8,7 @@ import re
 import shlex
 import tempfile
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,48 +17,14 @@ from PIL import Image
 from dip import runs
 from dip.configuration.commands import command
 from dip.errors import RunError
-from dip.report import summary, sweep_figures
-from dip.report.collect import Run, collect, description, portable, shown, typed_commands
+from dip.report import sweep_figures, tables
+from dip.report.collect import Run, collect, description, shown, typed_commands
 
 READING = "reading.md"
-FIGURES = {
-    "figure1-targets": "The targets that the network is fitted to",
-    "tasks": "Each task: the observation above, the restored image below",
-    "figure2-steps": "The output over the steps",
-    "figure3-loss": "Loss against step",
-    "psnr": "PSNR against step, with a marker at the best step of each run",
-    "rules": "Stopping rules: distance of the restored image below the best image of the run",
-}
 BUDGET = 600_000
 """Bytes of all figures of one result together."""
-
-Columns = Mapping[str, tuple[str, str]]
-"""Column of a CSV file -> title and format (such as `.2f`; "" for a text) in a Markdown table."""
-
-_RESULTS: Columns = {
-    "oracle_psnr": ("best PSNR, dB", ".2f"),
-    "oracle_step": ("at step", ",.0f"),
-    "end_psnr": ("last PSNR, dB", ".2f"),
-    "drop": ("drop, dB", ".2f"),
-    "psnr": ("restored PSNR, dB", ".2f"),
-    "psnr_y": ("luma PSNR, dB", ".2f"),
-    "psnr_hole": ("PSNR at missing pixels, dB", ".2f"),
-    "restored_step": ("restored at step", ",.0f"),
-    "gap": ("gap, dB", ".2f"),
-    **{f"loss_{step}": (f"loss at {step:,}", "#.3g") for step in summary.LOSS_STEPS},
-    "loss_end": ("loss at end", "#.3g"),
-    "seconds": ("seconds", ",.0f"),
-}
-RULES: Columns = {
-    "rule": ("rule", ""),
-    "n": ("runs", ""),
-    "gap_mean": ("mean gap, dB", ".2f"),
-    "gap_median": ("median gap, dB", ".2f"),
-    "gap_worst": ("worst gap, dB", ".2f"),
-    "ended": ("runs ended", ""),
-    "ended_step": ("mean end step", ",.0f"),
-    "saved": ("steps saved", ".0%"),
-}
+_HIDDEN = ("steps", "ssim", "step_seconds")
+"""Results that are in the CSV files only, to keep the page's table narrow."""
 _RULES_LEGEND = (
     "All rules watched the same runs; no rule ended a run. Gap: PSNR of the best recorded image minus PSNR of the image"
     " that the rule restores. Steps saved: mean share of 10,000 steps; 0 for a run that the rule would not have ended."
@@ -69,6 +35,9 @@ _LEGEND = (
     " restored PSNR. Losses are means within a twentieth of a decade around the step. All columns: [table.csv](table.csv); every"
     " run: [runs.csv](runs.csv)."
 )
+
+
+_UNREAD = f"*Not written yet. Write what these numbers support, and what not, into `{READING}` beside this page.*"
 
 
 def publish(folder: Path, to: Path, title: str | None = None) -> Path:
@@ -88,43 +57,24 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
         RunError: there is no such folder, none of its runs is finished, or `to` cannot be written.
     """
     found = collect(folder)
-    done = [run for run in found if run.done]
-    if not done:
+    if not any(run.done for run in found):
         raise RunError(f"{folder}: holds no finished run; publish it when a run is finished")
     page = to / "README.md"
+    made = {"table.csv": tables.experiment_rows(found), "runs.csv": tables.run_rows(found)}
+    made["rules.csv"] = tables.rule_rows(found)
+    texts = {name: tables.csv_text(rows) for name, rows in made.items() if rows}
     try:
         to.mkdir(parents=True, exist_ok=True)
-        tables = {"table.csv": summary.experiment_rows(found), "runs.csv": summary.run_rows(found)}
-        tables["rules.csv"] = summary.rule_rows(found)
-        texts = {name: summary.csv_text(rows) for name, rows in tables.items() if rows}
         for name, text in texts.items():
             runs.write_text(to / name, text)
-        asked, notes = description(folder, title)
-        head = [f"# {asked}", *(_wrapped(note) for note in notes if not note.startswith("python "))]
-        head.append("```bash\n" + "\n".join(_commands(found, folder, to)) + "\n```")
-        runs.write_text(page, _page(head, _reading(to / READING), found, texts, _figures(done, to)))
+        read_back = {name: list(csv.DictReader(io.StringIO(text))) for name, text in texts.items()}
+        runs.write_text(page, _page(found, folder, to, title, read_back))
     except OSError as error:
         raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
     return page
 
 
-def markdown_table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> str:
-    """A Markdown table of `rows` as read from a CSV file; `<name>_std` is shown behind ± if the row has it."""
-
-    def cell(row: Mapping[str, Any], name: str, digits: str) -> str:
-        value, std = row.get(name), row.get(f"{name}_std")
-        if value in (None, ""):
-            return ""
-        if not digits:
-            return str(value).replace("|", "\\|")
-        return summary.plus_minus(float(value), float(std) if std else None, digits)
-
-    lines = [[title for title, _ in columns.values()], ["---"] * len(columns)]
-    lines += [[cell(row, name, digits) for name, (_, digits) in columns.items()] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def numbers_table(rows: Sequence[Mapping[str, Any]]) -> str:
+def numbers_table(rows: Sequence[tables.Row]) -> str:
     """The Markdown table of a `table.csv`: options, `n`, and the results that some row has.
 
     Where the target alone tells all rows apart, its options are shown and the others left out. Without early stopping
@@ -133,32 +83,33 @@ def numbers_table(rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(rows[0])
     options = names[: names.index("n")]
     target = [name for name in options if name.partition(".")[0] == "target"]
+    hidden = {*_HIDDEN} - {*options}  # the steps may be an option that differs
     if len(rows) > 1 and len({tuple(row[name] for name in target) for row in rows}) == len(rows):
-        options = target
-    known = [name for name in names if any(row[name] not in (None, "") for row in rows)]
+        hidden |= {*options} - {*target}
     if all(row.get("psnr") == row.get("end_psnr") for row in rows):
-        known = [name for name in known if name not in ("psnr", "restored_step", "gap")]
-    columns = {name: (f"`{name}`", "") for name in options} | {"n": ("n", "")}
-    columns |= {name: _RESULTS[name] for name in _RESULTS if name in known}
-    baselines = [name for name in known if name.endswith("_psnr") and name not in _RESULTS]
-    columns |= {name: (f"{name.removesuffix('_psnr')}, dB", ".2f") for name in baselines}
-    return markdown_table(rows, columns)
+        hidden |= {"psnr", "restored_step", "gap"}
+    columns = {name: column for name, column in tables.columns(rows).items() if name not in hidden}
+    return tables.markdown(rows, columns | {name: (f"`{name}`", "") for name in options if name not in hidden})
 
 
 def _page(
-    head: Sequence[str], reading: str, found: Sequence[Run], texts: Mapping[str, str], figures: Sequence[str]
+    found: Sequence[Run], folder: Path, to: Path, title: str | None, rows: dict[str, list[dict[str, str]]]
 ) -> str:
-    """The page: `head` (title, notes, commands), facts, the author's `reading`, tables and figures."""
-    tables = {name: list(csv.DictReader(io.StringIO(text))) for name, text in texts.items()}
-    parts, done = [*head, _facts(found)], sum(run.done for run in found)
-    if done < len(found):
-        parts.append(f"**{done} of {len(found)} runs are finished**; the others are not in the table.")
-    parts += ["## Reading", reading, "## Numbers", numbers_table(tables["table.csv"]), _wrapped(_LEGEND)]
-    if "rules.csv" in tables:
-        parts += ["## Stopping rules", markdown_table(tables["rules.csv"], RULES), _wrapped(_RULES_LEGEND)]
-    if figures:
-        parts.append("## Figures")
-        parts += [f"![{FIGURES[name]}]({name}.png)\n\n*{FIGURES[name]}.*" for name in figures]
+    """The Markdown text; draws the figures too."""
+    asked, notes = description(folder, title)
+    commands = "\n".join(_commands(found, folder, to))
+    parts = [f"# {asked}", *map(_wrapped, notes), f"```bash\n{commands}\n```", _facts(found)]
+    done = [run for run in found if run.done]
+    if len(done) < len(found):
+        parts.append(f"**{len(done)} of {len(found)} runs are finished**; the others are not in the table.")
+    reading = to / READING
+    parts += ["## Reading", reading.read_text(encoding="utf-8").strip() if reading.is_file() else _UNREAD]
+    parts += ["## Numbers", numbers_table(rows["table.csv"]), _wrapped(_LEGEND)]
+    if "rules.csv" in rows:
+        parts += ["## Stopping rules", tables.markdown(rows["rules.csv"], tables.RULES), _wrapped(_RULES_LEGEND)]
+    captions = {name: sweep_figures.CAPTIONS[name] for name in _figures(done, to)}
+    parts += ["## Figures"] if captions else []
+    parts += [f"![{caption}]({name}.png)\n\n*{caption}.*" for name, caption in captions.items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -181,7 +132,7 @@ def _facts(found: Sequence[Run]) -> str:
     """What the runs have in common: image, size, steps, seeds, machine, versions, date; each if it is known."""
     done = [run for run in found if run.done]
     facts: dict[str, list[Any]] = {
-        "image": [shown(portable(run.config.get("image"))) for run in done],
+        "image": [shown(run.config.get("image")) for run in done],
         "size, pixels": [_size(run) for run in done],
         "steps": [f"{run.steps:,}" for run in done if run.steps],
         "seeds": [str(seed) for seed in sorted({run.seed for run in done if run.seed is not None})],
@@ -212,22 +163,17 @@ def _day(run: Run) -> str:
     return next(reversed(re.findall(r"^\d{4}-\d\d-\d\d", text, re.MULTILINE)), "")
 
 
-def _reading(path: Path) -> str:
-    missing = f"*Not written yet. Write what these numbers support, and what not, into `{READING}` beside this page.*"
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else missing
-
-
 def _figures(done: Sequence[Run], to: Path) -> list[str]:
     """Draw the figures of `done` into `to` as PNG files of at most `BUDGET` bytes together; returns their names."""
     with tempfile.TemporaryDirectory() as scratch:
         sweep_figures.draw(done, Path(scratch))
-        drawn = {name: path for name in FIGURES if (path := Path(scratch, f"{name}.png")).is_file()}
+        drawn = {name: path for name in sweep_figures.CAPTIONS if (path := Path(scratch, f"{name}.png")).is_file()}
         if "rules" in drawn:  # the rules are compared, not the runs
             drawn = {"rules": drawn["rules"]}
         data, scale = {name: path.read_bytes() for name, path in drawn.items()}, 1.0
         while sum(map(len, data.values())) > BUDGET:
             data, scale = {name: _compressed(path, scale) for name, path in drawn.items()}, 0.9 * scale
-    for name in FIGURES:
+    for name in sweep_figures.CAPTIONS:
         (to / f"{name}.png").unlink(missing_ok=True)  # may be left from an earlier publication of more runs
     for name, content in data.items():
         runs.write_bytes(to / f"{name}.png", content)
@@ -236,11 +182,9 @@ def _figures(done: Sequence[Run], to: Path) -> list[str]:
 
 def _compressed(path: Path, scale: float) -> bytes:
     """A figure with a palette of 256 colours and `scale` times its width."""
-    with Image.open(path) as file:
-        image = file.convert("RGB")
-    if scale < 1:
-        size = (round(image.width * scale), round(image.height * scale))
-        image = image.resize(size, Image.Resampling.LANCZOS)
     content = io.BytesIO()
-    image.quantize(256, method=Image.Quantize.MEDIANCUT).save(content, "PNG", optimize=True)
+    with Image.open(path) as file:
+        size = round(file.width * scale), round(file.height * scale)
+        image = file.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        image.quantize(256, method=Image.Quantize.MEDIANCUT).save(content, "PNG", optimize=True)
     return content.getvalue()

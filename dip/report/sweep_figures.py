@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import textwrap
 from collections.abc import Callable, Collection, Sequence
@@ -10,10 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
+from dip import runs
 from dip.report import figures
-from dip.report.collect import Run, option_names, portable, shown
-from dip.report.summary import rule_gaps
+from dip.report.collect import Run, option_names, shown
+from dip.report.tables import rule_answers
 
+CAPTIONS = {
+    "figure1-targets": "The targets that the network is fitted to",
+    "tasks": "Each task: the observation above, the restored image below",
+    "figure2-steps": "The output over the steps",
+    "figure3-loss": "Loss against step",
+    "psnr": "PSNR against step, with a marker at the best step of each run",
+    "rules": "Stopping rules: distance of the restored image below the best image of the run",
+}
+"""Name of each figure's file, without suffix -> caption."""
 TARGETS = ("clean", "noisy", "noise", "shuffled")
 LABEL_LENGTH = 44
 """Characters of a label in a legend; longer ones are shortened."""
@@ -28,26 +37,21 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
 
     A figure that cannot be drawn, for example from a damaged image, is left out with a warning.
     """
-    panels, rest = side_by_side(found)
-    names = option_names(rest)
-    legend = names[0] if len(names) == 1 and not tasks(found) else None
-    label = labels(rest, legend)
-    losses: list[figures.Line] = []
-    scores: list[figures.Line] = []
+    names, legend = labels(found)
+    losses, scores = [], []
     for run in found:
-        for lines, (steps, values), best in (
-            (losses, run.loss_curve(), None),
-            (scores, run.psnr_curve(), run.result.get("oracle_step")),
-        ):
-            if len(steps):
-                lines.append(figures.Line(label[run.path], values, steps, best, panels[run.path]))
-    gaps = rule_gaps(found)
+        panel, label = names[run.path]
+        if len((curve := run.loss_curve())[0]):
+            losses.append(figures.Line(label, curve[1], curve[0], panel=panel))
+        if (curve := run.psnr_curve())[0]:
+            scores.append(figures.Line(label, curve[1], curve[0], run.result.get("oracle_step"), panel))
+    gaps = {rule: [answer["gap"] for answer in answers] for rule, answers in rule_answers(found).items()}
     drawings: Sequence[Callable[[], list[Path]]] = (
         lambda: _targets(found, folder),
         lambda: _tasks(found, folder),
         lambda: _steps(found, folder),
-        lambda: figures.losses_overlay(folder / "figure3-loss", losses, legend=legend) if losses else [],
-        lambda: figures.psnr_overlay(folder / "psnr", scores, legend=legend) if scores else [],
+        lambda: figures.overlay(folder / "figure3-loss", losses, "loss", legend) if losses else [],
+        lambda: figures.overlay(folder / "psnr", scores, "PSNR (dB)", legend) if scores else [],
         lambda: figures.gap_dots(folder / "rules", gaps) if gaps else [],
     )
     paths = []
@@ -59,58 +63,42 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
     return paths
 
 
-def side_by_side(found: Sequence[Run]) -> tuple[dict[Path, str], Sequence[Run]]:
-    """Run folder -> title of the panel of its curves, and the runs without the option in that title.
+def labels(found: Sequence[Run]) -> tuple[dict[Path, tuple[str, str]], str | None]:
+    """Run folder -> (title of the panel, label of the curve), and the title of the legend if it has one.
 
-    There is one panel without a title, except for many experiments with two or three targets.
+    Runs of different tasks are named by their task. If one option differs, its name is the title of the legend and its
+    value the label. Otherwise a label has as few options as tell all experiments apart. Many experiments with two or
+    three targets are drawn in one panel for each target, and all others in one panel without a title.
     """
+    tasks = [_task(run) for run in found]
+    if all(run.target for run in found) and _several_tasks(tasks) and len(set(tasks)) == len(tasks):
+        return {run.path: ("", task) for run, task in zip(found, tasks, strict=True)}, None
+    names = option_names(found)
     targets = {run.options.get("target") for run in found} - {None}
-    rest = [
-        dataclasses.replace(run, options={name: v for name, v in run.options.items() if name != "target"})
-        for run in found
-    ]
-    many = len({run.label for run in found}) > PANELS_FROM and 2 <= len(targets) <= 3
-    if not many or tasks(found) or not option_names(rest):
-        return {run.path: "" for run in found}, found
-    return {run.path: f"target={run.options.get('target', '')}" for run in found}, rest
+    panels = {run.path: "" for run in found}
+    if len({run.label for run in found}) > PANELS_FROM and 2 <= len(targets) <= 3:
+        names.remove("target")
+        panels = {run.path: f"target={run.options.get('target', '')}" for run in found}
+    legend = names[0] if len(names) == 1 else None
 
+    def label(run: Run, names: Sequence[str]) -> str:
+        known = {name: shown(run.options[name]) for name in names if name in run.options}
+        return known.get(legend or "") or " ".join(f"{name}={value}" for name, value in known.items()) or "all runs"
 
-def labels(found: Sequence[Run], legend: str | None) -> dict[Path, str]:
-    """Run folder -> label for the legend, from as few options as tell all experiments apart.
-
-    `legend` is the option in the title of the legend: only its value is in the label. Absolute paths are shortened.
-    """
-    if names := tasks(found):
-        return names
-    if legend is not None:
-        return {run.path: shown(portable(run.options.get(legend, ""))) or "all runs" for run in found}
-    options = option_names(found)
-
-    def label(run: Run, count: int) -> str:
-        known = [name for name in options[:count] if name in run.options]
-        return " ".join(f"{name}={shown(portable(run.options[name]))}" for name in known) or "all runs"
-
-    whole = len({run.label for run in found})
-    counts = range(len(options))
-    enough = next((n for n in counts if len({label(run, n) for run in found}) == whole), len(options))
-    return {run.path: textwrap.shorten(label(run, enough), LABEL_LENGTH, placeholder=" ...") for run in found}
-
-
-def tasks(found: Sequence[Run]) -> dict[Path, str]:
-    """Run folder -> name of its task if these names are all different and more than the report's targets, else {}."""
-    if not all(run.target for run in found):
-        return {}
-    names = {run.path: _task(run) for run in found}
-    return names if _several_tasks(names.values()) and len(set(names.values())) == len(names) else {}
+    all_labels = {label(run, names) for run in found}
+    enough = next(n for n in range(len(names) + 1) if len({label(run, names[:n]) for run in found}) == len(all_labels))
+    texts = {run.path: textwrap.shorten(label(run, names[:enough]), LABEL_LENGTH, placeholder=" ...") for run in found}
+    return {path: (panel, texts[path]) for path, panel in panels.items()}, legend
 
 
 def _several_tasks(names: Collection[str]) -> bool:
+    """Whether there are two tasks or more, and not only the report's targets."""
     return len(names) > 1 and not set(names) <= set(TARGETS)
 
 
 def _task(run: Run) -> str:
     """The target with its main option, such as `inpaint, 50%` or `superres x 4`."""
-    target = run.config["target"]
+    target = run.config.get("target", {})
     if run.target == "inpaint" and target.get("mask") is None:
         missing = target.get("missing")
         return f"inpaint, {target.get('draw') if missing is None else f'{missing:.0%}'}"
@@ -119,14 +107,11 @@ def _task(run: Run) -> str:
 
 def _targets(found: Sequence[Run], folder: Path) -> list[Path]:
     """Figure 1, if at least two of the report's targets were made from the same image and seed."""
-
-    def source(run: Run) -> tuple[str, ...]:
-        return tuple(str(run.config.get(name)) for name in ("image", "size", "seed"))
-
-    panels: dict[tuple[str, ...], dict[str, Path]] = {}
+    panels: dict[str, dict[str, Path]] = {}
     for run in found:
         if run.target in TARGETS and (image := run.image("target")):
-            panels.setdefault(source(run), {}).setdefault(run.target, image)
+            source = str([run.config.get(name) for name in ("image", "size", "seed")])
+            panels.setdefault(source, {}).setdefault(run.target, image)
     best = max(panels.values(), key=len, default={})
     ordered = {name: best[name] for name in TARGETS if name in best}
     return figures.targets_panel(folder / "figure1-targets", ordered) if len(ordered) > 1 else []
@@ -145,8 +130,7 @@ def _tasks(found: Sequence[Run], folder: Path) -> list[Path]:
 def _steps(found: Sequence[Run], folder: Path) -> list[Path]:
     """Figure 2, from the first run with snapshots; runs of the noisy target and finished runs come first."""
     for run in sorted(found, key=lambda run: (run.target != "noisy", not run.done)):
-        snapshots = sorted((int(path.stem[5:]), path) for path in (run.path / "images").glob("step-*.png"))
-        if run.config and snapshots:
+        if run.config and (snapshots := runs.snapshots(run.path)):
             known = zip(run.history.get("step", []), run.history.get("psnr", []), strict=False)
             psnr = {int(step): value for step, value in known if np.isfinite(value)}
             images = run.image("target"), run.image("reference")

@@ -46,12 +46,9 @@ def test_runs_become_a_table_and_a_figure(fit: Fit, tmp_path: Path, capsys: pyte
     assert float(row["ended_seconds"]) == ended["steps"] * 0.5
     assert float(row["ended_ratio"]) == pytest.approx(float(row["slow_seconds"]) / (ended["steps"] * 0.5))
     with open(to / "curves.csv", newline="") as file:
-        points = list(csv.DictReader(file))
-    best = max((point for point in points if point["way"] == "fast"), key=lambda point: float(point["psnr"]))
-    assert best["psnr"] == row["fast_best"]
-    assert {float(point["seconds"]) for point in points if point["way"] == "fast"} == {
-        step / 2 for step in (1, *range(5, 41, 5))
-    }
+        points = [point for point in csv.DictReader(file) if point["way"] == "fast"]
+    assert max(points, key=lambda point: float(point["psnr"]))["psnr"] == row["fast_best"]
+    assert {float(point["seconds"]) for point in points} == {step / 2 for step in (1, *range(5, 41, 5))}
     assert capsys.readouterr().out.startswith("astronaut")
 
 

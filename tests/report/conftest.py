@@ -17,8 +17,7 @@ def sweep(tmp_path_factory):
     make(folder / "x-failed", status="failed", skips=[1])
     make(folder / "x-interrupted", status="interrupted", skips=[2])
     make(folder / "x-unfinished", status=None, skips=[5])
-    (folder / "sweep.yaml").write_text(
-        "# Do skips help?\n#\n# python train.py -cd sweeps -cn skips\nsteps: 2000\n# not head\n"
-    )
+    (folder / "sweep.yaml").write_text("# Do skips help?\n#\n# python train.py -cn skips\nsteps: 2000\n# not head\n")
+    (folder / "command.txt").write_text("python train.py -cd sweeps -cn skips seed=0,1\n")
     report.write(folder)
     return folder

@@ -106,12 +106,12 @@ def opened(browser, page):
 
 
 def test_headers_sort_with_missing_values_last(opened):
-    opened.click(opened.header("PSNR"))
-    scores = opened.column("PSNR")
+    opened.click(opened.header("restored PSNR, dB"))
+    scores = opened.column("restored PSNR, dB")
     assert scores[-1] == ""  # the failed run
     assert scores[:-1] == sorted(scores[:-1], key=float, reverse=True)
-    opened.type(opened.header("PSNR"), Keys.ENTER)  # by keyboard, in the other direction
-    scores = opened.column("PSNR")
+    opened.type(opened.header("restored PSNR, dB"), Keys.ENTER)  # by keyboard, in the other direction
+    scores = opened.column("restored PSNR, dB")
     assert scores[-1] == ""
     assert scores[:-1] == sorted(scores[:-1], key=float)
     assert opened.count("#runs [aria-sort]") == 1
@@ -140,35 +140,34 @@ def test_the_curves_are_shown(opened):
     assert opened.run(sizes) == [True, True]
 
 
-CLIP = "return [...document.getElementById('left').style.clipPath.matchAll(/[0-9.]+/g)].map(Number)[1]"
+CUT = "return parseFloat(document.getElementById('frame').style.getPropertyValue('--cut'))"
 
 
 def test_the_slider_uncovers_the_target_by_key_and_by_drag(opened):
-    width = opened.run("return document.getElementById('frame').clientWidth")
-    assert opened.run(CLIP) == pytest.approx(width / 2, abs=1)
+    clip = "return getComputedStyle(document.getElementById('over')).clipPath"
+    assert opened.run(CUT) == 50
     opened.type("#cut", Keys.HOME)
-    assert opened.run(CLIP) == pytest.approx(width, abs=1)
-    assert opened.run("return document.getElementById('handle').style.left") == "0%"
+    assert opened.run(CUT) == 0
+    assert opened.run(clip) == "inset(0px 100% 0px 0px)"
     opened.type("#cut", Keys.END, Keys.LEFT * 2)
-    assert opened.run(CLIP) == pytest.approx(0.01 * width, abs=1)
+    assert opened.run(CUT) == 99
     opened.click("#frame")  # in its middle
-    assert opened.run(CLIP) == pytest.approx(width / 2, abs=2)
+    assert opened.run(CUT) == pytest.approx(50, abs=0.5)
 
 
-def test_both_images_are_loaded_and_zoom_keeps_the_cut_in_place(opened):
-    sizes = "return ['left', 'right'].map((id) => document.getElementById(id).naturalWidth)"
-    assert opened.run(sizes) == [64, 64]
-    opened.type("#zoom", Keys.RIGHT * 4)
-    assert opened.run("return document.getElementById('zoom').value") == "2"
-    edge, line = opened.run(
-        """const box = document.getElementById("left").getBoundingClientRect();
-        const handle = document.getElementById("handle").getBoundingClientRect();
-        const cut = (() => { """
-        + CLIP
-        + """ })();
-        return [box.right - 2 * cut, handle.left + handle.width / 2];"""
-    )
-    assert edge == pytest.approx(line, abs=1)
+def test_a_double_click_magnifies_and_dragging_moves_both_images(opened):
+    left = "const box = document.getElementById(arguments[0]).getBoundingClientRect(); return [box.left, box.width]"
+    assert opened.run("return ['left', 'right'].map((id) => document.getElementById(id).naturalWidth)") == [64, 64]
+    frame = opened.find("#frame")
+    opened.run("arguments[0].scrollIntoView({ block: 'center' })", frame)
+    before, width = opened.run(left, "frame")
+    mouse = webdriver.ActionChains(opened.driver).double_click(frame)
+    mouse.perform()
+    assert opened.run(left, "left") == opened.run(left, "right")
+    assert opened.run(left, "left") == pytest.approx([before - 1.5 * width, 4 * width], abs=2)
+    mouse.reset_actions()
+    mouse.drag_and_drop_by_offset(frame, 60, 0).perform()
+    assert opened.run(left, "right")[0] == pytest.approx(before - 1.5 * width + 60, abs=2)
 
 
 def test_a_card_or_a_number_chooses_the_run(opened):

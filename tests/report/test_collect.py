@@ -1,10 +1,8 @@
-"""Run folders are read in any state: finished, running, truncated or damaged; repeats are averaged."""
+"""Run folders are read in any state: finished, running, truncated or damaged."""
 
 import json
-import math
 import os
 import socket
-import statistics
 import subprocess
 import sys
 
@@ -13,7 +11,6 @@ import pytest
 from dip import report
 from dip.errors import RunError
 from dip.report.collect import collect, shared, shown
-from dip.report.summary import grouped, spread
 from tests.fake_runs import make
 
 
@@ -75,23 +72,8 @@ def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
             report.write(folder)
 
 
-def test_seeds_are_averaged(sweep):
-    groups = {group.runs[0].label: group for group in grouped(collect(sweep))}
-    assert len(groups) == 7
-    group = groups["target=noisy skips=[3,4]"]
-    values = [json.loads((sweep / f"noisy-2-{seed}" / "result.json").read_text())["psnr"] for seed in (0, 1)]
-    found = group.spread("psnr")
-    assert (len(found.values), found.mean) == (2, pytest.approx(sum(values) / 2))
-    assert found.std == pytest.approx(abs(values[0] - values[1]) / math.sqrt(2))
-    assert groups["target=noisy skips=[1]"].spread("psnr") is None  # it failed
-
-
-def test_one_value_has_no_standard_deviation():
-    assert (spread([3.0]).std, spread([])) == (None, None)
-    assert spread([1, 2, 4]).std == pytest.approx(statistics.stdev([1, 2, 4]))
-
-
 def test_shown_values_are_short():
     assert [shown(value) for value in (1 / 30, None, True, [3, 4], (), "a b", 10_000)] == [
         "0.03333", "null", "true", "[3,4]", "[]", "a b", "10000"
     ]  # fmt: skip
+    assert [shown(path) for path in ("/a/b.png", "~/b.png", "b/c.png")] == ["b.png", "b.png", "b/c.png"]

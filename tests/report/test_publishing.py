@@ -12,8 +12,8 @@ import pytest
 
 from dip import report
 from dip.errors import RunError
-from dip.report import publishing, summary, sweep_figures
-from dip.report.collect import collect, portable
+from dip.report import publishing, sweep_figures, tables
+from dip.report.collect import collect
 from dip.runs import flat
 from tests.conftest import ROOT
 from tests.fake_runs import make
@@ -67,15 +67,6 @@ def test_unfinished_runs_are_counted_and_not_averaged(result):
     assert len(rows(result / "runs.csv")) == 11
 
 
-def test_baselines_are_columns(tmp_path):
-    folder = make(tmp_path / "runs" / "one")
-    found = json.loads((folder / "result.json").read_text())
-    (folder / "result.json").write_text(json.dumps({**found, "baselines": {"nlm": {"psnr": 27.8125}}}))
-    page = report.publish(tmp_path / "runs", tmp_path / "to").read_text()
-    assert "nlm, dB" in page
-    assert "| 27.81 |" in page
-
-
 def test_the_same_runs_give_the_same_bytes_and_the_reading_is_kept(sweep, result, tmp_path):
     assert "Not written yet" in (result / "README.md").read_text()
     shutil.copytree(result, tmp_path / "skips")
@@ -91,7 +82,7 @@ def test_the_same_runs_give_the_same_bytes_and_the_reading_is_kept(sweep, result
 
 def test_figures_keep_to_their_budget(sweep, result, tmp_path, monkeypatch):
     sizes = {path.stem: path.stat().st_size for path in result.glob("*.png")}
-    assert sizes.keys() == publishing.FIGURES.keys() - {"rules", "tasks"}  # neither is compared
+    assert sizes.keys() == sweep_figures.CAPTIONS.keys() - {"rules", "tasks"}  # neither is compared
     assert sum(sizes.values()) <= publishing.BUDGET
     monkeypatch.setattr(publishing, "BUDGET", sum(sizes.values()) // 2)
     report.publish(sweep, tmp_path)
@@ -118,21 +109,19 @@ def test_the_page_has_the_typed_commands_or_one_for_each_run_without_folders_of_
     typed = "python train.py -m image=/home/me/a.png,~/b.png 'skips=[],[3,4]' out=/tmp/runs"
     (tmp_path / "runs" / "command.txt").write_text(typed + "\n")
     assert commands() == ["python train.py -m image=a.png,b.png 'skips=[],[3,4]' out=runs", last]
-    assert [portable(value) for value in ("/a/b.png", "b/c.png", 3)] == ["b.png", "b/c.png", 3]
 
 
 def test_runs_of_different_tasks_are_named_by_their_task(tmp_path):
     make(tmp_path / "a", {"name": "superres", "factor": 4}, skips=[1])
     make(tmp_path / "b", {"name": "deblur", "sigma": 2}, skips=[2])
-    assert sweep_figures.tasks(collect(tmp_path)) == {
-        tmp_path / "a": "superres x 4",
-        tmp_path / "b": "deblur",
-    }
+    labels = {tmp_path / "a": ("", "superres x 4"), tmp_path / "b": ("", "deblur")}
+    assert sweep_figures.labels(collect(tmp_path)) == (labels, None)
     page = report.publish(tmp_path, tmp_path / "to").read_text()
     assert "`target`" in page
     assert "`skips`" not in page
     make(tmp_path / "c", {"name": "deblur", "sigma": 3}, skips=[2])
-    assert sweep_figures.tasks(collect(tmp_path)) == {}, "two runs of one task need their options as labels"
+    labels, _ = sweep_figures.labels(collect(tmp_path))
+    assert labels[tmp_path / "a"] == ("", "target=superres skips=[1]"), "two runs of one task need their options"
 
 
 def test_many_experiments_with_two_targets_are_drawn_in_two_panels(tmp_path):
@@ -140,13 +129,13 @@ def test_many_experiments_with_two_targets_are_drawn_in_two_panels(tmp_path):
         for level in range(1, 6):
             make(tmp_path / f"{target}-{level}", target, skips=[level])
     found = collect(tmp_path)
-    panels, rest = sweep_figures.side_by_side(found)
-    assert {path.name: panel for path, panel in panels.items()} == {
-        f"{target}-{level}": f"target={target}" for target in ("clean", "noisy") for level in range(1, 6)
+    labels, legend = sweep_figures.labels(found)
+    assert legend == "skips"
+    assert set(labels.values()) == {
+        (f"target={target}", f"[{level}]") for target in ("clean", "noisy") for level in range(1, 6)
     }
-    assert [run.options for run in rest] == [{"skips": tuple(run.config["skips"])} for run in found]
     few = [run for run in found if run.config["skips"] == [1]] * 2
-    assert set(sweep_figures.side_by_side(few)[0].values()) == {""}
+    assert {panel for panel, _ in sweep_figures.labels(few)[0].values()} == {""}
 
 
 def compared(done=True, **answers):
@@ -155,7 +144,7 @@ def compared(done=True, **answers):
 
 
 def test_stopping_rules_are_compared_by_gap_and_steps_saved():
-    best, other = summary.rule_rows(
+    best, other = tables.rule_rows(
         [
             compared(a=(0.2, 1000), b=(1.0, None)),
             compared(a=(0.4, 3000), b=(0.0, 2000)),
@@ -172,9 +161,9 @@ def test_stopping_rules_are_compared_by_gap_and_steps_saved():
 
 def test_only_rules_of_all_runs_and_runs_with_a_reference_are_compared():
     found = [compared(a=(0.2, 1), b=(0.1, 1)), compared(a=(0.3, 1)), compared(a=(None, 1))]
-    assert summary.rule_gaps(found) == {"a": [0.2, 0.3]}
-    assert summary.rule_gaps([]) == {}
-    assert summary.rule_rows([]) == []
+    assert [answer["gap"] for answer in tables.rule_answers(found)["a"]] == [0.2, 0.3]
+    assert len(tables.rule_answers(found)) == 1
+    assert tables.rule_rows([]) == []
 
 
 @pytest.mark.parametrize("page", sorted(RESULTS.glob("*/README.md")), ids=lambda page: page.parent.name)
@@ -185,7 +174,7 @@ def test_published_pages_agree_with_their_files(page):
         assert reading.read_text().strip() in text
         assert publishing.numbers_table(rows(folder / "table.csv")) in text
     if (folder / "rules.csv").exists():
-        assert publishing.markdown_table(rows(folder / "rules.csv"), publishing.RULES) in text
+        assert tables.markdown(rows(folder / "rules.csv"), tables.RULES) in text
     links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not link.startswith("http")]
     assert all((folder / link).exists() for link in links), links
     assert f"({folder.name}/README.md)" in (RESULTS / "README.md").read_text()
@@ -217,8 +206,9 @@ def test_hand_written_tables_agree_with_their_files(table):
         for column in columns:
             name, _, form = column.partition(":")
             digits, _, factor = form.partition("*")
-            text, std = str("" if row[name] is None else row[name]), row.get(f"{name}_std")
-            if digits and text:
-                text = summary.plus_minus(float(text), float(std) if std else None, digits, float(factor or 1))
-            cells.append(text)
+            scaled = {
+                key: float(row[key]) * float(factor or 1) if digits and row.get(key) not in (None, "") else row.get(key)
+                for key in (name, f"{name}_std")
+            }
+            cells.append(tables.cell(scaled, name, digits))
         assert f"| {' | '.join(cells)} |" in lines

@@ -1,7 +1,8 @@
 """Figures of one run and of many runs, for screen and print.
 
-All functions take arrays and image paths and know nothing of run folders. Curves are written as PNG and SVG, rows of
-images as PNG (the two that belong into a paper as SVG too). Every function returns the paths that it wrote.
+All functions but those of `run` take arrays and image files and know nothing of run folders. Curves are written as
+PNG and SVG, rows of images as PNG (the two that belong into a paper as SVG too). Each function returns the paths that
+it wrote.
 """
 
 from dip.report.figures.comparison import gap_dots as gap_dots
@@ -9,9 +10,7 @@ from dip.report.figures.comparison import quality_curves as quality_curves
 from dip.report.figures.lines import loss_curve as loss_curve
 from dip.report.figures.lines import psnr_curve as psnr_curve
 from dip.report.figures.overlays import Line as Line
-from dip.report.figures.overlays import losses_overlay as losses_overlay
-from dip.report.figures.overlays import psnr_overlay as psnr_overlay
-from dip.report.figures.strips import snapshot_strip as snapshot_strip
+from dip.report.figures.overlays import overlay as overlay
 from dip.report.figures.strips import steps_strip as steps_strip
 from dip.report.figures.strips import targets_panel as targets_panel
 from dip.report.figures.strips import tasks_panel as tasks_panel

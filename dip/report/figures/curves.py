@@ -20,7 +20,6 @@ class Envelope:
 
     step: Floats
     low: Floats
-    mean: Floats
     high: Floats
     smooth: Floats
 
@@ -29,7 +28,7 @@ class Envelope:
 
 
 def envelope(values: ArrayLike, steps: ArrayLike | None = None, buckets: int = 400) -> Envelope:
-    """The lowest, mean and highest value in each of at most `buckets` logarithmic intervals of steps.
+    """The lowest and highest value and the trend in each of at most `buckets` logarithmic intervals of steps.
 
     Args:
         values: (steps,); None, NaN and infinities are left out.
@@ -38,7 +37,7 @@ def envelope(values: ArrayLike, steps: ArrayLike | None = None, buckets: int = 4
     """
     value, step = _known(values, steps)
     if len(value) == 0:
-        return Envelope(value, value, value, value, value)
+        return Envelope(value, value, value, value)
     position = np.log(step)
     width = max(position[-1] - position[0], 1e-9) / buckets
     bucket = np.minimum(((position - position[0]) / width).astype(np.int64), buckets - 1)
@@ -46,8 +45,7 @@ def envelope(values: ArrayLike, steps: ArrayLike | None = None, buckets: int = 4
     counts = np.diff(starts, append=len(value))
     centre = np.add.reduceat(step, starts) / counts
     low, high = np.minimum.reduceat(value, starts), np.maximum.reduceat(value, starts)
-    mean = np.add.reduceat(value, starts) / counts
-    return Envelope(centre, low, mean, high, _trend(value, step, centre))
+    return Envelope(centre, low, high, _trend(value, step, centre))
 
 
 def around(values: ArrayLike, at: Sequence[float], steps: ArrayLike | None = None) -> Floats:

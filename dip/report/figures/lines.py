@@ -7,21 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from dip.report.figures.curves import envelope, spans_decades
-from dip.report.figures.sheet import (
-    COLORS,
-    DASHED,
-    DOT,
-    MUTED,
-    files,
-    fit_steps,
-    log_values,
-    sheet,
-    step_axis,
-)
+from dip.report.figures.sheet import COLORS, DASHED, DOT, MUTED, files, fit_steps, log_values, sheet, step_axis
 
 
 def loss_curve(path: str | os.PathLike[str], losses: ArrayLike, events: Sequence[tuple[int, str]] = ()) -> list[Path]:
@@ -40,9 +29,15 @@ def loss_curve(path: str | os.PathLike[str], losses: ArrayLike, events: Sequence
         band = axes.fill_between(curve.step, curve.low, curve.high, color=COLORS[0], alpha=0.25, lw=0.6)
         band.set_label("every step")
         axes.plot(curve.step, curve.smooth, color=COLORS[0], lw=1.6, label="trend")
-        if spans_decades(curve.mean):
+        if spans_decades(curve.smooth):
             log_values(axes)
-        _mark_events(axes, events)
+        for number, (step, text) in enumerate(events):
+            axes.axvline(step, **DASHED)
+            height = 0.98 - 0.08 * (number % 3)  # keeps the texts of neighbouring events apart
+            axes.annotate(
+                text, (step, height), xycoords=("data", "axes fraction"), xytext=(-4, 0), textcoords="offset points",
+                ha="right", va="top", fontsize=8, color=MUTED, bbox={"fc": "white", "ec": "none", "pad": 0.5},
+            )  # fmt: skip
         fit_steps(axes, curve.step)
         if len(curve):
             axes.legend(loc="best")
@@ -105,16 +100,6 @@ def psnr_curve(
             panels[0].legend(loc="best")
         fit_steps(panels[-1], at)
     return files(path)
-
-
-def _mark_events(axes: Axes, events: Sequence[tuple[int, str]]) -> None:
-    for number, (step, text) in enumerate(events):
-        axes.axvline(step, **DASHED)
-        height = 0.98 - 0.08 * (number % 3)  # keeps the texts of neighbouring events apart
-        axes.annotate(
-            text, (step, height), xycoords=("data", "axes fraction"), xytext=(-4, 0), textcoords="offset points",
-            ha="right", va="top", fontsize=8, color=MUTED, bbox={"fc": "white", "ec": "none", "pad": 0.5},
-        )  # fmt: skip
 
 
 def _known(values: ArrayLike | None, at: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -15,10 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from dip.report.figures.curves import envelope, spans_decades
 from dip.report.figures.sheet import COLORS, DASHES, DOT, INK, files, fit_steps, log_values, sheet, step_axis
 
-_LEGEND_INSIDE, _LEGEND_MOST = (
-    6,
-    24,
-)  # entries: up to 6 inside the plot, up to 24 beside it, the rest only counted
+_LEGEND_INSIDE, _LEGEND_MOST = 6, 24  # entries: up to 6 inside the plot, up to 24 beside it, the rest only counted
 
 
 @dataclass(frozen=True)
@@ -40,17 +37,15 @@ class Line:
     panel: str = ""
 
 
-def losses_overlay(path: str | os.PathLike[str], lines: Sequence[Line], legend: str | None = None) -> list[Path]:
-    """Figure 3 of the report: loss against step, one colour per label; `legend` is the title of the legend."""
-    return _overlay(path, lines, "loss", legend)
+def overlay(path: str | os.PathLike[str], lines: Sequence[Line], unit: str, legend: str | None = None) -> list[Path]:
+    """Loss (Figure 3 of the report) or PSNR against step, one colour per label, with a marker at each `best_step`.
 
-
-def psnr_overlay(path: str | os.PathLike[str], lines: Sequence[Line], legend: str | None = None) -> list[Path]:
-    """PSNR in dB against step, one colour per label, with a marker at each line's `best_step`."""
-    return _overlay(path, lines, "PSNR (dB)", legend)
-
-
-def _overlay(path: str | os.PathLike[str], lines: Sequence[Line], unit: str, legend: str | None) -> list[Path]:
+    Args:
+        path: where to write; the suffix is replaced by .png and .svg.
+        lines: the curves, in the order of their colours.
+        unit: label of the y axis; the axis of "loss" can be logarithmic.
+        legend: title of the legend.
+    """
     labels = list(dict.fromkeys(line.label for line in lines))
     panels = list(dict.fromkeys(line.panel for line in lines)) or [""]
     outside = len(labels) > _LEGEND_INSIDE or len(panels) > 1
@@ -76,11 +71,7 @@ def _overlay(path: str | os.PathLike[str], lines: Sequence[Line], unit: str, leg
 
 def _draw_group(axes: Axes, number: int, label: str, group: Sequence[Line]) -> float | None:
     """Draw the repeats of one experiment thin and their mean bold; returns the mean's last value."""
-    style = {
-        "color": COLORS[number % len(COLORS)],
-        "ls": DASHES[number // len(COLORS) % len(DASHES)],
-        "lw": 1.6,
-    }
+    style = {"color": COLORS[number % len(COLORS)], "ls": DASHES[number // len(COLORS) % len(DASHES)], "lw": 1.6}
     curves = [(line, envelope(line.values, line.steps)) for line in group]
     curves = [(line, curve) for line, curve in curves if len(curve)]
     label += f" ({len(curves)} runs)" if len(curves) > 1 else ""

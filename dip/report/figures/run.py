@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dip import runs
 from dip.report.figures.lines import loss_curve, psnr_curve
-from dip.report.figures.strips import snapshot_strip
+from dip.report.figures.strips import steps_strip
 
 log = logging.getLogger("dip")
 
@@ -35,20 +34,16 @@ def _draw(folder: Path) -> None:
     assert result is not None, "there is no result.json"
     history, losses = runs.history(folder), np.load(folder / "losses.npy", allow_pickle=False)
     place, images = folder / "figures", folder / "images"
-    place.mkdir(exist_ok=True)
-    loss_curve(place / "loss.png", losses, _events(result))
+    events = [(event["step"], f"back to step {event['back_to']:,}") for event in result["events"]]
+    events += [(result["steps"], "stopped")] if result["status"] == "stopped" else []
+    loss_curve(place / "loss.png", losses, events)
     psnr_curve(
         place / "psnr.png", history["step"], history["psnr"], history["psnr_ema"],
         result["oracle_step"], result["restored_step"], history["watched"],
     )  # fmt: skip
     reference = images / "reference.png"
-    snapshot_strip(  # last: `runs.lacks_figures` looks for it
+    steps_strip(  # last: `runs.lacks_figures` looks for it
         place / "snapshots.png", runs.snapshots(folder), images / "target.png",
-        reference if reference.is_file() else None, images / "restored.png", result["psnr"],
+        reference if reference.is_file() else None, restored=(images / "restored.png", result["psnr"]),
+        formats=("png",),
     )  # fmt: skip
-
-
-def _events(result: dict[str, Any]) -> list[tuple[int, str]]:
-    """Rollbacks and the early stop, as (step, label)."""
-    events = [(event["step"], f"back to step {event['back_to']:,}") for event in result["events"]]
-    return events + ([(result["steps"], "stopped")] if result["status"] == "stopped" else [])

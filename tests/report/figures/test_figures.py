@@ -43,16 +43,10 @@ def test_a_loss_curve_of_10_000_steps_is_small_labelled_and_repeatable(tmp_path,
     assert sorted(tmp_path.iterdir()) == paths  # no partial file
 
 
-@pytest.mark.parametrize("values", [[], [np.nan, np.nan]])
-def test_a_run_without_a_finite_loss_has_a_note(tmp_path, values):
+@pytest.mark.parametrize("values", [[], [np.nan, np.nan], [0.1], [0.0, 0.0], [0.1, np.nan, 0.05], np.full(20, 0.3)])
+def test_odd_losses_are_drawn_with_a_note_if_none_is_finite(tmp_path, values):
     _, words = svg(figures.loss_curve(tmp_path / "loss", values)[1])
-    assert "no finite value yet" in words
-
-
-@pytest.mark.parametrize("values", [[0.1], [0.0, 0.0], [0.1, np.nan, 0.05], np.full(20, 0.3)])
-def test_odd_losses_are_drawn(tmp_path, values):
-    for path in figures.loss_curve(tmp_path / "loss", values):
-        assert path.stat().st_size > 0
+    assert ("no finite value yet" in words) == (not np.isfinite(values).any())
 
 
 def test_a_psnr_curve_names_its_best_and_its_restored_step(tmp_path):
@@ -77,7 +71,7 @@ def test_without_a_reference_the_watched_value_is_drawn_and_without_both_nothing
 def test_an_overlay_lists_each_label_once_in_the_order_of_the_ends_of_the_curves(tmp_path, losses):
     scales = (("clean", 0.1), ("noise", 9), ("noisy", 1), ("noisy", 1.1))
     lines = [figures.Line(name, losses * factor) for name, factor in scales]
-    _, words = svg(figures.losses_overlay(tmp_path / "figure3", lines, legend="target")[1])
+    _, words = svg(figures.overlay(tmp_path / "figure3", lines, "loss", "target")[1])
     assert [word for word in words[-4:] if word != "target"] == ["noise", "noisy (2 runs)", "clean"]
     assert "target" in words
 
@@ -85,10 +79,10 @@ def test_an_overlay_lists_each_label_once_in_the_order_of_the_ends_of_the_curves
 def test_many_labels_are_counted_and_dollars_and_empty_curves_are_accepted(tmp_path):
     lines = [figures.Line(f"file$_{number}$.png", [0.1, 0.05]) for number in range(30)]
     lines.append(figures.Line("empty", []))
-    _, words = svg(figures.losses_overlay(tmp_path / "many", lines)[1])
+    _, words = svg(figures.overlay(tmp_path / "many", lines, "loss")[1])
     assert "file$_0$.png" in words
     assert "and 7 more" in words
-    assert figures.losses_overlay(tmp_path / "none", [])
+    assert figures.overlay(tmp_path / "none", [], "loss")
 
 
 def test_an_overlay_of_two_panels_has_two_titles_and_one_legend(tmp_path):
@@ -98,7 +92,7 @@ def test_an_overlay_of_two_panels_has_two_titles_and_one_legend(tmp_path):
         for label in ("[]", "[3,4]")
     ]
     lines.append(figures.Line("[1]", [0.3, 0.2], panel="target=noisy"))
-    _, words = svg(figures.losses_overlay(tmp_path / "panels", lines, legend="skips")[1])
+    _, words = svg(figures.overlay(tmp_path / "panels", lines, "loss", "skips")[1])
     for word in ("target=clean", "target=noisy", "[]", "[3,4]", "[1]", "skips"):
         assert words.count(word) == 1, word
     assert words.count("step (logarithmic)") == 2
@@ -106,14 +100,21 @@ def test_an_overlay_of_two_panels_has_two_titles_and_one_legend(tmp_path):
 
 def test_a_psnr_overlay_marks_best_steps(tmp_path):
     lines = [figures.Line("a", [20, 30, 25], [1, 10, 100], best_step=10), figures.Line("b", [1, 2], [1, 10])]
-    text, words = svg(figures.psnr_overlay(tmp_path / "psnr", lines)[1])
+    text, words = svg(figures.overlay(tmp_path / "psnr", lines, "PSNR (dB)")[1])
     assert "PSNR (dB)" in words
     assert "#0072b2" in text
     assert "#d55e00" in text
 
 
+def stored(folder, **pictures):
+    """A file for each picture, by name."""
+    for name, picture in pictures.items():
+        save(folder / f"{name}.png", picture)
+    return {name: folder / f"{name}.png" for name in pictures}
+
+
 def test_the_targets_panel_shows_each_target_in_its_own_pixels(tmp_path):
-    flat = {"clean": np.full((8, 8, 3), (1, 0, 0.0)), "noise": np.full((8, 8), 0.0)}
+    flat = stored(tmp_path, clean=np.full((8, 8, 3), (1, 0, 0.0)), noise=np.full((8, 8), 0.0))
     paths = figures.targets_panel(tmp_path / "figure1", flat)
     picture = png(paths[0])
     middle = picture[int(picture.shape[0] * 0.6)]
@@ -123,8 +124,10 @@ def test_the_targets_panel_shows_each_target_in_its_own_pixels(tmp_path):
 
 
 def test_each_task_is_above_its_restored_image(tmp_path):
-    red, green, blue, black = (np.full((8, 8, 3), color) for color in np.vstack([np.eye(3), np.zeros(3)]))
-    (path,) = figures.tasks_panel(tmp_path / "tasks", {"a": (red, green, 30.0), "b": (blue, black, None)})
+    colors = dict(zip("rgbk", np.vstack([np.eye(3), np.zeros(3)]), strict=True))
+    images = stored(tmp_path, **{name: np.full((8, 8, 3), color) for name, color in colors.items()})
+    tasks = {"a": (images["r"], images["g"], 30.0), "b": (images["b"], images["k"], None)}
+    (path,) = figures.tasks_panel(tmp_path / "tasks", tasks)
     picture = png(path)
     height, width = picture.shape[:2]
     seen = [[tuple(picture[int(height * row), int(width * column)]) for column in (0.25, 0.75)] for row in (0.3, 0.8)]
@@ -132,38 +135,36 @@ def test_each_task_is_above_its_restored_image(tmp_path):
 
 
 def test_a_strip_gives_the_psnr_of_each_picture(tmp_path):
-    answer = np.full((16, 16, 3), 0.5)
-    snapshots = [
-        (10, answer + 0.1),
-        (100, answer + 0.01),
-    ]  # an error of 0.1 everywhere is 20 dB, of 0.01 is 40 dB
-    _, words = svg(figures.steps_strip(tmp_path / "a", snapshots, answer, answer)[1])
-    assert {"step 10", "20.00 dB", "step 100", "40.00 dB", "target", "reference"} <= set(words)
-    _, words = svg(figures.steps_strip(tmp_path / "b", snapshots, None, answer, {10: 21.5})[1])
-    assert {"21.50 dB", "40.00 dB"} <= set(words)
+    gray = {"answer": 102 / 255, "near": 104 / 255, "far": 127.5 / 255}  # errors of 2 and 26 of 255
+    images = stored(tmp_path, **{name: np.full((16, 16, 3), value) for name, value in gray.items()})
+    snapshots = [(10, images["far"]), (1000, images["near"])]
+    _, words = svg(figures.steps_strip(tmp_path / "a", snapshots, images["near"], images["answer"])[1])
+    assert {"step 10", "19.83 dB", "step 1,000", "42.11 dB", "target", "reference"} <= set(words)
+
+
+def test_a_score_that_is_known_is_not_computed_from_the_rounded_picture(tmp_path):
+    images = stored(tmp_path, answer=np.full((4, 4, 3), 0.4), far=np.full((4, 4, 3), 0.5))
+    snapshots = [(7, images["far"]), (9, images["far"])]
+    cells = _cells(snapshots, None, images["answer"], {9: 30.0}, (images["far"], 25.5))
+    assert [title for _, title in cells] == ["step 7\n19.83 dB", "step 9\n30.00 dB", "restored\n25.50 dB", "reference"]
 
 
 def test_a_large_photograph_gets_a_detail_in_full_resolution(tmp_path):
-    small = png(figures.snapshot_strip(tmp_path / "small", [(1, photograph(64))], photograph(64))[0])
-    large = png(figures.snapshot_strip(tmp_path / "large", [(1, photograph(512))], photograph(512))[0])
+    images = stored(tmp_path, small=photograph(64), large=photograph(512))
+    small, large = (png(figures.steps_strip(tmp_path / name, [(1, images[name])])[0]) for name in ("small", "large"))
     assert large.shape[0] > 1.7 * small.shape[0]
 
 
-def test_strips_take_files_other_sizes_tall_shapes_and_nothing(tmp_path):
-    save(tmp_path / "a.png", photograph(32))
-    images = [(1, tmp_path / "a.png")], photograph(16), photograph(32), str(tmp_path / "a.png")
-    paths = figures.snapshot_strip(tmp_path / "strip.png", *images)
+def test_strips_take_other_sizes_tall_shapes_and_nothing(tmp_path):
+    images = stored(tmp_path, a=photograph(32), b=photograph(16), tall=np.zeros((200, 1, 3)), wide=np.zeros((1, 1000)))
+    paths = figures.steps_strip(
+        tmp_path / "strip.png", [(1, images["a"])], images["b"], images["a"], {}, (images["a"], None), ["png"]
+    )
     assert paths == [tmp_path / "strip.png"]
     assert not (tmp_path / "strip.svg").exists()
-    figures.snapshot_strip(tmp_path / "tall", [(1, np.zeros((200, 1, 3)))])
-    figures.snapshot_strip(tmp_path / "wide", [(1, np.zeros((1, 1000)))])
-    assert figures.snapshot_strip(tmp_path / "none", []) == []
-
-
-def test_a_score_that_is_known_is_not_computed_from_the_rounded_picture():
-    answer = np.full((4, 4, 3), 0.5)
-    cells = _cells([(7, answer + 0.1), (9, answer + 0.1)], None, answer, answer + 0.1, {9: 30.0}, 25.5)
-    assert [cell.note for cell in cells] == ["20.00 dB", "30.00 dB", "25.50 dB", ""]
+    for name in ("tall", "wide"):
+        assert figures.steps_strip(tmp_path / f"{name}-strip", [(1, images[name])])
+    assert figures.steps_strip(tmp_path / "none", []) == []
 
 
 def test_at_most_six_snapshots_are_chosen_evenly_on_a_logarithmic_axis():
@@ -179,9 +180,8 @@ def test_at_most_six_snapshots_are_chosen_evenly_on_a_logarithmic_axis():
 def test_pictures_of_every_kind_are_read(tmp_path):
     sixteen = np.array([[0, 65535], [32768, 13107]], dtype=np.uint16)
     Image.fromarray(sixteen).save(tmp_path / "16.png")
-    np.testing.assert_allclose(read_picture(tmp_path / "16.png")[..., 0], sixteen / 65535)
-    Image.new("RGBA", (1, 1), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    np.testing.assert_allclose(read_picture(tmp_path / "clear.png"), 1)
-    Image.new("LA", (1, 1), (0, 255)).save(tmp_path / "la.png")
-    np.testing.assert_allclose(read_picture(tmp_path / "la.png"), 0)
-    assert read_picture(np.zeros((3, 2, 1), dtype=np.uint8)).shape == (3, 2, 3)
+    np.testing.assert_allclose(np.asarray(read_picture(tmp_path / "16.png"))[..., 0], sixteen / 257, atol=1)
+    for mode, color, gray in (("RGBA", (0, 0, 0, 0), 255), ("LA", (0, 255), 0), ("P", 0, 0), ("1", 1, 255)):
+        Image.new(mode, (3, 2), color).save(tmp_path / "odd.png")
+        picture = read_picture(tmp_path / "odd.png")
+        assert (picture.size, picture.mode, picture.getpixel((2, 1))) == ((3, 2), "RGB", (gray,) * 3)
