@@ -28,6 +28,8 @@ def in_one_line(error: BaseException) -> str:
             return _not_parsed(link)
         if isinstance(link, MissingConfigException) and link.options and link.missing_cfg_file:
             group, _, choice = str(link.missing_cfg_file).rpartition("/")
+            if (group, choice) == ("hydra/sweeper", "optuna"):
+                return "hydra/sweeper=optuna: Optuna is not installed; pip install 'deep-image-prior[optuna]'"
             return _no_choice(group, choice, sorted(GROUPS.get(group, link.options)))
         if isinstance(link, (ConfigAttributeError, ConfigKeyError)) and link.full_key:
             return _no_option(link, str(error))

@@ -39,7 +39,7 @@ def jobs_of(monkeypatch: pytest.MonkeyPatch):
                 return [*self.outcomes.values()]
 
         monkeypatch.setattr(launcher, "Loop", Pretend)
-        monkeypatch.setattr(launcher.ending, "write_reports", lambda outcomes: [])
+        monkeypatch.setattr(launcher, "write_reports", lambda outcomes: [])
         monkeypatch.setattr(launcher, "score", lambda result, folder: 1.0)
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
@@ -108,7 +108,7 @@ def test_the_folder_of_a_sweep_file_reaches_the_jobs(jobs_of, tmp_path: Path):
 
 
 def test_a_run_for_each_picture(jobs_of, tmp_path: Path):
-    names = ["p2.png", "p10.png", "p, [1] it's=${x}.png"]
+    names = ["p, [1] it's=${x}.png", "p2.png", "p10.png"]
     for number, name in enumerate(names):
         Image.new("L", (4, 4), 9 * number).save(tmp_path / name)
     pattern = f"'{tmp_path}/p*.png'"
