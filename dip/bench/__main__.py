@@ -45,10 +45,10 @@ def in_a_process(name: str, *arguments: Any) -> Any:
 
 def table(size: int, found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
     """The medians of each row, and their ratios to the row "plain fp32"; None where that is not measured."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, measured in found.items():
         seconds, memory = (median(one[key] for one in measured) for key in ("seconds", "memory"))
-        row = {"size": size, "row": name, "seconds": seconds, "runs": len(measured), "memory": memory}
+        row: dict[str, Any] = {"size": size, "row": name, "seconds": seconds, "runs": len(measured), "memory": memory}
         rows.append(row | {"speed": None, "memory_ratio": None, "bytes_per_pixel": memory / size**2})
     for plain in [row for row in rows if row["row"] == "plain fp32"]:
         for row in rows:

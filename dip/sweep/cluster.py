@@ -171,9 +171,8 @@ class SlurmLauncher(ClusterLauncher):
         try:
             import submitit
         except ImportError:
-            raise DipError(
-                "hydra/launcher=slurm: submitit is not installed; pip install 'deep-image-prior[slurm]'"
-            ) from None
+            hint = "pip install 'deep-image-prior[slurm]'"
+            raise DipError(f"hydra/launcher=slurm: submitit is not installed; {hint}") from None
         # submitit's processes inherit this environment, and must import `dip` from a checkout that is not installed.
         paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         os.environ["PYTHONPATH"] = os.pathsep.join(paths)
