@@ -49,7 +49,10 @@ class Running:
 
 
 class Loop:
-    """Runs `jobs`, each started by `start`. SIGINT, SIGTERM and SIGHUP end the jobs; a second signal ends them at once."""
+    """Runs `jobs`, each started by `start`.
+
+    SIGINT, SIGTERM and SIGHUP end the running jobs with a checkpoint; a second SIGINT or SIGTERM ends them at once.
+    """
 
     def __init__(self, jobs: Sequence[Job], start: StartJob, progress: Progress) -> None:
         self.jobs, self.start, self.progress = jobs, start, progress
