@@ -28,18 +28,11 @@ from dip.hardware.precision import Precision
 from dip.model.optimizers import OPTIMIZERS
 from dip.nets import Hourglass
 
-KNOWN = ("plain fp32", "plain tf32", *(f"{row} {name}" for row in ("ours", "run", "floor") for name in ("fp32", "tf32", "bf16")),
-         "ours fp64", "run fp64", "run fp16")  # fmt: skip
-DEFAULT = (
-    "plain fp32",
-    "ours fp32",
-    "ours tf32",
-    "ours bf16",
-    "run fp32",
-    "run bf16",
-    "floor fp32",
-    "floor bf16",
-)
+KNOWN = [
+    *("plain fp32", "plain tf32", "ours fp64", "run fp64", "run fp16"),
+    *(f"{row} {name}" for row in ("ours", "run", "floor") for name in ("fp32", "tf32", "bf16")),
+]
+DEFAULT = ["plain fp32", "ours fp32", "ours tf32", "ours bf16", "run fp32", "run bf16", "floor fp32", "floor bf16"]
 
 
 def in_a_process(name: str, *arguments: Any) -> Any:
@@ -51,21 +44,18 @@ def in_a_process(name: str, *arguments: Any) -> Any:
 
 
 def table(size: int, found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
-    """The medians of each row, and their ratios to the row "plain fp32"."""
-    medians = {
-        name: (median(m["seconds"] for m in measured), median(m["memory"] for m in measured))
-        for name, measured in found.items()
-    }
-    plain_seconds, plain_memory = medians.get("plain fp32", (None, None))
-    return [
-        {
-            "size": size, "row": name, "seconds": seconds, "runs": len(found[name]), "memory": memory,
-            "speed": None if plain_seconds is None else plain_seconds / seconds,
-            "memory_ratio": memory / plain_memory if plain_memory and not name.startswith("floor") else None,
-            "bytes_per_pixel": memory / size**2,
-        }
-        for name, (seconds, memory) in medians.items()
-    ]  # fmt: skip
+    """The medians of each row, and their ratios to the row "plain fp32"; None where that is not measured."""
+    rows: list[dict[str, Any]] = []
+    for name, measured in found.items():
+        seconds, memory = (median(one[key] for one in measured) for key in ("seconds", "memory"))
+        row: dict[str, Any] = {"size": size, "row": name, "seconds": seconds, "runs": len(measured), "memory": memory}
+        rows.append(row | {"speed": None, "memory_ratio": None, "bytes_per_pixel": memory / size**2})
+    for plain in [row for row in rows if row["row"] == "plain fp32"]:
+        for row in rows:
+            row["speed"] = plain["seconds"] / row["seconds"]
+            if plain["memory"] and not row["row"].startswith("floor"):  # the floor saves no activations
+                row["memory_ratio"] = row["memory"] / plain["memory"]
+    return rows
 
 
 def show(rows: list[dict[str, Any]]) -> None:
@@ -73,10 +63,8 @@ def show(rows: list[dict[str, Any]]) -> None:
     print(f"{'size':>5}  {'row':<12}{'ms/step':>10}{'x plain':>9}{'MB':>8}{'of plain':>9}{'B/pixel':>9}")
     for r in rows:
         speed, ratio = ("" if r[key] is None else f"{r[key]:.2f}" for key in ("speed", "memory_ratio"))
-        print(
-            f"{r['size']:>5}  {r['row']:<12}{r['seconds'] * 1e3:>10.2f}{speed:>9}{r['memory'] / 1e6:>8.0f}{ratio:>9}"
-            f"{r['bytes_per_pixel']:>9.0f}"
-        )
+        times, memory = f"{r['seconds'] * 1e3:>10.2f}{speed:>9}", f"{r['memory'] / 1e6:>8.0f}{ratio:>9}"
+        print(f"{r['size']:>5}  {r['row']:<12}{times}{memory}{r['bytes_per_pixel']:>9.0f}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -87,8 +75,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--sizes", type=int, nargs="+", default=[256], help="sides of the image (default 256)")
     add("--channels", type=int, default=128, help="feature maps of every level (default 128)")
-    every = [1, 2, 3, 4, 5]
-    add("--skips", type=int, nargs="*", default=every, help="levels with skip connections (default all five)")
+    add("--skips", type=int, nargs="*", default=[1, 2, 3, 4, 5], help="levels with skip connections (default all five)")
     add("--steps", type=int, default=8, help="timed steps per measurement (default 8)")
     add("--repeats", type=int, default=3, help="measurements per row (default 3)")
     add("--rows", nargs="+", choices=KNOWN, metavar="ROW", help="rows, for example 'plain fp32' 'ours bf16'")
@@ -99,11 +86,7 @@ def parser() -> argparse.ArgumentParser:
     add("--optimizer", default="adam", choices=tuple(OPTIMIZERS), help="in ours and run; plain uses Adam")
     add("--uniform", action="store_true", help="ours and run with perturbation_distribution=uniform")
     add("--ensemble", type=int, default=1, help="networks of the ensemble, in the rows called run")
-    add(
-        "--overhead",
-        action="store_true",
-        help="a run against a bare loop, at --sizes and with a tiny network",
-    )
+    add("--overhead", action="store_true", help="a run against a bare loop, at --sizes and with a tiny network")
     add("--rules", action="store_true", help="an update of each stopping rule against a step, at --sizes")
     add("--json", type=Path, default=Path("bench.json"), help="output file (default bench.json)")
     return made
@@ -118,7 +101,7 @@ def time_rows(config: Config, names: list[str], steps: int, repeats: int) -> lis
             print(status, end="", file=sys.stderr, flush=True)
             row, precision = name.split()
             wanted = dataclasses.replace(config.precision, name=precision)
-            found[name].append(in_a_process("measure", row, dataclasses.replace(config, precision=wanted), steps, 2))
+            found[name].append(in_a_process("measure", row, dataclasses.replace(config, precision=wanted), steps))
     print("\r" + " " * 60, end="\r", file=sys.stderr)
     rows = table(config.size, found)
     show(rows)

@@ -59,7 +59,8 @@ def plain(config: Config) -> Callable[[], None]:
 
 def ours(config: Config) -> Callable[[], None]:
     """A bare loop over what a run computes: perturbation, network, loss, optimiser, average, without Lightning."""
-    memory.keep_memory(not getattr(config.net, "checkpoint_activations", False))
+    if not getattr(config.net, "checkpoint_activations", False):
+        memory.keep_memory()
     dtype = torch.float64 if config.precision.name == "fp64" else torch.float32
     autocast = AUTOCAST.get(config.precision.name)
     z, y = pair(config)
@@ -138,10 +139,7 @@ def timed(step: Callable[[], None], steps: int, device: str) -> float:
     return (time.perf_counter() - start) / steps
 
 
-VARIANTS = {"plain": plain, "ours": ours, "floor": floor}
-
-
-def measure(row: str, config: Config, steps: int, warm_up: int) -> dict[str, float]:
+def measure(row: str, config: Config, steps: int) -> dict[str, float]:
     """Seconds per step of one row, and the peak of its memory in bytes above what was in use before."""
     cuda = config.device.startswith("cuda")
     if cuda:
@@ -153,8 +151,8 @@ def measure(row: str, config: Config, steps: int, warm_up: int) -> dict[str, flo
         every = min(50, max(10, steps))
         seconds = whole_run(config, every + max(every, steps // every * every), every)
     else:
-        step = VARIANTS[row](config)
-        timed(step, warm_up, config.device)
+        step = {"plain": plain, "ours": ours, "floor": floor}[row](config)
+        timed(step, 2, config.device)  # warm-up
         seconds = timed(step, steps, config.device)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     memory = torch.cuda.max_memory_allocated(config.device) if cuda else used

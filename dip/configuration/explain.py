@@ -52,6 +52,8 @@ def in_one_line(error: BaseException) -> str:
             if not group:
                 known = ", ".join(shipped.names("sweeps"))
                 return f"-cn {choice}: there is no such file; the shipped sweeps are {known}"
+            if (group, choice) == ("hydra/sweeper", "optuna"):
+                return "hydra/sweeper=optuna: Optuna is not installed; pip install 'deep-image-prior[optuna]'"
             if link.options:
                 return _no_choice(group, choice, sorted(GROUPS.get(group, link.options)))
         if isinstance(link, (ConfigAttributeError, ConfigKeyError)) and link.full_key:

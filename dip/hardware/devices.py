@@ -15,7 +15,6 @@ from dip.errors import OptionError
 from dip.hardware import memory
 
 PACKAGES = ("deep-image-prior", "torch", "lightning", "hydra-core", "numpy", "pillow", "scikit-image")
-PLUGINS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed", "fp64": "64-true"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Arithmetic:
     @property
     def plugin(self) -> Any:
         """The value of Lightning's `Trainer(precision=...)`."""
-        return PLUGINS[self.name]
+        return {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp64": "64-true"}.get(self.name, "32-true")
 
     def describe(self) -> dict[str, Any]:
         """Return the format and the active flags, for `result.json`."""
@@ -53,13 +52,11 @@ def pick_device(wanted: str) -> torch.device:
     except RuntimeError:
         raise OptionError("device", wanted, "auto, cpu, cuda, cuda:N or mps", "device=cpu") from None
     available = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if wanted == "cpu:0":
-        device = torch.device("cpu")  # Lightning would read the 0 as a number of processes
-    count = available.get(device.type, 0)
-    if (device.index or 0) >= count:
-        here = [kind for kind, n in available.items() if n]
+    if (device.index or 0) >= available.get(device.type, 0):
+        here = [kind for kind, count in available.items() if count]
         raise OptionError("device", wanted, f"a device of this machine ({', '.join(here)}, auto)", "device=cpu")
-    return device
+    # Lightning would read the 0 of cpu:0 as a number of processes.
+    return torch.device("cpu") if device.type == "cpu" else device
 
 
 def pick_precision(wanted: str, device: torch.device) -> Arithmetic:
@@ -98,20 +95,18 @@ def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
         arithmetic: TF32 is enabled for "tf32" only.
         frugal: return freed memory to the system at once, see `dip.hardware.memory.keep_memory`.
     """
-    before = (
-        torch.backends.cudnn.allow_tf32,
-        torch.get_float32_matmul_precision(),
-        torch.backends.cudnn.benchmark,
-    )
-    allow = arithmetic.name == "tf32"
+    cudnn, precision = torch.backends.cudnn, torch.get_float32_matmul_precision()
+    before = cudnn.allow_tf32, cudnn.benchmark
     # cuDNN's flag, True by default, applies to convolutions; the matmul precision does not.
-    torch.backends.cudnn.allow_tf32 = allow
-    torch.set_float32_matmul_precision("high" if allow else "highest")
+    cudnn.allow_tf32 = arithmetic.name == "tf32"
+    torch.set_float32_matmul_precision("high" if cudnn.allow_tf32 else "highest")
+    kept = not frugal and memory.keep_memory()
     try:
-        with memory.kept(not frugal):
-            yield
+        yield
     finally:
-        torch.backends.cudnn.allow_tf32, precision, torch.backends.cudnn.benchmark = before
+        if kept:
+            memory.release_memory()
+        cudnn.allow_tf32, cudnn.benchmark = before
         torch.set_float32_matmul_precision(precision)
 
 
@@ -124,10 +119,8 @@ def describe(device: torch.device) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on: of Python and of the packages that compute it."""
-    versions = {"python": platform.python_version()}
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # the project itself, run from a checkout
-            continue
-    return versions
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # the project itself, run from a checkout
+            found[package] = importlib.metadata.version(package)
+    return found

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import platform
-from collections.abc import Iterator
 
 import torch
 
 # From <malloc.h>.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
-KEEP = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_ARENA_MAX: 1}
-DEFAULTS = {M_MMAP_MAX: 65536, M_TRIM_THRESHOLD: 128 * 1024, M_ARENA_MAX: 0}
-"""glibc's own values."""
 
 
-def keep_memory(keep: bool = True) -> bool:
-    """Configure glibc's allocator to keep freed memory, or restore its defaults. True if that succeeded.
+def keep_memory() -> bool:
+    """Configure glibc's allocator to keep freed memory. True if that succeeded.
 
     By default, glibc maps each activation of a few MB anew and unmaps it after use, at every step. The page faults cost
     about a quarter of a step's time on a CPU. A single arena lets the threads of an ensemble reuse the same memory.
@@ -25,25 +20,24 @@ def keep_memory(keep: bool = True) -> bool:
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
-    libc = ctypes.CDLL(None)
-    succeeded = [libc.mallopt(*setting) for setting in (KEEP if keep else DEFAULTS).items()]
-    return all(succeeded)
+    _configure(mmap_max=0, trim_threshold=2**31 - 1, arena_max=1)
+    return True
 
 
-@contextlib.contextmanager
-def kept(keep: bool = True) -> Iterator[None]:
-    """Keep freed memory inside the block; at its end restore glibc's defaults and return unused memory to the system.
+def release_memory() -> None:
+    """Undo `keep_memory`: restore glibc's defaults and return unused memory to the system.
 
     One thing cannot be restored: glibc no longer adapts its mmap threshold, which stays at its default of 128 KiB.
     """
-    if not (keep and keep_memory()):
-        yield
-        return
-    try:
-        yield
-    finally:
-        keep_memory(False)
-        ctypes.CDLL(None).malloc_trim(0)
+    _configure(mmap_max=65536, trim_threshold=128 * 1024, arena_max=0)
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+def _configure(mmap_max: int, trim_threshold: int, arena_max: int) -> None:
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(M_MMAP_MAX, mmap_max)
+    mallopt(M_TRIM_THRESHOLD, trim_threshold)
+    mallopt(M_ARENA_MAX, arena_max)
 
 
 def reset_peak_memory(device: torch.device) -> None:
@@ -73,7 +67,5 @@ def held_by_others(device: torch.device) -> str:
     held = total - free - torch.cuda.memory_reserved(device)
     if held < total // 10:  # the context of every process takes some
         return ""
-    return (
-        f" (other processes hold {held / 2**30:.1f} of its {total / 2**30:.1f} GiB: "
-        "wait for them or choose another device)"
-    )
+    whose = f"{held / 2**30:.1f} of its {total / 2**30:.1f} GiB"
+    return f" (other processes hold {whose}: wait for them or choose another device)"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from pathlib import Path
 
 from PIL import Image
 
-from dip.files import digest
 from dip.report.figures.strips import read_picture
 
 BUDGET = 9_000_000
@@ -21,12 +21,12 @@ class Thumbnails:
     """Numbers image files; files with equal content, such as the reference of all runs, share one number."""
 
     def __init__(self) -> None:
-        self._paths: dict[str, Path] = {}
+        self._paths: dict[bytes, Path] = {}
 
     def add(self, path: Path | None) -> int | None:
         """The number of the image in file `path`; None if there is no such file."""
         try:
-            key = digest(path) if path else None
+            key = hashlib.sha256(path.read_bytes()).digest() if path else None
         except OSError:
             key = None
         if path is None or key is None:

@@ -49,8 +49,10 @@ def take(device: str, share: int) -> list[int] | None:
         return descriptor
 
     whole = lock(device, fcntl.LOCK_EX if share == 1 else fcntl.LOCK_SH)
-    if whole is None or share == 1:
-        return None if whole is None else [whole]
+    if whole is None:
+        return None
+    if share == 1:
+        return [whole]
     for number in range(share):
         place = lock(f"{device}.{number}", fcntl.LOCK_EX)
         if place is not None:

@@ -95,21 +95,17 @@ class Submitted:
 
 
 class ClusterLauncher(SweepLauncher):
-    """Runs jobs on a cluster."""
+    """Runs jobs on a cluster. Subclasses set `threads`, the CPU threads of each job, and `submit` a task."""
 
-    threads = 1
-    """CPU threads of each job."""
+    threads: int
+    submit: Callable[[Task], Submitted]
 
     def start(self, job: Job) -> Submitted:
         """Submit `job`."""
         job.folder.mkdir(parents=True, exist_ok=True)
         full = environment({})["HYDRA_FULL_ERROR"]
-        given = {"HYDRA_FULL_ERROR": full, **self.environment, "OMP_NUM_THREADS": str(self.threads)}
+        given = {"HYDRA_FULL_ERROR": full, **self.config.hydra.job.env_set, "OMP_NUM_THREADS": str(self.threads)}
         return self.submit(Task(self.command(job), os.path.abspath(job.console), os.getcwd(), given))
-
-    def submit(self, task: Task) -> Submitted:
-        """Submit `task`."""
-        raise NotImplementedError
 
 
 @dataclass(eq=False)
@@ -136,7 +132,7 @@ class RayLauncher(ClusterLauncher):
         try:
             import ray
         except ImportError:
-            raise DipError("hydra/launcher=ray: Ray is not installed; pip install -e '.[ray]'") from None
+            raise DipError("hydra/launcher=ray: Ray is not installed; pip install 'deep-image-prior[ray]'") from None
         try:
             if not ray.is_initialized():
                 ray.init(address=self.address, log_to_driver=False, logging_level=logging.WARNING)
@@ -147,7 +143,7 @@ class RayLauncher(ClusterLauncher):
         self._run = ray.remote(num_cpus=self.cpus, num_gpus=gpus, max_retries=self.retries)(_run)
 
     def submit(self, task: Task) -> Submitted:
-        """See `ClusterLauncher`."""
+        """Submit `task`."""
         import ray
 
         reference = self._run.remote(task)
@@ -175,7 +171,8 @@ class SlurmLauncher(ClusterLauncher):
         try:
             import submitit
         except ImportError:
-            raise DipError("hydra/launcher=slurm: submitit is not installed; pip install -e '.[slurm]'") from None
+            hint = "pip install 'deep-image-prior[slurm]'"
+            raise DipError(f"hydra/launcher=slurm: submitit is not installed; {hint}") from None
         # submitit's processes inherit this environment, and must import `dip` from a checkout that is not installed.
         paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         os.environ["PYTHONPATH"] = os.pathsep.join(paths)
@@ -187,6 +184,6 @@ class SlurmLauncher(ClusterLauncher):
             raise DipError(f"hydra/launcher=slurm: {' '.join(str(error).split())}") from error
 
     def submit(self, task: Task) -> Submitted:
-        """See `ClusterLauncher`. Slurm cancels a job by SIGTERM to all its processes, and SIGKILL after 30 s."""
+        """Submit `task`. Slurm cancels a job by SIGTERM to all its processes, and SIGKILL after 30 s."""
         job = self._executor.submit(task)
         return Submitted(job, lambda force: job.cancel(check=False))

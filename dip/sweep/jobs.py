@@ -20,9 +20,6 @@ from dip.fitting.inputs import several
 
 log = logging.getLogger("dip")
 
-Read = Callable[[Sequence[str]], tuple[Config, Sequence[str]]]
-"""From the overrides of a job to its options, and to the overrides that start it as a run of its own."""
-
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -61,11 +58,17 @@ class Job:
             return error.__cause__ is None  # else the lock cannot be opened
 
 
-def plan(batch: Sequence[Sequence[str]], read: Read) -> list[list[Job]]:
+def plan(
+    batch: Sequence[Sequence[str]], read: Callable[[Sequence[str]], tuple[Config, Sequence[str]]]
+) -> list[list[Job]]:
     """Make and check the jobs of each list of overrides in `batch`, as Hydra's sweeper makes them.
 
     There is one job per list, or if `image` is a folder or a pattern, one per file. Lists that mean the same run share
     its job. Each distinct warning is logged once.
+
+    Args:
+        batch: the lists of overrides.
+        read: returns the options of a list, and the overrides that start the run without the sweep.
 
     Raises:
         DipError: the options of a job are illegal. The message is one line that names the job and the error.
@@ -77,18 +80,13 @@ def plan(batch: Sequence[Sequence[str]], read: Read) -> list[list[Job]]:
     groups: list[list[Job]] = []
     with warnings_once():
         for number, overrides in enumerate(batch, start=1):
-            groups.append([])
             try:
-                wanted = [
-                    Job(config, tuple(words), experiment.place(config)[1])
-                    for config, words in _one_per_image(*read(overrides))
-                ]
+                wanted = [_checked(*one) for one in _one_per_image(*read(overrides))]
             except (DipError, HydraException, OmegaConfBaseException) as error:
                 which = f"job {number} of {len(batch)} ({shlex.join(overrides)})"
                 raise DipError(f"{which}: {explain.in_one_line(error)}; no job was started") from error
-            for job in wanted:
-                known = jobs.setdefault(job.folder, job)
-                groups[-1].append(known)
+            groups.append([jobs.setdefault(job.folder, job) for job in wanted])
+            for job, known in zip(wanted, groups[-1], strict=True):
                 if known is not job:
                     this, same = shlex.join(job.overrides), shlex.join(known.overrides)
                     log.info("job %d (%s) is the same run as (%s): it runs once", number, this, same)
@@ -118,11 +116,15 @@ def apart(jobs: Sequence[Job]) -> dict[Job, str]:
     return {job: " ".join(word for word in job.overrides if word not in common) for job in jobs}
 
 
-def _one_per_image(config: Config, words: Sequence[str]) -> Iterator[tuple[Config, Sequence[str]]]:
-    """Yield the options and overrides of one job for each file that `image` stands for."""
+def _one_per_image(config: Config, overrides: Sequence[str]) -> list[tuple[Config, Sequence[str]]]:
+    """Return the options and overrides of one job for each file that `image` stands for."""
     files = several(config.image)
-    others = [word for word in words if not word.lstrip("+").startswith("image=")]
-    every = [(config, words)] if files is None else [
-        (dataclasses.replace(config, image=file), [*others, f"image={text(file)}"]) for file in files
-    ]  # fmt: skip
-    yield from every
+    if files is None:
+        return [(config, overrides)]
+    others = [word for word in overrides if not word.lstrip("+").startswith("image=")]
+    return [(dataclasses.replace(config, image=file), [*others, f"image={text(file)}"]) for file in files]
+
+
+def _checked(config: Config, overrides: Sequence[str]) -> Job:
+    """Return the job, if all its files exist."""
+    return Job(config, tuple(overrides), experiment.place(config)[1])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import shlex
+import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
@@ -21,26 +21,20 @@ from dip.configuration import composition, schema, shipped
 from dip.configuration.commands import command
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
-from dip.sweep import ending
 from dip.sweep.jobs import Job, plan
 from dip.sweep.loop import Attempt, Loop
 from dip.sweep.outcomes import GOOD, Outcome, score
-from dip.sweep.progress import Progress
+from dip.sweep.progress import Progress, table, write_reports
 
 log = logging.getLogger("dip")
 
 
 class SweepLauncher(Launcher):
-    """Runs a sweep. Subclasses define where the jobs run; they are the `Workers` of `dip.sweep.loop`."""
+    """Runs a sweep. Subclasses define where the jobs run."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self.context, self.config = hydra_context, config
-
-    @property
-    def environment(self) -> Mapping[str, Any]:
-        """Environment variables for all jobs, from Hydra's option `hydra.job.env_set`."""
-        return dict(self.config.hydra.job.env_set)
 
     def command(self, job: Job) -> list[str]:
         """Return the command line of a job."""
@@ -50,7 +44,7 @@ class SweepLauncher(Launcher):
         """Check the options against `jobs` and connect to what runs them. Raises DipError."""
 
     def start(self, job: Job) -> Attempt | None:
-        """See `dip.sweep.loop.Workers`."""
+        """Start `job`; None if there is no room now. See `dip.sweep.loop`."""
         raise NotImplementedError
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -73,16 +67,18 @@ class SweepLauncher(Launcher):
         self.prepare(jobs)
         self._describe(jobs)
         began = time.monotonic()
-        loop = Loop(jobs, self, Progress(jobs))
+        loop = Loop(jobs, self.start, Progress(jobs))
         outcomes = loop.run()
         last = initial_job_idx + len(words) >= OmegaConf.select(sweeper, "n_trials", default=0)
         with contextlib.suppress(BrokenPipeError):
-            print(ending.table(outcomes, time.monotonic() - began), flush=True)
-            for page in ending.write_reports(outcomes) if last or loop.stop.signal else ():
+            print(table(outcomes, time.monotonic() - began), flush=True)
+            for page in write_reports(outcomes) if last or loop.signal else ():
                 print(f"report: {page}", flush=True)
-        status = ending.exit_status(outcomes, loop.stop.signal)
-        if status and (loop.stop.signal is not None or str(sweeper._target_).endswith(".BasicSweeper")):
-            sys.exit(status)
+        if loop.signal is not None:
+            sys.exit(128 + loop.signal)
+        # A sweeper that optimises handles failed jobs itself.
+        if sweeper._target_.endswith(".BasicSweeper") and not all(outcome.status in GOOD for outcome in outcomes):
+            sys.exit(1)
         return [_returned(group, loop.outcomes, overrides) for group, overrides in zip(groups, words, strict=True)]
 
     def _read(self, overrides: Sequence[str]) -> tuple[Config, Sequence[str]]:
@@ -96,20 +92,22 @@ class SweepLauncher(Launcher):
         return config, overrides
 
     def _describe(self, jobs: Sequence[Job]) -> None:
-        """Write `command.txt`, the command that was typed, and `sweep.yaml`, the sweep file, beside the run folders."""
+        """Beside the run folders, add the command that was typed to `command.txt` and copy the sweep file."""
         first, *words = sys.orig_argv[1:] or ["-"]  # after the interpreter: a program, or an option such as -m
         python = ["python"] if first.startswith("-") or first.endswith(".py") else []
-        files = {"command.txt": shlex.join([*python, Path(first).name, *words]) + "\n"}
-        name = self.config.hydra.job.config_name
-        for source in self.config.hydra.runtime.config_sources if name != "config" else ():
-            path = Path(source.path) / f"{name}.yaml"
-            if source.schema == "file" and path.is_file():
-                files.setdefault("sweep.yaml", path.read_text(encoding="utf-8"))
+        typed = shlex.join([*python, Path(first).name, *words]) + "\n"
+        job, sources = self.config.hydra.job, self.config.hydra.runtime.config_sources
+        paths = [Path(source.path, f"{job.config_name}.yaml") for source in sources if source.schema == "file"]
+        sweep_file = next((path for path in paths if path.is_file() and job.config_name != "config"), None)
         for folder in {job.folder.parent for job in jobs}:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                for file, content in files.items():
-                    runs.write_text(folder / file, content)
+                with open(folder / "command.txt", "a+", encoding="utf-8") as file:
+                    file.seek(0)
+                    if typed not in file:  # a search calls `launch` several times
+                        file.write(typed)
+                if sweep_file is not None:
+                    runs.write_bytes(folder / "sweep.yaml", sweep_file.read_bytes())
             except OSError as error:
                 log.warning("%s: the command of the sweep cannot be written (%s)", folder, error.strerror)
 
@@ -121,7 +119,7 @@ def _returned(group: Sequence[Job], outcomes: Mapping[Job, Outcome], overrides: 
         if outcomes[job].status not in GOOD:
             error = RunError(f"{job.folder}: {outcomes[job].error or outcomes[job].status}")
             return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=error)
-        scores.append(score(runs.read_result(job.folder) or {}, job.folder))
-    known = [value for value in scores if value is not None]
-    mean = sum(known) / len(known) if known else None
+        value = score(runs.read_result(job.folder) or {}, job.folder)
+        scores += [] if value is None else [value]
+    mean = statistics.fmean(scores) if scores else None
     return JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=mean)

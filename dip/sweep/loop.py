@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
 from dip.sweep.jobs import Job
-from dip.sweep.outcomes import Outcome, Signature, fail, read_finished, settle, signature
+from dip.sweep.outcomes import Outcome, fail, read_finished, settle, signature
 from dip.sweep.progress import Progress
 
 TICK = 0.1  # seconds between two looks at the jobs
@@ -32,11 +33,8 @@ class Attempt(Protocol):
         """End the job at once."""
 
 
-class Workers(Protocol):
-    """Where jobs run: processes of this machine or those of a cluster."""
-
-    def start(self, job: Job) -> Attempt | None:
-        """Start `job`; None if there is no room now. Any exception is a failure of this job."""
+StartJob = Callable[[Job], Attempt | None]
+"""Starts a job; None if there is no room now. Any exception is a failure of this job."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +43,51 @@ class Running:
 
     job: Job
     attempt: Attempt
-    before: Signature
+    before: tuple[int, int] | None
+    """The `signature` of its result when it was started."""
     began: float
 
 
-class Stop:
-    """Notes SIGINT, SIGTERM and SIGHUP; a second SIGINT or SIGTERM asks to end at once."""
+class Loop:
+    """Runs `jobs`, each started by `start`.
 
-    def __init__(self) -> None:
+    SIGINT, SIGTERM and SIGHUP end the running jobs with a checkpoint; a second SIGINT or SIGTERM ends them at once.
+    """
+
+    def __init__(self, jobs: Sequence[Job], start: StartJob, progress: Progress) -> None:
+        self.jobs, self.start, self.progress = jobs, start, progress
+        self.waiting = list(jobs)
+        self.running: list[Running] = []
+        self.outcomes: dict[Job, Outcome] = {}
         self.signal: int | None = None
         self.at_once = False
+        self._say_once = functools.cache(progress.say)
+
+    def run(self) -> list[Outcome]:
+        """Run all jobs, or after a signal end the running ones. Returns one outcome per job, in the order of `jobs`."""
+        for job in self.jobs:
+            if job.done:
+                self._settled(read_finished(job))
+        try:
+            with self._signals_noted():
+                while self.signal is None and (self.waiting or self.running):
+                    self._start()
+                    self._collect()
+                self.outcomes |= {job: Outcome(job, "not started") for job in self.waiting}
+                if self.running:
+                    self.progress.say("stopping: the running jobs write a checkpoint; interrupt again to end at once")
+                    self._end()
+                while self.running:
+                    if self.at_once:
+                        self._kill()
+                    self._collect()
+        finally:
+            self._abandon()
+            self.progress.close()
+        return [self.outcomes[job] for job in self.jobs]
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
+    def _signals_noted(self) -> Iterator[None]:
         """Install the handlers inside the block. Does nothing outside the main thread, where Python has no signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -77,53 +107,6 @@ class Stop:
         self.at_once = self.signal is not None and number != getattr(signal, "SIGHUP", None)
         self.signal = self.signal or number
 
-
-class Loop:
-    """Runs `jobs` on `workers`."""
-
-    def __init__(self, jobs: Sequence[Job], workers: Workers, progress: Progress) -> None:
-        self.jobs, self.workers, self.progress = jobs, workers, progress
-        self.waiting = list(jobs)
-        self.running: list[Running] = []
-        self.outcomes: dict[Job, Outcome] = {}
-        self.stop = Stop()
-        self._said: set[str] = set()
-
-    def run(self) -> list[Outcome]:
-        """Run all jobs, or after a signal end the running ones. Returns one outcome per job, in the order of `jobs`."""
-        for job in self.jobs:
-            if job.done:
-                self._settled(read_finished(job))
-        try:
-            with self.stop.watching():
-                while self.waiting or self.running:
-                    self._collect()
-                    if self.stop.signal is None:
-                        self._start()
-                    else:
-                        self._wind_down()
-                    self.progress.update(len(self.running))
-                    if self.waiting or self.running:
-                        time.sleep(TICK)
-        finally:
-            self._abandon()
-            self.progress.close()
-        return [self.outcomes[job] for job in self.jobs]
-
-    def _collect(self) -> None:
-        """Settle the jobs that have ended."""
-        for entry in list(self.running):
-            code = entry.attempt.poll()
-            if code is None:
-                continue
-            self.running.remove(entry)
-            stopping, seconds = self.stop.signal is not None, time.monotonic() - entry.began
-            outcome = settle(entry.job, code, entry.before, seconds, stopping)
-            if outcome is None:
-                self.waiting.append(entry.job)
-            else:
-                self._settled(outcome)
-
     def _start(self) -> None:
         """Start jobs while there is room; skip those that another sweep runs."""
         for job in list(self.waiting):
@@ -134,7 +117,7 @@ class Loop:
                 continue
             before = signature(job)
             try:
-                attempt = self.workers.start(job)
+                attempt = self.start(job)
             except Exception as error:
                 self._settled(fail(job, error))
                 continue
@@ -148,30 +131,21 @@ class Loop:
         if self.waiting and not self.running:
             self._say_once(f"waiting for another sweep, which runs {len(self.waiting)} of the jobs")
 
-    def _wind_down(self) -> None:
-        """Ask the running jobs to end, once; kill them after a second signal."""
-        self.outcomes |= {job: Outcome(job, "not started") for job in self.waiting}
-        self.waiting = []
-        if self.running and self._say_once(
-            "stopping: the running jobs write a checkpoint; interrupt again to end at once"
-        ):
-            for entry in self.running:
-                entry.attempt.end()
-        if self.stop.at_once:
-            for entry in self.running:
-                entry.attempt.kill()
-
-    def _abandon(self) -> None:
-        """After an error in the sweep itself: end the running jobs, and kill them after `PATIENCE` seconds."""
-        for entry in self.running:
-            entry.attempt.end()
-        limit = time.monotonic() + PATIENCE
-        while self.running:
-            self.running = [entry for entry in self.running if entry.attempt.poll() is None]
-            if time.monotonic() > limit:
-                for entry in self.running:
-                    entry.attempt.kill()
-            time.sleep(TICK)
+    def _collect(self) -> None:
+        """Wait for `TICK` seconds, then settle the jobs that have ended."""
+        self.progress.update(len(self.running))
+        time.sleep(TICK)
+        for entry in list(self.running):
+            code = entry.attempt.poll()
+            if code is None:
+                continue
+            self.running.remove(entry)
+            fresh, seconds = signature(entry.job) != entry.before, time.monotonic() - entry.began
+            outcome = settle(entry.job, code, fresh, seconds, self.signal is not None)
+            if outcome is None:
+                self.waiting.append(entry.job)
+            else:
+                self._settled(outcome)
 
     def _settled(self, outcome: Outcome) -> None:
         self.outcomes[outcome.job] = outcome
@@ -179,10 +153,20 @@ class Loop:
             self.waiting.remove(outcome.job)
         self.progress.finished(outcome)
 
-    def _say_once(self, line: str) -> bool:
-        """Print `line` unless it has been printed before; True if it has not."""
-        new = line not in self._said
-        self._said.add(line)
-        if new:
-            self.progress.say(line)
-        return new
+    def _abandon(self) -> None:
+        """After an error in the sweep itself: end the running jobs, and kill them after `PATIENCE` seconds."""
+        self._end()
+        limit = time.monotonic() + PATIENCE
+        while self.running:
+            self.running = [entry for entry in self.running if entry.attempt.poll() is None]
+            if time.monotonic() > limit:
+                self._kill()
+            time.sleep(TICK)
+
+    def _end(self) -> None:
+        for entry in self.running:
+            entry.attempt.end()
+
+    def _kill(self) -> None:
+        for entry in self.running:
+            entry.attempt.kill()

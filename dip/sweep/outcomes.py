@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,13 @@ class Outcome:
     before: bool = False
     """Whether the run had finished before, so that no process was started."""
 
+    @property
+    def label(self) -> str:
+        """The status for the user: `finished`, or `finished before` if no process was started."""
+        return f"{self.status} before" if self.before else self.status
 
-Signature = tuple[int, int] | None
 
-
-def signature(job: Job) -> Signature:
+def signature(job: Job) -> tuple[int, int] | None:
     """Return what changes whenever `result.json` is written, which always replaces the file; None without one."""
     try:
         found = (job.folder / "result.json").stat()
@@ -51,7 +53,7 @@ def read_finished(job: Job) -> Outcome:
     return Outcome(job, result["status"], result.get("psnr"), result.get("seconds"), before=True)
 
 
-def settle(job: Job, code: int | str, before: Signature, seconds: float, stopping: bool) -> Outcome | None:
+def settle(job: Job, code: int | str, fresh: bool, seconds: float, stopping: bool) -> Outcome | None:
     """Return the outcome of a job whose process has ended; None if another process is at work in its run folder.
 
     A `result.json` with status "failed" is written for a job that could not write it, so that the report shows it.
@@ -59,43 +61,38 @@ def settle(job: Job, code: int | str, before: Signature, seconds: float, stoppin
     Args:
         job: the job.
         code: exit status of the process; negative: the signal that killed it; a text: why there is none.
-        before: the `signature` when the process started.
+        fresh: whether `result.json` was written since the process started.
         seconds: how long the process ran.
         stopping: whether the sweep has asked the job to end.
     """
-    fresh = signature(job) != before
-    result = runs.read_result(job.folder) if fresh else None
-    if result is not None and result["status"] in GOOD:
+    result = (runs.read_result(job.folder) if fresh else None) or {}
+    if result.get("status") in GOOD:
         return Outcome(job, result["status"], result.get("psnr"), result.get("seconds"))
-    if result is None and job.done:  # another process was faster
+    if not result and job.done:  # another process was faster
         return read_finished(job)
     killed = isinstance(code, int) and (code < 0 or code > 128)
-    if (result is not None and result["status"] == "interrupted") or (result is None and stopping and killed):
+    if result.get("status") == "interrupted" or (not result and stopping and killed):
         return Outcome(job, "interrupted", seconds=seconds)
-    if result is None and not stopping and job.busy:
+    if not result and not stopping and job.busy:
         return None
-    error = (result or {}).get("error") or _reason(job, code)
-    return fail(job, error, seconds, write=result is None)
+    return fail(job, result.get("error") or _reason(job, code), seconds, write=not result)
 
 
-def fail(job: Job, error: str | BaseException, seconds: float = 0.0, write: bool = True) -> Outcome:
+def fail(job: Job, error: str | Exception, seconds: float = 0.0, write: bool = True) -> Outcome:
     """Return the outcome of a failed job and, if `write`, write its `result.json`, unless that is impossible."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         error = f"{error.filename}: cannot be written ({error.strerror}); choose another folder with out=FOLDER"
-    elif isinstance(error, BaseException):
+    elif isinstance(error, Exception):
         kind = "" if isinstance(error, DipError) else f"{type(error).__name__}: "
         error = kind + " ".join(str(error).split())
-    result = {
-        "status": "failed",
-        "name": job.name,
-        "config": schema.plain(job.config),
-        "error": error,
-        "steps": None,
-        "seconds": round(seconds, 3),
-    }
     if write:
+        steps = None
         with contextlib.suppress(RunError, LookupError):
-            result["steps"] = int(runs.history(job.folder)["step"][-1])
+            steps = int(runs.history(job.folder)["step"][-1])
+        result = {
+            "status": "failed", "name": job.name, "config": schema.plain(job.config), "error": error,
+            "steps": steps, "seconds": round(seconds, 3),
+        }  # fmt: skip
         with contextlib.suppress(RunError, OSError), runs.Lock(job.folder):
             runs.write_json(job.folder / "result.json", result)
     return Outcome(job, "failed", seconds=seconds, error=error)
@@ -106,28 +103,15 @@ def _reason(job: Job, code: int | str) -> str:
     if isinstance(code, str):
         return code
     if code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
+        name = next((known.name for known in signal.Signals if known == -code), f"signal {-code}")
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
     if code == 0:
         return "exit status 0 but no result"
-    try:
-        with open(job.console, "rb") as file:
-            file.seek(max(0, file.seek(0, 2) - 4096))
-            lines = file.read().decode(errors="replace").split("\n")
-    except OSError:
-        lines = []
+    lines = []
+    with contextlib.suppress(OSError):
+        lines = job.console.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((" ".join(line.split())[:300] for line in reversed(lines) if line.strip()), "")
     return f"exit status {code}" + (f": {last.removeprefix('error: ')}" if last else "")
-
-
-def count(outcomes: Sequence[Outcome]) -> str:
-    """Return the number of jobs by status: `3 finished, 1 failed`."""
-    words = ["finished before" if outcome.before else outcome.status for outcome in outcomes]
-    order = ["finished", "stopped", "finished before", "failed", "interrupted", "not started"]
-    return ", ".join(f"{words.count(word)} {word}" for word in order if word in words)
 
 
 def score(result: Mapping[str, Any], folder: str | Path) -> float | None:
@@ -141,11 +125,10 @@ def score(result: Mapping[str, Any], folder: str | Path) -> float | None:
         result: the content of `result.json`.
         folder: the run folder.
     """
-    psnr, step = result.get("psnr"), result.get("restored_step")
-    if psnr is not None or step is None:
+    psnr, restored = result.get("psnr"), result.get("restored_step")
+    if psnr is not None or restored is None:
         return psnr
     rows = runs.history(folder)
-    known = [
-        pair for pair in zip(rows.get("step", ()), rows.get("watched", ()), strict=True) if not math.isnan(pair[1])
-    ]
-    return -min(known, key=lambda pair: abs(pair[0] - step))[1] if known else None
+    records = zip(rows.get("step", ()), rows.get("watched", ()), strict=True)
+    known = [(abs(step - restored), -value) for step, value in records if not math.isnan(value)]
+    return min(known, key=lambda record: record[0])[1] if known else None

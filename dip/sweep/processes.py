@@ -31,11 +31,9 @@ class ProcessesLauncher(SweepLauncher):
     """Runs jobs as processes of this machine: `hydra/launcher=local` and `hydra/launcher=gpus`."""
 
     jobs: int | None = option(
-        None,
-        "jobs at a time; null: as many as the GPUs take, or without a GPU one per two cores",
-        "null or an integer >= 1",
-        "2",
-    )
+        None, "jobs at a time; null: as many as the GPUs take, or without a GPU one per two cores",
+        "null or an integer >= 1", "2",
+    )  # fmt: skip
     jobs_per_gpu: int = option(1, "jobs at a time on one GPU", "an integer >= 1", "2")
 
     def __post_init__(self) -> None:
@@ -51,25 +49,15 @@ class ProcessesLauncher(SweepLauncher):
             if job.config.device.startswith("cuda:"):
                 legal = "auto in a sweep, which assigns a GPU to each job"
                 raise OptionError("device", job.config.device, legal, "device=auto")
-        at_once = self.jobs or max(1, cores // 2)
-        self.use(cards or [gpus.CPU], self.jobs_per_gpu if cards else at_once, cores)
-
-    def use(self, devices: Sequence[str], share: int, threads: int) -> None:
-        """Run up to `share` jobs on each of `devices` (values for CUDA_VISIBLE_DEVICES, or CPU).
-
-        Args:
-            devices: the devices.
-            share: jobs at a time on one device.
-            threads: CPU threads of all jobs together.
-        """
-        self.devices, self.share = devices, share
-        self.most = min(self.jobs or sys.maxsize, share * len(devices))
+        self.devices = cards or [gpus.CPU]
+        self.share = self.jobs_per_gpu if cards else self.jobs or max(1, cores // 2)  # jobs at a time on one device
+        self.most = min(self.jobs or sys.maxsize, self.share * len(self.devices))
         # Processes that each use all cores wait for each other at every operation: 50 x slower with two, not 2 x.
-        count = str(max(1, threads // self.most))
+        count = str(max(1, cores // self.most))
         self.threads = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count} if self.most > 1 else {}
 
     def start(self, job: Job) -> Process | None:
-        """Start `job` on the device with the fewest jobs that can be claimed; see `dip.sweep.loop.Workers`."""
+        """Start `job` on the device with the fewest jobs that can be claimed; None if there is none."""
         self.running = [process for process in self.running if process.poll() is None]
         load = [process.device for process in self.running]
         for device in sorted(self.devices, key=load.count) if len(load) < self.most else ():
@@ -84,7 +72,7 @@ class ProcessesLauncher(SweepLauncher):
             with open(job.console, "ab") as console:
                 process = Process(
                     self.command(job),
-                    env=environment({**self.environment, **self.threads, **visible}),
+                    env=environment({**self.config.hydra.job.env_set, **self.threads, **visible}),
                     stdin=subprocess.DEVNULL,
                     stdout=console,
                     stderr=console,
@@ -117,11 +105,7 @@ def with_parent(number: int) -> Callable[[], None] | None:
     """
     if sys.platform != "linux":
         return None
-    libc, parent, set_parent_death_signal = (
-        ctypes.CDLL(None),
-        os.getpid(),
-        1,
-    )  # PR_SET_PDEATHSIG in <sys/prctl.h>
+    libc, parent, set_parent_death_signal = ctypes.CDLL(None), os.getpid(), 1  # PR_SET_PDEATHSIG in <sys/prctl.h>
 
     def prepare() -> None:
         libc.prctl(set_parent_death_signal, number)

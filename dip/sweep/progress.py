@@ -1,16 +1,21 @@
-"""Progress of a sweep: a tqdm bar over its jobs in a terminal, plain lines elsewhere."""
+"""What a sweep prints: a tqdm bar in a terminal or else plain lines, and at the end a table and the report page."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
 from tqdm import tqdm
 
 from dip.sweep.jobs import Job, apart
 from dip.sweep.outcomes import GOOD, Outcome
+
+log = logging.getLogger("dip")
 
 
 class Progress:
@@ -19,13 +24,12 @@ class Progress:
     def __init__(self, jobs: Sequence[Job], stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stderr
         self.terminal = self.stream.isatty()
-        self.failed = 0
+        self.ended = self.failed = 0
         self.overrides = apart(jobs)
         self.bar = tqdm(
             total=len(jobs), unit="job", file=self.stream, disable=not self.terminal,
             leave=False, dynamic_ncols=True, miniters=0, mininterval=0.5,
         )  # fmt: skip
-        self.ended = 0
 
     def say(self, line: str) -> None:
         """Print a line, above the bar."""
@@ -49,9 +53,8 @@ class Progress:
         details = [f"{outcome.psnr:.2f} dB"] if outcome.psnr is not None else []
         details += [f"{outcome.seconds:.0f} s"] if outcome.seconds is not None else []
         details += [f"{outcome.error}; log: {outcome.job.console}"] if outcome.error else []
-        status = "finished before" if outcome.before else outcome.status
         place = f"[{self.ended}/{self.bar.total}]"
-        self.say(", ".join([f"{place} {status}: {self._name(outcome.job)}", *details]))
+        self.say(", ".join([f"{place} {outcome.label}: {self._name(outcome.job)}", *details]))
 
     def update(self, running: int) -> None:
         """Show the number of running and failed jobs."""
@@ -65,5 +68,39 @@ class Progress:
             self.bar.close()
 
     def _name(self, job: Job) -> str:
-        overrides = self.overrides.get(job)
+        overrides = self.overrides[job]
         return f"{job.name} ({overrides})" if overrides else job.name
+
+
+def table(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """Return a table: a line per job, the error and log of a failed one, and last the number of jobs by status."""
+    rows = [("status", "PSNR dB", "seconds", "run")]
+    overrides = apart([outcome.job for outcome in outcomes])
+    for outcome in outcomes:
+        psnr = "-" if outcome.psnr is None else f"{outcome.psnr:.2f}"
+        took = "-" if outcome.seconds is None else f"{outcome.seconds:.0f}"
+        rows.append((outcome.label, psnr, took, f"{outcome.job.name}  {overrides[outcome.job]}"))
+        if outcome.error:
+            rows += [("", "", "", outcome.error), ("", "", "", f"log: {outcome.job.console}")]
+    first, second, third = (max(len(row[column]) for row in rows) for column in range(3))
+    lines = [f"{a:<{first}}  {b:>{second}}  {c:>{third}}  {d}".rstrip() for a, b, c, d in rows]
+    if any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
+        lines.append("Run the same command again to resume.")
+    jobs = "job" if len(outcomes) == 1 else "jobs"
+    counts = Counter(outcome.label for outcome in outcomes)
+    by_status = ", ".join(f"{number} {label}" for label, number in counts.items())
+    return "\n".join([*lines, f"{len(outcomes)} {jobs} in {tqdm.format_interval(seconds)}: {by_status}"])
+
+
+def write_reports(outcomes: Sequence[Outcome]) -> list[Path]:
+    """Write the report of each folder of runs and return the pages. If one cannot be written, a warning is logged."""
+    pages = []
+    for folder in dict.fromkeys(outcome.job.folder.parent for outcome in outcomes):
+        try:
+            from dip.report import write  # imports matplotlib and jinja2, which only the end of a sweep needs
+
+            pages.append(write(folder))
+        except Exception as error:
+            text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            log.warning("%s: no report (%s); to try again: python -m dip.report %s", folder, text, folder)
+    return pages

@@ -23,12 +23,8 @@ def other():
     processes = []
 
     def take(device: str, share: int) -> tuple[bool, subprocess.Popen]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, device, str(share)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, "-c", HOLD, device, str(share)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         processes.append(process)
         return process.stdout.readline() == "True\n", process
 
@@ -38,22 +34,16 @@ def other():
         process.communicate()
 
 
-def test_a_device_is_for_one_process(other):
-    assert other("gpu-a", 1)[0]
-    assert claims.take("gpu-a", 1) is None
-    free = claims.take("gpu-b", 1)
-    assert free is not None
-    claims.release(free)
-
-
-def test_the_claim_of_a_killed_process_is_free(other):
+def test_a_device_is_for_one_process_until_it_is_killed(other):
     held, process = other("gpu-a", 1)
     assert held
+    assert claims.take("gpu-a", 1) is None
     process.kill()
     process.wait()
-    claim = claims.take("gpu-a", 1)
-    assert claim is not None
-    claims.release(claim)
+    for device in ("gpu-a", "gpu-b"):
+        claim = claims.take(device, 1)
+        assert claim is not None
+        claims.release(claim)
 
 
 def test_shared_places_are_counted(other):
@@ -66,17 +56,12 @@ def test_shared_places_are_counted(other):
     claims.release(mine[1])
 
 
-@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)])
-def test_exclusive_and_shared_claims_exclude_each_other(other, first: int, second: int):
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 2), (2, 1)])
+def test_a_refused_claim_leaves_nothing_open(other, first: int, second: int):
+    """Exclusive and shared claims exclude each other."""
     assert other("gpu-a", first)[0]
-    assert claims.take("gpu-a", second) is None
-
-
-def test_a_failed_claim_leaves_nothing_open(other):
-    other("gpu-a", 1)
     before = os.listdir("/proc/self/fd")
-    assert claims.take("gpu-a", 1) is None
-    assert claims.take("gpu-a", 3) is None
+    assert claims.take("gpu-a", second) is None
     assert os.listdir("/proc/self/fd") == before
 
 

@@ -17,14 +17,6 @@ from tests.sweep.stubs import hydra, interrupted, jobs, sweep, times, until
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's and submitit's own
 
-PARAMETERS = {
-    "timeout_min": 240,
-    "cpus_per_task": 4,
-    "gpus_per_node": 1,
-    "mem_gb": 16,
-    "slurm_partition": "gpu",
-}
-
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[None]:
@@ -47,30 +39,31 @@ def on_slurm(out: Path, deeds: dict[Job, str], cluster: str = "local", **paramet
     return launcher
 
 
-def some(out: Path, where: str, count: int, deeds: dict[int, str]) -> tuple[list[Job], Any]:
-    made = jobs(out, count)
-    named = {made[number]: deed for number, deed in deeds.items()}
-    return made, on_ray(named) if where == "ray" else on_slurm(out, named, timeout_min=5)
-
-
-@pytest.mark.parametrize("where", ["ray", "slurm"])
-def test_one_job_fails_and_the_others_run(request: pytest.FixtureRequest, tmp_path: Path, where: str):
-    if where == "ray":
+@pytest.fixture(params=["ray", "slurm"])
+def some(request: pytest.FixtureRequest, tmp_path: Path):
+    """`some(4, {0: "exit"})` returns 4 jobs and a launcher; job 0 does "exit"."""
+    if request.param == "ray":
         request.getfixturevalue("ray")
-    four, workers = some(tmp_path, where, 4, {0: "exit", 2: "die"})
-    outcomes, _ = sweep(four, workers)
+
+    def make(count: int, deeds: dict[int, str]) -> tuple[list[Job], Any]:
+        made = jobs(tmp_path, count)
+        named = {made[number]: deed for number, deed in deeds.items()}
+        return made, on_ray(named) if request.param == "ray" else on_slurm(tmp_path, named, timeout_min=5)
+
+    return make
+
+
+def test_one_job_fails_and_the_others_run(some):
+    outcomes, _ = sweep(*some(4, {0: "exit", 2: "die"}))
     assert [outcome.status for outcome in outcomes] == ["failed", "finished", "failed", "finished"]
     assert outcomes[0].error == "exit status 3: no such thing"
     assert outcomes[2].error == "killed by SIGKILL (out of memory?)"
 
 
-@pytest.mark.parametrize("where", ["ray", "slurm"])
-def test_ctrl_c_reaches_the_job(request: pytest.FixtureRequest, tmp_path: Path, where: str):
-    if where == "ray":
-        request.getfixturevalue("ray")
-    (job,), workers = some(tmp_path, where, 1, {0: "long"})
+def test_ctrl_c_reaches_the_job(some):
+    (job,), launcher = some(1, {0: "long"})
     with interrupted(job):
-        outcomes, _ = sweep([job], workers)
+        outcomes, _ = sweep([job], launcher)
     assert outcomes[0].status == "interrupted"
     until(lambda: (job.folder / "result.json").exists())
     assert '"interrupted"' in (job.folder / "result.json").read_text()
@@ -93,7 +86,8 @@ def test_what_slurm_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    on_slurm(tmp_path, {}, "slurm", **PARAMETERS).start(jobs(tmp_path / "runs", 1)[0])
+    parameters = {"timeout_min": 240, "cpus_per_task": 4, "gpus_per_node": 1, "mem_gb": 16, "slurm_partition": "gpu"}
+    on_slurm(tmp_path, {}, "slurm", **parameters).start(jobs(tmp_path / "runs", 1)[0])
     script = (tmp_path / "script").read_text()
     for line in ("--time=240", "--cpus-per-task=4", "--gpus-per-node=1", "--mem=16GB", "--partition=gpu"):
         assert f"#SBATCH {line}\n" in script

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +14,8 @@ import numpy as np
 import pytest
 
 from dip import runs
-from dip.errors import OptionError
-from dip.sweep import gpus
-from dip.sweep.gpus import CPU
-from dip.sweep.processes import ProcessesLauncher
 from tests.conftest import ROOT, TINY, Fit, environment
-from tests.sweep.stubs import hydra, jobs, until
+from tests.sweep.stubs import until
 
 Multirun = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -52,18 +49,9 @@ def folders(tmp_path: Path) -> list[Path]:
         (["seed=0,1", "image=none.png"], "image=none.png: there is no such file"),
         (["target=noisy,nosy"], "error: target=nosy: must be one of "),
         (["steps=10,many"], "error: steps=many: must be an integer"),
-        (
-            ["seed=0,1", "hydra.launcher.jobs=0"],
-            "error: hydra.launcher.jobs=0: must be null or an integer >= 1",
-        ),
-        (
-            ["seed=0,1", "hydra.launcher.jobs_per_gpu=a"],
-            "error: hydra.launcher.jobs_per_gpu=a: must be an integer >= 1",
-        ),
-        (
-            ["seed=0,1", "hydra.sweeper.max_batch_size=1"],
-            "error: hydra.sweeper.max_batch_size=1: must be null",
-        ),
+        (["hydra.launcher.jobs=0"], "error: hydra.launcher.jobs=0: must be null or an integer >= 1"),
+        (["hydra.launcher.jobs_per_gpu=a"], "error: hydra.launcher.jobs_per_gpu=a: must be an integer >= 1"),
+        (["hydra.sweeper.max_batch_size=1"], "error: hydra.sweeper.max_batch_size=1: must be null"),
     ],
 )
 def test_with_one_illegal_job_none_is_started(multirun: Multirun, tmp_path: Path, arguments: list[str], message: str):
@@ -91,7 +79,8 @@ def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
     assert lines[5].startswith("2 jobs in ")
     assert lines[5].endswith(": 1 finished, 1 failed")
     assert lines[6] == f"report: {tmp_path / 'outputs' / 'report.html'}"
-    typed = shlex.split((tmp_path / "outputs" / "command.txt").read_text())
+    (line,) = (tmp_path / "outputs" / "command.txt").read_text().splitlines()
+    typed = shlex.split(line)
     assert typed[:3] == ["python", "train.py", "-m"]
     assert typed[-4:] == ["seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=4"]
     log = Path(bad["folder"], "console.log").read_text()
@@ -99,75 +88,38 @@ def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
     assert "\r" not in log
 
 
-@pytest.mark.fault(24)
-def test_a_killed_sweep_goes_on_where_it_was(multirun: Multirun, fit: Fit, tmp_path: Path):
+@pytest.mark.fault(24, 25)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_or_interrupted_sweep_resumes(multirun: Multirun, fit: Fit, tmp_path: Path, number: signal.Signals):
     first, _ = fit("seed=0", "steps=300", "record_every=10")
     process = subprocess.Popen(
-        command(tmp_path, "seed=0,1", "steps=300", "record_every=10"),
-        env=environment(), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        command(tmp_path, "seed=0,1,2", "steps=300", "record_every=10"),
+        env=environment(), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
     def begun() -> bool:
         return any(path.read_text().count("\n") > 5 for path in tmp_path.glob("outputs/*-seed1-*/metrics.csv"))
 
     until(begun, 100)
-    process.kill()
-    process.communicate()
+    process.send_signal(number)
+    printed, _ = process.communicate()
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "Run the same command again to resume.\n3 jobs in " in printed
+        assert "1 finished before, 1 interrupted, 1 not started" in printed
     before = (first / "result.json").stat()
     again = multirun("seed=0,1", "steps=300", "record_every=10")
     assert again.returncode == 0, again.stderr
     assert (first / "result.json").stat().st_mtime_ns == before.st_mtime_ns
-    assert again.stdout.splitlines()[1].startswith("finished, before ")
+    assert again.stdout.splitlines()[1].startswith("finished before ")
+    first_command, second_command = (tmp_path / "outputs" / "command.txt").read_text().splitlines()
+    assert ("seed=0,1,2" in first_command, "seed=0,1" in second_command.split()) == (True, True)
     run = next(tmp_path.glob("outputs/*-seed1-*"))
     assert "continuing from" in (run / "console.log").read_text()
     straight, _ = fit("seed=1", "steps=300", "record_every=10", f"out={tmp_path / 'straight'}")
     assert straight.name == run.name
     np.testing.assert_array_equal(np.load(straight / "losses.npy"), np.load(run / "losses.npy"))
     assert (straight / "images/restored.png").read_bytes() == (run / "images/restored.png").read_bytes()
-
-
-def launcher(jobs: int | None = None, jobs_per_gpu: int = 1) -> ProcessesLauncher:
-    return hydra(ProcessesLauncher(jobs, jobs_per_gpu))
-
-
-@pytest.mark.parametrize(
-    ("cards", "cores", "at_once", "jobs_per_gpu", "expected"),
-    [
-        (["a", "b"], 8, None, 1, (["a", "b"], 1, 2, "4")),
-        (["a", "b"], 8, None, 2, (["a", "b"], 2, 4, "2")),
-        (["a", "b"], 8, 1, 1, (["a", "b"], 1, 1, None)),  # the default launcher: one job, the first free GPU
-        (["a", "b"], 8, 9, 1, (["a", "b"], 1, 2, "4")),
-        ([], 8, None, 1, ([CPU], 4, 4, "2")),
-        ([], 8, 3, 1, ([CPU], 3, 3, "2")),
-        ([], 2, 4, 1, ([CPU], 4, 4, "1")),
-        ([], 2, 1, 1, ([CPU], 1, 1, None)),
-        ([], 1, None, 1, ([CPU], 1, 1, None)),
-    ],
-)
-def test_where_jobs_run(monkeypatch, tmp_path, cards, cores, at_once, jobs_per_gpu, expected):
-    monkeypatch.setattr(gpus, "gpus", lambda: cards)
-    monkeypatch.setattr(gpus, "cores", lambda: cores)
-    workers = launcher(at_once, jobs_per_gpu)
-    workers.prepare(jobs(tmp_path, 3))
-    assert (workers.devices, workers.share, workers.most, workers.threads.get("OMP_NUM_THREADS")) == expected
-
-
-def test_jobs_for_the_cpu_claim_no_gpu(monkeypatch, tmp_path):
-    monkeypatch.setattr(gpus, "gpus", lambda: ["a"])
-    some = jobs(tmp_path, 2)
-    for job in some:
-        job.config.device = "cpu"
-    workers = launcher(1)
-    workers.prepare(some)
-    assert workers.devices == [CPU]
-
-
-def test_in_a_sweep_a_job_cannot_name_its_gpu(monkeypatch, tmp_path):
-    monkeypatch.setattr(gpus, "gpus", lambda: ["a"])
-    some = jobs(tmp_path, 2)
-    some[1].config.device = "cuda:1"
-    with pytest.raises(OptionError, match="device=cuda:1: must be auto in a sweep"):
-        launcher().prepare(some)
 
 
 def test_nothing_of_a_sweep_imports_torch():

@@ -9,96 +9,104 @@ from pathlib import Path
 
 import pytest
 
-from dip.sweep import claims
+from dip.errors import OptionError
+from dip.sweep import claims, gpus
+from dip.sweep.gpus import CPU
 from dip.sweep.jobs import Job
-from tests.sweep.stubs import jobs, local, sweep, until
-from tests.sweep.test_loop import start
+from dip.sweep.processes import ProcessesLauncher
+from tests.sweep.stubs import jobs, local, start, sweep, until
 
 
 def environment(job: Job) -> dict[str, str]:
     return json.loads((job.folder / "environment.json").read_text())
 
 
-def test_each_gpu_gets_one_job_at_a_time(tmp_path: Path):
-    six = jobs(tmp_path, 6)
-    workers = local(dict.fromkeys(six, "environment"), ["gpu-a", "gpu-b"])
-    most: list[Counter[str]] = []
-    begin = workers.start
+@pytest.mark.parametrize(
+    ("cards", "cores", "at_once", "jobs_per_gpu", "expected"),
+    [
+        (["a", "b"], 8, None, 1, (["a", "b"], 1, 2, "4")),
+        (["a", "b"], 8, None, 2, (["a", "b"], 2, 4, "2")),
+        (["a", "b"], 8, 1, 1, (["a", "b"], 1, 1, None)),  # the default launcher: one job, the first free GPU
+        (["a", "b"], 8, 9, 1, (["a", "b"], 1, 2, "4")),
+        ([], 8, None, 1, ([CPU], 4, 4, "2")),
+        ([], 8, 3, 1, ([CPU], 3, 3, "2")),
+        ([], 2, 4, 1, ([CPU], 4, 4, "1")),
+        ([], 2, 1, 1, ([CPU], 1, 1, None)),
+        ([], 1, None, 1, ([CPU], 1, 1, None)),
+    ],
+)
+def test_where_jobs_run(monkeypatch, tmp_path, cards, cores, at_once, jobs_per_gpu, expected):
+    monkeypatch.setattr(gpus, "gpus", lambda: cards)
+    monkeypatch.setattr(gpus, "cores", lambda: cores)
+    launcher = ProcessesLauncher(at_once, jobs_per_gpu)
+    launcher.prepare(jobs(tmp_path, 3))
+    assert (launcher.devices, launcher.share, launcher.most, launcher.threads.get("OMP_NUM_THREADS")) == expected
 
-    def watched(job):
-        process = begin(job)
-        most.append(Counter(p.device for p in workers.running if p.poll() is None))
-        return process
 
-    workers.start = watched
-    outcomes, _ = sweep(six, workers)
-    assert [outcome.status for outcome in outcomes] == ["finished"] * 6
-    assert max(max(counts.values()) for counts in most) == 1
-    used = Counter(environment(job)["CUDA_VISIBLE_DEVICES"] for job in six)
-    assert used == {"gpu-a": 3, "gpu-b": 3}
-    assert {environment(job)["OMP_NUM_THREADS"] for job in six} == {"4"}  # of 8, for two at a time
+def test_the_device_option_of_the_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(gpus, "gpus", lambda: ["a"])
+    two, launcher = jobs(tmp_path, 2), ProcessesLauncher(1)
+    for job in two:
+        job.config.device = "cpu"
+    launcher.prepare(two)
+    assert launcher.devices == [CPU]  # they claim no GPU
+    two[1].config.device = "cuda:1"
+    with pytest.raises(OptionError, match="device=cuda:1: must be auto in a sweep"):
+        launcher.prepare(two)
 
 
-def test_jobs_per_gpu(tmp_path: Path):
-    four = jobs(tmp_path, 4)
-    workers = local(dict.fromkeys(four, "long"), ["gpu-a", "gpu-b"], share=2)
-    running = [workers.start(job) for job in four]
-    assert workers.start(jobs(tmp_path, 5)[4]) is None
-    assert Counter(process.device for process in running) == {"gpu-a": 2, "gpu-b": 2}
+@pytest.mark.parametrize("jobs_per_gpu", [1, 2])
+def test_each_gpu_gets_its_number_of_jobs_at_a_time(tmp_path: Path, jobs_per_gpu: int):
+    some = jobs(tmp_path, 2 * jobs_per_gpu + 1)
+    launcher = local(dict.fromkeys(some, "long"), ["gpu-a", "gpu-b"], jobs_per_gpu, most=None)
+    running = [launcher.start(job) for job in some[:-1]]
+    assert launcher.start(some[-1]) is None
+    assert Counter(process.device for process in running) == {"gpu-a": jobs_per_gpu, "gpu-b": jobs_per_gpu}
+    running[0].kill()
+    running[0].wait()
+    running[0] = launcher.start(some[-1])
     for process in running:
         process.kill()
-        until(lambda process=process: process.poll() is not None)
+        process.wait()
 
 
-def test_most_limits_the_jobs_over_all_gpus(tmp_path: Path):
-    workers = local({}, ["gpu-a", "gpu-b", "gpu-c"], most=1)
-    assert workers.most == 1
-    assert workers.threads == {}  # one job has all threads, as without a sweep
-
-
-def test_on_a_cpu_the_threads_are_divided(tmp_path: Path):
+@pytest.mark.parametrize(("cards", "threads"), [(["gpu-a", "gpu-b"], "4"), ([], "2")])
+def test_the_environment_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cards: list[str], threads: str):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as the entry point does for itself
     four = jobs(tmp_path, 4)
-    outcomes, _ = sweep(four, local(dict.fromkeys(four, "environment"), ["cpu"], share=3, threads=8))
+    outcomes, _ = sweep(four, local(dict.fromkeys(four, "environment"), cards, most=None))
     assert [outcome.status for outcome in outcomes] == ["finished"] * 4
-    for job in four:
-        assert environment(job)["OMP_NUM_THREADS"] == "2"
-        assert environment(job).get("CUDA_VISIBLE_DEVICES") == os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = [environment(job) for job in four]
+    for name, value in {"OMP_NUM_THREADS": threads, "TQDM_DISABLE": "1", "HYDRA_FULL_ERROR": "0"}.items():
+        assert {job[name] for job in found} == {value}
+    visible = Counter(job.get("CUDA_VISIBLE_DEVICES") for job in found)
+    assert visible == ({"gpu-a": 2, "gpu-b": 2} if cards else {os.environ.get("CUDA_VISIBLE_DEVICES"): 4})
 
 
 def test_a_second_sweep_waits_for_a_device(tmp_path: Path):
-    theirs = jobs(tmp_path / "theirs", 1)
+    (theirs,), (mine,) = jobs(tmp_path / "theirs", 1), jobs(tmp_path / "mine", 1)
     other = start(tmp_path / "theirs", 1, "gpu-a", "environment")
-    until(lambda: (theirs[0].folder / "environment.json").exists())
-    mine = jobs(tmp_path / "mine", 1)
-    outcomes, said = sweep(mine, local({}, ["gpu-a"]))
+    until(lambda: (theirs.folder / "environment.json").exists())
+    outcomes, said = sweep([mine], local(cards=["gpu-a"]))
     other.communicate()
     assert "waiting: other sweeps use all devices" in said
     assert outcomes[0].status == "finished"
-    assert (theirs[0].folder / "times").stat().st_mtime_ns <= (mine[0].folder / "times").stat().st_mtime_ns
+    assert (theirs.folder / "times").stat().st_mtime_ns <= (mine.folder / "times").stat().st_mtime_ns
 
 
 def test_a_job_keeps_its_gpu_when_its_sweep_is_killed(tmp_path: Path):
-    one = jobs(tmp_path, 1)
+    (job,) = jobs(tmp_path, 1)
     other = start(tmp_path, 1, "gpu-a", "deaf")
-    until(lambda: (one[0].folder / "begun").exists())
+    until(lambda: (job.folder / "begun").exists())
     other.kill()
     other.communicate()
     assert claims.take("gpu-a", 1) is None
-    os.kill(int((one[0].folder / "pid").read_text()), 9)
-    taken: list[list[int]] = []
+    os.kill(int((job.folder / "pid").read_text()), 9)
+    taken: list[list[int] | None] = [None]
 
     def free() -> bool:
-        claim = claims.take("gpu-a", 1)
-        taken.extend([] if claim is None else [claim])
-        return claim is not None
+        taken[0] = claims.take("gpu-a", 1)
+        return taken[0] is not None
 
     until(free)
     claims.release(taken[0])
-
-
-def test_the_environment_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as the entry point does for itself
-    one = jobs(tmp_path, 1)
-    sweep(one, local({one[0]: "environment"}))
-    assert environment(one[0])["TQDM_DISABLE"] == "1"
-    assert environment(one[0])["HYDRA_FULL_ERROR"] == "0"

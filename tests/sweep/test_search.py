@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.errors import MissingConfigException
 
 from dip import runs
+from dip.configuration.explain import in_one_line
 from dip.sweep import score
 from tests.conftest import ROOT, TINY, environment
 
@@ -21,6 +23,12 @@ def test_the_score_is_the_psnr_or_the_negative_of_what_the_rule_watched(tmp_path
     assert score({"psnr": None, "restored_step": 160}, tmp_path) == -0.1
     assert score({"psnr": None, "restored_step": 0}, tmp_path) == -0.3  # the nearest record that has a value
     assert score({"status": "failed"}, tmp_path) is None
+
+
+def test_without_optuna_the_error_says_how_to_install_it():
+    error = MissingConfigException("no optuna", "hydra/sweeper/optuna", ["basic"])
+    text = "hydra/sweeper=optuna: Optuna is not installed; pip install 'deep-image-prior[optuna]'"
+    assert in_one_line(error) == text
 
 
 @pytest.mark.parametrize(("launcher", "trials"), [("gpus", 12), ("basic", 2)])
