@@ -182,7 +182,8 @@ class Config:
         check_size(self, "size")
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
-        self.stop = self.stop.choose(isinstance(self.target, Degraded), self.perturbation_half_life > 0)
+        blind, denoising = isinstance(self.target, Degraded), self.target.task == "denoising"
+        self.stop = self.stop.choose(blind, self.perturbation_half_life > 0, denoising)
 
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""

@@ -47,6 +47,8 @@ class Rule(ABC):
 
     loss_mask: Tensor | None = None
     """(1, 1, h, w) weights with mean 1 of the squared errors in the loss, or None."""
+    chosen: dict[str, Any] | None = None
+    """What `stop=adaptive` found, and the rule that it selected: see `dip.stopping.adaptive.explain`."""
     saved: ClassVar[tuple[str, ...]] = ()
     """Names of the subclass's tensors that change from step to step. A resumed run needs them."""
 

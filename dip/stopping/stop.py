@@ -34,12 +34,13 @@ class Stop:
         """Options without effect here: field name -> the setting that makes it so."""
         return {} if self.uses_patience else {"patience": f"stop={self.name}"}
 
-    def choose(self, blind: bool, shrinking: bool) -> Stop:
-        """The options of the rule that watches the run: these, except for `stop=auto`.
+    def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
+        """The options of the rule that watches the run: these, except for `stop=auto` and `stop=adaptive`.
 
         Args:
             blind: there is no reference image.
             shrinking: the perturbation shrinks (`perturbation_half_life`).
+            denoising: the observation is the image itself with noise.
         """
         if self.watches_variance and shrinking:
             log.warning(
@@ -80,10 +81,10 @@ class Never(Stop):
 
 @dataclass
 class Auto(Stop):
-    """For target=degraded combined, or heldout with perturbation_half_life; for all other targets never."""
+    """For target=degraded adaptive; for all other targets never."""
 
     name: str = "auto"
 
-    def choose(self, blind: bool, shrinking: bool) -> Stop:
-        chosen = ("heldout" if shrinking else "combined") if blind else "never"
-        return STOPS[chosen](patience=self.patience)
+    def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
+        chosen = STOPS["adaptive" if blind else "never"](patience=self.patience)
+        return chosen.choose(blind, shrinking, denoising)
