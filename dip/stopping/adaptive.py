@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dip.options import check_choice, log, option
+from dip.options import check_choice, option
 from dip.stopping.rule import Reading, Rule
 from dip.stopping.stop import STOPS, Stop
 
@@ -50,7 +50,10 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
 
 @dataclass
 class Adaptive(Stop):
-    """Looks at the noise: covariance if it is correlated, stop.white if it is white, no change if there is none."""
+    """Looks at the noise: covariance if it is correlated, stop.white if it is white, no change if there is none.
+
+    `patience` is that of the selected rule, but at most 200 steps for covariance.
+    """
 
     name: str = "adaptive"
     white: str | None = option(
@@ -69,16 +72,14 @@ class Adaptive(Stop):
         white = self.white or ("heldout" if shrinking else "combined")
         if not denoising:
             return STOPS[white](patience=self.patience)
-        return replace(self, white=white)
+        return replace(self, white=white)  # in the options, so that the run folder's name depends on it
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         noise = examine(target, known)
         name = {"none": "unchanged", "correlated": "covariance"}.get(noise.kind) or self.white or "combined"
-        rule = (
-            Unchanged(target)
-            if name == "unchanged"
-            else STOPS[name](patience=self.patience).start(target, seed, known, warm_up)
-        )
+        rule: Rule | None = Unchanged(target)
+        if noise.kind != "none":
+            rule = STOPS[name].within(self.patience).start(target, seed, known, warm_up)
         if rule is not None:
             rule.chosen = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
         return rule

@@ -40,7 +40,7 @@ class Compare(Stop):
 def _started(
     names: Collection[str], patience: int, target: Tensor, seed: int, known: Tensor | None, warm_up: int
 ) -> dict[str, Rule]:
-    rules = {name: STOPS[name](patience=patience).start(target, seed, known, warm_up) for name in names}
+    rules = {name: STOPS[name].within(patience).start(target, seed, known, warm_up) for name in names}
     return {name: rule for name, rule in rules.items() if rule is not None}
 
 

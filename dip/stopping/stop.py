@@ -26,6 +26,8 @@ class Stop:
     """Whether the rule watches the variance of the outputs, which falls when the perturbation shrinks."""
     comparable: ClassVar[bool] = False
     """Whether `stop=compare` includes the rule."""
+    patience_limit: ClassVar[int | None] = None
+    """Upper limit of the patience where another rule (adaptive, compare) starts this one; None: no limit."""
 
     def __post_init__(self) -> None:
         check_integer(self, "patience", low=1, prefix="stop.")
@@ -48,6 +50,11 @@ class Stop:
                 "stop; use a rule that does not watch their variance, for example stop=heldout", self.name,
             )  # fmt: skip
         return self
+
+    @classmethod
+    def within(cls, patience: int) -> Stop:
+        """The rule with its default options and `patience`, but at most `patience_limit`."""
+        return cls(patience=patience if cls.patience_limit is None else min(patience, cls.patience_limit))
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         """The rule that watches one run, or None for no early stopping.
