@@ -65,7 +65,8 @@ class Adaptive(Stop):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice(self, "white", (None, *_RULES), prefix="stop.")
+        if self.white is not None:
+            check_choice(self, "white", _RULES, prefix="stop.")
 
     def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
         """These options with `white` filled in. Where the task is not denoising, the rule `white` itself."""

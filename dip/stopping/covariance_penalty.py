@@ -143,7 +143,7 @@ class CovariancePenalty(Rule):
         import torch
 
         in_time = (self.best_step > step - self.patience) | self.best.isinf()
-        better = (score <= self.best) & in_time  # false where the score is NaN
+        better = (score < self.best) & in_time  # false where the score is NaN
         self.best_residual = torch.where(better, self.residual, self.best_residual)
         self.best_taken = torch.where(better, self.taken, self.best_taken)
         return better

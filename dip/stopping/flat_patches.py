@@ -143,6 +143,8 @@ def whiteness(image: Tensor, known: Tensor | None = None) -> float:
         known: as in `patches`.
     """
     flat = _flat(image, known)
+    if len(flat) == 0:
+        return math.nan
     window = torch.hann_window(SIDE, periodic=False, device=flat.device)
     power = torch.fft.fft2(flat * window[:, None] * window).abs().square().mean((0, 1))  # (SIDE, SIDE)
     frequency = (torch.fft.fftfreq(SIDE, device=flat.device) * SIDE).abs().round()  # 0 to SIDE / 2

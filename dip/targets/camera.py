@@ -55,7 +55,7 @@ def photograph(image: Tensor, generator: Generator, iso: float, quality: int) ->
     """
     image = image.detach().float()
     if image.shape[1] != 3:
-        gray = [_jpeg(_with_noise(plane, generator, iso), quality) for plane in image.split(1, dim=1)]
+        gray = [_jpeg(_with_noise(plane[:, None], generator, iso), quality) for plane in image.unbind(1)]
         return torch.cat(gray, dim=1)
     return _jpeg(_with_noise(image, generator, iso), quality)
 

@@ -113,7 +113,7 @@ def test_objects_of_another_group_are_refused():
 def test_an_experiment_does_not_fix_what_it_leaves_to_other_options():
     """`stop=auto` depends on the target, and the options that net=pixels ignores return with another network."""
     report, _ = assemble({"experiment": "report", "target": "degraded"})
-    assert report.stop.name == "combined"
+    assert report.stop.name == "adaptive"
     network, _ = assemble({"experiment": "prior-pixels", "net": "hourglass"})
     assert (network.skips, network.z, network.perturbation) == (Config().skips, Z(), Config().perturbation)
 

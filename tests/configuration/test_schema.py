@@ -53,8 +53,8 @@ def test_a_rule_that_needs_a_constant_perturbation_warns(caplog: pytest.LogCaptu
     ("typed", "chosen"),
     [
         ((), {"name": "never", "patience": 1000}),
-        (("target=degraded", "stop.patience=7"), {"name": "combined", "patience": 7}),
-        (("target=degraded", "perturbation_half_life=300"), {"name": "heldout", "patience": 1000}),
+        (("target=degraded", "stop.patience=7"), {"name": "adaptive", "patience": 7, "white": "combined"}),
+        (("target=degraded", "perturbation_half_life=300"), {"name": "adaptive", "patience": 1000, "white": "heldout"}),
     ],
 )
 def test_what_auto_takes(caplog: pytest.LogCaptureFixture, typed: tuple[str, ...], chosen: dict[str, Any]):
