@@ -89,28 +89,33 @@ class CovariancePenalty(Rule):
     def __init__(self, target: Tensor, patience: int, known: Tensor | None = None) -> None:
         import torch
 
-        from dip.stopping.flat_patches import flattest, patches, without_plane
+        from dip.stopping.flat_patches import flattest, patches, whole, without_plane
 
         super().__init__(patience)
         self.known = known
-        self.target = patches(target, known)  # (n, C, SIDE, SIDE)
+        self.target = patches(target)  # (n, C, SIDE, SIDE)
+        self.used: Tensor | None = None  # (n,) int64 indices of the patches without unknown pixels; None: all
+        if known is not None:
+            self.used = whole(known).nonzero().flatten()
+            self.target = self.target[self.used]
         self.details = without_plane(self.target)
         self.flat = flattest(self.target, self.details, GROUPS)  # (m,) int64, until the first reading
         self.variance = self.target.new_zeros(())  # s^2
         self.best_residual = torch.full_like(self.variance, math.inf)
         self.best_taken = self.target.new_zeros(())
-        self._direct: bool | None = None  # whether the operator is the identity at known pixels
+        self.direct: Tensor | None = None  # () bool: the operator is the identity at known pixels
         self._average: Tensor | None = None  # of this step, during `update` only
 
     def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
         """See `Rule.update`. Between two readings only the step is noted."""
-        if self._direct is None:
-            self._direct = observed.shape == image.shape
-            if self._direct:
-                differs = observed != image if self.known is None else (observed != image) & (self.known != 0)
-                self._direct = not bool((differs & image.isfinite()).any())
+        if observed.shape != image.shape:  # an operator: the newest average is kept
+            super().update(step, observed, image, average, loss)
+            return
+        if self.direct is None:
+            differs = (observed != image) & image.isfinite()
+            self.direct = ~(differs if self.known is None else differs & (self.known != 0)).any()
         self.last_step = step
-        if self.seen == 0 or not self._direct or (step % EVERY == 0 and step >= FIRST):
+        if self.seen == 0 or (step % EVERY == 0 and step >= FIRST):
             self._average = average
             super().update(step, observed, image, average, loss)
             self._average = None
@@ -120,10 +125,10 @@ class CovariancePenalty(Rule):
 
         from dip.stopping.flat_patches import QUANTISATION, UNBIASED, energy, flattest, patches, without_plane
 
-        if not self._direct or self.last_step < FIRST:
+        if self._average is None or self.direct is None or self.last_step < FIRST:
             return None
-        assert self._average is not None
-        average = patches(self._average, self.known)  # (n, C, SIDE, SIDE)
+        average = patches(self._average)
+        average = average if self.used is None else average[self.used]  # (n, C, SIDE, SIDE)
         first = self.best_residual.isinf()
         self.flat = torch.where(first, flattest(average, self.details, GROUPS), self.flat)
         noise, fitted = self.details[self.flat], without_plane(average[self.flat])
@@ -137,7 +142,8 @@ class CovariancePenalty(Rule):
         variance = torch.minimum(self.residual / left.clamp(min=_LEAST), bound)
         self.variance = torch.where(finite, variance, self.variance)
         self.best = self.best_residual + 2 * self.best_taken * self.variance
-        return torch.where(finite, self.residual + 2 * self.taken * self.variance, math.nan)
+        value = self.residual + 2 * self.taken * self.variance
+        return torch.where(self.direct, torch.where(finite, value, math.nan), math.inf)
 
     def improves(self, step: int, score: Tensor) -> Tensor:
         import torch
@@ -146,4 +152,5 @@ class CovariancePenalty(Rule):
         better = (score < self.best) & in_time  # false where the score is NaN
         self.best_residual = torch.where(better, self.residual, self.best_residual)
         self.best_taken = torch.where(better, self.taken, self.best_taken)
-        return better
+        assert self.direct is not None
+        return better | ~self.direct

@@ -61,9 +61,9 @@ def test_an_experiment_is_the_command_line_s_and_given_options_replace_its_own()
     there = composed("experiment=fast")
     found, _ = assemble({"experiment": "fast"})
     assert found == there
-    own = {"target": "degraded", "stop": {"fraction": 0.1}, "net": {"depth": 3}, "skips": []}
+    own = {"target": "degraded", "stop": {"patience": 7}, "net": {"depth": 3}, "skips": []}
     found, _ = assemble({"experiment": "fast", **own})
-    stop = dataclasses.replace(there.stop, fraction=0.1)
+    stop = dataclasses.replace(there.stop, patience=7)
     net = dataclasses.replace(there.net, depth=3)
     assert found == dataclasses.replace(there, target=Degraded(), stop=stop, net=net, skips=[])
     with pytest.raises(OptionError, match="experiment=fats: must be one of fast, paper-denoise"):
@@ -94,7 +94,7 @@ def test_arrays_of_numbers_are_lists():
         ),
         ({"restarts": 2}, "restarts: this option was renamed; use ensemble instead"),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
-        ({"stop": "wvm"}, "stop=wvm: must be one of auto, combined, compare, discrepancy, emv"),
+        ({"stop": "wvm"}, "stop=wvm: must be one of adaptive, auto, combined, compare, covariance, "),
         ({"net": 3}, "net=3: must be one of"),
         ({"target": {"sigma": 0.2}}, "target={'sigma': 0.2}: needs the name of the target too, for example"),
     ],

@@ -119,6 +119,11 @@ def test_it_has_no_reading_where_the_observation_is_another_image() -> None:
         rule.update(step, image[..., ::2, ::2], image, image, ANY)
     assert not rule.read().stop
     assert rule.step == 149
+    blurred = CovariancePenalty(noisy, 5)
+    for step, image in averages(range(1, 150)).items():
+        blurred.update(step, image * 0.9, image, image, ANY)
+    assert not blurred.read().stop
+    assert blurred.step == 140, "the average at the newest multiple of 10"
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 20, 50), (1, 3, 5, 5), (1, 3, 1, 1), (1, 1, 64, 64)])

@@ -31,13 +31,13 @@ def test_the_level_of_camera_noise_is_found(channels: int, iso: float) -> None:
     noisy = model.sample(scene, generator())
     true = (noisy - scene).std().item()
     brightness, levels = flat_patches.noise_by_brightness(noisy)
-    assert levels.square().mean().sqrt().item() == pytest.approx(true, rel=0.15)
-    assert math.sqrt(flat_patches.flat_noise(noisy, groups=4).variance) == pytest.approx(true, rel=0.15)
+    assert levels.square().mean().sqrt().item() == pytest.approx(true, rel=0.22)
+    assert math.sqrt(flat_patches.flat_noise(noisy, groups=4).variance) == pytest.approx(true, rel=0.22)
     assert noise_level(noisy) < 0.6 * true, "the estimator for white noise is too low"
     # Each brightness has its own level: that of noise drawn on a uniform image.
     for index in (1, 6):
         uniform = torch.full((1, channels, 256, 256), brightness[index].item())
-        assert levels[index].item() == pytest.approx(model.level(uniform), rel=0.2)
+        assert levels[index].item() == pytest.approx(model.level(uniform), rel=0.25)
 
 
 def test_the_correlation_of_camera_noise_is_found() -> None:
