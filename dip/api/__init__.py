@@ -62,8 +62,8 @@ def restore(
             the `name`, or an object from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
         experiment: a file in conf/experiment, such as `fast` for a noisy photo. It sets the options that are not given
             here; `target` is always the argument's.
-        stop: the stopping rule, `auto` (`combined` for `degraded`, else `never`), `never`, `wmv`, `emv`, `heldout`,
-            `discrepancy`, `combined` or `compare`; None: the experiment's, else `auto`.
+        stop: the stopping rule, `auto` (`adaptive` for `degraded`, else `never`), `never`, `wmv`, `emv`, `heldout`,
+            `discrepancy`, `covariance`, `combined`, `adaptive` or `compare`; None: the experiment's, else `auto`.
         steps: the maximum number of optimisation steps; None: the experiment's, else 10,000.
         out: the folder in which the run folder is made; the same call finds it again. None writes no files.
         progress: show a progress bar, in a terminal or a notebook.

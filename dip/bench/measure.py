@@ -175,7 +175,9 @@ def rules(config: Config, steps: int) -> dict[str, float]:
     _, y = pair(config)
     loss, count = torch.ones((), device=config.device), 0
     found: dict[str, list[float]] = {"step": []}
-    started = {name: stop().start(y, 0) for name, stop in STOPS.items() if name not in ("auto", "never", "compare")}
+    started = {
+        name: stop().start(y, 0) for name, stop in STOPS.items() if name not in ("auto", "never", "compare", "adaptive")
+    }
     for _ in range(5):
         found["step"].append(timed(step, max(steps // 10, 1), config.device))
         for name, rule in started.items():

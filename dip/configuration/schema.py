@@ -154,7 +154,8 @@ class Config:
         check_size(self, "size")
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
-        self.stop = self.stop.choose(isinstance(self.target, Degraded), self.perturbation_shrinks)
+        blind, denoising = isinstance(self.target, Degraded), self.target.task == "denoising"
+        self.stop = self.stop.choose(blind, self.perturbation_shrinks, denoising)
 
     @property
     def perturbation_shrinks(self) -> bool:

@@ -33,6 +33,7 @@ from dip.model.module import DeepImagePrior
 from dip.runs import naming
 from dip.runs.checkpoints import DipCheckpointIO, latest, step_of
 from dip.seeds import derive
+from dip.stopping.adaptive import explain
 from dip.stopping.panel import Panel
 
 log = logging.getLogger("dip")
@@ -148,6 +149,8 @@ class Fit:
                 self._save("target", self.observation.y)
                 if self.reference is not None:
                     self._save("reference", self.reference)
+            if self.rule is not None and self.rule.chosen is not None:
+                log.info("%s", explain(self.rule.chosen))
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
             complete = module.step == self.config.steps or self.stopping.fired
             if self.signals.received is not None and not complete:
@@ -169,6 +172,8 @@ class Fit:
         scores = results.scores(target, self.restored, seen)
         status = "stopped" if self.stopping.fired else "finished"
         result = self.result(status, restored_step=step, **scores)
+        if self.rule is not None and self.rule.chosen is not None:
+            result["rule"] = self.rule.chosen
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:

@@ -13,6 +13,7 @@ from dip import images
 from dip.configuration import schema
 from dip.hardware import devices
 from dip.images import Picture, preview
+from dip.stopping.adaptive import examine
 from dip.stopping.noise_level import noise_level
 from dip.stopping.panel import Panel
 from dip.targets import Observation, Target
@@ -63,7 +64,9 @@ def baselines(target: Target, observation: Observation, folder: Path) -> dict[st
         log.info("baselines: skipped above %d pixels, because they would take minutes", BASELINE_PIXELS)
         return {}
     try:
-        found = target.baselines(observation, noise_level(observation.y, observation.known))
+        y, known = observation.y, observation.known
+        sigma = examine(y, known).sigma if target.task == "denoising" else noise_level(y, known)
+        found = target.baselines(observation, sigma)
         for name, image in found.items():
             save(folder / f"baseline-{name}.png", image)
         return {name: target.scores(image, observation) for name, image in found.items()}

@@ -11,12 +11,17 @@ To add a rule, write its file, list its options class below, and add a file to `
 Importing this package does not import torch.
 """
 
+from dip.stopping.adaptive import Adaptive
+from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.panel import Combined, Compare
 from dip.stopping.residual import Discrepancy, HeldOut
 from dip.stopping.stop import STOPS, Auto, Never, Stop
 from dip.stopping.variance import EMV, WMV
 
-__all__ = ["EMV", "STOPS", "WMV", "Auto", "Combined", "Compare", "Discrepancy", "HeldOut", "Never", "Stop"]
+__all__ = [
+    "EMV", "STOPS", "WMV", "Adaptive", "Auto", "Combined", "Compare", "Covariance", "Discrepancy", "HeldOut", "Never",
+    "Stop",
+]  # fmt: skip
 
-_KINDS = (Auto, Never, WMV, EMV, HeldOut, Discrepancy, Combined, Compare)
+_KINDS = (Auto, Never, WMV, EMV, HeldOut, Discrepancy, Covariance, Combined, Adaptive, Compare)
 STOPS.update({kind.name: kind for kind in _KINDS})

@@ -42,7 +42,7 @@ class _Several(Rule):
 
     def __init__(self, names: Collection[str], patience: int, *start: Any) -> None:
         super().__init__(patience=1)
-        started = {name: STOPS[name](patience=patience).start(*start) for name in names}
+        started = {name: STOPS[name].within(patience).start(*start) for name in names}
         self.rules = {name: rule for name, rule in started.items() if rule is not None}
         masks = [rule.loss_mask for rule in self.rules.values() if rule.loss_mask is not None]
         assert all(mask.equal(masks[0]) for mask in masks), "all rules leave the same pixels out of the loss"

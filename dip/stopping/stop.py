@@ -26,6 +26,8 @@ class Stop:
     """Whether the rule watches the variance of the outputs, which falls when the perturbation shrinks."""
     comparable: ClassVar[bool] = False
     """Whether `stop=compare` includes the rule."""
+    patience_limit: ClassVar[int | None] = None
+    """Upper limit of the patience where another rule (adaptive, compare) starts this one; None: no limit."""
 
     def __post_init__(self) -> None:
         check_integer(self, "patience", low=1, prefix="stop.")
@@ -34,14 +36,20 @@ class Stop:
         """Options without effect here: field name -> the setting that makes it so."""
         return {} if self.uses_patience else {"patience": f"stop={self.name}"}
 
-    def choose(self, blind: bool, shrinking: bool) -> Stop:
-        """The options of the rule that watches the run: these, except for `stop=auto`.
+    def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
+        """The options of the rule that watches the run: these, except for `stop=auto` and `stop=adaptive`.
 
         Args:
             blind: there is no reference image.
             shrinking: the perturbation shrinks (`perturbation_half_life`).
+            denoising: the observation is the image itself with noise.
         """
         return self
+
+    @classmethod
+    def within(cls, patience: int) -> Stop:
+        """The rule with its default options and `patience`, but at most `patience_limit`."""
+        return cls(patience=patience if cls.patience_limit is None else min(patience, cls.patience_limit))
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         """The rule that watches one run, or None for no early stopping.
@@ -75,10 +83,10 @@ class Never(Stop):
 
 @dataclass
 class Auto(Stop):
-    """For target=degraded combined, or heldout with perturbation_half_life; for all other targets never."""
+    """For target=degraded adaptive; for all other targets never."""
 
     name: str = "auto"
 
-    def choose(self, blind: bool, shrinking: bool) -> Stop:
-        chosen = ("heldout" if shrinking else "combined") if blind else "never"
-        return STOPS[chosen](patience=self.patience)
+    def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
+        chosen = STOPS["adaptive" if blind else "never"](patience=self.patience)
+        return chosen.choose(blind, shrinking, denoising)

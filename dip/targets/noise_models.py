@@ -129,12 +129,41 @@ class SaltAndPepper(NoiseModel):
         return (1 - self.amount) * image**2 + self.amount / 2 - mean**2
 
 
+@dataclasses.dataclass
+class Camera(NoiseModel):
+    """The noise of a camera: correlated between neighbours, dependent on brightness, and stored as an 8-bit JPEG."""
+
+    iso: float = 3200.0
+    quality: float = 90.0
+
+    def sample(self, image: Tensor, generator: Generator) -> Tensor:
+        from dip.targets.camera import photograph
+
+        return photograph(image, generator, self.iso, round(self.quality))
+
+    def variance(self, image: Tensor) -> Tensor:
+        """Measured on uniform images of each brightness."""
+        import numpy as np
+        import torch
+
+        from dip.targets.camera import variances
+
+        channels = 3 if image.shape[1] == 3 else 1
+        brightness, measured = variances(channels, self.iso, round(self.quality))
+        planes = [
+            np.interp(plane.detach().cpu().numpy(), brightness.numpy(), measured[:, number % channels].numpy())
+            for number, plane in enumerate(image.unbind(1))
+        ]
+        return torch.from_numpy(np.stack(planes, 1)).to(image)
+
+
 NOISE_MODELS: dict[str, type[NoiseModel]] = {
     "none": NoNoise,
     "gaussian": Gaussian,
     "poisson": Poisson,
     "speckle": Speckle,
     "salt_and_pepper": SaltAndPepper,
+    "camera": Camera,
 }
 
 
@@ -145,7 +174,8 @@ class NoiseOptions:
     kind: str | None = option(
         None,
         "gaussian adds N(0, sigma^2), speckle multiplies by 1 + N(0, sigma^2), poisson counts photons (peak), "
-        "salt_and_pepper sets values to 0 or 1 (amount); null: gaussian with target=noisy and target=flash, else none",
+        "salt_and_pepper sets values to 0 or 1 (amount), camera simulates a sensor and its processing to a JPEG (iso, "
+        "quality); null: gaussian with target=noisy and target=flash, else none",
         f"null or one of {', '.join(NOISE_MODELS)}",
         "poisson",
     )
@@ -160,6 +190,12 @@ class NoiseOptions:
     )
     amount: float | None = option(
         None, "fraction of the values that salt_and_pepper sets; null: 0.1", "a number in [0, 1]", "0.1"
+    )
+    iso: float | None = option(
+        None, "ISO value of camera noise, more is noisier; null: 3200", "a number in [1, 1000000]", "6400"
+    )
+    quality: float | None = option(
+        None, "JPEG quality of the photo with camera noise; null: 90", "a number in [1, 100]", "75"
     )
 
     def __post_init__(self) -> None:
@@ -209,8 +245,8 @@ def check(owner: object, names: Collection[str], prefix: str) -> None:
     """Raises `OptionError` unless those options of noise that `names` lists have legal values or are None."""
     for name in names:
         if name != "kind":
-            high = 1 if name == "amount" else math.inf
-            check_number(owner, name, low=0, high=high, open_low=name == "peak", none=True, prefix=prefix)
+            low, high = {"amount": (0, 1), "iso": (1, 1e6), "quality": (1, 100)}.get(name, (0, math.inf))
+            check_number(owner, name, low=low, high=high, open_low=name == "peak", none=True, prefix=prefix)
         elif getattr(owner, name) is not None:
             check_choice(owner, name, NOISE_MODELS, prefix=prefix)
 

@@ -60,9 +60,9 @@ def test_an_experiment_is_the_command_line_s_and_given_options_replace_its_own()
     there = composed("experiment=fast")
     found, _ = assemble({"experiment": "fast"})
     assert found == there
-    own = {"target": "degraded", "stop": {"fraction": 0.1}, "net": {"depth": 3}, "skips": []}
+    own = {"target": "degraded", "stop": {"patience": 7}, "net": {"depth": 3}, "skips": []}
     found, _ = assemble({"experiment": "fast", **own})
-    stop = dataclasses.replace(there.stop, fraction=0.1)
+    stop = dataclasses.replace(there.stop, patience=7)
     net = dataclasses.replace(there.net, depth=3)
     assert found == dataclasses.replace(there, target=Degraded(), stop=stop, net=net, skips=[])
     with pytest.raises(OptionError, match="experiment=fats: must be one of fast, paper-denoise"):
@@ -84,7 +84,7 @@ def test_pictures_of_pillow(mode: str):
         ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
         ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
-        ({"stop": "wvm"}, "stop=wvm: must be one of auto, combined, compare, discrepancy, emv"),
+        ({"stop": "wvm"}, "stop=wvm: must be one of adaptive, auto, combined, compare, covariance, "),
         ({"net": 3}, "net=3: must be one of"),
         ({"target": Hourglass()}, "target=Hourglass("),
         ({"target": {"sigma": 0.2}}, "target={'sigma': 0.2}: needs the name of the target too, for example"),
@@ -106,7 +106,7 @@ def test_an_experiment_with_options_for_the_target_of_the_same_name(options):
 def test_an_experiment_does_not_fix_what_it_leaves_to_other_options():
     """`stop=auto` depends on the target, and the options that net=pixels ignores return with another network."""
     report, _ = assemble({"experiment": "report", "target": "degraded"})
-    assert report.stop.name == "combined"
+    assert report.stop.name == "adaptive"
     network, _ = assemble({"experiment": "prior-pixels", "net": "hourglass"})
     assert (network.skips, network.z, network.perturbation) == (Config().skips, Z(), Config().perturbation)
 

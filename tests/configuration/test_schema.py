@@ -50,9 +50,12 @@ def test_a_rule_that_needs_a_constant_perturbation_warns(caplog: pytest.LogCaptu
     ("typed", "chosen"),
     [
         ((), {"name": "never", "patience": 1000}),
-        (("target=degraded", "stop.patience=7"), {"name": "combined", "patience": 7}),
-        (("target=degraded", "perturbation_half_life=300"), {"name": "heldout", "patience": 1000}),
-        (("target=degraded", "perturbation_half_life=300", "perturbation=0"), {"name": "combined"}),
+        (("target=degraded", "stop.patience=7"), {"name": "adaptive", "patience": 7, "white": "combined"}),
+        (("target=degraded", "perturbation_half_life=300"), {"name": "adaptive", "patience": 1000, "white": "heldout"}),
+        (
+            ("target=degraded", "perturbation_half_life=300", "perturbation=0"),
+            {"name": "adaptive", "white": "combined"},
+        ),
     ],
 )
 def test_what_auto_takes(typed: tuple[str, ...], chosen: dict[str, Any]):

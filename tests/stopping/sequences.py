@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from dip.stopping import EMV, WMV, Combined, Discrepancy, HeldOut, Stop
+from dip.stopping import EMV, WMV, Combined, Covariance, Discrepancy, HeldOut, Stop
 from dip.stopping.rule import Rule
 
 ALL = [
@@ -15,6 +15,7 @@ ALL = [
     EMV(patience=30, start_step=5),
     HeldOut(patience=30),
     Discrepancy(sigma=0.1),
+    Covariance(patience=30),
     Combined(patience=30),
 ]
 SHAPE = (1, 3, 24, 20)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sequences import begin
 from torch import Tensor
 
-from dip.stopping import EMV, WMV, Combined, Compare, Discrepancy, HeldOut, Stop
+from dip.stopping import EMV, WMV, Combined, Compare, Covariance, Discrepancy, HeldOut, Stop
 from dip.stopping.rule import Rule
 
 SHAPE = (1, 1, 4, 5)
@@ -22,6 +22,7 @@ STOPS = st.one_of(
     st.builds(EMV, alpha=st.floats(0.01, 0.99), patience=st.integers(1, 12), start_step=st.integers(1, 9)),
     st.builds(HeldOut, fraction=st.floats(0.05, 0.5), patience=st.integers(1, 12)),
     st.builds(Discrepancy, sigma=st.one_of(st.none(), st.floats(0.001, 1))),
+    st.builds(Covariance, patience=st.integers(1, 12)),
     st.builds(Combined, patience=st.integers(1, 12)),
     st.builds(Compare),
 )

@@ -14,7 +14,7 @@ def test_compare_takes_every_rule_of_the_registry_that_says_so(monkeypatch: pyte
     monkeypatch.setitem(STOPS, "mine", HeldOut)
     panel = begin(Compare(patience=7))
     assert isinstance(panel, Panel)
-    assert list(panel.rules) == ["wmv", "emv", "heldout", "discrepancy", "combined", "mine"]
+    assert list(panel.rules) == ["wmv", "emv", "heldout", "discrepancy", "covariance", "combined", "mine"]
     assert panel.rules["emv"].patience == 7
 
 

@@ -156,7 +156,7 @@ def test_an_illegal_shorthand_is_named(name: str, value: Any) -> None:
 
 def test_options_without_effect() -> None:
     gaussian = NoiseOptions("gaussian", sigma=0.1, peak=3.0)
-    assert gaussian.unused() == dict.fromkeys(("peak", "amount"), "target.noise.kind=gaussian")
+    assert gaussian.unused() == dict.fromkeys(("peak", "amount", "iso", "quality"), "target.noise.kind=gaussian")
     assert NoiseOptions().unused() == {}
     assert Noisy(kind="poisson", sigma=0.3).unused() == {"sigma": "target.kind=poisson"}
     assert Noisy(kind="poisson", peak=3.0).unused() == {}

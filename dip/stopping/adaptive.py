@@ -1,0 +1,119 @@
+"""The rule `adaptive`: measures the noise of the observation once, and selects the stopping rule that suits it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dip.options import check_choice, option
+from dip.stopping.rule import Reading, Rule
+from dip.stopping.stop import STOPS, Stop
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WHITE = 0.27
+"""Value of `flat_patches.whiteness` above which noise is treated as white. Chosen on simulated and on real noise."""
+
+CLEAN = 0.5 / 255
+"""Value of `flat_patches.noise_floor` below which an image is treated as clean: half an 8-bit step."""
+
+_RULES = ("wmv", "emv", "heldout", "discrepancy", "combined")
+
+
+@dataclass
+class Noise:
+    """What `examine` finds."""
+
+    kind: str
+    """white, correlated or none. White where no 16 x 16 patch is known."""
+    whiteness: float | None
+    """See `flat_patches.whiteness`."""
+    sigma: float
+    """Estimated standard deviation, for values in [0, 1]."""
+
+
+def examine(image: Tensor, known: Tensor | None = None) -> Noise:
+    """The noise of an image (1, C, h, w) in [0, 1]; `known` is not 0 where the image was observed."""
+    from dip.stopping import flat_patches
+    from dip.stopping.noise_level import noise_level
+
+    floor = flat_patches.noise_floor(image, known)
+    if floor < CLEAN:
+        return Noise("none", None, floor)
+    white = flat_patches.whiteness(image, known)
+    if math.isnan(white) or white > WHITE:
+        return Noise("white", None if math.isnan(white) else white, noise_level(image, known))
+    return Noise("correlated", white, float(flat_patches.noise_by_brightness(image, known)[1].square().mean().sqrt()))
+
+
+@dataclass
+class Adaptive(Stop):
+    """Looks at the noise: covariance if it is correlated, stop.white if it is white, no change if there is none.
+
+    `patience` is that of the selected rule, but at most 200 steps for covariance.
+    """
+
+    name: str = "adaptive"
+    white: str | None = option(
+        None,
+        "rule for white noise; null: combined, or heldout with perturbation_half_life",
+        f"null or one of {', '.join(_RULES)}",
+        "heldout",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.white is not None:
+            check_choice(self, "white", _RULES, prefix="stop.")
+
+    def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
+        """These options with `white` filled in. Where the task is not denoising, the rule `white` itself."""
+        white = self.white or ("heldout" if shrinking else "combined")
+        if not denoising:
+            return STOPS[white](patience=self.patience)
+        return replace(self, white=white)  # in the options, so that the run folder's name depends on it
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
+        noise = examine(target, known)
+        name = {"none": "unchanged", "correlated": "covariance"}.get(noise.kind) or self.white or "combined"
+        rule: Rule | None = Unchanged(target)
+        if noise.kind != "none":
+            rule = STOPS[name].within(self.patience).start(target, seed, known, warm_up)
+        if rule is not None:
+            rule.chosen = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
+        return rule
+
+
+def explain(chosen: dict[str, Any]) -> str:
+    """One line for the log on the rule that `adaptive` selected, from `Rule.chosen`."""
+    level = f"estimated standard deviation {255 * chosen['sigma']:.1f} of 255"
+    if chosen["noise"] == "none":
+        return (
+            f"stop=adaptive: no noise to remove ({level}); the image is returned unchanged. stop=never fits it anyway"
+        )
+    measured = "not measured" if chosen["whiteness"] is None else f"{chosen['whiteness']:.2f}"
+    return f"stop=adaptive: {chosen['name']}, since the noise is {chosen['noise']} (whiteness {measured}, {level})"
+
+
+class Unchanged(Rule):
+    """Ends the fit at the first record and keeps the observation `target` (1, C, h, w)."""
+
+    def __init__(self, target: Tensor) -> None:
+        super().__init__(patience=1)
+        self.target = target
+
+    def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> None:
+        return None
+
+    def read(self) -> Reading:
+        return super().read()._replace(stop=True)
+
+    @property
+    def step(self) -> int:
+        """0: no output is used."""
+        return 0
+
+    def image(self) -> Tensor:
+        return self.target.clone()

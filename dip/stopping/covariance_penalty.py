@@ -1,0 +1,156 @@
+"""Early stopping for correlated noise: minimise an estimate of the squared error with a covariance penalty.
+
+For any estimate f of x from y = x + n, the squared error is, up to a constant (Efron, "The estimation of prediction
+error: covariance penalties and cross-validation", JASA 2004),
+
+    E |f - x|^2 = E |y - f|^2 + 2 cov(n, f) - E |n|^2.
+
+This does not assume independent noise. The covariance is measured in the flattest patches. There y and f are a plane
+plus noise, so k = <y, f> / <y, y>, computed without the planes, is the fraction of the noise that f contains. The rule
+minimises the mean of |y - f|^2 + 2 k s^2, where f is the average of the outputs and s^2 the noise variance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dip.options import log, option
+from dip.stopping.rule import Rule
+from dip.stopping.stop import Stop
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EVERY = 10
+"""Steps between two readings."""
+
+FIRST = 100
+"""Step of the first reading. The average at this step decides which patches are flat."""
+
+PATIENCE = 200
+"""Default patience in steps. The estimate may have a second, lower minimum long after the best image: at 300 the mean gap
+to the best image doubled on seven photographs."""
+
+GROUPS = 4
+"""Groups of brightness in which flat patches are chosen. With one group, all of them may be dark."""
+
+BOUND = 2.0
+"""Maximum noise variance, in mean squared residuals: see `CovariancePenalty`."""
+
+FLOOR = 1 / 3
+"""Lower limit of that bound, as a fraction of the flat patches' variance. Without it a fit to texture never ends."""
+
+_LEAST = 1e-12  # keeps quotients finite
+
+
+@dataclass
+class Covariance(Stop):
+    """Stops at the minimum of an estimated squared error; for correlated noise, as cameras make it (Efron, JASA 2004)."""
+
+    name: str = "covariance"
+    patience: int = option(PATIENCE, "steps without a new minimum after which the fit ends", "an integer >= 1", "200")
+    comparable = True
+    patience_limit = PATIENCE
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
+        from dip.stopping.flat_patches import whole
+
+        if known is not None and not whole(known).any():
+            log.warning("stop=covariance: never stops here, since no square of 16 x 16 pixels is completely known")
+            return None
+        return CovariancePenalty(target, self.patience, known)
+
+
+class CovariancePenalty(Rule):
+    """Keeps the average with the smallest estimated squared error.
+
+    Every `EVERY` steps it computes for the average f: the mean squared residual r, and in the flat patches the fraction
+    k of the noise that f contains and the fraction q of its variance that y - f contains. The noise variance is
+    s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is several times too large.
+    The bound falls with the residual while the texture is being fitted, so an early minimum is replaced. It does
+    not fall below FLOOR times the variance of the flat patches. A reading replaces the best one if r + 2 k s^2 is
+    smaller, both with the newest s^2.
+
+    It reads the average and not the observed output, so it applies where the operator is the identity at known pixels.
+    With another operator it has no reading, and never ends the fit.
+
+    Args:
+        target: the observation, (1, C, h, w) in [0, 1].
+        patience: in steps.
+        known: (1, 1, h, w), not 0 where the target was observed. Patches with an unknown pixel are not used.
+    """
+
+    saved = ("flat", "variance", "best_residual", "best_taken")
+    residual: Tensor  # () float32, r of the newest reading
+    taken: Tensor  # () float32, k of the newest reading
+
+    def __init__(self, target: Tensor, patience: int, known: Tensor | None = None) -> None:
+        import torch
+
+        from dip.stopping.flat_patches import flattest, patches, whole, without_plane
+
+        super().__init__(patience)
+        self.known = known
+        self.target = patches(target)  # (n, C, SIDE, SIDE)
+        self.used: Tensor | None = None  # (n,) int64 indices of the patches without unknown pixels; None: all
+        if known is not None:
+            self.used = whole(known).nonzero().flatten()
+            self.target = self.target[self.used]
+        self.details = without_plane(self.target)
+        self.flat = flattest(self.target, self.details, GROUPS)  # (m,) int64, until the first reading
+        self.variance = self.target.new_zeros(())  # s^2
+        self.best_residual = torch.full_like(self.variance, math.inf)
+        self.best_taken = self.target.new_zeros(())
+        self.direct: Tensor | None = None  # () bool: the operator is the identity at known pixels
+        self._average: Tensor | None = None  # of this step, during `update` only
+
+    def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
+        """See `Rule.update`. Between two readings only the step is noted."""
+        if observed.shape != image.shape:  # an operator: the newest average is kept
+            super().update(step, observed, image, average, loss)
+            return
+        if self.direct is None:
+            differs = (observed != image) & image.isfinite()
+            self.direct = ~(differs if self.known is None else differs & (self.known != 0)).any()
+        self.last_step = step
+        if self.seen == 0 or (step % EVERY == 0 and step >= FIRST):
+            self._average = average
+            super().update(step, observed, image, average, loss)
+            self._average = None
+
+    def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor | None:
+        import torch
+
+        from dip.stopping.flat_patches import QUANTISATION, UNBIASED, energy, flattest, patches, without_plane
+
+        if self._average is None or self.direct is None or self.last_step < FIRST:
+            return None
+        average = patches(self._average)
+        average = average if self.used is None else average[self.used]  # (n, C, SIDE, SIDE)
+        first = self.best_residual.isinf()
+        self.flat = torch.where(first, flattest(average, self.details, GROUPS), self.flat)
+        noise, fitted = self.details[self.flat], without_plane(average[self.flat])
+        # Each patch has the same weight, whatever its noise level, except those that tell nothing.
+        weight = torch.where(energy(noise) < QUANTISATION, _LEAST, 1.0)  # (m,)
+        weight = weight / weight.sum() / energy(noise).clamp(min=QUANTISATION)
+        self.residual = (self.target - average).square().mean()
+        self.taken = (weight * (noise * fitted).mean((1, 2, 3))).sum()
+        left = (weight * energy(noise - fitted)).sum()
+        bound = torch.maximum(BOUND * self.residual, FLOOR * UNBIASED * noise.square().mean())
+        variance = torch.minimum(self.residual / left.clamp(min=_LEAST), bound)
+        self.variance = torch.where(finite, variance, self.variance)
+        self.best = self.best_residual + 2 * self.best_taken * self.variance
+        value = self.residual + 2 * self.taken * self.variance
+        return torch.where(self.direct, torch.where(finite, value, math.nan), math.inf)
+
+    def improves(self, step: int, score: Tensor) -> Tensor:
+        import torch
+
+        in_time = (self.best_step > step - self.patience) | self.best.isinf()
+        better = (score < self.best) & in_time  # false where the score is NaN
+        self.best_residual = torch.where(better, self.residual, self.best_residual)
+        self.best_taken = torch.where(better, self.taken, self.best_taken)
+        assert self.direct is not None
+        return better | ~self.direct

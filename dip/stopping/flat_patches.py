@@ -1,0 +1,200 @@
+"""Noise of one image, measured in its flattest patches: level, correlation between neighbours, level by brightness.
+
+A camera's demosaicing, noise reduction and JPEG compression correlate the noise of neighbouring pixels. Estimators for
+white noise, such as `noise_level`, then return a fraction of the true level. In a patch without structure the image is
+nearly a plane, so what remains after the best plane is removed is noise, whatever its correlation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SIDE = 16
+"""Side of a patch in pixels: two JPEG blocks, and several correlation lengths of camera noise."""
+
+PATCHES = 4096
+"""Maximum number of patches, approximately. A large image is sampled on a coarser grid."""
+
+FRACTION = 0.1
+"""Fraction of the patches that is considered flat."""
+
+UNBIASED = SIDE**2 / (SIDE**2 - 3)
+"""Corrects a variance for the plane, which removes 3 of the SIDE^2 degrees of freedom."""
+
+QUANTISATION = 1 / 12 / 255**2
+"""Variance of rounding to 8 bits. Patches that vary less are clipped or were smoothed by the camera."""
+
+_LEAST = 1e-12  # keeps quotients finite
+
+
+class Noise(NamedTuple):
+    """The noise of an image as measured in its flat patches."""
+
+    variance: float
+    """Mean over the channels and patches, in the image's units squared; NaN without a usable patch."""
+    correlation: tuple[float, ...]
+    """At horizontal and vertical distances of 1, 2, ... pixels. Removing the planes lowers it by up to 0.2."""
+
+
+def patches(image: Tensor, known: Tensor | None = None) -> Tensor:
+    """Square patches on a regular grid: (1, C, h, w) -> (n, C, SIDE, SIDE) float32.
+
+    Patches overlap by half in a small image. An image with a side below SIDE is extended by its border.
+
+    Args:
+        image: (1, C, h, w).
+        known: (1, 1, h, w), not 0 where the image was observed. Patches with an unknown pixel are left out, so n may
+            be 0. None: all pixels are known.
+    """
+    image = image.detach().float()
+    height, width = image.shape[2:]
+    if min(height, width) < SIDE:
+        image = functional.pad(image, [0, max(0, SIDE - width), 0, max(0, SIDE - height)], mode="replicate")
+        height, width = image.shape[2:]
+    stride = max(SIDE // 2, math.ceil(math.sqrt(height * width / PATCHES)))
+    grid = image[0].unfold(1, SIDE, stride).unfold(2, SIDE, stride)  # (C, rows, columns, SIDE, SIDE)
+    found = grid.permute(1, 2, 0, 3, 4).flatten(0, 1)
+    return found if known is None else found[whole(known)]
+
+
+def whole(known: Tensor) -> Tensor:
+    """Which patches have no unknown pixel: (1, 1, h, w) -> (n,) bool."""
+    return patches((known != 0).float()).amin((1, 2, 3)) > 0
+
+
+def without_plane(patch: Tensor) -> Tensor:
+    """Each patch (n, C, SIDE, SIDE) minus its least-squares plane."""
+    line = torch.arange(SIDE, device=patch.device, dtype=patch.dtype) - (SIDE - 1) / 2
+    line = line / line.square().sum().sqrt() / math.sqrt(SIDE)  # so that a plane's slope has norm 1
+    down, across = line[:, None], line[None, :]
+    slope_down = (patch * down).sum((2, 3), keepdim=True)
+    slope_across = (patch * across).sum((2, 3), keepdim=True)
+    return patch - patch.mean((2, 3), keepdim=True) - slope_down * down - slope_across * across
+
+
+def energy(details: Tensor) -> Tensor:
+    """Mean square of each patch: (n, C, SIDE, SIDE) -> (n,)."""
+    return details.square().mean((1, 2, 3))
+
+
+def smoothed(image: Tensor) -> Tensor:
+    """The mean of the 9 x 9 pixels around each pixel, (1, C, h, w): a guide for `flattest` without an average."""
+    return functional.avg_pool2d(image.detach().float(), 9, stride=1, padding=4, count_include_pad=False)
+
+
+def flattest(guide: Tensor, details: Tensor, groups: int = 1) -> Tensor:
+    """Indices of the flattest patches, (m,) int64: the same number in each group of brightness, at least 2 if they exist.
+
+    The patches are chosen by a guide, since a choice by the noisy image would prefer patches with little noise.
+
+    Args:
+        guide: patches (n, C, SIDE, SIDE) of a smooth version of the image: an early average, or `smoothed`.
+        details: `without_plane` of the patches of the noisy image. Patches that vary less than `QUANTISATION` are
+            taken only if there are no others.
+        groups: number of groups of equally many patches, from the darkest to the brightest.
+    """
+    flatness = energy(without_plane(guide))  # (n,)
+    flatness = torch.where(energy(details) < QUANTISATION, flatness + 1, flatness)  # + 1: behind all others
+    by_brightness = guide.mean((1, 2, 3)).argsort().tensor_split(max(1, min(groups, len(guide))))
+    return torch.cat(
+        [group[flatness[group].argsort()[: max(2, round(FRACTION * len(group)))]] for group in by_brightness]
+    )
+
+
+def _flat(image: Tensor, known: Tensor | None, groups: int = 1) -> Tensor:
+    """The flattest patches of an image without their planes, (m, C, SIDE, SIDE)."""
+    details = without_plane(patches(image, known))
+    return details[flattest(patches(smoothed(image), known), details, groups)]
+
+
+def flat_noise(image: Tensor, known: Tensor | None = None, lags: int = 3, groups: int = 1) -> Noise:
+    """Variance and correlation of the noise of `image` (1, C, h, w) in [0, 1]; `known` as in `patches`.
+
+    Args:
+        image: the noisy image.
+        known: as in `patches`.
+        lags: distances of the correlation in pixels, below SIDE.
+        groups: as in `flattest`.
+    """
+    flat = _flat(image, known, groups)
+    power = flat.square().mean()
+    correlation = []
+    for lag in range(1, lags + 1):
+        across = (flat[..., lag:] * flat[..., :-lag]).mean()
+        down = (flat[..., lag:, :] * flat[..., :-lag, :]).mean()
+        correlation.append(float((across + down) / 2 / power.clamp(min=_LEAST)))
+    return Noise(float(power) * UNBIASED, tuple(correlation))
+
+
+def whiteness(image: Tensor, known: Tensor | None = None) -> float:
+    """Power of the noise at the highest frequencies relative to the middle ones: about 1 for white noise.
+
+    It is the power of the flattest patches where both frequencies are at least 3/4 of the highest one, divided by that
+    where both are 3/8 to 5/8 of it. Measured: 0.31 to 1.1 on photographs with white or Poisson noise, 0.04 to 0.21 on
+    real and simulated camera noise. NaN without a usable patch.
+
+    Args:
+        image: (1, C, h, w) in [0, 1], as observed.
+        known: as in `patches`.
+    """
+    flat = _flat(image, known)
+    if len(flat) == 0:
+        return math.nan
+    window = torch.hann_window(SIDE, periodic=False, device=flat.device)
+    power = torch.fft.fft2(flat * window[:, None] * window).abs().square().mean((0, 1))  # (SIDE, SIDE)
+    frequency = (torch.fft.fftfreq(SIDE, device=flat.device) * SIDE).abs().round()  # 0 to SIDE / 2
+    high, middle = frequency >= 6, (frequency >= 3) & (frequency <= 5)
+    return float(power[high][:, high].mean() / power[middle][:, middle].mean().clamp(min=_LEAST))
+
+
+def noise_by_brightness(image: Tensor, known: Tensor | None = None, bins: int = 8) -> tuple[Tensor, Tensor]:
+    """Mean brightness and noise standard deviation of each of `bins` groups of patches, (bins,) each, ascending.
+
+    The root mean square of the second is the noise level of the image. Texture counts as noise where a group has no
+    flat patch: 0.6 to 1.7 times the true level on six photographs, up to 3 times on others.
+
+    Args:
+        image: (1, C, h, w) in [0, 1], as observed.
+        known: as in `patches`.
+        bins: number of groups, fewer if there are fewer patches.
+    """
+    patch = patches(image, known)
+    details, guide = without_plane(patch), patches(smoothed(image), known)
+    brightness, level = [], []
+    for group in patch.mean((1, 2, 3)).argsort().tensor_split(max(1, min(bins, len(patch)))):
+        chosen = group[flattest(guide[group], details[group])]
+        brightness.append(patch[group].mean())
+        level.append((energy(details[chosen]).mean() * UNBIASED).sqrt())
+    return torch.stack(brightness), torch.stack(level)
+
+
+def noise_floor(image: Tensor, known: Tensor | None = None) -> float:
+    """Standard deviation of the noise in flat patches of an image that may be clean, without rounding to 8 bits.
+
+    Unlike the other estimates it includes patches that vary as little as rounding. It takes the second lowest of the
+    levels in four groups of brightness: one group may be smoothed by the camera, and two may have no flat patch. Patches
+    that are mostly at 0 or 1 are left out. 0 if all are, NaN without a known patch.
+
+    Args:
+        image: (1, C, h, w) in [0, 1], as observed.
+        known: as in `patches`.
+    """
+    patch, guide = patches(image, known), patches(smoothed(image), known)
+    if len(patch) == 0:
+        return math.nan
+    saturated = ((patch <= 0) | (patch >= 1)).float().mean((1, 2, 3)) > 0.5
+    if saturated.all():
+        return 0.0
+    patch, guide = patch[~saturated], guide[~saturated]
+    variance, flatness = energy(without_plane(patch)) * UNBIASED, energy(without_plane(guide))
+    groups = guide.mean((1, 2, 3)).argsort().tensor_split(min(4, len(patch)))
+    levels = [
+        variance[group[flatness[group].argsort()[: max(2, round(FRACTION * len(group)))]]].mean() for group in groups
+    ]
+    second = torch.stack(levels).sort().values[min(1, len(levels) - 1)]
+    return math.sqrt(max(0.0, float(second) - QUANTISATION))

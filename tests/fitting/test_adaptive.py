@@ -1,0 +1,111 @@
+"""`stop=adaptive`: one command for white, correlated and no noise; what it records; resuming."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from dip.configuration.unused import reset_unused
+
+from dip import images
+from dip.fitting import results
+from dip.stopping import STOPS, Adaptive, HeldOut
+from dip.targets import Degraded, NoiseOptions, Noisy
+from tests.conftest import Fit, composed
+from tests.targets.photos import photo
+
+CAMERA = ("target=noisy", "target.noise.kind=camera", "target.noise.iso=12800")
+WHITE = ("target=noisy", "target.sigma=0.1")
+
+
+def test_white_noise_gives_the_same_bits_as_heldout(fit: Fit) -> None:
+    options = ("image=coffee", "steps=60", "record_every=10", "perturbation_half_life=30", "size=64", *WHITE)
+    folder, adaptive = fit(*options, "stop=adaptive")
+    other, heldout = fit(*options, "stop=heldout")
+    assert adaptive["rule"]["name"] == "heldout"
+    assert adaptive["rule"]["noise"] == "white"
+    assert "rule" not in heldout
+    for name in ("loss", "psnr", "restored_step", "status", "oracle_psnr"):
+        assert adaptive[name] == heldout[name]
+    for name in ("images/restored.png", "images/output.png"):
+        assert (folder / name).read_bytes() == (other / name).read_bytes()
+
+
+def test_the_log_and_the_result_say_which_rule_runs_and_why(fit: Fit, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "dip"):
+        folder, result = fit("image=coffee", "size=64", "steps=10", "stop=adaptive", *CAMERA)
+    rule = result["rule"]
+    assert rule["name"] == "covariance"
+    assert rule["noise"] == "correlated"
+    assert 0 < rule["whiteness"] < 0.27
+    line = f"stop=adaptive: covariance, since the noise is correlated (whiteness {rule['whiteness']:.2f}, "
+    assert any(message.startswith(line) for message in caplog.messages)
+    assert line in (folder / "run.log").read_text()
+
+
+def test_a_clean_image_comes_back_unchanged_and_at_once(fit: Fit, tmp_path) -> None:
+    ramp = (np.add.outer(np.arange(96), np.arange(96)) + 30).astype(np.uint8)
+    images.save(tmp_path / "clean.png", torch.from_numpy(ramp)[None, None].float() / 255)
+    folder, result = fit(f"image={tmp_path / 'clean.png'}", "target=degraded", "size=96", "steps=5000")
+    assert result["rule"]["name"] == "unchanged"
+    assert result["status"] == "stopped"
+    assert result["steps"] == 1
+    assert result["restored_step"] == 0
+    assert torch.equal(
+        images.load(folder / "images" / "restored.png").pixels[0, 0] * 255, torch.from_numpy(ramp).float()
+    )
+
+
+@pytest.mark.fault(5, 8)
+@pytest.mark.parametrize("at", [104, 115])
+def test_a_resumed_run_stops_at_the_same_step(fit: Fit, tmp_path, at: int) -> None:
+    """The first part ends at step `at`: its state is extended, as a killed run's is."""
+    options = ("image=coffee", "size=64", "net.channels=24", "lr=0.03", "record_every=10", "baselines=false", *CAMERA)
+    options += ("stop=adaptive", "stop.patience=20")
+    whole_folder, whole = fit(*options, "steps=400", f"out={tmp_path / 'whole'}")
+    assert whole["status"] == "stopped"
+    assert at < whole["steps"] < 400
+    fit(*options, f"steps={at}", "keep_checkpoint=true")
+    folder, again = fit(*options, "steps=400")
+    for name in ("steps", "restored_step", "status", "psnr", "rule"):
+        assert again[name] == whole[name]
+    restored = "images/restored.png"
+    assert (folder / restored).read_bytes() == (whole_folder / restored).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_short_fit_ends_by_itself_near_its_best_image(fit: Fit) -> None:
+    options = ("experiment=quick", "image=coffee", "size=96", "net.channels=16", "steps=1000", "record_every=20")
+    _, result = fit(*options, "logger=csv", "baselines=false", *CAMERA, tiny=False)
+    assert result["rule"]["name"] == "covariance"
+    assert result["status"] == "stopped"
+    assert result["oracle_psnr"] - result["psnr"] < 1
+
+
+@pytest.mark.parametrize("name", ["fast", "quick"])
+def test_fast_and_quick_use_it_for_denoising_only(name: str) -> None:
+    assert composed(f"experiment={name}").stop == Adaptive(patience=300, white="heldout")
+    assert composed(f"experiment={name}", "target=inpaint").stop == HeldOut(patience=300)
+    assert composed(f"experiment={name}", "perturbation_half_life=0").stop.white == "combined"  # type: ignore[attr-defined]
+
+
+def test_without_options_it_starts_a_rule_for_any_noise() -> None:
+    noisy = Noisy(sigma=0.1).observe(photo(), 0).y
+    rule = STOPS["adaptive"]().start(noisy, 0)
+    assert rule is not None
+    assert rule.chosen is not None
+    assert rule.chosen["name"] == "combined"
+    assert reset_unused(Adaptive()) == Adaptive()
+
+
+def test_baselines_are_told_the_level_of_correlated_noise(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    told: list[float] = []
+    monkeypatch.setattr(Degraded, "baselines", lambda self, observation, sigma: told.append(sigma) or {})
+    scene = photo("rocket", 192, 192)
+    for noise in (NoiseOptions("camera", iso=12800.0), NoiseOptions("gaussian", sigma=0.05)):
+        noisy = Noisy(noise=noise).observe(scene, 0).y
+        results.baselines(Degraded(), Degraded().observe(noisy, 0), tmp_path)
+        true = (noisy - scene).square().mean().sqrt().item()
+        assert told.pop() == pytest.approx(true, rel=0.25)

@@ -1,0 +1,146 @@
+"""The covariance penalty: its formula computed a second way, its choice, and where it does not apply."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dip.stopping import Compare, Covariance
+from dip.stopping.covariance_penalty import CovariancePenalty
+from dip.stopping.panel import Panel
+from dip.targets.noise_models import Camera
+
+ANY = torch.tensor(1.0)
+
+
+def scene() -> tuple[Tensor, Tensor]:
+    """A smooth image (1, 3, 96, 96) with some texture, and a photograph of it."""
+    x = torch.linspace(0, 1, 96)
+    clean = (0.2 + 0.6 * x + 0.1 * torch.sin(40 * x[:, None]) * (x > 0.5)).expand(1, 3, 96, 96)
+    return clean, Camera(iso=6400).sample(clean, torch.Generator().manual_seed(1))
+
+
+def averages(steps: range) -> dict[int, Tensor]:
+    """A simulated fit: the image converges first, and the noise is fitted later."""
+    clean, noisy = scene()
+    return {t: clean + (0.5 - clean) * np.exp(-t / 60) + (noisy - clean) * min(1.0, (t / 900) ** 2) for t in steps}
+
+
+def show(rule: CovariancePenalty, images: dict[int, Tensor]) -> list[int]:
+    """Feed the averages; return the steps after which the rule ends the fit."""
+    ended = []
+    for step, image in images.items():
+        rule.update(step, image, image, image, ANY)
+        if rule.read().stop:
+            ended.append(step)
+    return ended
+
+
+def plane_removed(patch: np.ndarray) -> np.ndarray:
+    """(3, 16, 16) minus its plane, by least squares."""
+    rows, columns = np.mgrid[:16, :16]
+    basis = np.stack([np.ones(256), rows.ravel(), columns.ravel()], 1)
+    flat = patch.reshape(3, 256).T
+    return (flat - basis @ np.linalg.lstsq(basis, flat, rcond=None)[0]).T.reshape(3, 16, 16)
+
+
+def cut(image: Tensor) -> list[np.ndarray]:
+    array = image[0].double().numpy()
+    return [array[:, y : y + 16, x : x + 16] for y in range(0, 81, 8) for x in range(0, 81, 8)]
+
+
+def test_the_value_is_that_of_the_formula() -> None:
+    _, noisy = scene()
+    images = averages(range(1, 131))
+    rule = CovariancePenalty(noisy, 200)
+    show(rule, images)
+    f = images[130]
+    y_all, f_all, guide = cut(noisy), cut(f), cut(images[100])
+    groups = np.array_split(np.argsort([patch.mean() for patch in guide]), 4)
+    flat = [
+        index
+        for group in groups
+        for index in sorted(group, key=lambda i: np.square(plane_removed(guide[i])).mean())[: round(0.1 * len(group))]
+    ]
+    k, q, power = [], [], []
+    for index in flat:
+        y, fitted = plane_removed(y_all[index]), plane_removed(f_all[index])
+        k.append((y * fitted).sum() / (y * y).sum())
+        q.append(((y - fitted) ** 2).sum() / (y * y).sum())
+        power.append(np.square(y).mean() * 256 / 253)
+    r = np.mean([np.square(y - fitted).mean() for y, fitted in zip(y_all, f_all, strict=True)])
+    s2 = min(r / np.mean(q), max(2 * r, np.mean(power) / 3))
+    assert sorted(flat) == sorted(rule.flat.tolist())
+    assert rule.read().watched == pytest.approx(r + 2 * np.mean(k) * s2, rel=1e-4)
+
+
+def test_it_ends_200_steps_after_its_minimum_and_keeps_that_average() -> None:
+    images = averages(range(1, 901))
+    rule = CovariancePenalty(scene()[1], 200)
+    ended = show(rule, images)
+    assert ended
+    assert ended[0] == rule.step + 200
+    assert torch.equal(rule.image(), images[rule.step])
+
+
+def test_unknown_pixels_have_no_influence() -> None:
+    _, noisy = scene()
+    known = torch.ones(1, 1, 96, 96)
+    known[..., 40:50, :] = 0
+    images = averages(range(1, 200))
+    readings = []
+    for fill in (0.0, 1.0):
+        rule = CovariancePenalty(torch.where(known > 0, noisy, fill), 200, known)
+        for step, image in images.items():
+            rule.update(step, image * known, image, image, ANY)
+        readings.append(rule.read())
+    assert readings[0] == readings[1]
+    assert np.isfinite(readings[0].watched)
+
+
+def test_it_does_not_start_without_a_known_square(caplog: pytest.LogCaptureFixture) -> None:
+    _, noisy = scene()
+    known = (torch.arange(96) % 8 > 0).float().expand(1, 1, 96, 96)
+    assert Covariance().start(noisy, 0, known) is None
+    assert caplog.messages == [
+        "stop=covariance: never stops here, since no square of 16 x 16 pixels is completely known"
+    ]
+    panel = Compare().start(noisy, 0, known)
+    assert isinstance(panel, Panel)
+    assert "covariance" not in panel.rules
+
+
+def test_it_has_no_reading_where_the_observation_is_another_image() -> None:
+    _, noisy = scene()
+    rule = CovariancePenalty(noisy[..., ::2, ::2], 5)
+    for step, image in averages(range(1, 150)).items():
+        rule.update(step, image[..., ::2, ::2], image, image, ANY)
+    assert not rule.read().stop
+    assert rule.step == 149
+    blurred = CovariancePenalty(noisy, 5)
+    for step, image in averages(range(1, 150)).items():
+        blurred.update(step, image * 0.9, image, image, ANY)
+    assert not blurred.read().stop
+    assert blurred.step == 140, "the average at the newest multiple of 10"
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 20, 50), (1, 3, 5, 5), (1, 3, 1, 1), (1, 1, 64, 64)])
+def test_tiny_gray_and_uniform_images_end(shape: tuple[int, ...]) -> None:
+    rule = CovariancePenalty(torch.ones(shape), 20)
+    draw = torch.Generator().manual_seed(0)
+    converging = {t: 1 + torch.randn(shape, generator=draw) / t for t in range(1, 200)}
+    constant = {t: torch.ones(shape) for t in range(200, 1000)}
+    assert show(rule, converging | constant)
+
+
+def test_the_patience_is_limited_within_other_rules() -> None:
+    _, noisy = scene()
+    panel = Compare(patience=1000).start(noisy, 0)
+    assert isinstance(panel, Panel)
+    assert panel.rules["covariance"].patience == 200
+    assert panel.rules["emv"].patience == 1000
+    rule = Covariance(patience=500).start(noisy, 0)
+    assert rule is not None
+    assert rule.patience == 500
