@@ -10,9 +10,10 @@ Importing this package does not import torch.
 from dip.targets.inpainting import Inpaint
 from dip.targets.jpeg import Jpeg
 from dip.targets.noise_models import NOISE_MODELS, NoiseOptions
+from dip.targets.observation import Observation
 from dip.targets.plain import Clean, Degraded, Flash, Noise, Noisy, Shuffled, permutation
 from dip.targets.resolution import Deblur, SuperRes
-from dip.targets.target import Observation, Target
+from dip.targets.target import Target
 
 __all__ = [
     "NOISE_MODELS", "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Noise", "NoiseOptions",

@@ -21,7 +21,7 @@ from dip.targets.noise_models import NoiseModel
 from dip.targets.operators import Blur
 
 if TYPE_CHECKING:
-    from dip.targets.target import Observation
+    from dip.targets.observation import Observation
 
 BIHARMONIC_LIMIT = 2**18
 """Missing pixels up to which `biharmonic` is computed: a hole of that size takes about 10 s and 1.5 GB."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from dip.errors import ImageError, OptionError
 from dip.options import check_choice, check_flag, check_number, log, option
-from dip.targets.target import NO_PICTURES, Observation, Simulated, draws
+from dip.targets.observation import Observation
+from dip.targets.target import NO_PICTURES, Simulated, draws
 
 if TYPE_CHECKING:
     from torch import Tensor

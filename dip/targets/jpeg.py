@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from dip.errors import ImageError
 from dip.options import check_integer, option
-from dip.targets.target import NO_PICTURES, Observation, Simulated, direct
+from dip.targets.observation import Observation, direct
+from dip.targets.target import NO_PICTURES, Simulated
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from dip.errors import ImageError
 from dip.options import option
 from dip.targets.noise_models import NOISE_MODELS
-from dip.targets.target import NO_PICTURES, Observation, Simulated, Target, direct, draws
+from dip.targets.observation import Observation, direct
+from dip.targets.target import NO_PICTURES, Simulated, Target, draws
 
 if TYPE_CHECKING:
     from torch import Tensor

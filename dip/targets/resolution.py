@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.options import check_choice, check_flag, check_integer, check_number, option
-from dip.targets.target import NO_PICTURES, Observation, Simulated
+from dip.targets.observation import Observation
+from dip.targets.target import NO_PICTURES, Simulated
 
 if TYPE_CHECKING:
     from torch import Tensor

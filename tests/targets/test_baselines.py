@@ -13,8 +13,8 @@ from dip.metrics import psnr, psnr_hole
 from dip.stopping.noise_level import noise_level
 from dip.targets import Clean, Deblur, Degraded, Inpaint, Noisy, SuperRes, Target, baselines, masks
 from dip.targets.noise_models import NOISE_MODELS, Gaussian, NoiseModel, NoNoise, Poisson, SaltAndPepper, Speckle
+from dip.targets.observation import Observation, direct
 from dip.targets.operators import Blur, Downsample, Mask, Operator, gaussian_kernel, motion_kernel
-from dip.targets.target import Observation, direct
 from tests.targets.photos import draw, photo
 
 
