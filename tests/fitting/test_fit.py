@@ -35,7 +35,7 @@ def threads(request: pytest.FixtureRequest):
 def test_an_image_that_the_stopping_rule_refuses_leaves_no_folder(fit: Fit, tmp_path: Path):
     Image.new("RGB", (1, 1)).save(tmp_path / "point.png")
     with pytest.raises(OptionError, match="stop"):
-        fit(f"image={tmp_path / 'point.png'}", "target=degraded", "size=null")
+        fit(f"image={tmp_path / 'point.png'}", "target=degraded", "stop=combined", "size=null")
     assert not (tmp_path / "outputs").exists()
 
 
