@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from dip.configuration.unused import reset_unused
+from dip.configuration.composition import reset_unused
 
 from dip import images
 from dip.fitting import results

@@ -157,7 +157,7 @@ def test_a_diverging_run_fails_in_one_line(fit: Fit, tmp_path: Path):
     ("option", "message"),
     [
         ("target.name=clean", "target.name=clean: must be noisy here"),
-        ("size=[1,1]", "stop"),
+        ("stop=heldout size=[1,1]", "stop"),
         pytest.param(
             "logger=wandb", "logger=wandb: must be",
             marks=pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed"),
@@ -166,7 +166,7 @@ def test_a_diverging_run_fails_in_one_line(fit: Fit, tmp_path: Path):
 )  # fmt: skip
 def test_options_are_refused_before_there_is_a_folder(fit: Fit, tmp_path: Path, option: str, message: str):
     with pytest.raises(OptionError, match=message):
-        fit("steps=1", "target=degraded" if option.startswith("size") else "target=noisy", option)
+        fit("steps=1", "target=noisy", *option.split())
     assert not (tmp_path / "outputs").exists()
 
 
