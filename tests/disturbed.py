@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from dip import runs
-from dip.runs.checkpoints import stored, verified
+from dip.runs.checkpoint_files import stored, verified
 from tests.conftest import ROOT, Fit, environment
 
 UNEQUAL = ("seconds", "step_seconds", "peak_memory_bytes", "device", "config.out", "config.overwrite")

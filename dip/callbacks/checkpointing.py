@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from dip.callbacks.signals import Signals
 from dip.errors import NotFiniteError
 from dip.model.module import DeepImagePrior
-from dip.runs.checkpoints import path_of
+from dip.runs.checkpoint_files import path_of
 
 LARGEST_SHARE = 0.02  # of the run's time that may be spent on writing checkpoints
 

@@ -31,7 +31,7 @@ from dip.hardware import devices, memory, threads
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.runs import naming
-from dip.runs.checkpoints import DipCheckpointIO, latest, step_of
+from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import derive
 from dip.stopping.adaptive import explain
 from dip.stopping.panel import Panel

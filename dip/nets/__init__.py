@@ -116,13 +116,13 @@ class Hourglass(Net):
             check_flag(self, name, prefix="net.")
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
-        """Build the fast network of `dip.nets.fast`, which computes what `dip.nets.hourglass` defines. See `Net.build`.
+        """Build the fast network of `dip.nets.fast_hourglass`, which computes what `dip.nets.hourglass` defines. See `Net.build`.
 
         The image's values lie in [0, 1]. With default options, 32 input channels and five skips the network has
         2,214,591 parameters. The paper's network has 2,217,831: it also has 2,580 biases of convolutions and 660 of the
         normalisations of concatenations, which have no effect because a normalisation follows.
         """
-        from dip.nets.fast import FastHourglass
+        from dip.nets.fast_hourglass import FastHourglass
 
         return FastHourglass(self, in_channels, out_channels, self.ordered(skips))
 

@@ -1,7 +1,7 @@
 """The encoder-decoder with skip connections of "Deep Image Prior" (Ulyanov et al., arXiv 1711.10925), in plain PyTorch.
 
 This file defines the network: its parameters, their names and initial values, and the function that it computes.
-Runs use `dip.nets.fast.FastHourglass`, a subclass with the same parameters that computes the same function faster.
+Runs use `dip.nets.fast_hourglass.FastHourglass`, a subclass with the same parameters that computes the same function faster.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 from dip.errors import RunError
 from dip.files import write_bytes
 from dip.runs import read_result, snapshots
-from dip.runs.checkpoints import footer_of, path_of, step_of, stored, verified
+from dip.runs.checkpoint_files import footer_of, path_of, step_of, stored, verified
 
 log = logging.getLogger("dip")
 

@@ -14,8 +14,8 @@ Importing this package does not import torch.
 from dip.stopping.adaptive import Adaptive
 from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.panel import Combined, Compare
+from dip.stopping.registry import STOPS, Auto, Never, Stop
 from dip.stopping.residual import Discrepancy, HeldOut
-from dip.stopping.stop import STOPS, Auto, Never, Stop
 from dip.stopping.variance import EMV, WMV
 
 __all__ = [

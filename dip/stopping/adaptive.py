@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dip.options import check_choice, option
+from dip.stopping.registry import STOPS, Stop
 from dip.stopping.rule import Reading, Rule
-from dip.stopping.stop import STOPS, Stop
 
 if TYPE_CHECKING:
     from torch import Tensor

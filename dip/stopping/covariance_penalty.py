@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dip.options import log, option
+from dip.stopping.registry import Stop
 from dip.stopping.rule import Rule
-from dip.stopping.stop import Stop
 
 if TYPE_CHECKING:
     from torch import Tensor

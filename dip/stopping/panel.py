@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dip.stopping.registry import STOPS, Stop
 from dip.stopping.rule import Reading, Rule
-from dip.stopping.stop import STOPS, Stop
 
 if TYPE_CHECKING:
     from torch import Tensor

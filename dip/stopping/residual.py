@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from dip.errors import OptionError
 from dip.options import check_number, option
+from dip.stopping.registry import Stop
 from dip.stopping.rule import Rule, sample
-from dip.stopping.stop import Stop
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dip.options import check_integer, check_number, option
+from dip.stopping.registry import Stop
 from dip.stopping.rule import Rule, sample
-from dip.stopping.stop import Stop
 
 if TYPE_CHECKING:
     from torch import Tensor

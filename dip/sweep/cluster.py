@@ -66,7 +66,7 @@ class Task:
 
 @dataclass
 class Submitted:
-    """A job that was submitted to a cluster; see `dip.sweep.loop.Attempt`."""
+    """A job that was submitted to a cluster; see `dip.sweep.dispatch.Attempt`."""
 
     future: Any
     """Has `done` and `result`, as `concurrent.futures.Future`."""

@@ -21,8 +21,8 @@ from dip.configuration import composition, schema, shipped
 from dip.configuration.commands import command
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
+from dip.sweep.dispatch import Attempt, Loop
 from dip.sweep.jobs import Job, plan
-from dip.sweep.loop import Attempt, Loop
 from dip.sweep.outcomes import GOOD, Outcome, score
 from dip.sweep.progress import Progress, table, write_reports
 
@@ -44,7 +44,7 @@ class SweepLauncher(Launcher):
         """Check the options against `jobs` and connect to what runs them. Raises DipError."""
 
     def start(self, job: Job) -> Attempt | None:
-        """Start `job`; None if there is no room now. See `dip.sweep.loop`."""
+        """Start `job`; None if there is no room now. See `dip.sweep.dispatch`."""
         raise NotImplementedError
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -20,7 +20,7 @@ from dip.sweep.launcher import SweepLauncher
 
 
 class Process(subprocess.Popen[bytes]):
-    """The process of a job on `device`; see `dip.sweep.loop.Attempt`."""
+    """The process of a job on `device`; see `dip.sweep.dispatch.Attempt`."""
 
     device = gpus.CPU
     end = subprocess.Popen.terminate

@@ -11,9 +11,9 @@ from dip.targets.inpainting import Inpaint
 from dip.targets.jpeg import Jpeg
 from dip.targets.noise_models import NOISE_MODELS, NoiseOptions
 from dip.targets.observation import Observation
-from dip.targets.plain import Clean, Degraded, Flash, Noise, Noisy, Shuffled, permutation
-from dip.targets.resolution import Deblur, SuperRes
+from dip.targets.superres_deblur import Deblur, SuperRes
 from dip.targets.target import Target
+from dip.targets.without_operator import Clean, Degraded, Flash, Noise, Noisy, Shuffled, permutation
 
 __all__ = [
     "NOISE_MODELS", "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Noise", "NoiseOptions",

@@ -16,7 +16,7 @@ from dip.callbacks import rollback
 from dip.errors import DivergedError
 from dip.fitting import fit as fit_module
 from dip.model.module import DeepImagePrior
-from dip.runs.checkpoints import load
+from dip.runs.checkpoint_files import load
 from tests.conftest import Fit
 from tests.disturbed import contents, killed, rows_of
 

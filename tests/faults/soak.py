@@ -23,7 +23,7 @@ from pathlib import Path
 
 from dip import runs
 from dip.errors import RunError
-from dip.runs.checkpoints import stored, verified
+from dip.runs.checkpoint_files import stored, verified
 from tests.disturbed import Child, differences, litter, numbers, only
 from tests.runs.states import DAMAGES
 

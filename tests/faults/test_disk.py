@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dip.runs.checkpoints import stored, verified
+from dip.runs.checkpoint_files import stored, verified
 from tests.conftest import TINY
 from tests.disturbed import Child, differences, litter, only
 

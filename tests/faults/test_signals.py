@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dip import runs
-from dip.runs.checkpoints import stored, verified
+from dip.runs.checkpoint_files import stored, verified
 from tests.conftest import TINY, Train
 from tests.disturbed import Child, litter, only
 

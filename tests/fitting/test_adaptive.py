@@ -7,9 +7,9 @@ import logging
 import numpy as np
 import pytest
 import torch
-from dip.configuration.composition import reset_unused
 
 from dip import images
+from dip.configuration.composition import reset_unused
 from dip.fitting import results
 from dip.stopping import STOPS, Adaptive, HeldOut
 from dip.targets import Degraded, NoiseOptions, Noisy

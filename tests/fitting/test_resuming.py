@@ -13,7 +13,7 @@ from dip import runs
 from dip.errors import RunError
 from dip.fitting.fit import Fit
 from dip.model.module import DeepImagePrior
-from dip.runs.checkpoints import footer_of, load, write
+from dip.runs.checkpoint_files import footer_of, load, write
 from dip.stopping import Never
 from tests.conftest import TINY, composed
 from tests.conftest import Fit as RunFit

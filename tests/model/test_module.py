@@ -16,7 +16,7 @@ from dip.hardware import threads
 from dip.model.data import FixedPair, draw
 from dip.model.losses import L1, MSE
 from dip.model.module import DeepImagePrior
-from dip.nets import Hourglass, fast
+from dip.nets import Hourglass
 from dip.seeds import Perturbation
 from dip.targets.operators import Mask
 from dip.z import Z
@@ -112,7 +112,7 @@ GOLDEN: list[float] = [
 
 @pytest.mark.parametrize("folded_from", [0, 2**62])
 def test_golden_losses(monkeypatch, folded_from):
-    monkeypatch.setattr(fast, "FOLDED_FROM", folded_from)
+    monkeypatch.setattr(fast_hourglass, "FOLDED_FROM", folded_from)
     net = Hourglass(depth=3, channels=[8, 12, 16], skip_channels=4)
     torch.manual_seed(0)
     built = net.build(8, 3, [1, 3])

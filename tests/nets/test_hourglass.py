@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets import Hourglass, fast, reflection
-from dip.nets.fast import FastHourglass
+from dip.nets import Hourglass, reflection
+from dip.nets.fast_hourglass import FastHourglass
 from dip.nets.hourglass import HourglassModule, Level
 
 ALL = [1, 2, 3, 4, 5]
@@ -22,7 +22,7 @@ SUBSETS = [list(s) for n in range(6) for s in itertools.combinations(ALL, n)]
 @pytest.fixture(params=[0, 2**62], ids=["folded", "not folded"], autouse=True)
 def _folded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test with and without folding, as for large and for small images."""
-    monkeypatch.setattr(fast, "FOLDED_FROM", request.param)
+    monkeypatch.setattr(fast_hourglass, "FOLDED_FROM", request.param)
 
 
 def pair(net: Hourglass, skips: list[int], in_channels: int = 3) -> tuple[FastHourglass, HourglassModule]:

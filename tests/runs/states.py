@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from dip.runs.checkpoints import latest, load, write
+from dip.runs.checkpoint_files import latest, load, write
 
 
 def state(value: float = 1) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from dip.errors import RunError
-from dip.runs import checkpoints
-from dip.runs.checkpoints import (
+from dip.runs.checkpoint_files import (
     DamagedError,
     DipCheckpointIO,
     latest,
@@ -235,8 +234,8 @@ def test_another_configuration_is_refused_with_the_differing_options(tmp_path):
 def test_a_newer_format_is_refused_by_its_version_although_an_older_file_exists(tmp_path, monkeypatch):
     put(tmp_path, 10)
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "FORMAT", 99)
+        patch.setattr(checkpoint_files, "FORMAT", 99)
         put(tmp_path, 20)
     with pytest.raises(RunError, match="step-000000020.ckpt: has format 99, this program reads up to 2") as caught:
-        checkpoints.latest(tmp_path, "me")
+        checkpoint_files.latest(tmp_path, "me")
     assert not isinstance(caught.value, DamagedError)

@@ -20,8 +20,8 @@ from omegaconf import OmegaConf
 from dip.configuration.schema import Config
 from dip.fitting import experiment
 from dip.sweep import gpus
+from dip.sweep.dispatch import Loop
 from dip.sweep.jobs import Job
-from dip.sweep.loop import Loop
 from dip.sweep.outcomes import Outcome
 from dip.sweep.processes import ProcessesLauncher
 from dip.sweep.progress import Progress

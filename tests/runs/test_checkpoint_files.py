@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dip.errors import NotFiniteError, RunError
-from dip.runs.checkpoints import (
+from dip.runs.checkpoint_files import (
     DipCheckpointIO,
     latest,
     load,
