@@ -16,7 +16,7 @@ from dip.hardware import threads
 from dip.model.data import FixedPair, draw
 from dip.model.losses import L1, MSE
 from dip.model.module import DeepImagePrior
-from dip.nets import Hourglass
+from dip.nets import Hourglass, fast_hourglass
 from dip.seeds import Perturbation
 from dip.targets.operators import Mask
 from dip.z import Z

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets import Hourglass, reflection
+from dip.nets import Hourglass, fast_hourglass, reflection
 from dip.nets.fast_hourglass import FastHourglass
 from dip.nets.hourglass import HourglassModule, Level
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dip.errors import RunError
+from dip.runs import checkpoint_files
 from dip.runs.checkpoint_files import (
     DamagedError,
     DipCheckpointIO,
