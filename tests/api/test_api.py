@@ -7,7 +7,6 @@ import getpass
 import subprocess
 import sys
 
-import imagecodecs
 import numpy as np
 import pytest
 import torch
@@ -129,16 +128,39 @@ def test_reference_of_a_larger_image(photo):
         dip.restore(photo, {"name": "superres", "factor": 2}, reference=photo, **TINY)
 
 
-def test_save_keeps_what_the_input_file_had_and_rotates_a_photo_once(photo, tmp_path):
-    rgba = np.dstack([photo, photo[..., 0]]).astype(np.uint16) * 257
-    (tmp_path / "in.png").write_bytes(imagecodecs.png_encode(rgba))
-    result = dip.restore(tmp_path / "in.png", **TINY)
-    result.save(tmp_path / "out.png")
-    saved = imagecodecs.png_decode((tmp_path / "out.png").read_bytes())
-    assert saved.dtype == np.uint16
-    assert np.array_equal(saved[..., 3], rgba[..., 3])
+def test_save_keeps_depth_alpha_and_profile(tmp_path):
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    rgba = np.random.default_rng(0).integers(0, 255, (16, 16, 4), dtype=np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "in.png", icc_profile=profile)
+    dip.restore(tmp_path / "in.png", **TINY).save(tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as saved:
+        assert saved.mode == "RGBA"
+        assert np.array_equal(np.asarray(saved)[..., 3], rgba[..., 3])
+        assert saved.info["icc_profile"] == profile
+
+    deep = np.random.default_rng(0).integers(0, 65535, (16, 16), dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    result = dip.restore(tmp_path / "deep.png", **TINY)
+    assert result.image.shape == (16, 16)
+    result.save(tmp_path / "deep-out.png")
+    with Image.open(tmp_path / "deep-out.png") as saved:
+        assert np.asarray(saved).dtype == np.uint16
     with pytest.raises(dip.ImageError, match="it is the input image"):
-        result.save(tmp_path / "in.png")
+        result.save(tmp_path / "deep.png")
+
+
+def test_save_keeps_floats_and_their_range_and_rotates_a_photo_once(photo, tmp_path):
+    import tifffile
+
+    values = photo[..., 1].astype(np.float32) * 3 - 100
+    tifffile.imwrite(tmp_path / "in.tif", values)
+    dip.restore(tmp_path / "in.tif", **TINY).save(tmp_path / "out.tif")
+    saved = tifffile.imread(tmp_path / "out.tif")
+    assert (saved.dtype, saved.shape) == (np.float32, values.shape)
+    assert values.min() <= saved.min() < saved.max() <= values.max()
+    assert saved.max() > 1
 
     exif = Image.Exif()
     exif[0x0112] = 6  # rotated by 90 degrees

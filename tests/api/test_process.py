@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,6 +64,19 @@ def test_a_loop_keeps_no_tensors(photo):
         assert tensors() <= before
     finally:
         gc.enable()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory from /proc")
+def test_a_loop_of_thirty_calls_takes_no_more_memory(photo):
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    for seed in range(3):
+        dip.restore(photo, "noisy", seed=seed, **TINY)
+    before = resident()
+    for seed in range(30):
+        dip.restore(photo, "noisy", seed=seed, **TINY)
+    assert resident() < before + 10  # MiB; measured: less than one
 
 
 @pytest.mark.parametrize("out", [None, "runs"])
