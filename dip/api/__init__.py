@@ -83,7 +83,7 @@ def restore(
     >>> dip.restore("chelsea", target="degraded", stop="wmv", **tiny).image.shape
     (32, 32, 3)
 
-    Simulated noise, of one of four kinds:
+    Simulated noise, of one of five kinds:
 
     >>> dip.restore("astronaut", target={"name": "noisy", "kind": "poisson", "peak": 20}, **tiny).metrics["steps"]
     10

@@ -20,6 +20,7 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting.inputs import Pictures
 from dip.runs import naming
+from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
     from dip.fitting.fit import Fit
@@ -145,7 +146,10 @@ def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:
 
     runs.write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(schema.plain(config), sort_keys=False))
     runs.write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)))
-    log.info("%s", shlex.join(["python", Path(sys.argv[0]).name, *overrides]))
+    program = Path(sys.argv[0]).name
+    log.info("%s", shlex.join([*(["python"] if program.endswith(".py") else []), program, *overrides]))
+    if config.target.name == "noisy" and config.image not in SAMPLES:
+        log.info("target=noisy adds noise to %s; target=degraded restores the image as it is", config.image)
 
 
 class _RunLog(logging.FileHandler):

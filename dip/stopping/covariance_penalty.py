@@ -107,7 +107,7 @@ class CovariancePenalty(Rule):
         self._average: Tensor | None = None  # of this step, during `update` only
 
     def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
-        """See `Rule.update`. Between two readings only the step is noted."""
+        """See `Rule.update`. Until the first reading the newest average is kept; between readings only the step is noted."""
         if observed.shape != image.shape:  # an operator: the newest average is kept
             super().update(step, observed, image, average, loss)
             return
@@ -115,7 +115,7 @@ class CovariancePenalty(Rule):
             differs = (observed != image) & image.isfinite()
             self.direct = ~(differs if self.known is None else differs & (self.known != 0)).any()
         self.last_step = step
-        if self.seen == 0 or (step % EVERY == 0 and step >= FIRST):
+        if step < FIRST or step % EVERY == 0:
             self._average = average
             super().update(step, observed, image, average, loss)
             self._average = None

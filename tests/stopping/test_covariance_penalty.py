@@ -144,3 +144,13 @@ def test_the_patience_is_limited_within_other_rules() -> None:
     rule = Covariance(patience=500).start(noisy, 0)
     assert rule is not None
     assert rule.patience == 500
+
+
+def test_before_the_first_reading_the_newest_average_is_kept():
+    target = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    rule = CovariancePenalty(target, patience=200)
+    for step in range(1, 61):
+        average = torch.full_like(target, step / 100)
+        rule.update(step, average, average, average, torch.tensor(0.1))
+    assert rule.step == 60
+    assert torch.equal(rule.image(), average)
