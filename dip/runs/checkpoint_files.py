@@ -128,6 +128,9 @@ def verified(path: Path) -> tuple[bytes, dict[str, Any]]:
     data, footer = _read(path)
     if footer.pop("sha256", None) != _checksum(memoryview(data)[: data.rfind(b"\n")], footer):
         raise DamagedError(f"{path}: its content has changed since it was written (SHA-256)")
+    kinds = {"format": int, "step": int, "identity": str}
+    if not all(isinstance(footer.get(name), kind) for name, kind in kinds.items()):
+        raise DamagedError(f"{path}: its footer is not one of a checkpoint")
     if (found := footer["format"]) > FORMAT:
         raise RunError(f"{path}: has format {found}, this program reads up to {FORMAT}; use the version that wrote it")
     if footer["step"] != step_of(path):
@@ -147,6 +150,8 @@ def load(path: Path, identity: str, options: Any = None) -> dict[str, Any]:
         raise RunError(_refusal(path, footer, identity, options))
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not isinstance(state.get("state_dict"), dict):
+            raise TypeError("no dict with a state_dict")
     except MemoryError:
         raise
     except Exception as error:  # a crafted pickle can raise anything

@@ -66,5 +66,7 @@ class Lock:
         self._lock.release()
 
     def _holder(self) -> str:
-        found = read_json(self.path)
-        return "process {pid} on {host} (started {started})".format(**found) if found else "another process"
+        found = read_json(self.path) or {}
+        if not {"pid", "host", "started"} <= found.keys():
+            return "another process"
+        return f"process {found['pid']} on {found['host']} (started {found['started']})"

@@ -178,7 +178,8 @@ def noise_floor(image: Tensor, known: Tensor | None = None) -> float:
 
     Unlike the other estimates it includes patches that vary as little as rounding. It takes the second lowest of the
     levels in four groups of brightness: one group may be smoothed by the camera, and two may have no flat patch. Patches
-    that are mostly at 0 or 1 are left out. 0 if all are, NaN without a known patch.
+    that are mostly at 0 or 1 and uniform patches (a frame, a scan's background) are left out, unless there are no others.
+    NaN without a known patch.
 
     Args:
         image: (1, C, h, w) in [0, 1], as observed.
@@ -187,12 +188,14 @@ def noise_floor(image: Tensor, known: Tensor | None = None) -> float:
     patch, guide = patches(image, known), patches(smoothed(image), known)
     if len(patch) == 0:
         return math.nan
-    saturated = ((patch <= 0) | (patch >= 1)).float().mean((1, 2, 3)) > 0.5
-    if saturated.all():
-        return 0.0
-    patch, guide = patch[~saturated], guide[~saturated]
     variance, flatness = energy(without_plane(patch)) * UNBIASED, energy(without_plane(guide))
-    groups = guide.mean((1, 2, 3)).argsort().tensor_split(min(4, len(patch)))
+    saturated = ((patch <= 0) | (patch >= 1)).float().mean((1, 2, 3)) > 0.5
+    uniform = variance < QUANTISATION / 1000
+    used = torch.ones_like(uniform)
+    for left_out in (saturated, uniform):
+        used = used & ~left_out if (used & ~left_out).any() else used
+    guide, variance, flatness = guide[used], variance[used], flatness[used]
+    groups = guide.mean((1, 2, 3)).argsort().tensor_split(min(4, len(guide)))
     levels = [
         variance[group[flatness[group].argsort()[: max(2, round(FRACTION * len(group)))]]].mean() for group in groups
     ]

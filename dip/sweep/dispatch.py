@@ -104,8 +104,9 @@ class Loop:
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.at_once = self.signal is not None and number != getattr(signal, "SIGHUP", None)
-        self.signal = self.signal or number
+        hangup = getattr(signal, "SIGHUP", None)
+        self.at_once |= number != hangup and self.signal not in (None, hangup)
+        self.signal = number if self.signal in (None, hangup) else self.signal
 
     def _start(self) -> None:
         """Start jobs while there is room; skip those that another sweep runs."""

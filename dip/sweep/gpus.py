@@ -22,9 +22,10 @@ def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
         return [part for parts in cards for part in parts]
     chosen: list[str] = []
     for entry in (entry.strip() for entry in visible.split(",")):
-        if not entry or entry == "-1":
+        index = int(entry) if entry.isdigit() else None
+        if entry in ("", "-1") or (cards and index is not None and index >= len(cards)):
             break  # CUDA ignores everything after an invalid entry
-        chosen.append(cards[int(entry)][0] if entry.isdigit() and int(entry) < len(cards) else entry)
+        chosen.append(entry if index is None or not cards else cards[index][0])
     return list(dict.fromkeys(chosen))
 
 

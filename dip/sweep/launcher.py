@@ -108,8 +108,8 @@ class SweepLauncher(Launcher):
                         file.write(typed)
                 if sweep_file is not None:
                     runs.write_bytes(folder / "sweep.yaml", sweep_file.read_bytes())
-            except OSError as error:
-                log.warning("%s: the command of the sweep cannot be written (%s)", folder, error.strerror)
+            except (OSError, RunError) as error:
+                log.warning("%s: the command of the sweep cannot be written (%s)", folder, error)
 
 
 def _returned(group: Sequence[Job], outcomes: Mapping[Job, Outcome], overrides: Sequence[str]) -> JobReturn:

@@ -85,7 +85,7 @@ def fail(job: Job, error: str | Exception, seconds: float = 0.0, write: bool = T
     elif isinstance(error, Exception):
         kind = "" if isinstance(error, DipError) else f"{type(error).__name__}: "
         error = kind + " ".join(str(error).split())
-    if write:
+    if write and not runs.finished(job.folder):
         steps = None
         with contextlib.suppress(RunError, LookupError):
             steps = int(runs.history(job.folder)["step"][-1])

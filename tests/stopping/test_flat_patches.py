@@ -94,3 +94,16 @@ def test_a_saturated_sky_does_not_hide_the_noise() -> None:
     noisy = Camera().sample(gradient(), generator())
     noisy[..., :150, :] = 1.0
     assert examine(noisy).kind == "correlated"
+
+
+@pytest.mark.parametrize("level", [0.0, 16 / 255, 0.98])
+def test_a_uniform_area_does_not_hide_the_noise(level: float):
+    image = 0.5 + 0.1 * torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    image[..., :64] = level
+    assert flat_patches.noise_floor(image.clamp(0, 1)) > 0.05
+
+
+def test_impulses_are_noise():
+    u = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    image = torch.full_like(u, 0.5).masked_fill(u < 0.6, 1.0).masked_fill(u < 0.3, 0.0)
+    assert flat_patches.noise_floor(image) > 0.1
