@@ -9,10 +9,12 @@ Pillow decodes everything except 16-bit colour, which it would reduce to 8 bits,
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import stat
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,9 +28,6 @@ MAX_PIXELS = 178_956_970
 """Largest image that is decoded. Pillow's own limit against decompression bombs, whatever a caller has set it to."""
 MAX_BYTES = 2**31
 """Largest file, and largest decoded TIFF, in bytes."""
-
-for _name in ("PIL", "tifffile"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)  # the message of `Unreadable` is enough
 
 _TIFF_MAGIC = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _CONVERTED = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "PA": "RGBA", "RGBA": "RGBA", "RGBa": "RGBA"}
@@ -68,7 +67,7 @@ def read(path: Path) -> Stored:
     try:
         status = path.stat()
         _check_status(status)
-        with path.open("rb") as file, warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings(), _quiet_decoders():
             warnings.simplefilter("ignore")  # about unusual metadata, which is not used
             stored = _decode(file, status.st_size)
         if stored.values.ndim != 3 or stored.values.size == 0:
@@ -80,6 +79,20 @@ def read(path: Path) -> Stored:
         reason = one_line(str(error)) or type(error).__name__
         default = f"the file is truncated, damaged or of an unsupported kind ({reason})"
         raise Unreadable(next((text for kind, text in _REASONS.items() if isinstance(error, kind)), default)) from None
+
+
+@contextlib.contextmanager
+def _quiet_decoders() -> Iterator[None]:
+    """Silences the loggers of Pillow and tifffile inside the block: the message of `Unreadable` is enough."""
+    loggers = [logging.getLogger(name) for name in ("PIL", "tifffile")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def one_line(text: str) -> str:
