@@ -20,6 +20,7 @@ from dip import images, metrics
 from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.rollback import Rollback
 from dip.callbacks.schedule import Schedule
+from dip.configuration.loggers import show
 from dip.errors import DipError
 from dip.images import preview
 from dip.model.module import DeepImagePrior
@@ -69,7 +70,7 @@ class Recorder(Callback):
     @property
     def paces(self) -> list[float]:
         """Seconds per step, one value per interval between records."""
-        pairs = itertools.pairwise(self.rows)
+        pairs = itertools.pairwise(row for row in self.rows if not self.schedule.early(row["step"]))
         return [(now["seconds"] - before["seconds"]) / (now["step"] - before["step"]) for before, now in pairs]
 
     def best(self) -> tuple[float | None, int | None]:
@@ -90,7 +91,7 @@ class Recorder(Callback):
         step = module.step
         self.losses[step - 1] = module.loss
         self._done = step
-        if self.schedule.records(step):
+        if self.schedule.records(step) or self.schedule.early(step):
             self._record(trainer, module, step)
         if self.schedule.snapshots(step):
             self._snapshot(trainer, module.output, step)
@@ -109,7 +110,9 @@ class Recorder(Callback):
         row: Row = dict.fromkeys(COLUMNS)
         finite = (number if math.isfinite(number) else None for number in numbers)
         row.update(zip(COLUMNS[1:5], finite, strict=False))
-        row.update(step=step, seconds=round(self.seconds, 3), watched=self.stopping.watched)
+        row.update(step=step, seconds=round(self.seconds, 3))
+        if self.schedule.records(step):
+            row["watched"] = self.stopping.watched
         if self.rollback.events and self.rollback.events[-1]["step"] == step:
             row["back_to"] = self.rollback.events[-1]["back_to"]
         self.rows.append(row)
@@ -121,9 +124,7 @@ class Recorder(Callback):
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
         output = preview(self.finish(output))
         self.guard(lambda: images.save(self.folder / "images" / f"step-{step:06d}.png", output))
-        board = getattr(trainer.logger, "experiment", None)
-        if hasattr(board, "add_image"):
-            self.guard(lambda: board.add_image("output", output[0].clamp(0, 1), step))  # type: ignore[union-attr]
+        self.guard(lambda: show(trainer.logger, "output", output, step))
 
     def guard(self, write: Callable[[], object]) -> None:
         """Call `write`; a full disk is one warning, and the run continues. Checkpoints are not written this way."""

@@ -17,6 +17,13 @@ class Schedule:
         """True if a row of metrics is due after `step`: the first, the last and every `record_every`-th."""
         return step in (1, self.steps) or step % self.record_every == 0
 
+    def early(self, step: int) -> bool:
+        """True if an additional row is due after `step`, at 2, 5, 10, 20 and 50 where these are below `record_every`.
+
+        Curves over a logarithmic axis of steps need them. Stopping rules are evaluated at `records` only.
+        """
+        return step in (2, 5, 10, 20, 50) and step < self.record_every and not self.records(step)
+
     def snapshots(self, step: int) -> bool:
         """True if a snapshot is due: every `snapshot_every`-th step; without it, at 1, 2, 5, 10, 20, 50, ..."""
         if self.snapshot_every is not None:

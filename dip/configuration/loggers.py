@@ -13,6 +13,7 @@ from dip.options import check_flag, option
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger as LightningLogger
+    from torch import Tensor
 
 
 @dataclasses.dataclass
@@ -40,8 +41,8 @@ class Logger:
         """
         return None
 
-    def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float]) -> None:
-        """Log the final metrics and the options; both are flat dicts with dotted names."""
+    def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float], step: int) -> None:
+        """Log the options and the scores of the restored image, which is that of `step`; both are flat dicts."""
         logger.log_metrics(final)
         logger.log_hyperparams(options)
 
@@ -69,11 +70,11 @@ class TensorBoard(Logger):
 
         return Events(folder, name="", version="", default_hp_metric=False, purge_step=step)
 
-    def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float]) -> None:
-        """Fill the hparams tab; the final metrics are its columns."""
+    def finish(self, logger: LightningLogger, options: dict[str, Any], final: dict[str, float], step: int) -> None:
+        """Fill the hparams tab; the scores are its columns."""
         kinds = (bool, int, float, str)
         shown = {name: value if isinstance(value, kinds) else str(value) for name, value in options.items()}
-        logger.log_hyperparams(shown, final)  # type: ignore[call-arg]
+        logger.log_hyperparams(shown, final, step)  # type: ignore[call-arg]
 
 
 @dataclasses.dataclass
@@ -139,3 +140,10 @@ class MLflow(Logger):
 
 
 LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "csv": CSV, "wandb": Wandb, "mlflow": MLflow}
+
+
+def show(logger: object, name: str, image: Tensor, step: int) -> None:
+    """Add an image (1, 1 or 3, H, W) in [0, 1] to TensorBoard. Other loggers get no images."""
+    board = getattr(logger, "experiment", None)
+    if hasattr(board, "add_image"):
+        board.add_image(name, image[0].clamp(0, 1), step)

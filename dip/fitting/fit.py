@@ -23,11 +23,13 @@ from dip.callbacks.rollback import Rollback
 from dip.callbacks.schedule import Schedule
 from dip.callbacks.signals import Signals
 from dip.configuration import schema
+from dip.configuration.loggers import show
 from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import results
 from dip.fitting.inputs import Pictures, observe
 from dip.hardware import devices, memory, threads
+from dip.images import preview
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.runs import naming
@@ -146,9 +148,11 @@ class Fit:
                 enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
             )  # fmt: skip
             if pictures:
-                self._save("target", self.observation.y)
-                if self.reference is not None:
-                    self._save("reference", self.reference)
+                for name, pixels in (("target", self.observation.y), ("reference", self.reference)):
+                    if pixels is not None:
+                        self._save(name, pixels)
+                        if checkpoint is None:
+                            self._show(trainer, name, pixels, 0)
             if self.rule is not None and self.rule.chosen is not None:
                 log.info("%s", explain(self.rule.chosen))
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
@@ -162,10 +166,13 @@ class Fit:
         """Save an image that the run does not depend on; an error is a warning."""
         self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels))
 
+    def _show(self, trainer: Trainer, name: str, pixels: Tensor, step: int) -> None:
+        self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels), step))
+
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
         assert self.module is not None
-        target, seen = self.config.target, self.observation
+        config, target, seen = self.config, self.config.target, self.observation
         self.recorder.guard(self.recorder.rewrite)  # a run that resumed at its last step has recorded nothing
         average, step = self.stopping.restored(self.module)
         self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # some networks are unbounded
@@ -180,13 +187,14 @@ class Fit:
             self.recorder.save_losses()
             self._save("output", self.module.output.cpu())
             results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
+            self._show(trainer, "restored", self.restored, step)
             if self.config.baselines:
                 result["baselines"] = results.baselines(target, seen, self.folder / "images")
         if trainer.logger is not None:
-            names = [name for name in ("loss", "psnr", "ssim") if result[name] is not None]
-            final = {f"final/{name}": result[name] for name in names}
+            final = {f"restored/{name}": result[name] for name in ("psnr", "ssim") if result[name] is not None}
+            plain = {name: value for name, value in schema.plain(config).items() if name not in naming.WITHOUT_EFFECT}
             try:
-                self.config.logger.finish(trainer.logger, runs.flat(schema.plain(self.config)), final)
+                self.config.logger.finish(trainer.logger, runs.flat(plain), final, step)
             except Exception as error:  # a logger must not cost the run its result
                 log.warning("logger=%s: final metrics not written (%s)", self.config.logger.name, error)
         if self.config.keep_checkpoint:

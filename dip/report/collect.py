@@ -38,6 +38,7 @@ class Run:
     history: dict[str, list[float]]  # the columns of `metrics.csv`
     losses: NDArray[np.float64]  # (steps,) the loss of every step; (0,) if only those in `history` are known
     problems: list[str]  # files that cannot be read
+    experiment: str | None = None  # the file of `conf/experiment` that was named on the command line
     options: dict[str, Any] = field(default_factory=dict)  # those that differ between runs, but the seed
 
     @property
@@ -190,9 +191,12 @@ def _read(path: Path, root: Path) -> Run:
             losses = np.load(every, allow_pickle=False).astype(np.float64).reshape(-1)
     except (OSError, ValueError, EOFError) as error:
         problems.append(f"losses.npy cannot be read: {error}")
+    typed = path / ".hydra" / "overrides.yaml"
+    named = re.search(r"^- '?experiment=([\w-]+)", typed.read_text("utf-8", "replace") if typed.is_file() else "", re.M)
     status = "running" if _alive(path / ".lock") else result.get("status", "unfinished")
     config = config if isinstance(config, dict) else {}
-    return Run(path.relative_to(root), path, status, config, result, history, losses, problems)
+    experiment = named[1] if named else None
+    return Run(path.relative_to(root), path, status, config, result, history, losses, problems, experiment)
 
 
 def _alive(lock: Path) -> bool:

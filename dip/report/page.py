@@ -16,12 +16,16 @@ from dip import runs
 from dip.configuration.commands import command
 from dip.errors import RunError
 from dip.report import sweep_figures, tables
-from dip.report.collect import Run, collect, description, shared, shown, typed_commands
+from dip.report.collect import Run, collect, description, option_names, shared, shown, typed_commands
 from dip.report.thumbnails import Thumbnails, data_uri
+from dip.report.titles import QUESTION, questions, titles
 
 PLOTS = ("figure3-loss", "psnr", "rules")
 HIDDEN = {"end_psnr", "drop", "psnr_y", "psnr_hole", "gap", *(f"loss_{step}" for step in tables.LOSS_STEPS)}
 """Results that only a published page shows, to keep the tables narrow."""
+
+OPTIONS_FIRST = 4
+"""Options that differ: up to this number they are shown before the scores, more are shown after them."""
 
 
 def build(folder: Path, title: str | None) -> Path:
@@ -48,8 +52,13 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
     asked, notes = description(folder, title)
     thumbnails = Thumbnails()
     experiments, rows = tables.experiment_rows(found), tables.run_rows(found)
-    columns = tables.columns(rows)
-    data = [_payload(number, run, rows[number], columns, thumbnails) for number, run in enumerate(found)]
+    columns = _ordered(tables.columns(rows), found)
+    names = titles(found)
+    data = [_payload(number, run, names[number], rows[number], columns, thumbnails) for number, run in enumerate(found)]
+    asked_by = questions(found)
+    groups = [
+        (text, [one for one, by in zip(data, asked_by, strict=True) if by == text]) for text in dict.fromkeys(asked_by)
+    ]
     return environment.get_template("page.html").render(
         title=asked,
         notes=notes,
@@ -64,6 +73,7 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
         hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()),
         plots=plots,
         runs=data,
+        groups=groups,
         unfinished=[entry for run, entry in zip(found, data, strict=True) if not run.done],
         written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         css=Markup(source["page.css"]),
@@ -72,16 +82,31 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
     )
 
 
+def _ordered(columns: tables.Columns, found: Sequence[Run]) -> tables.Columns:
+    """The columns with the baselines beside the restored image, and with the options last if too many differ."""
+    options = option_names(found)
+    later = set(options) - {"image", "target"} if len(options) > OPTIONS_FIRST else set()
+    names = list(columns)
+    scored = names.index("psnr") if "psnr" in names else 0
+    baselines = {name for name in names if name.endswith("_psnr") and name not in tables.RESULTS}
+
+    def place(name: str) -> tuple[bool, float]:
+        return name in later, scored + 0.5 if name in baselines else names.index(name)
+
+    return {name: columns[name] for name in sorted(names, key=place)}
+
+
 def _best(experiments: Sequence[tables.Row]) -> list[bool]:
     """Whether an experiment has the highest mean PSNR of several with the same target of the same image."""
-    of = ("image", "reference", "size", "target")
-    tasks = [[value for name, value in row.items() if name.partition(".")[0] in of] for row in experiments]
+    tasks = [[value for name, value in row.items() if name.partition(".")[0] in QUESTION] for row in experiments]
     scored = [(task, row["psnr"]) for task, row in zip(tasks, experiments, strict=True) if row.get("psnr") is not None]
     same = [[psnr for other, psnr in scored if other == task] for task in tasks]
     return [len(psnrs) > 1 and row["psnr"] == max(psnrs) for psnrs, row in zip(same, experiments, strict=True)]
 
 
-def _payload(number: int, run: Run, row: tables.Row, columns: tables.Columns, thumbnails: Thumbnails) -> dict[str, Any]:
+def _payload(
+    number: int, run: Run, title: str, row: tables.Row, columns: tables.Columns, thumbnails: Thumbnails
+) -> dict[str, Any]:
     """What the template and the script of the page know about a run."""
     error = run.result.get("error")
     facts = {title: tables.cell(row, name, form) for name, (title, form) in columns.items()}
@@ -92,8 +117,9 @@ def _payload(number: int, run: Run, row: tables.Row, columns: tables.Columns, th
     images = {name.removeprefix("baseline-"): thumbnails.add(run.image(name)) for name in names}
     return {
         "id": number,
-        "label": f"#{number + 1} {run.label or run.name}",
+        "label": f"#{number + 1} {title}",
         "facts": {name: value for name, value in facts.items() if value},
+        "numbers": {name: value for name, value in row.items() if isinstance(value, (int, float))},
         "words": [text.lower() for text in pairs],
         "log": str(run.folder / "run.log") if (run.path / "run.log").is_file() else None,
         "problems": run.problems,
@@ -104,5 +130,7 @@ def _payload(number: int, run: Run, row: tables.Row, columns: tables.Columns, th
 
 def _row(run: Run) -> dict[str, Any]:
     """A run's row of `results.csv`: as a row of `dip.runs.read`, of a run in any state."""
-    found = {"folder": run.folder, **run.result, "status": run.status, "steps": run.steps, "config": run.config}
+    known = {name: value for name, value in run.result.items() if name not in ("config", "versions", "protocol")}
+    late = {name: run.result[name] for name in ("versions", "protocol") if name in run.result}
+    found = {"folder": run.folder, **known, "status": run.status, "steps": run.steps, "config": run.config, **late}
     return {name: shown(value) if isinstance(value, tuple) else value for name, value in runs.flat(found).items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from dip import runs
 from dip.report import figures
 from dip.report.collect import Run, option_names, shown
 from dip.report.tables import rule_answers
+from dip.report.titles import questions, task, titles
 
 CAPTIONS = {
     "figure1-targets": "The targets that the network is fitted to",
@@ -70,9 +72,11 @@ def labels(found: Sequence[Run]) -> tuple[dict[Path, tuple[str, str]], str | Non
     value the label. Otherwise a label has as few options as tell all experiments apart. Many experiments with two or
     three targets are drawn in one panel for each target, and all others in one panel without a title.
     """
-    tasks = [_task(run) for run in found]
+    tasks = [task(run) for run in found]
     if all(run.target for run in found) and _several_tasks(tasks) and len(set(tasks)) == len(tasks):
         return {run.path: ("", task) for run, task in zip(found, tasks, strict=True)}, None
+    if len(set(questions(found))) > len({run.options.get("target") for run in found}):
+        return {run.path: ("", text) for run, text in zip(found, _short(titles(found)), strict=True)}, None
     names = option_names(found)
     targets = {run.options.get("target") for run in found} - {None}
     panels = {run.path: "" for run in found}
@@ -91,18 +95,17 @@ def labels(found: Sequence[Run]) -> tuple[dict[Path, tuple[str, str]], str | Non
     return {path: (panel, texts[path]) for path, panel in panels.items()}, legend
 
 
+def _short(texts: Sequence[str]) -> list[str]:
+    """Each text within `LABEL_LENGTH`; different texts that would become equal get a number."""
+    short = {text: textwrap.shorten(text, LABEL_LENGTH, placeholder=" ...") for text in texts}
+    same = Counter(short.values())
+    numbered = {text: f"{label} ({number})" for number, (text, label) in enumerate(short.items(), 1)}
+    return [short[text] if same[short[text]] == 1 else numbered[text] for text in texts]
+
+
 def _several_tasks(names: Collection[str]) -> bool:
     """Whether there are two tasks or more, and not only the report's targets."""
     return len(names) > 1 and not set(names) <= set(TARGETS)
-
-
-def _task(run: Run) -> str:
-    """The target with its main option, such as `inpaint, 50%` or `superres x 4`."""
-    target = run.config.get("target", {})
-    if run.target == "inpaint" and target.get("mask") is None:
-        missing = target.get("missing")
-        return f"inpaint, {target.get('draw') if missing is None else f'{missing:.0%}'}"
-    return f"superres x {target.get('factor')}" if run.target == "superres" else str(run.target)
 
 
 def _targets(found: Sequence[Run], folder: Path) -> list[Path]:
@@ -123,7 +126,7 @@ def _tasks(found: Sequence[Run], folder: Path) -> list[Path]:
     for run in found:
         target, restored = run.image("target"), run.image("restored")
         if run.done and run.target and target and restored:
-            images.setdefault(_task(run), (target, restored, run.result.get("psnr")))
+            images.setdefault(task(run), (target, restored, run.result.get("psnr")))
     return figures.tasks_panel(folder / "tasks", images) if _several_tasks(images) else []
 
 
@@ -133,6 +136,7 @@ def _steps(found: Sequence[Run], folder: Path) -> list[Path]:
         if run.config and (snapshots := runs.snapshots(run.path)):
             known = zip(run.history.get("step", []), run.history.get("psnr", []), strict=False)
             psnr = {int(step): value for step, value in known if np.isfinite(value)}
-            images = run.image("target"), run.image("reference")
-            return figures.steps_strip(folder / "figure2-steps", snapshots, *images, psnr)
+            images, restored = (run.image("target"), run.image("reference")), run.image("restored")
+            last = (restored, run.result.get("psnr")) if restored else None
+            return figures.steps_strip(folder / "figure2-steps", snapshots, *images, psnr, last)
     return []

@@ -43,9 +43,13 @@ def lacks_figures(folder: str | Path) -> bool:
 
 
 def snapshots(folder: str | Path) -> list[tuple[int, Path]]:
-    """(step, path) of a run's snapshots `images/step-000100.png`, sorted by step."""
+    """(step, path) of a run's snapshots `images/step-000100.png`, sorted by step; of a finished run also the last output."""
     paths = (Path(folder) / "images").glob("step-*.png")
-    return sorted((int(path.stem[5:]), path) for path in paths if re.fullmatch(r"step-\d{6,}", path.stem))
+    found = {int(path.stem[5:]): path for path in paths if re.fullmatch(r"step-\d{6,}", path.stem)}
+    last, steps = Path(folder) / "images" / "output.png", (read_result(folder) or {}).get("steps")
+    if finished(folder) and isinstance(steps, int) and last.is_file():
+        found.setdefault(steps, last)
+    return sorted(found.items())
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -130,6 +130,12 @@ def test_the_filter_selects_rows_and_images(opened):
     assert "seed=1" in opened.find("#runcommand").text
     opened.filter("FAILED")
     assert opened.column("status") == ["failed"]
+    opened.filter("")
+    best = max(float(text) for text in opened.column("best PSNR, dB") if text)
+    opened.filter(f"oracle_psnr>{best - 0.01}")
+    assert [float(text) for text in opened.column("best PSNR, dB")] == [best]
+    opened.filter("oracle_psnr<0")
+    assert opened.column("status") == []
     opened.filter("nothing has this")
     assert opened.column("status") == []
     assert not opened.find("#viewer").is_displayed()
@@ -171,7 +177,7 @@ def test_a_double_click_magnifies_and_dragging_moves_both_images(opened):
 
 
 def test_a_card_or_a_number_chooses_the_run(opened):
-    for selector, number in ((".card:nth-child(3)", 3), ("[data-run='1'] .pick", 2), ("#next", 3)):
+    for selector, number in ((".card[data-run='2']", 3), ("[data-run='1'] .pick", 2), ("#next", 3)):
         opened.click(selector)
         assert opened.find("#runlabel").text.startswith(f"#{number} ")
     thumbnails = (

@@ -23,12 +23,23 @@ function sort(head) {
 }
 
 // Filter: every word must be found. A word "name=value" must match exactly: "seed=1" does not find seed=10.
+// A word "name>number", also with <, >= or <=, compares a column of results.csv, such as psnr, ssim or seconds.
+
+const compare = { ">": (a, b) => a > b, "<": (a, b) => a < b, ">=": (a, b) => a >= b, "<=": (a, b) => a <= b };
+
+function matches(one, word) {
+  const [, name, sign, limit] = /^([\w.]+)(>=|<=|>|<)(-?[\d.]+)$/.exec(word) || [];
+  if (sign) return name in one.numbers && compare[sign](one.numbers[name], Number(limit));
+  return word.includes("=") ? one.words.includes(word) : one.words.some((text) => text.includes(word));
+}
 
 function filter() {
   const wanted = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const matches = (words, word) => (word.includes("=") ? words.includes(word) : words.some((text) => text.includes(word)));
-  shown = runs.filter((one) => wanted.every((word) => matches(one.words, word)));
+  shown = runs.filter((one) => wanted.every((word) => matches(one, word)));
   document.querySelectorAll("[data-run]").forEach((node) => { node.hidden = !shown.includes(runs[node.dataset.run]); });
+  document.querySelectorAll("[data-group]").forEach((node) => {
+    node.hidden = !node.dataset.group.split(" ").some((id) => shown.includes(runs[id]));
+  });
   byId("count").textContent = `${shown.length} of ${runs.length} runs`;
   byId("viewer").hidden = !shown.length;
   if (shown.length && !shown.includes(run)) show(shown.find((one) => Object.keys(one.images).length) || shown[0]);

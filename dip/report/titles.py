@@ -1,0 +1,73 @@
+"""Short titles that tell the runs of a folder apart: experiment, picture and target, then the options that differ."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from dip.report.collect import Run, option_names, shown
+
+QUESTION = ("image", "reference", "size", "target")
+"""Options that say what is restored. Runs that agree in them answer the same question and can be compared."""
+
+
+def task(run: Run) -> str:
+    """The target with its main option, such as `inpaint, 50%` or `superres x 4`."""
+    target = run.config.get("target", {})
+    if run.target == "inpaint" and target.get("mask") is None:
+        missing = target.get("missing")
+        return f"inpaint, {target.get('draw') if missing is None else f'{missing:.0%}'}"
+    return f"superres x {target.get('factor')}" if run.target == "superres" else str(run.target)
+
+
+def questions(found: Sequence[Run]) -> list[str]:
+    """What each run restores, such as `coffee, noisy`; equal for runs that can be compared.
+
+    Options that are needed to tell two questions apart are added, such as `coffee, noisy, target.noise.sigma=0.2`.
+    """
+    keys = [_key(run) for run in found]
+    texts = [f"{shown(run.config.get('image'))}, {task(run)}" if run.config else "unknown options" for run in found]
+    meanings = defaultdict(set)
+    for key, text in zip(keys, texts, strict=True):
+        meanings[text].add(key)
+    return [
+        text if len(meanings[text]) == 1 else ", ".join([text, *(f"{name}={value}" for name, value in key[2:])])
+        for key, text in zip(keys, texts, strict=True)
+    ]
+
+
+def titles(found: Sequence[Run]) -> list[str]:
+    """The title of each run: its question, if several are asked, and the options in which runs of one question differ.
+
+    An option that is the same in all runs of an experiment file follows from the experiment and is left out.
+    """
+    asked = questions(found)
+    experiments = [run.experiment for run in found]
+    implied = _implied(found) if len(set(experiments)) > 1 else set()
+    parts: list[list[str]] = [[] for _ in found]
+    for question in dict.fromkeys(asked):
+        members = [number for number, text in enumerate(asked) if text == question]
+        names = [name for name in option_names(found) if name.partition(".")[0] not in QUESTION and name not in implied]
+        differ = [name for name in names if len({repr(found[number].options.get(name)) for number in members}) > 1]
+        for number in members:
+            options = found[number].options
+            parts[number] += [question] if len(set(asked)) > 1 else []
+            parts[number] += [f"experiment={experiments[number]}"] if implied and experiments[number] else []
+            parts[number] += [f"{name}={shown(options[name])}" for name in differ if name in options]
+    return [", ".join(part) or run.name for part, run in zip(parts, found, strict=True)]
+
+
+def _key(run: Run) -> tuple[tuple[str, str], ...]:
+    """The question of a run: image and target first, then the other options of `QUESTION` that differ."""
+    first = [("image", shown(run.config.get("image"))), ("target", str(run.target))]
+    differ = [(name, shown(value)) for name, value in run.options.items() if name.partition(".")[0] in QUESTION]
+    return (*first, *(pair for pair in differ if pair[0] not in ("image", "target")))
+
+
+def _implied(found: Sequence[Run]) -> set[str]:
+    """The options that differ between the runs of a folder, but not between those of one experiment file."""
+    values: dict[str, dict[str | None, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for run in found:
+        for name in option_names(found):
+            values[name][run.experiment].add(repr(run.options.get(name)))
+    return {name for name, by in values.items() if all(len(each) == 1 for each in by.values())}
