@@ -27,7 +27,7 @@ PROTOCOLS = {
 """How each score of `Target.scores` is computed; part of `result.json`."""
 
 BASELINE_PIXELS = 2**20
-"""Largest image, in pixels, for which baselines are computed. They take a few seconds there."""
+"""Largest image, in pixels, for which baselines are computed. They take about a minute there."""
 
 MEASURED = ("loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds", "step_seconds",
             "peak_memory_bytes", "parameters")  # fmt: skip

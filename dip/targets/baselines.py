@@ -17,6 +17,7 @@ from PIL import Image
 from skimage import filters, restoration
 from torch import Tensor
 
+from dip.targets.bm3d import bm3d
 from dip.targets.noise_models import NoiseModel
 from dip.targets.operators import Blur
 
@@ -151,6 +152,7 @@ BASELINES: dict[str, dict[str, Baseline]] = {
         "nlm": _denoiser(_nlm),
         "tv": _denoiser(_tv),
         "wavelet": _denoiser(_wavelet),
+        "bm3d": _denoiser(bm3d),
         "median": _median,
     },
     "deblurring": {"richardson_lucy": _richardson_lucy},

@@ -1,0 +1,59 @@
+"""BM3D: its transforms, tiny and constant images, and its rank among the baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.fft
+import torch
+
+from dip.targets.baselines import compute
+from dip.targets.bm3d import bm3d, dct, haar, opponent
+from dip.targets.noise_models import Gaussian
+from dip.targets.observation import direct
+from tests.targets.photos import draw, photo
+
+
+def psnr(a, b) -> float:
+    return -10 * np.log10(np.mean((np.asarray(a) - np.asarray(b)) ** 2))
+
+
+@pytest.mark.parametrize("rows", [dct(8), haar(1), haar(16), haar(32), opponent(3), opponent(1), opponent(5)])
+def test_transforms_are_orthonormal(rows: torch.Tensor) -> None:
+    assert torch.allclose(rows @ rows.T, torch.eye(len(rows)), atol=1e-6)
+
+
+def test_transforms_agree_with_scipy_and_with_known_coefficients() -> None:
+    signal = np.random.default_rng(0).normal(size=8).astype(np.float32)
+    assert np.allclose(dct(8).numpy() @ signal, scipy.fft.dct(signal, norm="ortho"), atol=1e-6)
+    step = torch.tensor([1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0])
+    assert torch.allclose(haar(8) @ step, 8**0.5 * torch.eye(8)[1], atol=1e-6)
+    assert torch.allclose(opponent(3) @ torch.ones(3), 3**0.5 * torch.eye(3)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 40, 3), (17, 17, 3), (30, 8, 5)])
+@pytest.mark.parametrize("value", [0.0, 0.4])
+def test_a_constant_image_is_unchanged(shape: tuple[int, int, int], value: float) -> None:
+    result = bm3d(np.full(shape, value), 0.1)
+    assert result.shape == shape
+    assert np.allclose(result, value, atol=1e-6)
+
+
+def test_an_image_without_visible_noise_hardly_changes() -> None:
+    image = photo("camera", 40, 48)[0].permute(1, 2, 0).numpy()
+    assert psnr(bm3d(image, 1e-4), image) > 70
+
+
+@pytest.mark.parametrize(("name", "gain"), [("astronaut", 0.3), ("brick", 0.8), ("chelsea", 0.5)])
+def test_it_is_better_than_the_other_baselines_on_white_noise(name: str, gain: float) -> None:
+    """Published means at this level: CBM3D is 1 to 3 dB above non-local means."""
+    clean = photo(name)
+    noisy = Gaussian(25 / 255).sample(clean, draw()).clamp(0, 1)
+    results = compute("denoising", direct(noisy, None), Gaussian(25 / 255))
+    scores = {method: psnr(result, clean) for method, result in results.items()}
+    assert scores["bm3d"] > max(score for method, score in scores.items() if method != "bm3d") + gain
+
+
+def test_noise_on_a_flat_image_is_averaged_over_the_blocks() -> None:
+    noisy = 0.5 + 0.1 * np.random.default_rng(0).normal(size=(64, 64, 1))
+    assert bm3d(noisy, 0.1)[8:-8, 8:-8].std() < 0.1 / 10
