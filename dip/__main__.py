@@ -40,6 +40,9 @@ def main() -> None:
         with cli.closed_pipe_ignored():
             print(help_text())
         sys.exit()
+    if "--version" in sys.argv:
+        print(f"deep-image-prior {shipped.version()}")
+        sys.exit()
     import hydra
 
     from dip import sweep
@@ -47,8 +50,10 @@ def main() -> None:
 
     composition.register()
     sweep.register()
-    sys.argv[1:] = cli.files_quoted(cli.flags_first(shipped.with_sweeps(sys.argv[1:])))
     with cli.errors_in_one_line():
+        cli.refuse_unknown_flags(sys.argv[1:])
+        words = cli.literals_adapted(cli.flags_first(shipped.with_sweeps(sys.argv[1:])))
+        sys.argv[1:] = cli.files_quoted(words)
         hydra.main(version_base="1.3", config_path=str(shipped.path("conf")), config_name="config")(run)()
 
 

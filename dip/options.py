@@ -80,8 +80,11 @@ def is_integer(value: object) -> bool:
 def check_integer(
     owner: object, name: str, *, low: float, high: float = math.inf, none: bool = False, prefix: str = ""
 ) -> None:
-    """Raise `OptionError` unless field `name` is an integer in [low, high], or None where `none`."""
+    """Raise `OptionError` unless field `name` is an integer in [low, high], or None where `none`; 1e4 becomes 10000."""
     value = getattr(owner, name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+        setattr(owner, name, value)
     if not (is_integer(value) and low <= value <= high) and not (value is None and none):
         raise reject(owner, name, prefix)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 
 def derive(seed: int, *purpose: str | int) -> int:
@@ -25,6 +27,35 @@ def derive(seed: int, *purpose: str | int) -> int:
 def generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """A new generator on `device` for one purpose of the run with seed `seed`."""
     return torch.Generator(device).manual_seed(derive(seed, *purpose))
+
+
+class Draws(TorchFunctionMode):
+    """Context manager in which torch's initialisers and random functions draw from `generator`, in this thread only.
+
+    The layers of `torch.nn` initialise themselves from the global generator, which belongs to the caller. The numbers
+    are those of a global generator in the same state.
+    """
+
+    NAMES = frozenset(
+        [
+            "bernoulli", "bernoulli_", "cauchy_", "exponential_", "geometric_", "log_normal_", "multinomial", "normal",
+            "normal_", "poisson", "rand", "randint", "randn", "random_", "randperm", "uniform_",
+            "kaiming_normal_", "kaiming_uniform_", "orthogonal_", "sparse_", "trunc_normal_", "xavier_normal_",
+            "xavier_uniform_",
+        ]
+    )  # fmt: skip
+    """The functions of torch, of tensors and of `torch.nn.init` that take a `generator`."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Called for each function of torch in the block."""
+        kwargs = dict(kwargs or {})
+        if getattr(func, "__name__", "") in self.NAMES and kwargs.get("generator") is None:
+            kwargs["generator"] = self.generator
+        return func(*args, **kwargs)
 
 
 class Perturbation:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 from hypothesis import settings
 
@@ -91,4 +92,8 @@ def fit(tmp_path: Path) -> Fit:
 
 def composed(*overrides: str) -> schema.Config:
     """The options that `train.py` would run with."""
-    return composition.read(composition.compose(overrides))
+    composition.register()
+    # Hydra's own launcher: those of `dip.sweep` are registered by the entry point only.
+    words = ["hydra/launcher=basic", *overrides]
+    with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return composition.read(hydra.compose("config", words))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import gc
 import os
 import signal
 import tempfile
-import threading
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +16,9 @@ from torch import Tensor
 
 from dip import images, runs
 from dip.api.assemble import assemble
+from dip.api.isolation import isolated
 from dip.api.restoration import Restoration
+from dip.callbacks.recorder import OnRecord
 from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import experiment
@@ -33,6 +31,9 @@ if TYPE_CHECKING:
     from dip.stopping import Stop
     from dip.targets import Target
 
+DEFAULTS = {"logger": "csv", "baselines": False}
+"""The options of `restore` that differ from those of the command line."""
+
 
 def restore(
     image: str | os.PathLike[str] | NDArray[Any] | Tensor,
@@ -43,6 +44,7 @@ def restore(
     steps: int | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    on_record: OnRecord | None = None,
     **options: Any,
 ) -> Restoration:
     """Restore one image by fitting an untrained network to it (Deep Image Prior).
@@ -51,8 +53,10 @@ def restore(
     `precision="fp32"`, `net={"channels": 32}`, `z={"distribution": "uniform"}`. Two defaults differ: `baselines=False`
     and `logger="csv"`. Baselines and logs are written only into `out`.
 
-    No global state changes: random states, number of threads, default dtype, TF32, logging, warning filters and signal
-    handlers are restored when the call returns.
+    No global state changes: random states, number of threads, default dtype, TF32, logging, warning filters, signal
+    handlers and environment variables are as before when the call returns. The result does not depend on the caller's
+    modes (`no_grad`, `inference_mode`, `autocast`, default dtype and device). Calls from several threads take turns;
+    use processes, `dip.compare` or a sweep to run at the same time.
 
     Args:
         image: a path, the name of a sample, a PIL image, or an array or tensor (H, W) or (H, W, C) of uint8, uint16,
@@ -67,6 +71,9 @@ def restore(
         steps: the maximum number of optimisation steps; None: the experiment's, else 10,000.
         out: the folder in which the run folder is made; the same call finds it again. None writes no files.
         progress: show a progress bar, in a terminal or a notebook.
+        on_record: called as `on_record(step, loss, psnr, image)` at every record (`record_every`, 50 steps): `psnr` in
+            dB, None without a reference; `image` is the average of the outputs so far, (H, W, C) float32 in [0, 1]. An
+            exception ends the run and reaches the caller; with `out`, the same call resumes from the last checkpoint.
         options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `net`, `skips`, `lr`, ...
 
     Returns:
@@ -107,19 +114,26 @@ def restore(
     >>> from dip.targets import Deblur
     >>> dip.restore("camera", target=Deblur(kernel="motion", length=5, simulate=True), **tiny).image.shape
     (32, 32)
+
+    A look at the run while it fits; in a notebook, show `image` here:
+
+    >>> def show(step, loss, psnr, image):
+    ...     print(step, image.shape, psnr is None)
+    >>> result = dip.restore("camera", "noisy", on_record=show, **tiny)
+    1 (32, 32, 1) False
+    10 (32, 32, 1) False
     """
     optional = {"experiment": experiment, "stop": stop, "steps": steps, "out": out}
     options |= {name: value for name, value in optional.items() if value is not None}
-    defaults = {"logger": "csv", "baselines": False}
-    config, given = assemble({**defaults, **options, "image": image, "target": target})
     run = _in_memory if out is None else _in_folder
-    with _unchanged():
-        return run(config, Pictures(config, given), progress)
+    with isolated():
+        config, given = assemble({**DEFAULTS, **options, "image": image, "target": target})
+        return run(config, Pictures(config, given), progress, on_record)
 
 
-def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoration:
+def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a folder, or read the finished run of the same options."""
-    metrics = experiment.run(config, progress=progress, given=pictures.given, array=True)
+    metrics = experiment.run(config, progress=progress, given=pictures.given, array=True, on_record=on_record)
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
     if runs.lacks_figures(folder):
@@ -130,7 +144,7 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoratio
     return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like)
 
 
-def _in_memory(config: Config, pictures: Pictures, progress: bool) -> Restoration:
+def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a temporary folder, without pictures, figures and checkpoints."""
     from dip.fitting.fit import Fit
 
@@ -138,7 +152,7 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool) -> Restoratio
     with tempfile.TemporaryDirectory(prefix="dip-") as out:
         folder = Path(out, "run")  # a logger may write beside it
         folder.mkdir()
-        fit = Fit(never, folder, "", pictures)
+        fit = Fit(never, folder, "", pictures, on_record)
         with fit.signals:
             metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)
@@ -177,26 +191,3 @@ def _raise_interrupt(metrics: dict[str, Any]) -> None:
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
         raise RunError(f"the fit was interrupted at step {metrics['steps']}; with out=, the same call resumes it")
-
-
-@contextlib.contextmanager
-def _unchanged() -> Iterator[None]:
-    """Restore the global state that Lightning changes, and free the run's memory."""
-    main = threading.current_thread() is threading.main_thread()
-    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if main else {}
-    threads = torch.get_num_threads()
-    try:
-        with warnings.catch_warnings():
-            yield
-    except SystemExit as error:
-        # Lightning exits at Ctrl-C; a function must not.
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        for number, handler in handlers.items():
-            if handler is not None and signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-        gc.collect()  # a trainer and its parts are a reference cycle, which keeps the run's tensors

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dip.configuration import composition, shipped
-from dip.configuration.explain import unknown
+import torch
+
+from dip.configuration import composition
+from dip.configuration.explain import closest, unknown
 from dip.configuration.schema import BASES, GROUPS, PICTURES, Config, option_names
+from dip.configuration.shipped_experiments import merged, read_experiment
 from dip.errors import DipError, OptionError
 from dip.options import default_of
 from dip.samples import SAMPLES
@@ -35,67 +38,78 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
         DipError: an option does not exist or has an illegal value.
     """
     options = dict(options)
-    experiment = options.pop("experiment", None)
-    base = {} if experiment is None else _experiment(experiment)
+    if (experiment := options.pop("experiment", None)) is not None:
+        options = _beside(read_experiment(experiment), options)
     given: dict[str, Picture] = {}
-    return composition.reset_unused(_made(Config, options, base, "", given)), given
+    return composition.reset_unused(_made(Config, options, "", given)), given
 
 
-def _experiment(name: object) -> dict[str, Any]:
-    """The options of conf/experiment/`name`.yaml with the defaults of all others, by field of `Config`."""
-    names = shipped.names("conf/experiment")
-    if name not in names:
-        raise OptionError("experiment", name, f"one of {', '.join(names)}", "experiment='fast'")
-    return composition.fields(composition.compose([f"experiment={name}"]))
+def _beside(experiment: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of an experiment, replaced by those given; of a group only if the choice is the same."""
+    own = {}
+    for name, value in options.items():
+        described = {"name": value} if isinstance(value, str) and name in GROUPS else value
+        if name in GROUPS and isinstance(described, Mapping):
+            chosen = experiment.get(name, {}).get("name", _default_name(name))
+            described = {"name": chosen, **described}
+            if described["name"] == chosen:
+                described = merged(experiment.get(name, {}), described)
+        elif isinstance(described, Mapping):  # as z={"channels": 3}
+            described = merged(experiment.get(name, {}), described)
+        own[name] = described
+    return {**experiment, **own}
 
 
-def _made(
-    kind: type[Any], options: Mapping[str, Any], base: Mapping[str, Any], prefix: str, given: dict[str, Picture]
-) -> Any:
-    """A `kind` with `options`; other fields are taken from `base`, else they have their defaults."""
+def _made(kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[str, Picture]) -> Any:
+    """A `kind` with `options`; other fields have their defaults."""
     own = {field.name: field for field in dataclasses.fields(kind)}
     values = {}
     for name, value in options.items():
         full = f"{prefix}{name}"
         if name not in own:
             raise unknown(full, [f"{prefix}{other}" for other in own] if prefix else option_names())
-        before = base.get(name, default_of(own[name]))
+        before = default_of(own[name])
         if full in GROUPS:
-            values[name] = _choice(full, value, before, name in base, given)
+            values[name] = _choice(full, value, given)
         elif isinstance(value, Mapping) and dataclasses.is_dataclass(before):  # as z={"channels": 3}
-            values[name] = _made(type(before), value, vars(before), f"{full}.", given)
+            values[name] = _made(type(before), value, f"{full}.", given)
         else:
             values[name] = _plain(full, value, given)
-    return kind(**{**base, **values})
+    return kind(**values)
 
 
-def _choice(group: str, value: Any, before: Any, chosen: bool, given: dict[str, Picture]) -> Any:
-    """An object of `group` from a name, a dict or an object; `before` is the experiment's (`chosen`) or the default."""
+def _choice(group: str, value: Any, given: dict[str, Picture]) -> Any:
+    """An object of `group` from a name, a dict or an object."""
     if isinstance(value, BASES[group]):  # it may be of an unregistered class
         return value
     described = {"name": value} if isinstance(value, str) else value
     if not isinstance(described, Mapping):
         raise _no_choice(group, value)
-    if "name" not in described and group in NAMED and not chosen:
+    if "name" not in described and group in NAMED:
         example = {"name": NAMED[group], **described}
         raise DipError(f"{group}={dict(described)}: needs the name of the {group} too, for example {group}={example}")
-    name = described.get("name", before.name)
+    name = described.get("name", _default_name(group))
     if name not in GROUPS[group]:
         raise _no_choice(group, name)
-    kind = GROUPS[group][name]
-    base = vars(before) if chosen and type(before) is kind else {}
-    return _made(kind, {**described, "name": name}, base, f"{group}.", given)
+    return _made(GROUPS[group][name], {**described, "name": name}, f"{group}.", given)
+
+
+def _default_name(group: str) -> str:
+    return str(default_of(Config.__dataclass_fields__[group]).name)
 
 
 def _no_choice(group: str, value: object) -> OptionError:
     names = sorted(GROUPS[group])
-    close = difflib.get_close_matches(str(value), names, 1) or names
     legal = f"one of {', '.join(names)}, or a dict with one as its name"
-    return OptionError(group, value, legal, f"{group}={close[0]!r}")
+    return OptionError(group, value, legal, f"{group}={closest(value, names)!r}")
 
 
 def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
     """`value` as a configuration holds it; a picture in memory goes to `given`, and "array" takes its place."""
+    if name in (*PICTURES, "out") and isinstance(value, (str, os.PathLike)) and str(value).startswith("~"):
+        value = Path(value).expanduser()
+    if isinstance(value, torch.device):
+        return str(value)
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         return os.path.join(os.curdir, path) if path in SAMPLES else path  # a path never means a sample

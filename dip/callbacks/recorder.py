@@ -14,6 +14,7 @@ from typing import Any
 import numpy
 import torch
 from lightning.pytorch import Callback, Trainer
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dip import images, metrics
@@ -28,6 +29,9 @@ from dip.model.module import DeepImagePrior
 COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched", "back_to")
 
 Row = dict[str, Any]
+OnRecord = Callable[[int, float, float | None, NDArray[numpy.float32]], object]
+"""A function of the user: step, loss, PSNR in dB (None without a reference), and the average of the outputs so far,
+(H, W, C) float32 in [0, 1]."""
 
 log = logging.getLogger("dip")
 
@@ -42,6 +46,7 @@ class Recorder(Callback):
         stopping: the stopping rule's callback; its watched value is recorded.
         rollback: the rollback callback; `back_to` is the step of the state that was restored.
         finish: maps a network's output to the restored image, which is scored.
+        on_record: called after each record; its exceptions end the run.
     """
 
     def __init__(
@@ -52,9 +57,11 @@ class Recorder(Callback):
         stopping: Stopping,
         rollback: Rollback,
         finish: Callable[[Tensor], Tensor],
+        on_record: OnRecord | None = None,
     ) -> None:
         self.folder, self.schedule, self.reference = folder, schedule, reference
         self.stopping, self.rollback, self.finish = stopping, rollback, finish
+        self.on_record = on_record
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
         self.before = 0.0  # seconds of computation in earlier processes
@@ -120,6 +127,9 @@ class Recorder(Callback):
         if trainer.logger is not None:
             known = {name: value for name, value in row.items() if value is not None and name != "step"}
             self.guard(lambda: trainer.logger.log_metrics(known, step=step))  # type: ignore[union-attr]
+        if self.on_record is not None:
+            image = images.to_array(self.finish(module.average).clamp(0, 1))  # (H, W, C)
+            self.on_record(step, numbers[0], row["psnr_ema"], image)
 
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
         output = preview(self.finish(output))

@@ -6,14 +6,16 @@ import atexit
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from dip.configuration.explain import in_one_line
-from dip.configuration.schema import PICTURES
+from dip.configuration.schema import PICTURES, integers, option_names
 from dip.errors import DipError
 
 # Read before `errors_in_one_line` sets it for Hydra.
@@ -59,6 +61,36 @@ def files_quoted(arguments: Sequence[str]) -> list[str]:
             argument = f"{key}={value if plain else text(value)}"
         quoted.append(argument)
     return quoted
+
+
+def literals_adapted(arguments: Sequence[str]) -> list[str]:
+    """`arguments` with Python's spellings in Hydra's grammar: `size=(256,256)` is a list, `steps=1e4` an integer."""
+    adapted = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if re.fullmatch(r"\([\d\s,.]+\)", value):
+            argument = f"{key}=[{value[1:-1].strip().rstrip(',')}]"
+        elif re.fullmatch(r"[\d.]+e\+?\d", value, re.IGNORECASE) and key.lstrip("+") in integers():
+            argument = f"{key}={float(value):.0f}" if float(value).is_integer() else argument
+        adapted.append(argument)
+    return adapted
+
+
+def refuse_unknown_flags(arguments: Sequence[str]) -> None:
+    """Raise `DipError` for what is neither a flag of Hydra nor an option, such as `--image=photo.png`."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise DipError(f"{message}; options are written name=value, for example image=photo.png")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    for word in parser.parse_known_intermixed_args(arguments)[1]:
+        name, _, value = word.lstrip("-").partition("=")
+        if name in option_names():
+            refuse(f"{word}: an option is written without dashes, {name}={value or '...'}")
+        refuse(f"{word}: there is no such flag")
 
 
 def ignore_checkpoint_requests() -> None:

@@ -5,24 +5,18 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
-import threading
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
-from dip.configuration import shipped
 from dip.configuration.explain import unknown
-from dip.configuration.schema import BASES, GROUPS, Config, option_names
+from dip.configuration.schema import BASES, GROUPS, Config, classes, option_names
 from dip.errors import OptionError
 from dip.options import default_of
 from dip.z import Z
 
-CONF = shipped.path("conf")
 CHEAPEST: dict[str, Any] = {"skips": [], "perturbation": 0.0, "z": Z(channels=1)}
 """Options that `reset_unused` does not reset to their default, because another value costs less time or memory."""
 
 Options = TypeVar("Options")
-_lock = threading.Lock()
 log = logging.getLogger("dip")
 
 
@@ -44,37 +38,6 @@ def register() -> None:
             store.store(group=f"schema/{group}", name=name, node=kind)
 
 
-def compose(overrides: Sequence[str], name: str = "config", folder: Path = CONF) -> Any:
-    """The configuration (a DictConfig) of file `name` in `folder` with `overrides`, as the command line composes it.
-
-    Hydra's global state is left unchanged, so that this works within any other Hydra program and in threads.
-    """
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-    from hydra._internal.utils import create_config_search_path
-    from hydra.core.config_store import ConfigStore
-    from hydra.core.plugins import Plugins
-    from hydra.types import RunMode
-    from hydra.version import VersionBase, setbase
-    from omegaconf import open_dict
-
-    Plugins.instance()  # registers Hydra's own plugins, which stay
-    with _lock:
-        store, version = ConfigStore.instance(), VersionBase.instance()
-        repository, base = copy.deepcopy(store.repo), version.version_base
-        try:
-            setbase("1.3")
-            register()
-            loader = ConfigLoaderImpl(create_config_search_path(str(folder)))
-            # Hydra's own launcher: those of `dip.sweep` are registered by the entry point only.
-            words = ["hydra/launcher=basic", *overrides]
-            found = loader.load_configuration(name, words, RunMode.RUN, from_shell=False)
-        finally:
-            store.repo, version.version_base = repository, base
-    with open_dict(found):
-        del found["hydra"]
-    return found
-
-
 def read(composed: Any) -> Config:
     """The `Config` of a composed configuration (a DictConfig).
 
@@ -84,7 +47,9 @@ def read(composed: Any) -> Config:
     """
     from omegaconf import OmegaConf
 
-    _refuse_environment(OmegaConf.to_container(composed, resolve=False))
+    unresolved = OmegaConf.to_container(composed, resolve=False)
+    _refuse_environment(unresolved)
+    _refuse_references(unresolved)
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "the composed configuration must start from config_schema"
     _refuse_unknown(config)
@@ -117,15 +82,6 @@ def reset_unused(options: Options, prefix: str = "") -> Options:
     return options
 
 
-def fields(composed: Any) -> dict[str, Any]:
-    """The fields of `Config` in a composed configuration, before they are checked and adapted to each other."""
-    from omegaconf import OmegaConf
-
-    return {
-        name: OmegaConf.to_object(value) if OmegaConf.is_config(value) else value for name, value in composed.items()
-    }
-
-
 def _refuse_environment(node: Any, name: str = "") -> None:
     """Refuse `${oc.env:NAME}`: the value may be a secret, and every file of the run would hold it."""
     if isinstance(node, (dict, list)):
@@ -134,6 +90,18 @@ def _refuse_environment(node: Any, name: str = "") -> None:
     elif isinstance(node, str) and "${oc.env" in node.replace(" ", ""):
         legal = "the value itself, because it is saved with the run"
         raise OptionError(name, node, legal, f"{name}=value, or {name}=$NAME in a shell")
+
+
+def _refuse_references(node: Any) -> None:
+    """Refuse `${name}` in the place of several options (`z`, `target.noise`): it could stand for anything."""
+    for prefix, kind in classes():
+        value, name = node, prefix.removesuffix(".")
+        for key in name.split(".") if name else ():
+            value = value.get(key) if isinstance(value, dict) else None
+        first = next((field for field in dataclasses.fields(kind) if field.metadata), None)
+        if isinstance(value, str) and first is not None:
+            example = f"{name}.{first.name}={first.metadata['example']}"
+            raise OptionError(name, value, "left out; its options are set one by one", example)
 
 
 def _refuse_unknown(node: Any, prefix: str = "") -> None:

@@ -16,6 +16,20 @@ from dip.errors import DipError
 OLD_NAMES = {"restarts": "ensemble", "net.tv": "loss.tv"}
 """Options that were renamed: old name -> new name."""
 
+MEANT = {
+    "denoise": "degraded", "denoising": "degraded", "restore": "degraded", "blur": "deblur", "sr": "superres",
+    "super-resolution": "superres", "none": "never", "unet": "hourglass", "skip": "hourglass", "l2": "mse",
+    "half": "fp16", "float16": "fp16", "float32": "fp32", "float": "fp32", "float64": "fp64", "double": "fp64",
+    "bfloat16": "bf16",
+}  # fmt: skip
+"""Words for a choice that resemble another one, or none."""
+
+
+def closest(word: object, names: Sequence[str]) -> str:
+    """The one of `names` that `word` probably means, else the first."""
+    meant = MEANT.get(str(word).lower(), "")
+    return meant if meant in names else (difflib.get_close_matches(str(word), names, 1) or [*names])[0]
+
 
 def unknown(name: str, known: Sequence[str], where: str = "") -> DipError:
     """The error for option `name` (dotted), which is not one of `known`: the new name or the closest matches.
@@ -84,8 +98,7 @@ def _not_parsed(error: Any) -> str:
 
 def _no_choice(group: str, choice: str, names: list[str]) -> str:
     """The error for a group that has no such choice."""
-    example = (difflib.get_close_matches(choice, names, 1) or names)[0]
-    return f"{group}={choice}: must be one of {', '.join(names)}, for example {group}={example}"
+    return f"{group}={choice}: must be one of {', '.join(names)}, for example {group}={closest(choice, names)}"
 
 
 def _no_option(error: Any, text: str) -> str:

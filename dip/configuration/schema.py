@@ -220,6 +220,16 @@ def option_names() -> list[str]:
     return [f"{prefix}{field.name}" for prefix, kind in classes() for field in dataclasses.fields(kind)]
 
 
+def integers() -> list[str]:
+    """The options whose value is an integer."""
+    return [
+        f"{prefix}{name}"
+        for prefix, kind in classes()
+        for name, hint in typing.get_type_hints(kind).items()
+        if hint in (int, int | None)
+    ]
+
+
 def plain(config: Config) -> dict[str, Any]:
     """`config` as nested dicts, lists, numbers and strings, as in `result.json`."""
     return dataclasses.asdict(config)

@@ -19,6 +19,16 @@ def names(folder: str) -> list[str]:
     return sorted(file.stem for file in path(folder).glob("*.yaml"))
 
 
+def version() -> str:
+    """The version of the installed package, or of the checkout."""
+    import importlib.metadata
+    import tomllib
+
+    if _INSTALLED:
+        return importlib.metadata.version("deep-image-prior")
+    return str(tomllib.loads(path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
 def program() -> list[str]:
     """The arguments with which a Python interpreter runs the command line in a new process, from any folder."""
     # -P: a folder called dip in the working directory must not replace the installed package.

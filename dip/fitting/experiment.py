@@ -23,6 +23,7 @@ from dip.runs import naming
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
+    from dip.callbacks.recorder import OnRecord
     from dip.fitting.fit import Fit
     from dip.images import Picture
 
@@ -35,6 +36,7 @@ def run(
     progress: bool = True,
     given: Mapping[str, Picture] | None = None,
     array: bool = False,
+    on_record: OnRecord | None = None,
 ) -> dict[str, Any]:
     """Run the experiment that `config` describes, or resume it if it was interrupted.
 
@@ -46,6 +48,7 @@ def run(
         progress: show a progress bar.
         given: images in memory, by the option (`image`, `reference`, `target.mask`, ...) that they replace.
         array: also write `images/restored.npy`, the restored image (H, W, C) float32, exactly.
+        on_record: called at each record, see `dip.callbacks.recorder.OnRecord`; not for a run that has finished before.
 
     Returns:
         The content of the run's `result.json`, with its `folder`. `status` is "finished", "stopped" (by the stopping
@@ -63,7 +66,7 @@ def run(
     from dip.runs.extension import extend
 
     # Every mistake of a user is found here, before the folder is created.
-    fit = Fit(config, folder, naming.fingerprint({**identity, "steps": None}), pictures)
+    fit = Fit(config, folder, naming.fingerprint({**identity, "steps": None}), pictures, on_record)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done

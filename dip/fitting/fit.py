@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import statistics
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from dip import runs
 from dip.callbacks.checkpointing import Checkpoints
 from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.progress_bar import Progress
-from dip.callbacks.recorder import Recorder
+from dip.callbacks.recorder import OnRecord, Recorder
 from dip.callbacks.rollback import Rollback
 from dip.callbacks.schedule import Schedule
 from dip.callbacks.signals import Signals
@@ -28,13 +27,14 @@ from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import results
 from dip.fitting.inputs import Pictures, observe
+from dip.fitting.lightning_alone import OneProcess, alone
 from dip.hardware import devices, memory, threads
 from dip.images import preview
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.runs import naming
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
-from dip.seeds import derive
+from dip.seeds import Draws, derive, generator
 from dip.stopping.adaptive import explain
 from dip.stopping.panel import Panel
 
@@ -50,12 +50,20 @@ class Fit:
         identity: hash of the options except the number of steps. A checkpoint is resumed only with the same identity
             and the same number format.
         pictures: the images; default: the files that `config` names.
+        on_record: called at each record.
 
     Raises:
         DipError: an image cannot be read, the reference does not match, or device or precision are not available.
     """
 
-    def __init__(self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        identity: str,
+        pictures: Pictures | None = None,
+        on_record: OnRecord | None = None,
+    ) -> None:
         self.config, self.folder = config, folder
         self.device = devices.pick_device(config.device)
         self.arithmetic = devices.pick_precision(config.precision.name, self.device)
@@ -76,6 +84,7 @@ class Fit:
         self.recorder = Recorder(
             folder, self.schedule, reference, self.stopping, self.rollback,
             finish=lambda image: config.target.finish(image, seen),
+            on_record=on_record,
         )  # fmt: skip
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
@@ -107,9 +116,7 @@ class Fit:
     def _net(self, seed: int, size: tuple[int, int]) -> nn.Module:
         seen, channels = self.observation, self.picture.pixels.shape[1]
         inputs = self.config.z.channels if seen.z is None else seen.z.shape[1]
-        with torch.random.fork_rng(devices=[]):
-            # Not `torch.manual_seed`, which also changes the generator of every GPU.
-            torch.default_generator.manual_seed(derive(seed, "weights"))
+        with Draws(generator(seed, "weights")):
             return self.config.net.build(inputs, channels, self.config.skips, size)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
@@ -123,7 +130,7 @@ class Fit:
         # Networks that run concurrently need the memory of all. Compiled code and graphs belong to the main thread.
         together = 1 if frugal or self.config.precision.speedups() else self.config.ensemble
         with (
-            devices.prepared(self.arithmetic, frugal), _quiet_lightning(), self._errors_in_one_line(),
+            devices.prepared(self.arithmetic, frugal), alone(), self._errors_in_one_line(),
             threads.side_by_side(together, self.device) as each,
         ):  # fmt: skip
             memory.reset_peak_memory(self.device)
@@ -143,8 +150,9 @@ class Fit:
             trainer = Trainer(
                 accelerator=self.device.type, devices=1 if self.device.index is None else [self.device.index],
                 precision=self.arithmetic.plugin, max_steps=self.config.steps, max_epochs=-1,
-                callbacks=watchers, plugins=[DipCheckpointIO(self.identity, options=described)], logger=logger or False,
-                default_root_dir=self.folder, num_sanity_val_steps=0, limit_val_batches=0,
+                callbacks=watchers, logger=logger or False, default_root_dir=self.folder,
+                plugins=[DipCheckpointIO(self.identity, options=described), OneProcess()],
+                num_sanity_val_steps=0, limit_val_batches=0,
                 enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
             )  # fmt: skip
             if pictures:
@@ -238,17 +246,3 @@ class Fit:
                 "size=512 net.channels=64"
             ) from error
 
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Hide Lightning's tips, and its advice on data loaders, which does not apply to one fixed pair."""
-    logger = logging.getLogger("lightning.pytorch")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*not resumable.*")
-            warnings.filterwarnings("ignore", ".*LeafSpec.*")  # Lightning 2.6 with torch 2.13
-            yield
-    finally:
-        logger.setLevel(before)

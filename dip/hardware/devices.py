@@ -95,19 +95,55 @@ def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
         arithmetic: TF32 is enabled for "tf32" only.
         frugal: return freed memory to the system at once, see `dip.hardware.memory.keep_memory`.
     """
-    cudnn, precision = torch.backends.cudnn, torch.get_float32_matmul_precision()
-    before = cudnn.allow_tf32, cudnn.benchmark
+    benchmark, flags = torch.backends.cudnn.benchmark, _tf32_flags()
     # cuDNN's flag, True by default, applies to convolutions; the matmul precision does not.
-    cudnn.allow_tf32 = arithmetic.name == "tf32"
-    torch.set_float32_matmul_precision("high" if cudnn.allow_tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = arithmetic.name == "tf32"
+    torch.set_float32_matmul_precision("high" if arithmetic.name == "tf32" else "highest")
     kept = not frugal and memory.keep_memory()
     try:
         yield
     finally:
         if kept:
             memory.release_memory()
-        cudnn.allow_tf32, cudnn.benchmark = before
-        torch.set_float32_matmul_precision(precision)
+        torch.backends.cudnn.benchmark = benchmark
+        _set_tf32_flags(*flags)
+
+
+_PRECISIONS = (
+    ("generic", "all"), ("cuda", "all"), ("mkldnn", "all"),
+    *((backend, operation) for backend in ("cuda", "mkldnn") for operation in ("matmul", "conv", "rnn")),
+)  # fmt: skip
+"""The backends and operations that have an `fp32_precision` in torch, those first whose value others inherit.
+
+Addressed by name, because `torch.backends.mkldnn.fp32_precision` of torch 2.13 sets the generic one.
+"""
+
+
+def _tf32_flags() -> tuple[bool, str, list[str]]:
+    """The flags of TF32 as set, in torch's two interfaces; afterwards, nothing is set in the newer one.
+
+    torch raises an error if the older interface is read while the newer one says something else. A value "none" of the
+    newer one is read as the value that it inherits, so the values are set to "none" in the order of inheritance.
+    """
+    newer = []
+    for names in _PRECISIONS:
+        newer.append(torch._C._get_fp32_precision_getter(*names))
+        torch._C._set_fp32_precision_setter(*names, "none")
+    matmul = torch.get_float32_matmul_precision()
+    for operation in ("conv", "rnn"):
+        torch._C._set_fp32_precision_setter("cuda", operation, "tf32")
+    try:
+        allowed = bool(torch.backends.cudnn.allow_tf32)
+    except RuntimeError:
+        allowed = False
+    return allowed, matmul, newer
+
+
+def _set_tf32_flags(allowed: bool, matmul: str, newer: list[str]) -> None:
+    torch.backends.cudnn.allow_tf32 = allowed
+    torch.set_float32_matmul_precision(matmul)
+    for names, value in zip(_PRECISIONS, newer, strict=True):
+        torch._C._set_fp32_precision_setter(*names, value)
 
 
 def describe(device: torch.device) -> str:

@@ -63,21 +63,6 @@ def test_what_auto_takes(typed: tuple[str, ...], chosen: dict[str, Any]):
     assert {name: stop[name] for name in chosen} == chosen
 
 
-def test_composing_inside_another_hydra_program_and_in_threads():
-    with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.2"):
-        before, stored = GlobalHydra.instance().hydra, set(ConfigStore.instance().repo)
-        found: list[Config] = []
-        threads = [threading.Thread(target=lambda: found.append(assemble({"experiment": "fast"})[0])) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert found == [composed("experiment=fast")] * 4
-        assert GlobalHydra.instance().hydra is before
-        assert set(ConfigStore.instance().repo) == stored
-        assert hydra.version.getbase() == hydra.version._get_version("1.2")
-
-
 def test_exactly_the_options_that_change_the_result_change_the_folder():
     def name(*overrides: str) -> str:
         found = composed(*overrides)
