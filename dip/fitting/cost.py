@@ -7,30 +7,24 @@ has networks, input and noise of its own, so that it changes nothing of the run.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
-import time
-import weakref
-from collections.abc import Iterator
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from dip.configuration.schema import Config
-from dip.errors import RunError
-from dip.hardware import devices, memory, threads
+from dip.errors import DipError, RunError
+from dip.fitting.probe import Measured, Shape, measure, padded_pixels, together
+from dip.hardware import devices, memory
 from dip.hardware.free_memory import available
-from dip.model import data
-from dip.model.module import DeepImagePrior
-
-Shape = tuple[int, int, int]
 
 SIDES = (64, 128, 256)
 """Sides of the crops, in pixels. Two are always measured, for the memory; a third one if the run takes long."""
+
+MEASURED_STEPS = 4
+"""Steps of a crop, two of which warm up."""
 
 SHARE = 0.01
 """Largest part of the run's time that the third crop may take."""
@@ -39,8 +33,15 @@ SMALL_WORK, SMALL_MEMORY = 2 * 10**7, 2**22
 """A run is not estimated below this number of pixels x steps x networks (some seconds) and of pixels x networks x
 feature maps (at most about 0.5 GB)."""
 
-FRAGMENTED = 1.7
-"""Ratio of the growth of a process on a CPU to the tensors that exist at one time."""
+CPU_MEMORY, GPU_MEMORY = (1.6, 25e6), (1.15, 200e6)
+"""Factor and constant between the tensors that exist at one time and the memory that is taken for them, measured on CPUs:
+the allocator's fragmentation, workspaces and code that is loaded at the first step."""
+
+PER_VALUE = 100
+"""Bytes per value of the image for records, scores and the stopping rule."""
+
+TILE = 512
+"""Side of the tiles that are suggested for a large image, in pixels."""
 
 log = logging.getLogger("dip")
 
@@ -52,7 +53,7 @@ class Cost:
     bytes: int
     """Memory that the fit allocates on its device, in addition to what the process holds at present."""
     seconds_per_step: float
-    """Time of one step of all networks."""
+    """Time of one step of all networks; not a number where the memory does not suffice for a probe."""
     available: int | None
     """Memory that the process can still allocate there; None if the system does not tell."""
 
@@ -61,157 +62,129 @@ class Cost:
         """Whether the memory suffices, as far as the system tells."""
         return self.available is None or self.bytes <= self.available
 
+    def plain(self) -> dict[str, float | None]:
+        """The estimate for `result.json`: `memory_bytes` and `step_seconds`."""
+        seconds = None if math.isnan(self.seconds_per_step) else self.seconds_per_step
+        return {"memory_bytes": self.bytes, "step_seconds": seconds}
+
 
 def estimate(config: Config, shape: Shape) -> Cost:
     """Estimate the cost of a run of `config` whose restored image has `shape` (C, H, W).
 
-    It takes a fraction of a second to a few seconds, and at most `SHARE` of a long run. The caller's random state is
-    unchanged, and so is the result of the run.
+    It takes a fraction of a second to a few seconds. The caller's random state and the result of the run are unchanged.
 
     Raises:
         OptionError: the device or the number format is not one of this machine.
     """
     device = devices.pick_device(config.device)
     arithmetic = devices.pick_precision(config.precision.name, device)
-    lanes = together(config, device)
     free = available(device)
-    networks = min(config.ensemble, lanes)
-    pixels = _pixels(config, shape)
-    found: list[_Measured] = []
-    for side in SIDES:
-        crop = (shape[0], min(side, shape[1]), min(side, shape[2]))
-        count = _pixels(config, crop)
+    crops = [(shape[0], min(side, shape[1]), min(side, shape[2])) for side in SIDES]
+    if free is not None and _rough(config, crops[0]) > free / 2:  # the probe itself would need too much
+        return Cost(_rough(config, shape), math.nan, free)
+    networks, pixels = min(config.ensemble, together(config, device)), padded_pixels(config, shape)
+    found: list[Measured] = []
+    for crop in crops:
+        count = padded_pixels(config, crop)
         if found and count <= found[-1].pixels:
             break  # the whole image has been measured
-        if len(found) == 2 and 4 * found[-1].seconds * count > SHARE * config.steps * found[-1].seconds * pixels:
-            break
-        found.append(_measure(config, crop, device, arithmetic, networks))
+        if len(found) == 2:
+            needed = _memory(found, config, shape, networks, device)
+            if MEASURED_STEPS * count > SHARE * config.steps * pixels or (free is not None and needed > free):
+                break
+        found.append(measure(config, crop, device, arithmetic, networks))
     last = found[-1]
-    slope, constant = 0.0, float(last.peak)
+    seconds = last.seconds * pixels / last.pixels * config.ensemble / networks
+    return Cost(_memory(found, config, shape, networks, device), seconds, free)
+
+
+def _memory(found: Sequence[Measured], config: Config, shape: Shape, networks: int, device: torch.device) -> int:
+    """The memory of a run in bytes, from measurements of `networks` networks, as many as run at a time."""
+    last, pixels = found[-1], padded_pixels(config, shape)
+    slope = last.peak / last.pixels
     if len(found) > 1:
         slope = (last.peak - found[-2].peak) / (last.pixels - found[-2].pixels)
-        constant = last.peak - slope * last.pixels
-    held = constant * config.ensemble / networks + slope * pixels * lanes
-    kept = 2 * last.state * config.ensemble / networks  # states for a rollback
-    factor = 1.1 if device.type == "cuda" else FRAGMENTED
-    seconds = last.seconds * pixels / last.pixels * config.ensemble / networks
-    return Cost(int(factor * held + kept), seconds, free)
+    waiting = (config.ensemble - networks) * 4 * (config.z.channels + 3 * shape[0])  # z and output, bytes per pixel
+    constant = last.peak - slope * last.pixels + 2 * last.state  # two states for a rollback
+    factor, start = GPU_MEMORY if device.type == "cuda" else CPU_MEMORY
+    growing = factor * (slope * networks + waiting) + PER_VALUE * shape[0]
+    return int(growing * pixels + constant * config.ensemble / networks + start)
 
 
-def together(config: Config, device: torch.device) -> int:
-    """The number of networks whose activations are in memory at the same time."""
-    if getattr(config.net, "checkpoint_activations", False) or config.precision.speedups():
-        return 1
-    return min(config.ensemble, torch.get_num_threads()) if device.type == "cpu" else 1
+def _rough(config: Config, shape: Shape) -> int:
+    """An upper bound of the memory, in bytes, from the number of weights and feature maps alone."""
+    with torch.device("meta"):
+        net = config.net.build(config.z.channels, shape[0], config.skips, config.net.padded(*shape[1:]))
+    weights = sum(parameter.nbytes for parameter in net.parameters())
+    return config.ensemble * (10 * weights + 100 * _widest(config) * padded_pixels(config, shape))
 
 
-def _pixels(config: Config, shape: Shape) -> int:
-    height, width = config.net.padded(*shape[1:])
-    return height * width
+def _widest(config: Config) -> int:
+    """The largest number of feature maps of a level; 4 for a network without this option."""
+    channels = getattr(config.net, "channels", 4)
+    return max(channels) if isinstance(channels, (list, tuple)) else int(channels)
 
 
-@dataclasses.dataclass
-class _Measured:
-    pixels: int
-    peak: int
-    """Bytes at the peak of a step, with the activations of one network at a time."""
-    state: int
-    """Bytes of weights and of the optimiser's state."""
-    seconds: float
+def afford(config: Config, shape: Shape) -> Cost | None:
+    """Estimate the cost of a run, unless it is small, and check that the memory suffices.
+
+    Returns:
+        The cost; None for a small run, and where the probe fails, since the run itself then reports the error.
+
+    Raises:
+        RunError: the device does not have enough memory. Nothing has been written.
+    """
+    pixels = padded_pixels(config, shape) * config.ensemble
+    if pixels * config.steps < SMALL_WORK and pixels * _widest(config) < SMALL_MEMORY:
+        return None
+    try:
+        cost = estimate(config, shape)
+    except DipError:
+        raise
+    except Exception as error:
+        log.debug("cost: not estimated (%s: %s)", type(error).__name__, error)
+        return None
+    if cost.fits:
+        return cost
+    assert cost.available is not None
+    _, height, width = shape
+    device = devices.pick_device(config.device)
+    raise RunError(
+        f"{height} x {width} pixels need about {_gigabytes(cost.bytes)} of memory, {_gigabytes(cost.available)} are free"
+        f"{' on ' + str(device) if device.type == 'cuda' else ''}{memory.held_by_others(device)}: use "
+        + ", ".join(_smaller(config, shape, 0.8 * cost.available / cost.bytes))
+    )
 
 
-class _Alone(DeepImagePrior):
-    """The module without Lightning's trainer."""
-
-    def optimizers(self, use_pl_optimizer: bool = True) -> Any:
-        """The optimiser, made at the first call."""
-        if "alone" not in self.__dict__:
-            self.__dict__["alone"] = self.configure_optimizers()
-        return self.__dict__["alone"]
-
-    def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """The backward pass."""
-        loss.backward()  # type: ignore[no-untyped-call]
+def describe(cost: Cost, steps: int, device: torch.device) -> str:
+    """One line on the cost of a run of `steps` steps, and on how to lower it where that takes more than an hour."""
+    line = f"cost: about {_gigabytes(cost.bytes)} of memory"
+    if not math.isnan(seconds := cost.seconds_per_step * steps):
+        line += f" and at most {_duration(seconds)} ({steps:,} steps of {cost.seconds_per_step:.2g} s)"
+    if cost.available is not None:
+        line += f"; this {'GPU' if device.type == 'cuda' else 'machine'} has {_gigabytes(cost.available)} free"
+    return line + ("; for less, use a smaller size, net.channels or steps" if seconds > 3600 else "")
 
 
-def _measure(
-    config: Config, shape: Shape, device: torch.device, arithmetic: devices.Arithmetic, networks: int
-) -> _Measured:
-    """Memory and time of a step of `networks` networks on an image of `shape`."""
-    dtype = torch.float64 if arithmetic.name == "fp64" else torch.float32
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(arithmetic.name)
-    frugal = getattr(config.net, "checkpoint_activations", False)
-    channels, height, width = shape
-    padded = config.net.padded(height, width)
-    with (
-        devices.prepared(arithmetic, frugal), torch.random.fork_rng(devices=[]), torch.enable_grad(),
-        torch.autocast(device.type, half or torch.bfloat16, enabled=half is not None),
-    ):  # fmt: skip
-        with _live(device) as live:
-            nets = [config.net.build(config.z.channels, channels, config.skips, padded) for _ in range(networks)]
-            module = _Alone(
-                nets, (height, width), loss=config.loss, optimizer=config.optimizer, lr=config.lr,
-                perturbation=config.perturbation, distribution=config.perturbation_distribution, seeds=range(networks),
-            ).to(device, dtype)  # fmt: skip
-            z = data.draw(config.z, padded, 0).to(device, dtype, memory_format=torch.channels_last)
-            pair = z.expand(networks, -1, -1, -1), torch.zeros(1, *shape, device=device, dtype=dtype)
-            for _ in range(2):  # the second step has the optimiser's state, too
-                module.training_step(pair)
-        tensors = [*module.parameters(), *tree_leaves([*module.optimizers().state.values()])]
-        state = sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
-        with threads.side_by_side(networks if together(config, device) > 1 else 1, device) as module.each:
-            times = []
-            for _ in range(2):
-                start = time.perf_counter()
-                module.training_step(pair)
-                if device.type == "cuda":
-                    torch.cuda.synchronize(device)
-                times.append(time.perf_counter() - start)
-    return _Measured(padded[0] * padded[1], live.peak, state, min(times))
+def _smaller(config: Config, shape: Shape, factor: float) -> Iterator[str]:
+    """Options that lower the memory to about `factor` of what it is now."""
+    _, height, width = shape
+    if max(height, width) > 2 * TILE:
+        yield f"tile={TILE}"
+    side = [max(32, int(length * factor**0.5) // 32 * 32) for length in (height, width)]
+    yield f"size={side[0]}" if height == width else f"size=[{side[0]},{side[1]}]"
+    channels = getattr(config.net, "channels", None)
+    if isinstance(channels, int) and channels * factor >= 16:
+        yield f"net.channels={int(channels * factor) // 16 * 16}"
+    if getattr(config.net, "checkpoint_activations", True) is False and factor > 0.4:
+        yield "net.checkpoint_activations=true"
 
 
-class _Live(TorchDispatchMode):
-    """Counts the bytes of the storages that operators make, as long as they exist."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._known: dict[int, weakref.ref[Any]] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor):
-                self._add(tensor.untyped_storage())
-        self.peak = max(self.peak, self.now)
-        return result
-
-    def _add(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self._known:
-            return
-
-        def freed(_: Any) -> None:
-            self.now -= size
-            del self._known[key]
-
-        self._known[key] = weakref.ref(storage, freed)
-        self.now += size
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.2g} GB" if count < 1e11 else f"{count / 1e9:.0f} GB"
 
 
-@dataclasses.dataclass
-class _Allocated:
-    peak: int = 0
-
-
-@contextlib.contextmanager
-def _live(device: torch.device) -> Iterator[Any]:
-    """Yield an object whose `peak` is, after the block, the most bytes that its tensors used at a time."""
-    if device.type != "cuda":
-        with _Live() as live:
-            yield live
-        return
-    memory.reset_peak_memory(device)
-    before, found = torch.cuda.memory_allocated(device), _Allocated()
-    yield found
-    found.peak = torch.cuda.max_memory_allocated(device) - before
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
