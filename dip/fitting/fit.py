@@ -25,9 +25,10 @@ from dip.configuration import schema
 from dip.configuration.loggers import show
 from dip.configuration.schema import Config
 from dip.errors import RunError
-from dip.fitting import results
+from dip.fitting import cost, results
 from dip.fitting.inputs import Pictures, observe
 from dip.fitting.lightning_alone import OneProcess, alone
+from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
 from dip.images import preview
 from dip.model import data
@@ -87,8 +88,13 @@ class Fit:
             on_record=on_record,
         )  # fmt: skip
         self.signals = Signals()
+        self.cost: cost.Cost | None = None  # once it is estimated
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
+
+    def afford(self) -> None:
+        """Estimate the cost, unless the run is small. Raises RunError if the memory does not suffice."""
+        self.cost = cost.afford(self.config, (self.picture.pixels.shape[1], *self.observation.size))
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
@@ -127,11 +133,9 @@ class Fit:
             pictures: save images and baselines; without them only `restored` is computed.
         """
         frugal = getattr(self.config.net, "checkpoint_activations", False)
-        # Networks that run concurrently need the memory of all. Compiled code and graphs belong to the main thread.
-        together = 1 if frugal or self.config.precision.speedups() else self.config.ensemble
         with (
             devices.prepared(self.arithmetic, frugal), alone(), self._errors_in_one_line(),
-            threads.side_by_side(together, self.device) as each,
+            threads.side_by_side(together(self.config, self.device), self.device) as each,
         ):  # fmt: skip
             memory.reset_peak_memory(self.device)
             module, pair = self.build()
@@ -161,6 +165,8 @@ class Fit:
                         self._save(name, pixels)
                         if checkpoint is None:
                             self._show(trainer, name, pixels, 0)
+            if self.cost is not None:
+                log.info("%s", cost.describe(self.cost, self.config.steps, self.device))
             if self.rule is not None and self.rule.chosen is not None:
                 log.info("%s", explain(self.rule.chosen))
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
@@ -212,6 +218,7 @@ class Fit:
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""
         known: dict[str, Any] = {"steps": self.module and self.module.step, "precision": self.precision}
+        known["estimate"] = self.cost and self.cost.plain()
         if self.module is not None and status != "failed":
             recorder, (best, best_step) = self.recorder, self.recorder.best()
             known |= {
