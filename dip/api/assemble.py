@@ -40,8 +40,16 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
     options = dict(options)
     if (experiment := options.pop("experiment", None)) is not None:
         options = _beside(read_experiment(experiment), options)
-    given: dict[str, Picture] = {}
-    return composition.reset_unused(_made(Config, options, "", given)), given
+    sources: dict[str, Any] = {}
+    config = composition.reset_unused(_made(Config, options, "", sources))
+    return config, {name: _picture(name, source, config) for name, source in sources.items()}
+
+
+def _picture(name: str, source: Any, config: Config) -> Picture:
+    """The picture in memory that was given for the option `name`."""
+    from dip import images
+
+    return images.load(source, name, axes=config.axes if name in ("image", "reference") else None)
 
 
 def _beside(experiment: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +68,7 @@ def _beside(experiment: Mapping[str, Any], options: Mapping[str, Any]) -> dict[s
     return {**experiment, **own}
 
 
-def _made(kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[str, Picture]) -> Any:
+def _made(kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[str, Any]) -> Any:
     """A `kind` with `options`; other fields have their defaults."""
     own = {field.name: field for field in dataclasses.fields(kind)}
     values = {}
@@ -78,7 +86,7 @@ def _made(kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[
     return kind(**values)
 
 
-def _choice(group: str, value: Any, given: dict[str, Picture]) -> Any:
+def _choice(group: str, value: Any, given: dict[str, Any]) -> Any:
     """An object of `group` from a name, a dict or an object."""
     if isinstance(value, BASES[group]):  # it may be of an unregistered class
         return value
@@ -104,7 +112,7 @@ def _no_choice(group: str, value: object) -> OptionError:
     return OptionError(group, value, legal, f"{group}={closest(value, names)!r}")
 
 
-def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
+def _plain(name: str, value: Any, given: dict[str, Any]) -> Any:
     """`value` as a configuration holds it; a picture in memory goes to `given`, and "array" takes its place."""
     if name in (*PICTURES, "out") and isinstance(value, (str, os.PathLike)) and str(value).startswith("~"):
         value = Path(value).expanduser()
@@ -113,13 +121,7 @@ def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         return os.path.join(os.curdir, path) if path in SAMPLES else path  # a path never means a sample
-    if type(value).__module__.startswith("PIL."):
-        import numpy
-
-        value = numpy.asarray(value.convert("RGB") if value.mode in ("P", "CMYK") else value)
-    if name in PICTURES and getattr(value, "ndim", 0) > 0:
-        from dip import images
-
-        given[name] = images.from_array(value, name)
+    if name in PICTURES and value is not None and not isinstance(value, (str, bool, int, float)):
+        given[name] = value
         return "array"
     return value.tolist() if hasattr(value, "tolist") else value  # np.int64(3), torch.tensor([8, 9])

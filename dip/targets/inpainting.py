@@ -45,6 +45,7 @@ class Inpaint(Simulated):
         "true, false or null",
         "false",
     )
+    fills = True
     task = "inpainting"
 
     def __post_init__(self) -> None:
@@ -98,6 +99,8 @@ class Inpaint(Simulated):
             mask = masks.random_pixels(size, self.missing, draws(seed))
         else:
             mask = masks.hole(size, self.hole, draws(seed)) if self.draw == "hole" else masks.text(size)
+        mask = mask * image.isfinite().amin(1, keepdim=True)
+        image = image.nan_to_num(0)
         self._log_share(image, mask)
         if not mask.any():
             raise ImageError(
