@@ -144,6 +144,6 @@ LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "csv": CSV, "wan
 
 def show(logger: object, name: str, image: Tensor, step: int) -> None:
     """Add an image (1, 1 or 3, H, W) in [0, 1] to TensorBoard. Other loggers get no images."""
-    board = getattr(logger, "experiment", None)
+    board: Any = getattr(logger, "experiment", None)
     if hasattr(board, "add_image"):
         board.add_image(name, image[0].clamp(0, 1), step)

@@ -132,5 +132,12 @@ def _row(run: Run) -> dict[str, Any]:
     """A run's row of `results.csv`: as a row of `dip.runs.read`, of a run in any state."""
     known = {name: value for name, value in run.result.items() if name not in ("config", "versions", "protocol")}
     late = {name: run.result[name] for name in ("versions", "protocol") if name in run.result}
-    found = {"folder": run.folder, **known, "status": run.status, "steps": run.steps, "config": run.config, **late}
+    found: dict[str, Any] = {
+        "folder": run.folder,
+        **known,
+        "status": run.status,
+        "steps": run.steps,
+        "config": run.config,
+        **late,
+    }
     return {name: shown(value) if isinstance(value, tuple) else value for name, value in runs.flat(found).items()}

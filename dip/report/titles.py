@@ -17,16 +17,21 @@ def task(run: Run) -> str:
     if run.target == "inpaint" and target.get("mask") is None:
         missing = target.get("missing")
         return f"inpaint, {target.get('draw') if missing is None else f'{missing:.0%}'}"
-    return f"superres x {target.get('factor')}" if run.target == "superres" else str(run.target)
+    return f"superres x {target.get('factor')}" if run.target == "superres" else run.target or "unknown target"
 
 
 def questions(found: Sequence[Run]) -> list[str]:
-    """What each run restores, such as `coffee, noisy`; equal for runs that can be compared.
+    """What each run restores, such as `coffee, noisy`; equal for runs that can be compared. One image is not named.
 
     Options that are needed to tell two questions apart are added, such as `coffee, noisy, target.noise.sigma=0.2`.
     """
     keys = [_key(run) for run in found]
-    texts = [f"{shown(run.config.get('image'))}, {task(run)}" if run.config else "unknown options" for run in found]
+    images = [shown(run.config.get("image")) for run in found]
+    several = len({image for image, run in zip(images, found, strict=True) if run.config}) > 1
+    texts = [
+        f"{image}, {task(run)}" if several and run.config else task(run)
+        for image, run in zip(images, found, strict=True)
+    ]
     meanings = defaultdict(set)
     for key, text in zip(keys, texts, strict=True):
         meanings[text].add(key)

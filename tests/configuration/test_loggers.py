@@ -29,8 +29,8 @@ def test_mlflow_keeps_runs_in_a_file_beside_the_run_folders(mlflow: Any, fit: Fi
     (experiment,) = client.search_experiments(filter_string="name = 'deep-image-prior'")
     (run,) = client.search_runs([experiment.experiment_id])
     assert (run.info.run_name, run.info.status) == (folder.name, "FINISHED")
-    assert [point.step for point in client.get_metric_history(run.info.run_id, "psnr")] == [1, 10, 20]
-    assert run.data.metrics["final/psnr"] == pytest.approx(result["psnr"])
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "psnr")] == [1, 2, 5, 10, 20]
+    assert run.data.metrics["restored/psnr"] == pytest.approx(result["psnr"])
     assert run.data.params["target.noise.sigma"] == "0.1"
 
 

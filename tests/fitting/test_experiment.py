@@ -40,7 +40,7 @@ def test_the_files_of_a_run(train: Train, tmp_path: Path):
     assert " threads" in result["device"]
 
     rows = rows_of(run)
-    assert [int(row["step"]) for row in rows] == [1, 10, 20, 25]
+    assert [int(row["step"]) for row in rows] == [1, 2, 5, 10, 20, 25]
     losses = numpy.load(run / "losses.npy")
     assert losses.shape == (25,)
     assert float(rows[-1]["loss"]) == pytest.approx(float(losses[24]))
@@ -63,7 +63,11 @@ def test_the_files_of_a_run(train: Train, tmp_path: Path):
     assert not list(run.glob(".*lock"))
 
     events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
-    assert [event.step for event in events.Scalars("psnr_ema")] == [1, 10, 20, 25]
+    assert [event.step for event in events.Scalars("psnr_ema")] == [1, 2, 5, 10, 20, 25]
+    assert [event.step for event in events.Scalars("restored/psnr")] == [25]
+    assert {name: events.Images(name)[0].step for name in ("target", "reference", "restored")} == {
+        "target": 0, "reference": 0, "restored": 25,
+    }  # fmt: skip
     assert [event.step for event in events.Images("output")] == [1, 2, 5, 10, 20]
     assert "_hparams_/session_start_info" in events.summary_metadata
 

@@ -121,7 +121,8 @@ def test_runs_of_different_tasks_are_named_by_their_task(tmp_path):
     assert "`skips`" not in page
     make(tmp_path / "c", {"name": "deblur", "sigma": 3}, skips=[2])
     labels, _ = sweep_figures.labels(collect(tmp_path))
-    assert labels[tmp_path / "a"] == ("", "target=superres skips=[1]"), "two runs of one task need their options"
+    assert labels[tmp_path / "a"] == ("", "superres x 4")
+    assert labels[tmp_path / "c"] == ("", "deblur, target.sigma=3"), "two runs of one task need their options"
 
 
 def test_many_experiments_with_two_targets_are_drawn_in_two_panels(tmp_path):

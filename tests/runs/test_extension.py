@@ -71,7 +71,7 @@ def test_the_events_of_the_shorter_run_stay(fit: Fit):
     assert extended_from(longer) == "20"
     events = EventAccumulator(str(longer)).Reload()
     assert [event.step for event in events.Scalars("loss")] == [30, 40]
-    assert len(events.Scalars("final/psnr")) == 1
+    assert len(events.Scalars("restored/psnr")) == 1
     assert json.loads((longer / "result.json").read_text())["steps"] == 40
 
 
