@@ -72,12 +72,22 @@ def compare(
     """
     pandas = _pandas()
     if not variants or not all(isinstance(variant, Mapping) for variant in variants.values()):
-        raise OptionError("variants", variants, "a dict of dicts of options", "variants={'wide': {'net': {'channels': 64}}}")
+        raise OptionError(
+            "variants", variants, "a dict of dicts of options", "variants={'wide': {'net': {'channels': 64}}}"
+        )
     planned: dict[tuple[str, int], Job] = {}
     with isolated():
         for name, variant in variants.items():
             for seed in seeds:
-                given = {"target": "degraded", **DEFAULTS, **options, **variant, "image": image, "seed": seed, "out": out}
+                given = {
+                    "target": "degraded",
+                    **DEFAULTS,
+                    **options,
+                    **variant,
+                    "image": image,
+                    "seed": seed,
+                    "out": out,
+                }
                 try:
                     planned[name, seed] = _job(given)
                 except DipError as error:
@@ -97,6 +107,7 @@ def curves(table: pandas.DataFrame) -> pandas.DataFrame:
         for (variant, seed), row in table.iterrows()
     ]
     found = pandas.concat(parts, ignore_index=True)
+    found = found.astype({"step": int})
     return found[["variant", "seed", *(name for name in found.columns if name not in ("variant", "seed"))]]
 
 
@@ -120,7 +131,11 @@ def _job(options: Mapping[str, Any]) -> Job:
     pictures = Pictures(config, given)
     for option, picture in given.items():
         group, _, name = option.rpartition(".")
-        setattr(getattr(config, group) if group else config, name, _stored(picture, option, pictures.digest(option), config.out))
+        setattr(
+            getattr(config, group) if group else config,
+            name,
+            _stored(picture, option, pictures.digest(option), config.out),
+        )
     words = shlex.split(command(schema.plain(config)))[2:]
     return Job(config, (*words, *(["overwrite=true"] if config.overwrite else [])), experiment.place(config)[1])
 
@@ -133,7 +148,9 @@ def _stored(picture: Picture, option: str, digest: str | None, out: str) -> str:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"{path.parent}: cannot be written ({error.strerror}); choose another with out=FOLDER") from None
+            raise RunError(
+                f"{path.parent}: cannot be written ({error.strerror}); choose another with out=FOLDER"
+            ) from None
         images.save(path, picture.pixels, picture)
     if not images.load(path, option).pixels.equal(picture.pixels):
         raise DipError(f"{option}: this array cannot be stored exactly; give the path of a file")
