@@ -14,19 +14,24 @@ from dip.errors import DipError, DivergedError, ImageError, OptionError, RunErro
 
 if TYPE_CHECKING:
     from dip.api import restore as restore
+    from dip.api.comparison import compare as compare
+    from dip.api.comparison import curves as curves
     from dip.api.restoration import Restoration as Restoration
 
-__all__ = ["DipError", "DivergedError", "ImageError", "OptionError", "Restoration", "RunError", "restore"]
+__all__ = [
+    "DipError", "DivergedError", "ImageError", "OptionError", "Restoration", "RunError", "compare", "curves", "restore",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Import `restore` and `Restoration`, and torch with them, at their first use."""
+    """Import `restore`, `compare`, `curves` and `Restoration`, and torch with them, at their first use."""
     if name not in __all__:
         raise AttributeError(f"module 'dip' has no attribute {name!r}")
     from dip.api import restore
+    from dip.api.comparison import compare, curves
     from dip.api.restoration import Restoration
 
-    globals().update(restore=restore, Restoration=Restoration)
+    globals().update(restore=restore, compare=compare, curves=curves, Restoration=Restoration)
     return globals()[name]
 
 

@@ -4,7 +4,7 @@ import numpy
 import pytest
 import torch
 
-from dip.seeds import Perturbation, derive, generator
+from dip.seeds import Draws, Perturbation, derive, generator
 
 DISTRIBUTIONS = ("gaussian", "uniform")
 
@@ -95,3 +95,31 @@ def test_the_perturbation_warms_up_and_halves(options: dict[str, int], step: int
     z = torch.zeros(1, 4, 64, 64)
     changing, plain = Perturbation(0.2, seed=3, **options), Perturbation(0.2, seed=3)
     torch.testing.assert_close(changing(z, step), share * plain(z, step))
+
+
+DRAWS = {
+    "layer": lambda: torch.nn.Conv2d(2, 3, 3).weight,
+    "rand": lambda: torch.rand(4),
+    "randn": lambda: torch.randn(4),
+    "randint": lambda: torch.randint(0, 99, (4,)),
+    "randperm": lambda: torch.randperm(9),
+    "normal": lambda: torch.normal(0.0, 1.0, (4,)),
+    "bernoulli": lambda: torch.bernoulli(torch.full((20,), 0.5)),
+    "poisson": lambda: torch.poisson(torch.full((4,), 9.0)),
+    "multinomial": lambda: torch.multinomial(torch.ones(9), 4),
+    "method": lambda: torch.empty(4).uniform_(-1, 1),
+    "initialiser": lambda: torch.nn.init.orthogonal_(torch.empty(3, 3)),
+    "truncated": lambda: torch.nn.init.trunc_normal_(torch.empty(4)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_draws_are_those_of_a_global_generator_which_they_leave_alone(name):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        expected = DRAWS[name]()
+    before = torch.get_rng_state()
+    with Draws(torch.Generator().manual_seed(7)):
+        found = DRAWS[name]()
+    assert torch.equal(found, expected)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -252,4 +252,3 @@ class Fit:
                 "net.channels, net.skip_channels or ensemble, or set net.checkpoint_activations=true, for example "
                 "size=512 net.channels=64"
             ) from error
-

@@ -40,6 +40,13 @@ from tests.conftest import composed
         ("image", Path("a/b.png"), str(Path("a/b.png"))),
         ("image", Path("coins"), "./coins"),
         ("image", "coins", "coins"),
+        ("image", "~/a.png", str(Path.home() / "a.png")),
+        ("out", Path("~/runs"), str(Path.home() / "runs")),
+        ("reference", "a~.png", "a~.png"),
+        ("target", {"name": "inpaint", "mask": "~/m.png"}, Inpaint(mask=str(Path.home() / "m.png"))),
+        ("device", torch.device("cpu"), "cpu"),
+        ("device", torch.device("cuda", 1), "cuda:1"),
+        ("steps", 1e4, 10000),
     ],
 )
 def test_every_form_of_an_option(option, value, meant):
@@ -87,6 +94,8 @@ def test_pictures_in_memory_are_read_by_the_axes(caplog: pytest.LogCaptureFixtur
         ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
         ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
+        ({"target": "denoise"}, "target=denoise: must be one of clean, deblur, degraded, "),
+        ({"steps": 2.5}, "steps=2.5: must be an integer >= 1, for example steps=3000"),
         ({"stop": "wvm"}, "stop=wvm: must be one of adaptive, auto, combined, compare, covariance, "),
         ({"net": 3}, "net=3: must be one of"),
         ({"target": Hourglass()}, "target=Hourglass("),

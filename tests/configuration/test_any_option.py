@@ -38,6 +38,8 @@ VALUES = st.one_of(NUMBERS, WORDS, st.lists(NUMBERS, max_size=4).map(lambda word
 @example("size", "[0]")
 @example("target", "[1]")
 @example("experiment", "3")
+@example("target.noise", "${seed}")
+@example("z", "${seed}")
 def test_any_value_of_any_option(name: str, value: str):
     try:
         found = composed(f"{name}={value}")

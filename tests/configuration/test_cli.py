@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dip.configuration import cli
+from dip.configuration import cli, shipped
+from dip.errors import DipError
 from tests.conftest import Train, composed
 
 
@@ -50,3 +51,50 @@ def test_only_files_are_quoted():
     assert cli.files_quoted(typed) == typed
     assert cli.files_quoted(["image=a.png,b.png"]) == ["image=a.png,b.png"]  # two files, or a forgotten -m
     assert cli.files_quoted(["image=~/a.png"]) == [f"image={Path.home()}/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("size=(256,128)", "size=[256,128]"),
+        ("skips=(3,)", "skips=[3]"),
+        ("skips=()", "skips=()"),
+        ("steps=1e4", "steps=10000"),
+        ("net.depth=2E0", "net.depth=2"),
+        ("steps=1.5e0", "steps=1.5e0"),
+        ("lr=1e2", "lr=1e2"),
+        ("image=1e4", "image=1e4"),
+        ("image=a(1).png", "image=a(1).png"),
+    ],
+)
+def test_numbers_as_in_python(typed: str, taken: str):
+    assert cli.literals_adapted([typed]) == [taken]
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["--image=x.png"], "--image=x.png: an option is written without dashes, image=x.png; "),
+        (["--steps", "100"], "--steps: an option is written without dashes, steps=...; "),
+        (["-x", "steps=1"], "-x: there is no such flag; "),
+        (["--config=x"], "ambiguous option: --config=x could match "),
+        (["-cn"], "argument --config-name/-cn: expected one argument; "),
+    ],
+)
+def test_flags_that_do_not_exist_are_one_line(typed: list[str], message: str):
+    with pytest.raises(DipError) as caught:
+        cli.refuse_unknown_flags(typed)
+    assert str(caught.value) == f"{message}options are written name=value, for example image=photo.png" or (
+        "could match" in message and str(caught.value).startswith(message)
+    )
+
+
+def test_flags_that_exist_are_accepted():
+    cli.refuse_unknown_flags(["-m", "-cd", "sweeps", "-cn", "skips", "--cfg", "job", "seed=0,1"])
+
+
+def test_the_version_and_a_flag_from_the_command_line(train: Train):
+    assert train("--version").stdout == f"deep-image-prior {shipped.version()}\n"
+    done = train("--image=x.png")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("error: --image=x.png: an option is written without dashes")

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
-import hydra
 import pytest
-from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 
-from dip.api.assemble import assemble
 from dip.configuration import schema
 from dip.configuration.schema import Config
 from dip.hardware.precision import Precision
 from dip.nets import Hourglass
 from dip.runs import naming
 from dip.targets import Degraded, Noisy, Shuffled
-from tests.conftest import ROOT, composed
+from tests.conftest import composed
 
 
 def test_the_default_is_the_reports_best_model():

@@ -43,3 +43,37 @@ def test_tf32_is_enabled_on_request_only_and_restored(name: str, allowed: bool):
         described = Arithmetic(name).describe()
         assert described["cudnn_allow_tf32"] is allowed
     assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == before
+
+
+NAMES = [("generic", "all"), *((b, o) for b in ("cuda", "mkldnn") for o in ("all", "matmul", "conv", "rnn"))]
+
+
+def precisions() -> list[str]:
+    return [torch._C._get_fp32_precision_getter(*names) for names in NAMES]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {("generic", "all"): "tf32"},
+        {("generic", "all"): "tf32", ("cuda", "conv"): "ieee", ("mkldnn", "all"): "bf16"},
+        {("cuda", "matmul"): "tf32"},
+        {("mkldnn", "conv"): "bf16", ("mkldnn", "matmul"): "ieee"},
+    ],
+)
+def test_flags_of_the_newer_interface_are_replaced_and_restored(changes: dict[tuple[str, str], str]):
+    """torch refuses to tell the older flags after such changes."""
+    before = precisions()
+    try:
+        for names, value in changes.items():
+            torch._C._set_fp32_precision_setter(*names, value)
+        changed = precisions()
+        for name in ("fp32", "tf32"):
+            with devices.prepared(Arithmetic(name)):
+                assert ("tf32" in precisions()) == (name == "tf32")
+                assert "bf16" not in precisions()
+                assert Arithmetic(name).describe()["cudnn_allow_tf32"] == (name == "tf32")
+            assert precisions() == changed
+    finally:
+        for names, value in zip(NAMES, before, strict=True):
+            torch._C._set_fp32_precision_setter(*names, value)

@@ -1,0 +1,190 @@
+"""`dip.compare`: several settings on one image, each with several seeds, and a table of their scores."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dip import images, runs
+from dip.api import DEFAULTS
+from dip.api.assemble import assemble
+from dip.api.isolation import isolated
+from dip.configuration import schema
+from dip.configuration.commands import command
+from dip.errors import DipError, OptionError, RunError
+from dip.fitting import experiment
+from dip.fitting.inputs import Pictures
+
+if TYPE_CHECKING:
+    import pandas
+
+    from dip.images import Picture
+    from dip.sweep.jobs import Job
+
+SCORES = ("psnr", "ssim", "psnr_y", "psnr_hole", "oracle_psnr", "gap", "restored_step", "steps", "seconds")
+"""The first columns of the table, as far as the runs have them."""
+
+
+def compare(
+    image: Any,
+    variants: Mapping[str, Mapping[str, Any]],
+    seeds: Sequence[int] = (0,),
+    *,
+    out: str | os.PathLike[str] = "outputs/compare",
+    jobs: int | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> pandas.DataFrame:
+    """Fit one image with each of `variants` and each of `seeds`, in processes as a sweep does, and compare the scores.
+
+    The same call finds the runs that have finished and resumes interrupted ones. `python -m dip.report OUT` makes a
+    page of them. Needs pandas: `pip install 'deep-image-prior[pandas]'`.
+
+    Args:
+        image: as for `dip.restore`.
+        variants: by name, the options that differ, as for `dip.restore`; groups are names or dicts.
+        seeds: of each variant.
+        out: the folder in which the run folders are made.
+        jobs: runs at a time; None: as many as the GPUs take, or without a GPU one per two cores.
+        progress: print a line per run.
+        options: of all variants, such as `reference`, `target` (default: degraded), `steps`.
+
+    Returns:
+        A row per run with the index (variant, seed). Columns: the scores and numbers of `dip.report` (`psnr` in dB and
+        `ssim` of the restored image, `oracle_psnr`: the best recorded, `seconds`, ...), `status` (finished, stopped, failed
+        or interrupted), `error`, and the run `folder`. See `dip.curves` for the course of the runs.
+
+    Raises:
+        DipError: an option of a variant is illegal, before any run starts; or pandas is not installed.
+
+    >>> import dip
+    >>> tiny = {"size": 32, "steps": 10, "net": {"channels": 8, "depth": 3}, "skips": [2]}
+    >>> few, many = {"skips": []}, {"skips": [1, 2]}
+    >>> table = dip.compare("camera", {"few": few, "many": many}, [0, 1], target="noisy", **tiny)  # doctest: +SKIP
+    >>> table.groupby("variant")["psnr"].agg(["mean", "std"]).to_latex("table.tex")  # doctest: +SKIP
+    >>> table.to_csv("table.csv")  # doctest: +SKIP
+    >>> dip.curves(table).groupby(["variant", "step"])["psnr"].mean().unstack(0).plot(logx=True)  # doctest: +SKIP
+    """
+    pandas = _pandas()
+    if not variants or not all(isinstance(variant, Mapping) for variant in variants.values()):
+        raise OptionError(
+            "variants", variants, "a dict of dicts of options", "variants={'wide': {'net': {'channels': 64}}}"
+        )
+    planned: dict[tuple[str, int], Job] = {}
+    with isolated():
+        for name, variant in variants.items():
+            for seed in seeds:
+                given = {
+                    "target": "degraded",
+                    **DEFAULTS,
+                    **options,
+                    **variant,
+                    "image": image,
+                    "seed": seed,
+                    "out": out,
+                }
+                try:
+                    planned[name, seed] = _job(given)
+                except DipError as error:
+                    raise DipError(f"variant {name!r}: {error}") from error
+    _run(list({job.folder: job for job in planned.values()}.values()), jobs, progress)
+    return _table(pandas, planned)
+
+
+def curves(table: pandas.DataFrame) -> pandas.DataFrame:
+    """The records of the runs in a table of `compare`: a row per variant, seed and step.
+
+    The columns are those of `metrics.csv`: `step`, `loss`, `psnr` (of the output, dB), `psnr_ema` (of the average), ...
+    """
+    pandas = _pandas()
+    parts = [
+        pandas.DataFrame(runs.history(row["folder"])).assign(variant=variant, seed=seed)
+        for (variant, seed), row in table.iterrows()
+    ]
+    found = pandas.concat(parts, ignore_index=True)
+    found = found.astype({"step": int})
+    return found[["variant", "seed", *(name for name in found.columns if name not in ("variant", "seed"))]]
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise DipError("dip.compare needs pandas: pip install 'deep-image-prior[pandas]'") from None
+    return pandas
+
+
+def _job(options: Mapping[str, Any]) -> Job:
+    """The run with `options`. Its arrays are written to files, because it has a process of its own."""
+    from dip.sweep.jobs import Job
+
+    config, given = assemble(options)
+    for group, kinds in schema.GROUPS.items():
+        if type(getattr(config, group)) not in kinds.values():
+            legal = f"one of {', '.join(sorted(kinds))}, because each run has a process of its own"
+            raise OptionError(group, type(getattr(config, group)).__name__, legal, f"{group}={min(kinds)!r}")
+    pictures = Pictures(config, given)
+    for option, picture in given.items():
+        group, _, name = option.rpartition(".")
+        setattr(
+            getattr(config, group) if group else config,
+            name,
+            _stored(picture, option, pictures.digest(option), config.out),
+        )
+    words = shlex.split(command(schema.plain(config)))[2:]
+    return Job(config, (*words, *(["overwrite=true"] if config.overwrite else [])), experiment.place(config)[1])
+
+
+def _stored(picture: Picture, option: str, digest: str | None, out: str) -> str:
+    """The path of a file with the same pixels."""
+    exact = picture.mode == "float32" or picture.pixels.shape[1] not in (1, 3)
+    path = Path(out) / "inputs" / f"{str(digest)[:16]}.{'tif' if exact else 'png'}"
+    if not path.is_file():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{path.parent}: cannot be written ({error.strerror}); choose another with out=FOLDER"
+            ) from None
+        images.save(path, picture.pixels, picture)
+    if not images.load(path, option).pixels.equal(picture.pixels):
+        raise DipError(f"{option}: this array cannot be stored exactly; give the path of a file")
+    return str(path)
+
+
+def _run(jobs: Sequence[Job], at_once: int | None, progress: bool) -> None:
+    """Run the jobs that have not finished. A signal ends the others with a checkpoint and reaches the caller."""
+    from omegaconf import OmegaConf
+
+    from dip.sweep.dispatch import Loop
+    from dip.sweep.processes import ProcessesLauncher
+    from dip.sweep.progress import Progress
+
+    launcher = ProcessesLauncher(at_once)
+    launcher.config = OmegaConf.create({"hydra": {"job": {"env_set": {}}}})
+    launcher.prepare(jobs)
+    loop = Loop(jobs, launcher.start, Progress(jobs, None if progress else io.StringIO()))
+    loop.run()
+    if loop.signal is not None:
+        signal.raise_signal(loop.signal)
+        raise RunError("the comparison was interrupted; the same call resumes it")
+
+
+def _table(pandas: Any, planned: Mapping[tuple[str, int], Job]) -> pandas.DataFrame:
+    from dip.report.collect import collect
+    from dip.report.tables import results
+
+    found = {run.path.resolve(): run for run in collect(next(iter(planned.values())).folder.parent)}
+    rows = []
+    for (variant, seed), job in planned.items():
+        run = found[job.folder.resolve()]
+        numbers = results(run)
+        scores = {name: numbers.pop(name) for name in SCORES if name in numbers}
+        described = {"status": run.status, "error": run.result.get("error"), "folder": str(job.folder)}
+        rows.append({"variant": variant, "seed": seed, **scores, **numbers, **described})
+    return pandas.DataFrame(rows).set_index(["variant", "seed"])

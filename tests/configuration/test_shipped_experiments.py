@@ -1,0 +1,34 @@
+"""Experiments are read without Hydra, with the result of its composition."""
+
+from __future__ import annotations
+
+import pytest
+
+from dip.api.assemble import assemble
+from dip.configuration import shipped
+from dip.configuration.shipped_experiments import merged
+from tests.conftest import composed
+
+
+@pytest.mark.parametrize("name", shipped.names("conf/experiment"))
+def test_as_hydra_composes_it(name: str):
+    assert assemble({"experiment": name})[0] == composed(f"experiment={name}")
+
+
+@pytest.mark.parametrize(
+    ("given", "typed"),
+    [
+        ({"stop": {"patience": 7}}, ["stop.patience=7"]),
+        ({"net": {"depth": 5}, "z": {"channels": 3}}, ["net.depth=5", "z.channels=3"]),
+        ({"stop": "wmv", "target": {"name": "noisy", "noise": {"sigma": 0.2}}}, ["stop=wmv", "target.noise.sigma=0.2"]),
+        ({"optimizer": "adam", "precision": {"name": "fp32"}}, ["optimizer=adam", "precision=fp32"]),
+    ],
+)
+def test_options_beside_an_experiment(given: dict, typed: list[str]):
+    assert assemble({"experiment": "fast", **given})[0] == composed("experiment=fast", *typed)
+
+
+def test_merged_leaves_its_arguments_unchanged():
+    first, second = {"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": {"e": 4}}
+    assert merged(first, second) == {"a": {"b": 1, "d": 3}, "c": {"e": 4}}
+    assert (first, second) == ({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": {"e": 4}})
