@@ -59,8 +59,9 @@ def restore(
     use processes, `dip.compare` or a sweep to run at the same time.
 
     Args:
-        image: a path, the name of a sample, a PIL image, or an array or tensor (H, W) or (H, W, C) of uint8, uint16,
-            bool or floats in [0, 1], with any number of channels C.
+        image: a path, the name of a sample, the bytes of a file, a file open for reading bytes, a PIL image, or an
+            array or tensor (H, W) or (H, W, C) of bools, integers or floats, with any number of channels C. `axes`
+            gives another order, such as `axes="CHW"`; `range` the values that become 0 and 1, such as `range=(0, 4095)`.
         target: the observation that is made of the image: `degraded` (the image as it is), `noisy`, `inpaint`,
             `superres`, `jpeg`, `deblur`, `flash`, `clean`, `noise` or `shuffled`. It is a name, a dict of options with
             the `name`, or an object from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
@@ -74,7 +75,7 @@ def restore(
         on_record: called as `on_record(step, loss, psnr, image)` at every record (`record_every`, 50 steps): `psnr` in
             dB, None without a reference; `image` is the average of the outputs so far, (H, W, C) float32 in [0, 1]. An
             exception ends the run and reaches the caller; with `out`, the same call resumes from the last checkpoint.
-        options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `net`, `skips`, `lr`, ...
+        options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `range`, `axes`, `net`, ...
 
     Returns:
         The restored image with its history, metrics and run folder.

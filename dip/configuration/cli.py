@@ -53,6 +53,7 @@ def files_quoted(arguments: Sequence[str]) -> list[str]:
         key, _, value = argument.partition("=")
         if key in (*PICTURES, "out") and value:
             value = os.path.expanduser(value)
+            value = _whole_names(value) if sweep else value
             try:
                 several = parser.parse_override(f"{key}={value}").is_sweep_override()
                 plain = sweep or not several or not Path(value).exists()
@@ -91,6 +92,19 @@ def refuse_unknown_flags(arguments: Sequence[str]) -> None:
         if name in option_names():
             refuse(f"{word}: an option is written without dashes, {name}={value or '...'}")
         refuse(f"{word}: there is no such flag")
+
+
+def _whole_names(value: str) -> str:
+    """A list of values for a sweep, with quotes around names of existing files that contain commas."""
+    from dip.configuration.commands import text
+
+    parts, names = value.split(","), []
+    while parts:
+        joined = {count: ",".join(parts[:count]) for count in range(min(len(parts), 10), 1, -1)}
+        count = next((count for count, name in joined.items() if os.path.exists(name)), 1)
+        names.append(text(joined[count]) if count > 1 else parts[0])
+        del parts[:count]
+    return ",".join(names)
 
 
 def ignore_checkpoint_requests() -> None:

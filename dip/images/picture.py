@@ -33,6 +33,7 @@ class Picture:
     flat: whether the source was gray without an axis of channels; then `to_array` returns (H, W).
     chunks: the PNG chunks that describe the colours; `save` writes them into PNG files.
     stored: the values before scaling; None after resizing, or if the image was made from pixels.
+    jpeg: the content of the JPEG file that the image comes from, also if `pixels` have been changed since.
     """
 
     pixels: Tensor
@@ -45,6 +46,7 @@ class Picture:
     flat: bool = False
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     stored: Stored | None = field(default=None, repr=False, compare=False)
+    jpeg: bytes | None = field(default=None, repr=False)
 
     @property
     def units(self) -> Scale:
@@ -95,6 +97,7 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
         flat=stored.flat,
         chunks=stored.chunks,
         stored=stored,
+        jpeg=stored.jpeg,
     )
 
 
