@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import logging
 import os
 import signal
 import tempfile
@@ -66,7 +67,7 @@ def restore(
             `discrepancy`, `covariance`, `combined`, `adaptive` or `compare`; None: the experiment's, else `auto`.
         steps: the maximum number of optimisation steps; None: the experiment's, else 10,000.
         out: the folder in which the run folder is made; the same call finds it again. None writes no files.
-        progress: show a progress bar, in a terminal or a notebook.
+        progress: show a progress bar, in a terminal or a notebook, and the log on stderr if logging is not configured.
         options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `net`, `skips`, `lr`, ...
 
     Returns:
@@ -113,7 +114,7 @@ def restore(
     defaults = {"logger": "csv", "baselines": False}
     config, given = assemble({**defaults, **options, "image": image, "target": target})
     run = _in_memory if out is None else _in_folder
-    with _unchanged():
+    with _unchanged(), _log_shown(progress):
         return run(config, Pictures(config, given), progress)
 
 
@@ -126,7 +127,13 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoratio
         from dip.report.figures.run import draw
 
         draw(folder)
-    like, seen = observe(config, pictures)
+    log = logging.getLogger("dip")
+    level = log.level
+    log.setLevel(logging.ERROR)  # all has been said during the run
+    try:
+        like, seen = observe(config, pictures)
+    finally:
+        log.setLevel(level)
     return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like)
 
 
@@ -177,6 +184,23 @@ def _raise_interrupt(metrics: dict[str, Any]) -> None:
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
         raise RunError(f"the fit was interrupted at step {metrics['steps']}; with out=, the same call resumes it")
+
+
+@contextlib.contextmanager
+def _log_shown(progress: bool) -> Iterator[None]:
+    """Show the log as the command line does, with `progress` and unless the caller has configured logging."""
+    log = logging.getLogger("dip")
+    if not progress or log.hasHandlers():
+        yield
+        return
+    handler, level = logging.StreamHandler(), log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -98,7 +98,8 @@ def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
     """`value` as a configuration holds it; a picture in memory goes to `given`, and "array" takes its place."""
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
-        return os.path.join(os.curdir, path) if path in SAMPLES else path  # a path never means a sample
+        named = path in SAMPLES or (name == "target.mask" and not os.path.dirname(path))
+        return os.path.join(os.curdir, path) if named else path  # a path never means a sample or a colour
     if type(value).__module__.startswith("PIL."):
         import numpy
 

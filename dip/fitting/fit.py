@@ -149,6 +149,8 @@ class Fit:
                 self._save("target", self.observation.y)
                 if self.reference is not None:
                     self._save("reference", self.reference)
+                if self.observation.known is not None:
+                    self._save("mask", self.observation.known)
             if self.rule is not None and self.rule.chosen is not None:
                 log.info("%s", explain(self.rule.chosen))
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
@@ -172,6 +174,8 @@ class Fit:
         scores = results.scores(target, self.restored, seen)
         status = "stopped" if self.stopping.fired else "finished"
         result = self.result(status, restored_step=step, **scores)
+        if seen.known is not None:
+            result["missing"] = 1 - seen.known.mean().item()
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
         if isinstance(self.rule, Panel):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import Config
 from dip.errors import ImageError
+from dip.fitting.masking import known_pixels, opaque
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -130,21 +131,20 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
         DipError: an image cannot be read, or two images do not match.
     """
     target = config.target
+    if "image" not in pictures.given and config.image in SAMPLES:
+        target = target.for_sample()
     size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
     image = pictures.load("image", size)
     beside_size = size if target.resized else None
     if size is not None and not target.resized and not getattr(target, "simulate", False):
         log.warning("size: resizes the image only; the kernel must be the blur of the resized image")
-    beside = {option: pictures.load(f"target.{option}", beside_size).pixels for option in target.files()}
-    if size is not None and target.masked:
-        from dip.images import prepare_mask
-
-        whole = {option: pictures.load(f"target.{option}").pixels for option in target.files()}
-        photo = pictures.load("image").pixels
-        if all(picture.shape[-2:] == photo.shape[-2:] for picture in whole.values()):
-            beside["mask"] = prepare_mask(target.known(photo, whole), size)
-        # Otherwise the mask already has the size of the resized image.
+    if target.masked:
+        whole = {option: pictures.load(f"target.{option}") for option in target.files()}
+        beside = {"known": known_pixels(target, pictures.load("image"), whole, size)[1]}
+    else:
+        beside = {option: pictures.load(f"target.{option}", beside_size).pixels for option in target.files()}
     seen = target.observe(image.pixels, config.seed, beside)
+    image = opaque(image, seen) if target.masked else image
     if config.reference is not None:
         seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))
     return image, seen
