@@ -106,6 +106,17 @@ def check_size(owner: object, name: str) -> None:
         raise reject(owner, name)
 
 
+def check_interval(owner: object, name: str) -> None:
+    """Raise `OptionError` unless field `name` is None or two finite numbers, the lower first. They become floats."""
+    value = getattr(owner, name)
+    if value is None:
+        return
+    ends = list(value) if isinstance(value, (list, tuple)) else []
+    if not all(isinstance(end, (int, float)) and math.isfinite(end) for end in ends) or ends != sorted(set(ends))[:2]:
+        raise reject(owner, name)
+    setattr(owner, name, [float(end) for end in ends])
+
+
 def head_comment(path: Path) -> list[str]:
     """The lines of the comment at the head of a YAML file, without `@package` lines; [] if there is none."""
     try:

@@ -164,9 +164,8 @@ def _restoration(
     picture: Picture,
 ) -> Restoration:
     """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C)."""
-    gray_file = picture.pixels.shape[1] == 1 and picture.path is not None
-    like = dataclasses.replace(picture, flat=picture.flat or gray_file)
-    return Restoration(images.to_array(restored, like), images.to_array(y, like), metrics, history, folder, like)
+    arrays = images.to_array(restored, picture), images.to_array(y, picture)
+    return Restoration(*arrays, metrics, history, folder, picture)
 
 
 def _read_back(folder: Path, like: Picture) -> Tensor:
@@ -176,7 +175,7 @@ def _read_back(folder: Path, like: Picture) -> Tensor:
         array = np.load(exact, allow_pickle=False)  # (H, W, C)
         return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
     path = deep if deep.is_file() else folder / "images" / "restored.png"
-    return images.load(path, "out", like.scale).pixels
+    return images.load(path, "out", like.units if path == deep else dataclasses.replace(like, scale=None).units).pixels
 
 
 def _raise_interrupt(metrics: dict[str, Any]) -> None:

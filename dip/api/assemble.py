@@ -37,8 +37,16 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
     options = dict(options)
     experiment = options.pop("experiment", None)
     base = {} if experiment is None else _experiment(experiment)
-    given: dict[str, Picture] = {}
-    return composition.reset_unused(_made(Config, options, base, "", given)), given
+    sources: dict[str, Any] = {}
+    config = composition.reset_unused(_made(Config, options, base, "", sources))
+    return config, {name: _picture(name, source, config) for name, source in sources.items()}
+
+
+def _picture(name: str, source: Any, config: Config) -> Picture:
+    """The picture in memory that was given for the option `name`."""
+    from dip import images
+
+    return images.load(source, name, axes=config.axes if name in ("image", "reference") else None)
 
 
 def _experiment(name: object) -> dict[str, Any]:
@@ -50,7 +58,7 @@ def _experiment(name: object) -> dict[str, Any]:
 
 
 def _made(
-    kind: type[Any], options: Mapping[str, Any], base: Mapping[str, Any], prefix: str, given: dict[str, Picture]
+    kind: type[Any], options: Mapping[str, Any], base: Mapping[str, Any], prefix: str, given: dict[str, Any]
 ) -> Any:
     """A `kind` with `options`; other fields are taken from `base`, else they have their defaults."""
     own = {field.name: field for field in dataclasses.fields(kind)}
@@ -69,7 +77,7 @@ def _made(
     return kind(**{**base, **values})
 
 
-def _choice(group: str, value: Any, before: Any, chosen: bool, given: dict[str, Picture]) -> Any:
+def _choice(group: str, value: Any, before: Any, chosen: bool, given: dict[str, Any]) -> Any:
     """An object of `group` from a name, a dict or an object; `before` is the experiment's (`chosen`) or the default."""
     if isinstance(value, BASES[group]):  # it may be of an unregistered class
         return value
@@ -94,19 +102,13 @@ def _no_choice(group: str, value: object) -> OptionError:
     return OptionError(group, value, legal, f"{group}={close[0]!r}")
 
 
-def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
+def _plain(name: str, value: Any, given: dict[str, Any]) -> Any:
     """`value` as a configuration holds it; a picture in memory goes to `given`, and "array" takes its place."""
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         named = path in SAMPLES or (name == "target.mask" and not os.path.dirname(path))
         return os.path.join(os.curdir, path) if named else path  # a path never means a sample or a colour
-    if type(value).__module__.startswith("PIL."):
-        import numpy
-
-        value = numpy.asarray(value.convert("RGB") if value.mode in ("P", "CMYK") else value)
-    if name in PICTURES and getattr(value, "ndim", 0) > 0:
-        from dip import images
-
-        given[name] = images.from_array(value, name)
+    if name in PICTURES and value is not None and not isinstance(value, (str, bool, int, float)):
+        given[name] = value
         return "array"
     return value.tolist() if hasattr(value, "tolist") else value  # np.int64(3), torch.tensor([8, 9])

@@ -20,7 +20,17 @@ from dip.hardware.precision import PRECISIONS, Precision
 from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
-from dip.options import check_choice, check_flag, check_integer, check_number, check_size, default_of, option, reject
+from dip.options import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_interval,
+    check_number,
+    check_size,
+    default_of,
+    option,
+    reject,
+)
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
@@ -47,6 +57,20 @@ class Config:
         "pixels: null keeps the image's size, N crops the central square and resizes it to N x N, [H,W] resizes",
         "null, an integer >= 1 or two of them",
         "256",
+    )
+    range: Any = option(
+        None,
+        "values of the image that become 0 and 1, the limits of the fit and the peak of the PSNR; results keep the units; "
+        "null: 0 and the maximum of 8, 10, 12, 14 or 16 bits, or for floats outside [0, 1] their minimum and maximum",
+        "null or [low,high] with low < high",
+        "[0,4095]",
+    )
+    axes: str | None = option(
+        None,
+        "order of the axes of an array (H, W, C: rows, columns, channels) or of a TIFF file of several pages; null: channels "
+        "last, unless the shape says otherwise, which is told",
+        "null, HW or the letters C, H and W in any order",
+        "CHW",
     )
     target: Target = dataclasses.field(default_factory=Noisy)
     net: Net = dataclasses.field(default_factory=Hourglass)
@@ -152,6 +176,9 @@ class Config:
         for name in ("keep_checkpoint", "baselines", "overwrite"):
             check_flag(self, name)
         check_size(self, "size")
+        check_interval(self, "range")
+        if self.axes is not None and sorted(str(self.axes)) not in (sorted("HW"), sorted("CHW")):
+            raise reject(self, "axes")
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
         blind, denoising = isinstance(self.target, Degraded), self.target.task == "denoising"

@@ -74,7 +74,9 @@ class Pictures:
         named |= {f"target.{option}": path for option, path in config.target.files().items()}
         self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
         self.given = dict(given or {})
-        self._cut_said = False
+        self.axes = config.axes
+        self._loaded: dict[str, Picture] = {}
+        self._crop_told = self._scale_told = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
     def digest(self, option: str) -> str | None:
@@ -105,44 +107,67 @@ class Pictures:
         except OSError as error:
             raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
 
-    def load(self, option: str, size: Any = None, scale: tuple[float, float] | None = None) -> Picture:
-        """Load the image of `option` at `size` (see `dip.images.prepare`). Raises ImageError or OptionError."""
+    def load(self, option: str) -> Picture:
+        """The image of `option` as it is stored, decoded once. Raises ImageError."""
         from dip import images
 
-        picture = self.given.get(option)
-        if picture is None:
-            picture = images.load(self.sources[option], option, scale)
-        prepared = images.prepare(picture, size)
-        height, width = picture.pixels.shape[-2:]
-        cut = option == "image" and isinstance(size, int) and height != width
-        if cut and self.sources[option] not in SAMPLES and not self._cut_said:
-            self._cut_said = True
+        if option not in self._loaded:
+            axes = self.axes if option in ("image", "reference") else None
+            given = self.given.get(option)
+            self._loaded[option] = images.load(self.sources[option], option, axes=axes) if given is None else given
+        return self._loaded[option]
+
+    def tell_crop(self, photo: Picture, size: Any) -> None:
+        """Log once that `size` crops the image."""
+        height, width = photo.pixels.shape[-2:]
+        if isinstance(size, int) and height != width and self.sources["image"] not in SAMPLES and not self._crop_told:
+            self._crop_told = True
             log.info(
                 "image: %d x %d pixels, cropped to the middle square and resized to %d x %d; size=null keeps all",
                 width, height, size, size,
             )  # fmt: skip
-        return prepared
+
+    def tell_scale(self, picture: Picture, chosen: bool) -> None:
+        """Log once which stored values became 0 and 1, if these are not the full range of the type."""
+        if picture.scaled and not self._scale_told:
+            self._scale_told = True
+            low, high = picture.units
+            log.info(
+                "image: %s values; %.7g becomes 0 and %.7g becomes 1%s; restored.tif and saved files have the units of "
+                "the input", picture.mode, low, high, "" if chosen else "; another range is set by range=[low,high]",
+            )  # fmt: skip
 
 
 def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     """The image that `config` names, and its observation by the target, with the user's reference if there is one.
 
+    Pixels that are not observed (cropped by `size`, unknown by the target's mask, NaN) have no influence on the scale.
+
     Raises:
         DipError: an image cannot be read, or two images do not match.
     """
+    from dip import images
+
     target = config.target
     if "image" not in pictures.given and config.image in SAMPLES:
         target = target.for_sample()
     size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
-    image = pictures.load("image", size)
-    beside_size = size if target.resized else None
+    photo = pictures.load("image")
+    whole = {option: pictures.load(f"target.{option}") for option in target.files()}
+    known, fitted = known_pixels(target, photo, whole, size)
+    photo = images.rescaled(photo, config.range, known)
+    pictures.tell_scale(photo, chosen=config.range is not None)
+    pictures.tell_crop(photo, size)
+    image = images.prepare(photo, size)
     if size is not None and not target.resized and not getattr(target, "simulate", False):
         log.warning("size: resizes the image only; the kernel must be the blur of the resized image")
-    if target.masked:
-        whole = {option: pictures.load(f"target.{option}") for option in target.files()}
-        beside = {"known": known_pixels(target, pictures.load("image"), whole, size)[1]}
-    else:
-        beside = {option: pictures.load(f"target.{option}", beside_size).pixels for option in target.files()}
+    beside = {option: images.prepare(file, size if target.resized else None).pixels for option, file in whole.items()}
+    beside |= {} if fitted is None else {"known": fitted}
+    if not target.fills and image.pixels.isnan().any():
+        raise ImageError(
+            f"image={pictures.sources['image']}: some values are NaN or infinite, which marks missing pixels; fill them in "
+            "with target=inpaint, for example target=inpaint target.mask=mask.png"
+        )
     seen = target.observe(image.pixels, config.seed, beside)
     image = opaque(image, seen) if target.masked else image
     if config.reference is not None:
@@ -152,9 +177,15 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
 
 def _reference(size: Any, made: tuple[int, int], image: Picture, pictures: Pictures) -> Tensor:
     """The user's reference, (1, C, *made)."""
+    from dip import images
+
     # A target that enlarges the image has a larger reference, cropped and resized in the same way.
     wanted = None if size is None else made[0] if isinstance(size, int) else made
-    known = pictures.load("reference", wanted, image.scale).pixels
+    stored = pictures.load("reference")
+    # The same type, or values that only units explain, have the units of the image.
+    if stored.mode == image.mode or (stored.scaled and stored.mode not in ("uint8", "uint16")):
+        stored = images.rescaled(stored, image.units)
+    known = images.prepare(stored, wanted).pixels
     want = (image.pixels.shape[1], *made)
     if known.shape[1:] != want:
         got = " x ".join(map(str, known.shape[1:]))
@@ -168,7 +199,7 @@ def _reference(size: Any, made: tuple[int, int], image: Picture, pictures: Pictu
 def _content(picture: Picture) -> str:
     """SHA-256 of the pixels and of the properties that decide how the result is stored."""
     planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
-    described = (tuple(picture.pixels.shape), len(planes), picture.mode, picture.scale, picture.flat)
+    described = (tuple(picture.pixels.shape), len(planes), picture.mode, picture.units, picture.flat, picture.chunks)
     found = hashlib.sha256(repr(described).encode() + (picture.icc_profile or b""))
     for plane in planes:
         found.update(plane.contiguous().numpy().tobytes())

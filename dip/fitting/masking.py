@@ -13,15 +13,20 @@ if TYPE_CHECKING:
     from dip.targets import Observation, Target
 
 
-def known_pixels(target: Target, photo: Picture, files: Mapping[str, Picture], size: Any) -> tuple[Tensor, Tensor]:
-    """The mask that is given by files or by the image itself: (1, 1, H, W), 1 = known, for `photo` and at `size`.
+def known_pixels(
+    target: Target, photo: Picture, files: Mapping[str, Picture], size: Any
+) -> tuple[Tensor | None, Tensor | None]:
+    """Which pixels are used, as masks (1, 1, H, W), 1 = known: in the stored image, and in the resized one.
 
     Args:
-        target: one whose `masked` is true.
+        target: if its `masked` is true, it reads the mask from the files or from the image itself.
         photo: the image as it is stored.
-        files: the pictures of `target.files()`, as they are stored, by option. They have the size of the photo, by a
-            factor, or that of the resized image.
-        size: the option `size`.
+        files: the pictures of `target.files()` as they are stored, by option. A mask has the size of the photo, up to
+            a factor, or that of the resized image.
+        size: the option `size`. What it crops is not used.
+
+    Returns:
+        None instead of the first mask: all pixels are used. None instead of the second one: the target has no mask.
 
     Raises:
         ImageError: a file does not fit the photo, or no pixel is missing or none is known.
@@ -30,22 +35,26 @@ def known_pixels(target: Target, photo: Picture, files: Mapping[str, Picture], s
 
     from dip import images
 
+    shape, cropped = photo.pixels.shape[-2:], isinstance(size, int)
+    inside = images.crop(*shape) if cropped else (slice(None), slice(None))
+    used = torch.zeros(1, 1, *shape)
+    used[..., *inside] = 1
+    if not target.masked:
+        return (used if cropped else None), None
     given = {option: file.pixels for option, file in files.items()}
     given |= {f"{option}_alpha": file.alpha for option, file in files.items() if file.alpha is not None}
     small = images.prepare(photo, size)
-    shape, wanted = photo.pixels.shape[-2:], small.pixels.shape[-2:]
-    own = shape == wanted or any(file.pixels.shape[-2:] != wanted for file in files.values()) or not files
-    image = photo if own else small
+    wanted = small.pixels.shape[-2:]
+    for_resized = wanted != shape and any(file.pixels.shape[-2:] == wanted for file in files.values())
+    image = small if for_resized else photo
     if image.alpha is not None:
         given["image_alpha"] = image.alpha
     known = target.known(image.pixels, given)
-    if own:
-        return known, images.prepare_mask(known, size)
-    whole = torch.zeros(1, 1, *shape)  # what `size` crops is not used
-    side, crop = min(shape), isinstance(size, int)
-    top, left, height, width = ((shape[0] - side) // 2, (shape[1] - side) // 2, side, side) if crop else (0, 0, *shape)
-    whole[..., top : top + height, left : left + width] = torch.nn.functional.interpolate(known, (height, width))
-    return whole, known
+    if not for_resized:
+        return known * used, images.prepare_mask(known, size)
+    sides = used[..., *inside].shape[-2:]
+    used[..., *inside] = torch.nn.functional.interpolate(known, size=sides, mode="nearest-exact")
+    return used, known
 
 
 def opaque(image: Picture, seen: Observation) -> Picture:

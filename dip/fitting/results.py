@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,16 @@ log = logging.getLogger("dip")
 
 
 def save(path: Path, pixels: Tensor, like: Picture | None = None) -> None:
-    """Write (1, C, H, W) in [0, 1] as PNG. With `like`, also write what a PNG cannot hold as TIFF.
+    """Write (1, C, H, W) in [0, 1] as PNG, 1 = white. With `like`, also write what such a PNG cannot hold as TIFF.
 
-    That is floating point values and other than 1 or 3 channels: `restored.tif` beside `restored.png`.
+    That is other types than uint8 and uint16, units other than their full range, and other than 1 or 3 channels:
+    `restored.tif` beside `restored.png`.
     """
     spectral = pixels.shape[1] not in (1, 3)
     path.parent.mkdir(exist_ok=True)
-    images.save(path, preview(pixels), None if spectral else like)
-    if like is not None and (spectral or like.mode == "float32"):
+    shown = None if spectral or like is None else dataclasses.replace(like, scale=None)
+    images.save(path, preview(pixels), shown)
+    if like is not None and (spectral or like.scaled or like.mode not in ("uint8", "uint16")):
         images.save(path.with_suffix(".tif"), pixels, like)
 
 

@@ -19,12 +19,15 @@ from torch import Tensor
 
 from dip.errors import ImageError, RunError
 from dip.files import write_bytes
-from dip.images.decoding import Array, one_line
-from dip.images.picture import FULL_SCALE, Picture, to_array
+from dip.images.decoding import one_line
+from dip.images.picture import Picture, to_array
 from dip.images.resizing import resize
+from dip.images.scaling import from_unit, full_scale
+from dip.images.stored import Array
 
 SUFFIXES = dict.fromkeys((".tif", ".tiff"), "TIFF") | dict.fromkeys((".ppm", ".pgm"), "PPM")
-SUFFIXES |= {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
+SUFFIXES |= {".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".npy": "NPY"}
+SUFFIXES |= dict.fromkeys((".jpg", ".jpeg", ".jfif"), "JPEG")
 _PILLOW_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
@@ -37,8 +40,9 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
     Args:
         path: the file.
         pixels: written with 8 bits, rounded to nearest, unless `like` is given.
-        like: the image whose depth, scale, alpha and colour profile are used. Alpha is resized. The profile is dropped
-            if it is not for C channels. TIFF supports every depth, PNG uint8 and uint16, other formats uint8 only.
+        like: the image whose depth, units, alpha and colour profile are used. Alpha is resized. The profile is dropped
+            if it is not for C channels. TIFF and NPY support every depth, PNG uint8 and uint16, other formats uint8
+            only. Where the depth differs from that of `like`, 0 and 1 become the full range of the file's.
 
     Raises:
         ImageError: the suffix is unknown, the format does not support alpha or C channels, the file is the one that
@@ -56,18 +60,18 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
 
     if format is None:
         raise cannot(f"the suffix must be one of {' '.join(SUFFIXES)}, for example out.png")
-    if channels not in (1, 3) and format != "TIFF":
-        raise cannot(f"{channels} channels need a TIFF, for example out.tif")
+    if channels not in (1, 3) and format not in ("TIFF", "NPY"):
+        raise cannot(f"{channels} channels need a TIFF or NPY file, for example out.tif")
     if like.alpha is not None and format not in ("PNG", "TIFF", "WEBP"):
         raise cannot(f"{format} supports no transparency; use PNG, TIFF or WEBP, for example out.png")
     if not torch.isfinite(pixels).all():
         raise cannot("some values are NaN or infinite: the fit diverged; lower lr, for example lr=0.001")
 
-    deepest = {"TIFF": like.mode, "PNG": "uint8" if like.mode == "uint8" else "uint16"}
+    deepest = {"TIFF": like.mode, "NPY": like.mode, "PNG": "uint8" if like.mode == "uint8" else "uint16"}
     mode = deepest.get(format, "uint8")
-    values, profile = _stored(pixels, mode, like.scale), like.icc_profile
+    values, profile = stored(pixels, mode, like.units if mode == like.mode else None), like.icc_profile
     if like.alpha is not None:
-        alpha = _stored(resize(like.alpha, (pixels.shape[2], pixels.shape[3])), mode)
+        alpha = stored(resize(like.alpha, (pixels.shape[2], pixels.shape[3])), mode)
         values = np.concatenate([values, alpha], axis=2)
     if profile is not None and profile[16:20] != {1: b"GRAY", 3: b"RGB "}.get(channels):
         profile = None  # readers reject a profile for another number of channels
@@ -76,7 +80,7 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
             raise cannot("it exists and is not a regular file; choose another name, for example out.png")
         if like.path is not None and path.exists() and like.path.exists() and path.samefile(like.path):
             raise cannot("it is the input image; choose another name, for example out.png")
-        write_bytes(path, _encoded(values, like.alpha is not None, profile, format))
+        write_bytes(path, _encoded(values, like, profile, format))
     except ImageError:
         raise
     except (OSError, ValueError, RunError) as error:  # a full disk, no such folder, an image too large for the format
@@ -84,29 +88,33 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
         raise cannot(one_line(getattr(cause, "strerror", None) or str(cause))) from None
 
 
-def _stored(pixels: Tensor, mode: str, scale: tuple[float, float] = (0.0, 1.0)) -> Array:
-    """Convert (1, C, H, W) in [0, 1] to (H, W, C) of type `mode`."""
-    unit: Array = to_array(pixels.clamp(0, 1))
-    if mode == "float32":
-        low, high = scale
-        return unit if scale == (0.0, 1.0) else (unit * np.float64(high - low) + low).astype(np.float32)
-    return (unit * np.float32(FULL_SCALE[mode]) + np.float32(0.5)).astype(mode)
+def stored(pixels: Tensor, mode: str, units: tuple[float, float] | None = None) -> Array:
+    """Convert (1, C, H, W) in [0, 1] to (H, W, C) of type `mode`.
+
+    Args:
+        pixels: clipped to [0, 1].
+        mode: the type.
+        units: the stored values that 0 and 1 become; None: the full range of `mode`.
+    """
+    return from_unit(to_array(pixels.clamp(0, 1)), mode, full_scale(mode) if units is None else units)
 
 
 def preview(pixels: Tensor) -> Tensor:
-    """(1, C, H, W) as gray or RGB: for other than 1 or 3 channels, the first, the middle and the last."""
+    """(1, C, H, W) as gray or RGB: of 4 channels the first three, else the first, the middle and the last."""
     channels = pixels.shape[1]
-    return pixels if channels in (1, 3) else pixels[:, [0, channels // 2, channels - 1]]
+    return pixels if channels in (1, 3) else pixels[:, [0, 1, 2] if channels == 4 else [0, channels // 2, channels - 1]]
 
 
-def _encoded(values: Array, alpha: bool, profile: bytes | None, format: str) -> bytes:
-    """The bytes of a file of `format`. `values` are (H, W, C), with `alpha` as the last of C.
+def _encoded(values: Array, like: Picture, profile: bytes | None, format: str) -> bytes:
+    """The bytes of a file of `format`. `values` are (H, W, C), with the alpha of `like`, if any, as the last of C.
 
     JPEG has quality 95 without chroma subsampling. WEBP is lossless.
     """
-    channels, buffer = values.shape[2], io.BytesIO()
+    channels, alpha, buffer = values.shape[2], like.alpha is not None, io.BytesIO()
     values = values[..., 0] if channels == 1 else values
-    if format == "TIFF":
+    if format == "NPY":
+        np.save(buffer, values, allow_pickle=False)
+    elif format == "TIFF":
         import tifffile
 
         tifffile.imwrite(
@@ -116,12 +124,19 @@ def _encoded(values: Array, alpha: bool, profile: bytes | None, format: str) -> 
             extrasamples=["unassalpha"] if alpha else None,
             compression="zlib", iccprofile=profile, metadata=None, software=False,
         )  # fmt: skip
-    elif values.dtype == np.uint16:
-        import imagecodecs
+    elif format == "PNG":
+        if values.dtype == np.uint16:
+            import imagecodecs
 
-        encoded = imagecodecs.png_encode(values, level=6, filter=imagecodecs.PNG.FILTER.UP)
+            encoded = imagecodecs.png_encode(values, level=6, filter=imagecodecs.PNG.FILTER.UP)
+        else:
+            Image.fromarray(values).save(buffer, format)
+            encoded = buffer.getvalue()
+            buffer = io.BytesIO()
         buffer.write(encoded[:33])  # the signature and the chunk IHDR
-        if profile is not None:  # imagecodecs writes no colour profile
+        for name, data in like.chunks:
+            putchunk(buffer, name, data)
+        if profile is not None:
             putchunk(buffer, b"iCCP", b"ICC Profile\0\0", zlib.compress(profile))
         buffer.write(encoded[33:])
     else:

@@ -57,6 +57,7 @@ class Inpaint(Simulated):
         "true, false or null",
         "false",
     )
+    fills = True
     task = "inpainting"
 
     def __post_init__(self) -> None:

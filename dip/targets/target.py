@@ -27,6 +27,8 @@ class Target:
     """Top-level options that have no effect with this target."""
     resized: ClassVar[bool] = True
     """Whether the option `size` also resizes the pictures of `files`."""
+    fills: ClassVar[bool] = False
+    """Whether pixels of the image may be NaN, which marks them as missing. Else such images are refused."""
     task: ClassVar[str] = ""
     """The entry of `dip.targets.baselines.BASELINES` whose baselines are computed."""
 

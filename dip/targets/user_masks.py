@@ -84,6 +84,7 @@ def picture(drawn: Tensor, photo: Tensor, alpha: Tensor | None = None, tolerance
         ImageError: the aspect ratios differ, the mask has colours, or all pixels or none are missing.
     """
     size, notes = (photo.shape[-2], photo.shape[-1]), []
+    drawn = drawn.nan_to_num(0)
     _check_size(drawn, size)
     if tuple(drawn.shape[-2:]) != size:
         notes.append(f"{drawn.shape[-1]} x {drawn.shape[-2]} pixels, resized to {size[1]} x {size[0]}")

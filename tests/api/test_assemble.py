@@ -69,12 +69,15 @@ def test_an_experiment_is_the_command_line_s_and_given_options_replace_its_own()
         assemble({"experiment": "fats"})
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
-def test_pictures_of_pillow(mode: str):
-    picture = Image.new("RGB", (5, 4), (255, 0, 0)).convert(mode)
-    _, given = assemble({"image": picture})
-    _, expected = assemble({"image": np.asarray(picture.convert("RGB") if mode == "P" else picture)})
-    assert torch.equal(given["image"].pixels, expected["image"].pixels)
+def test_pictures_in_memory_are_read_by_the_axes(caplog: pytest.LogCaptureFixture):
+    bands = np.random.default_rng(0).random((6, 7, 5))
+    _, given = assemble({"image": bands, "axes": "CWH", "reference": Image.new("L", (4, 3))})
+    assert given["image"].pixels.shape == (1, 6, 5, 7)
+    assert given["reference"].pixels.shape == (1, 1, 3, 4)
+    assert not caplog.messages
+    for wrong in ("CH", "NCHW", "chw", 3):
+        with pytest.raises(OptionError, match=f"^axes={wrong}: must be null, HW or"):
+            assemble({"image": bands, "axes": wrong})
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_the_identity_of_an_array_is_its_values_and_its_storage():
     other = [values.T, values[..., None], values / np.float32(255), values ^ 1]
 
     def digest(array):
-        return Pictures(Config(image="array"), {"image": images.from_array(array)}).digest("image")
+        return Pictures(Config(image="array"), {"image": images.load(array)}).digest("image")
 
     assert len({digest(array) for array in same}) == 1
     assert len({digest(array) for array in [values, *other]}) == 5

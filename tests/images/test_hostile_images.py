@@ -22,9 +22,9 @@ from tests.images.conftest import chunk, nobody, random
 PHOTO = random((12, 10, 3))
 
 
-def encoded(format, values=PHOTO, **how):
+def encoded(format, values=PHOTO, mode=None, **how):
     buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, format=format, **how)
+    Image.fromarray(values, mode).save(buffer, format=format, **how)
     return buffer.getvalue()
 
 
@@ -68,7 +68,13 @@ def refuse(source, match):
         "pages": (encoded("TIFF", save_all=True, append_images=[Image.new("RGB", (10, 12))]), "several"),
         "deep pages": (tiff(random((2, 5, 4, 3), np.uint16), photometric="rgb"), "several"),
         "no samples": (tiff(PHOTO, photometric="rgb").replace(samples(3), samples(0)), "no pixels|kind|damaged"),
-        "int32": (tiff(np.zeros((4, 4), np.int32)), "32-bit"),
+        "nan": (tiff(np.full((4, 4), np.nan, np.float32)), "all values are NaN"),
+        "complex": (tiff(np.zeros((4, 4), np.complex64)), "kind of TIFF"),
+        "lab": (encoded("TIFF", mode="LAB"), "mode 'LAB'"),
+        "objects": (
+            b"\x93NUMPY\x01\x00\x36\x00{'descr': '|O', 'fortran_order': False, 'shape': (2,)}\n",
+            "Python objects",
+        ),
         "premultiplied": (tiff(random((4, 4, 4), np.uint16), photometric="rgb", extrasamples=[1]), "kind"),
     }.values(),
     ids=lambda value: value if isinstance(value, str) else "",

@@ -1,0 +1,85 @@
+"""Arrays of any real type and any order of axes become (H, W, C)."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dip.images.stored import MAX_BYTES, Array, Stored, Unreadable, check_size
+from dip.options import log
+
+MAGIC = b"\x93NUMPY"
+"""The first bytes of a `.npy` file."""
+FEW = 4
+"""An axis of at most so many entries holds channels, not rows or columns."""
+
+
+def read_npy(file: BinaryIO, size: int, axes: str | None) -> Stored:
+    """Read a `.npy` file of `size` bytes. Pickled objects are refused."""
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = header(file)
+    if dtype.hasobject or dtype.itemsize * int(np.prod(shape, dtype=object)) > size:
+        raise Unreadable("the file is truncated or holds Python objects")
+    file.seek(0)
+    return from_values(np.load(file, allow_pickle=False), axes)
+
+
+def as_array(source: Any) -> Array:
+    """`source` as a NumPy array: a torch tensor on any device, a list, or anything else that NumPy converts."""
+    if hasattr(source, "detach"):
+        source = source.detach().cpu()
+        source = (source.float() if source.is_floating_point() else source).numpy()  # NumPy has no bfloat16
+    return np.asarray(source)
+
+
+def from_values(values: Array, axes: str | None = None) -> Stored:
+    """Interpret an array as an image.
+
+    Args:
+        values: bool, integers or floats, (H, W) or three axes; a leading fourth axis of length 1 is dropped.
+        axes: the order of the axes, such as CHW. None: the channels are the last axis if that has at most 4 entries,
+            else the first if it is much shorter than the others or these are equal, else the last; a guess is logged.
+
+    Raises:
+        Unreadable: another type or shape.
+    """
+    values = values[0] if values.ndim == 4 and values.shape[0] == 1 else values
+    if values.ndim not in (2, 3) or values.size == 0:
+        legal = "one of shape (H, W) or (H, W, C), not empty"
+        raise Unreadable(f"got an array of shape {values.shape}", f"{legal}, for example array[..., :3]")
+    if values.dtype.kind not in "buif":
+        raise Unreadable(f"got an array of {values.dtype}", "real numbers, for example array.astype('float32')")
+    axes = axes or _guessed(values.shape)
+    if len(axes) != values.ndim:
+        raise Unreadable(f"axes={axes}, but the array has {values.ndim} axes, {values.shape}", "axes=HW or axes=HWC")
+    flat = values.ndim == 2
+    values = values.transpose(axes.index("H"), axes.index("W"), *([] if flat else [axes.index("C")]))
+    values = values[..., None] if flat else values
+    check_size(values.shape[1], values.shape[0])
+    if values.nbytes > MAX_BYTES:
+        raise Unreadable(f"the array has {values.nbytes:,} bytes, more than the limit of {MAX_BYTES:,}")
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8) * np.uint8(255)
+    elif values.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # becomes infinite, which counts as missing
+            values = values.astype(np.float32)
+    else:
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return Stored(np.ascontiguousarray(values), flat=flat)
+
+
+def _guessed(shape: tuple[int, ...]) -> str:
+    """The order of the axes that `shape` suggests. A guess that may be wrong is logged."""
+    if len(shape) == 2:
+        return "HW"
+    first, second, last = shape
+    if last <= FEW:
+        return "HWC"
+    short = 4 * first <= 3 * min(second, last) and min(second, last) > FEW
+    axes = "CHW" if short or first != second == last else "HWC"
+    log.info("an array of shape %s is read as (%s), %d channels; axes=%s says otherwise",
+             shape, ", ".join(axes), shape[axes.index("C")], "HWC" if axes == "CHW" else "CHW")  # fmt: skip
+    return axes

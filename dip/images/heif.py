@@ -1,0 +1,40 @@
+"""HEIC photographs of phones, decoded by pi-heif, an optional package."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+
+from dip.images.stored import Array, Stored, Unreadable, check_size
+
+HEAD = 64
+"""The number of bytes that `recognised` looks at."""
+SUFFIXES = (".heic", ".heif")
+INSTALL = "pip install 'deep-image-prior[heic]'"
+
+
+def recognised(head: bytes) -> bool:
+    """Whether a file that begins with `head` is a HEIF file of a still image that Pillow does not decode."""
+    brands = head[8 : max(int.from_bytes(head[:4], "big"), 12)]
+    return (
+        head[4:8] == b"ftyp" and any(brand in brands for brand in (b"heic", b"heix", b"mif1")) and b"avif" not in brands
+    )
+
+
+def read(file: BinaryIO) -> Stored:
+    """Decode the primary image of a HEIF file, 8 bits or, for more than 8, scaled to 16. Rotations are applied."""
+    try:
+        import pi_heif
+    except ImportError:
+        what = "HEIC files need the package pi-heif"
+        raise Unreadable(what, f"a JPEG or PNG, or install it, for example {INSTALL}") from None
+    file.seek(0)
+    image = pi_heif.open_heif(file, convert_hdr_to_8bit=False)
+    check_size(*image.size)
+    values: Array = np.asarray(image)
+    values = np.ascontiguousarray(values if values.ndim == 3 else values[..., None])  # (H, W, C)
+    profile = image.info.get("icc_profile") or None
+    alpha = values[..., -1] if image.has_alpha else None
+    values = values[..., :-1] if image.has_alpha else values
+    return Stored(values, alpha, profile, flat=values.shape[2] == 1)

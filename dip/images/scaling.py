@@ -1,0 +1,69 @@
+"""Which stored values become 0 and 1: those of the type, those of the data, or those that the user gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Scale = tuple[float, float]
+
+BITS = (8, 10, 12, 14, 16)
+TOLERANCE = 1e-6
+"""Floats that leave [0, 1] by no more than this are rounding errors."""
+
+
+def full_scale(mode: str) -> Scale:
+    """The range of a stored type: 0 to 255 or 65535, and for all other types 0 to 1."""
+    return 0.0, {"uint8": 255.0, "uint16": 65535.0}.get(mode, 1.0)
+
+
+def choose(values: Array, white: int | None = None, known: Array | None = None) -> Scale:
+    """The stored values that become 0 and 1.
+
+    - uint8: 0 and 255. A type with a declared maximum (`white`, as in a 12-bit TIFF): 0 and this maximum.
+    - Other integers: 0 and the maximum of the smallest of 8, 10, 12, 14 and 16 bits that holds them, because cameras
+      and microscopes write 10, 12 and 14 bits into files of 16. If none does: the minimum and the maximum.
+    - Floats: 0 and 1 if the values are within [0, 1], else the minimum and the maximum.
+
+    Args:
+        values: (H, W, C) of any real type. NaN and infinite values have no influence.
+        white: the declared maximum.
+        known: (H, W, C) bool, where values are known; the others have no influence. None: everywhere.
+    """
+    kind = values.dtype.kind
+    if values.dtype == np.uint8 or white is not None:
+        return 0.0, float(white or 255)
+    seen = values if known is None else values[known]
+    seen = seen[np.isfinite(seen)] if kind == "f" else seen
+    if seen.size == 0:
+        return full_scale(str(values.dtype))
+    low, high = float(seen.min()), float(seen.max())
+    if kind == "f" and low >= -TOLERANCE and high <= 1 + TOLERANCE:
+        return 0.0, 1.0
+    if kind != "f" and low >= 0 and high < 2**16:
+        bits = 16 if high == 0 else next(bits for bits in BITS if high < 2**bits)
+        return 0.0, float(2**bits - 1)
+    return low, high if high > low else low + 1.0
+
+
+def to_unit(values: Array, scale: Scale) -> Array:
+    """`values` as float32 in [0, 1]. Values outside `scale` are clipped. Infinite values become NaN."""
+    low, high = scale
+    if values.dtype.kind == "f" and scale == (0.0, 1.0):
+        unit = values.astype(np.float32)
+    elif values.dtype.kind == "f" or low != 0 or values.dtype.itemsize > 2:
+        unit = ((values - np.float64(low)) / (high - low)).astype(np.float32)
+    else:
+        unit = values / np.float32(high)
+    return np.where(np.isfinite(unit), unit.clip(0, 1), np.float32(np.nan))
+
+
+def from_unit(unit: Array, mode: str, scale: Scale) -> Array:
+    """The inverse of `to_unit`: [0, 1] as the stored type `mode`. Integers are rounded to nearest."""
+    low, high = scale
+    if mode == "float32":
+        return unit if scale == (0.0, 1.0) else (unit * np.float64(high - low) + low).astype(np.float32)
+    limits = np.iinfo(mode)
+    return np.floor(unit * np.float64(high - low) + low + 0.5).clip(limits.min, limits.max).astype(mode)
