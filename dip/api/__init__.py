@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dip import images, runs
 from dip.api.assemble import assemble
-from dip.api.isolation import isolated
+from dip.api.isolation import isolated, log_shown
 from dip.api.restoration import Restoration
 from dip.callbacks.recorder import OnRecord
 from dip.configuration.schema import Config
@@ -71,7 +71,7 @@ def restore(
             `discrepancy`, `covariance`, `combined`, `adaptive` or `compare`; None: the experiment's, else `auto`.
         steps: the maximum number of optimisation steps; None: the experiment's, else 10,000.
         out: the folder in which the run folder is made; the same call finds it again. None writes no files.
-        progress: show a progress bar, in a terminal or a notebook.
+        progress: show a progress bar, in a terminal or a notebook, and the log on stderr if logging is not configured.
         on_record: called as `on_record(step, loss, psnr, image)` at every record (`record_every`, 50 steps): `psnr` in
             dB, None without a reference; `image` is the average of the outputs so far, (H, W, C) float32 in [0, 1]. An
             exception ends the run and reaches the caller; with `out`, the same call resumes from the last checkpoint.
@@ -127,7 +127,7 @@ def restore(
     optional = {"experiment": experiment, "stop": stop, "steps": steps, "out": out}
     options |= {name: value for name, value in optional.items() if value is not None}
     run = _in_memory if out is None else _in_folder
-    with isolated():
+    with isolated(), log_shown(progress):
         config, given = assemble({**DEFAULTS, **options, "image": image, "target": target})
         return run(config, Pictures(config, given), progress, on_record)
 
@@ -141,7 +141,13 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
         from dip.report.figures.run import draw
 
         draw(folder)
-    like, seen = observe(config, pictures)
+    log = logging.getLogger("dip")
+    level = log.level
+    log.setLevel(logging.ERROR)  # all has been said during the run
+    try:
+        like, seen = observe(config, pictures)
+    finally:
+        log.setLevel(level)
     return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like)
 
 

@@ -120,7 +120,8 @@ def _plain(name: str, value: Any, given: dict[str, Any]) -> Any:
         return str(value)
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
-        return os.path.join(os.curdir, path) if path in SAMPLES else path  # a path never means a sample
+        named = path in SAMPLES or (name == "target.mask" and not os.path.dirname(path))
+        return os.path.join(os.curdir, path) if named else path  # a path never means a sample or a colour
     if name in PICTURES and value is not None and not isinstance(value, (str, bool, int, float)):
         given[name] = value
         return "array"

@@ -100,3 +100,18 @@ def _avoid_lost_threads() -> None:
             "multiprocessing.get_context('spawn')", torch.get_num_threads(),
         )  # fmt: skip
         torch.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def log_shown(progress: bool) -> Iterator[None]:
+    """Show the log as the command line does, with `progress` and unless the caller has configured logging."""
+    if not progress or log.hasHandlers():
+        yield
+        return
+    handler = logging.StreamHandler()
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)  # `isolated` restores the level
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)

@@ -160,7 +160,8 @@ class Fit:
                 enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
             )  # fmt: skip
             if pictures:
-                for name, pixels in (("target", self.observation.y), ("reference", self.reference)):
+                seen = self.observation
+                for name, pixels in (("target", seen.y), ("reference", self.reference), ("mask", seen.known)):
                     if pixels is not None:
                         self._save(name, pixels)
                         if checkpoint is None:
@@ -193,6 +194,8 @@ class Fit:
         scores = results.scores(target, self.restored, seen)
         status = "stopped" if self.stopping.fired else "finished"
         result = self.result(status, restored_step=step, **scores)
+        if seen.known is not None:
+            result["missing"] = 1 - seen.known.mean().item()
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
         if isinstance(self.rule, Panel):

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import Config
 from dip.errors import ImageError
+from dip.fitting.masking import known_pixels, opaque
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.images import Picture
-    from dip.targets import Observation, Target
+    from dip.targets import Observation
 
 log = logging.getLogger("dip")
 
@@ -174,10 +175,12 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     from dip import images
 
     target = config.target
+    if "image" not in pictures.given and config.image in SAMPLES:
+        target = target.for_sample()
     size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
     photo = pictures.load("image")
     whole = {option: pictures.load(f"target.{option}") for option in target.files()}
-    known = _known(target, photo, whole, size)
+    known, fitted = known_pixels(target, photo, whole, size)
     photo = images.rescaled(photo, config.range, known)
     pictures.tell_scale(photo, chosen=config.range is not None)
     pictures.tell_crop(photo, size)
@@ -185,47 +188,17 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     if size is not None and not target.resized and not getattr(target, "simulate", False):
         log.warning("size: resizes the image only; the kernel must be the blur of the resized image")
     beside = {option: images.prepare(file, size if target.resized else None).pixels for option, file in whole.items()}
-    if size is not None and target.masked and _fits(photo, whole):
-        planes = {option: file.pixels for option, file in whole.items()}
-        beside["mask"] = images.prepare_mask(target.known(photo.pixels, planes), size)
-        # Otherwise the mask already has the size of the resized image.
+    beside |= {} if fitted is None else {"known": fitted}
     if not target.fills and image.pixels.isnan().any():
         raise ImageError(
             f"image={pictures.sources['image']}: some values are NaN or infinite, which marks missing pixels; fill them in "
             "with target=inpaint, for example target=inpaint target.mask=mask.png"
         )
     seen = target.observe(image.pixels, config.seed, beside)
+    image = opaque(image, seen) if target.masked else image
     if config.reference is not None:
         seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))
     return image, seen
-
-
-def _fits(photo: Picture, whole: Mapping[str, Picture]) -> bool:
-    return all(picture.pixels.shape[-2:] == photo.pixels.shape[-2:] for picture in whole.values())
-
-
-def _known(target: Target, photo: Picture, whole: Mapping[str, Picture], size: Any) -> Tensor | None:
-    """Where the stored image is observed, (1, 1 or C, H, W), 1 = known; None: everywhere."""
-    import torch
-
-    from dip import images
-
-    cropped = isinstance(size, int)
-    if not (target.masked or cropped):
-        return None
-    shape = photo.pixels.shape[-2:]
-    inside = images.crop(*shape) if cropped else (slice(None), slice(None))
-    known, used = torch.ones(1, 1, *shape), torch.zeros(1, 1, *shape)
-    used[..., *inside] = 1
-    if target.masked:
-        fits = _fits(photo, whole)  # else the masks have the size of the resized image
-        image = photo if fits else images.prepare(photo, size)
-        known = target.known(image.pixels, {option: file.pixels for option, file in whole.items()})
-        if not fits:
-            sides = used[..., *inside].shape[-2:]
-            small, known = known, torch.zeros(1, known.shape[1], *shape)
-            known[..., *inside] = torch.nn.functional.interpolate(small, size=sides, mode="nearest-exact")
-    return known * used
 
 
 def _reference(size: Any, made: tuple[int, int], image: Picture, pictures: Pictures) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,20 +15,28 @@ from dip.targets.target import NO_PICTURES, Simulated, draws
 if TYPE_CHECKING:
     from torch import Tensor
 
-NEARLY_BLACK = 16 / 255
-
 
 @dataclasses.dataclass
 class Inpaint(Simulated):
-    """Pixels are missing and filled in: those of a mask file, random ones, or a drawn text or hole."""
+    """Pixels are missing and filled in: those of a mask, of a colour, transparent ones, or simulated ones."""
 
     name: str = "inpaint"
     mask: str | None = option(
         None,
-        "a picture of the image's size, white = keep, black = missing, or `black`: black pixels of the image are "
-        "missing; the image's values there are not used, and only `reference` scores",
-        "a path, black or null",
+        "which pixels are missing: black ones of a mask picture; what differs in a painted copy of the image; pixels of "
+        "a colour that is painted on the image; transparent pixels. Their values are not used. null: transparent or NaN "
+        "pixels, unless missing or draw is given",
+        "a path, alpha, a colour (red, orange, yellow, green, cyan, blue, purple, magenta, pink, black, white or "
+        "#rrggbb) or null",
         "mask.png",
+    )
+    invert: bool = option(False, "swap known and missing pixels of the mask", "true or false", "true")
+    tolerance: float | None = option(
+        None,
+        "largest difference of a channel, of 1, at which a pixel has the painted colour, or equals the image in a "
+        "painted copy; null: exact values are recognised, and 0.2 (black and white 0.06, copies 0.1) after compression",
+        "a number in [0, 1] or null",
+        "0.3",
     )
     missing: float | None = option(
         None,
@@ -35,8 +44,11 @@ class Inpaint(Simulated):
         "a number in (0, 1) or null",
         "0.5",
     )
-    draw: str = option(
-        "text", "what is drawn over the image if neither mask nor missing is given", "text or hole", "hole"
+    draw: str | None = option(
+        None,
+        "simulated damage that is drawn over the image; null: none, but text on a sample image without a mask",
+        "text, hole or null",
+        "hole",
     )
     hole: float = option(0.1, "fraction of the pixels in the drawn hole", "a number in (0, 1)", "0.1")
     keep: bool | None = option(
@@ -49,8 +61,11 @@ class Inpaint(Simulated):
     task = "inpainting"
 
     def __post_init__(self) -> None:
+        check_flag(self, "invert", prefix="target.")
+        check_number(self, "tolerance", low=0, high=1, none=True, prefix="target.")
         check_number(self, "missing", low=0, high=1, open_low=True, open_high=True, none=True, prefix="target.")
-        check_choice(self, "draw", ("text", "hole"), prefix="target.")
+        if self.draw is not None:
+            check_choice(self, "draw", ("text", "hole"), prefix="target.")
         check_number(self, "hole", low=0, high=1, open_low=True, open_high=True, prefix="target.")
         if self.mask is not None and self.missing is not None:
             raise OptionError("target.missing", self.missing, "null if target.mask is given", "target.missing=null")
@@ -64,8 +79,14 @@ class Inpaint(Simulated):
 
     def unused(self) -> dict[str, str]:
         unused = super().unused()
-        if self.draw == "text":
-            unused["hole"] = "target.draw=text"
+        if self.draw != "hole":
+            unused["hole"] = f"target.draw={self.draw or 'null'}"
+        if self.draw is not None:
+            unused |= dict.fromkeys(("invert", "tolerance"), f"target.draw={self.draw}")
+        if self.mask in (None, "alpha"):
+            unused["tolerance"] = f"target.mask={self.mask or 'null'}"
+        if self.missing is not None:
+            unused |= dict.fromkeys(("invert", "tolerance"), f"target.missing={self.missing}")
         for name in ("mask", "missing"):
             if (value := getattr(self, name)) is not None:
                 unused |= dict.fromkeys(("draw", "hole"), f"target.{name}={value}")
@@ -73,19 +94,56 @@ class Inpaint(Simulated):
 
     def files(self) -> dict[str, str]:
         """The mask, if it is a file."""
-        return {} if self.mask in (None, "black") else {"mask": str(self.mask)}
+        return {"mask": str(self.mask)} if self._source() == "file" else {}
+
+    def _source(self) -> str:
+        """What says which pixels are missing: "nothing", "alpha", "colour" or "file"."""
+        if self.mask in (None, "alpha"):
+            return self.mask or "nothing"
+        from dip.targets.colours import is_colour
+
+        return "colour" if is_colour(self.mask) else "file"
+
+    def for_sample(self) -> Inpaint:
+        """With the drawn text, if nothing says which pixels are missing."""
+        target = copy.copy(self)
+        target.draw = "text" if self.masked and self.mask is None else self.draw
+        return target
 
     @property
     def masked(self) -> bool:
-        """Whether the mask is given."""
-        return self.mask is not None
+        """Whether the mask is given, by a file or by the image itself, and not simulated."""
+        return self.mask is not None or (self.missing is None and self.draw is None)
 
     def known(self, image: Tensor, pictures: Mapping[str, Tensor]) -> Tensor:
-        """1 where the mask is white, or with `mask=black` where the image is not black."""
-        from dip.targets import masks
+        """The mask as given; how it was interpreted is logged if it is not obvious."""
+        mask, note = self._understood(image, pictures)
+        if note:
+            log.info("target.mask=%s: %s%s", self.mask or "null", note, "; inverted" if self.invert else "")
+        return (1 - mask if self.invert else mask) * image.isfinite().all(1, keepdim=True)
 
-        drawn = pictures["mask"] if "mask" in pictures else (image.amax(1, keepdim=True) > 0).float()
-        return masks.from_image(drawn, (image.shape[-2], image.shape[-1]))
+    def _understood(self, image: Tensor, pictures: Mapping[str, Tensor]) -> tuple[Tensor, str]:
+        """The mask before it is inverted, and how it was found."""
+        from dip.targets import user_masks
+
+        source, alpha = self._source(), pictures.get("image_alpha")
+        if source == "colour":
+            return user_masks.painted(image, str(self.mask), self.tolerance)
+        if source == "file":
+            return user_masks.picture(pictures["mask"], image, pictures.get("mask_alpha"), self.tolerance)
+        if alpha is not None and alpha.min() < alpha.max():
+            return user_masks.transparency(alpha)
+        if source == "alpha":
+            raise ImageError(
+                "target.mask=alpha: the image has no transparent pixels; save it with transparency, as PNG, TIFF or WEBP, "
+                "or give a mask, for example target.mask=mask.png"
+            )
+        if image.isfinite().all():
+            raise ImageError(
+                "target=inpaint: nothing says which pixels of the image are missing; give a mask, for example "
+                "target.mask=mask.png or target.mask=red, or simulate the damage with target.draw=text"
+            )
+        return image.new_ones(1, 1, *image.shape[-2:]), "NaN values are missing"
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = mask * image, with noise where the mask was made here; the reference is then the image."""
@@ -93,36 +151,36 @@ class Inpaint(Simulated):
         from dip.targets.operators import Mask
 
         size = (image.shape[-2], image.shape[-1])
+        finite = image.isfinite().all(1, keepdim=True)  # (1, 1, H, W)
         if self.masked:
-            mask = self.known(image, pictures)  # (1, 1, H, W)
+            mask = pictures["known"] if "known" in pictures else self.known(image, pictures)  # (1, 1, H, W)
         elif self.missing is not None:
             mask = masks.random_pixels(size, self.missing, draws(seed))
         else:
             mask = masks.hole(size, self.hole, draws(seed)) if self.draw == "hole" else masks.text(size)
-        mask = mask * image.isfinite().amin(1, keepdim=True)
-        image = image.nan_to_num(0)
-        self._log_share(image, mask)
-        if not mask.any():
-            raise ImageError(
-                f"target=inpaint: no pixel of {size[0]} x {size[1]} is known; keep some, for example target.missing=0.5"
+        mask, image = mask * finite, image.nan_to_num(0)
+        self._log_share(mask)
+        if mask.all() or not mask.any():
+            what = "nothing is missing" if mask.all() else f"no pixel of {size[0]} x {size[1]} is known"
+            raise ImageError(f"target=inpaint: {what}; give another mask, for example target.missing=0.5")
+        if self.masked and self.mask is None and self.noise.kind != "none":
+            log.warning(
+                "target.noise.kind=%s: no noise is added, because the image is damaged already", self.noise.kind
             )
         # Masks use the target's own draws; the noise must be independent of them.
         y = image if self.masked else self.add_noise(image, seed, "noise")
-        return Observation(mask * y, Mask(mask), None if self.masked else image, size, known=mask)
+        reference = None if self.masked or not finite.all() else image
+        return Observation(mask * y, Mask(mask), reference, size, known=mask)
 
-    def _log_share(self, image: Tensor, mask: Tensor) -> None:
+    def _log_share(self, mask: Tensor) -> None:
         """Logs how much is missing: no other number reveals a mask that does not mean what its author intended."""
         share = 1 - mask.mean().item()
-        made = ""
-        if not self.masked and self.missing is None:
-            drawn = "a hole" if self.draw == "hole" else "text"
-            made = f"no target.mask and no target.missing, so {drawn} is drawn over the image: "
-        log.info("target=inpaint: %s%.1f %% of the pixels are missing", made, 100 * share)
-        near = ((image.amax(1, keepdim=True) < NEARLY_BLACK) & (mask > 0)).float().mean().item()
-        if self.mask == "black" and near > share / 10:
+        drawn = "" if self.masked or self.missing is not None else f"target.draw={self.draw}: "
+        log.info("target=inpaint: %s%.1f %% of the pixels are missing", drawn, 100 * share)
+        if self.masked and round(share, 2) > 0.5:
             log.warning(
-                "target.mask=black: another %.1f %% of the pixels are nearly black, as black marks in a JPEG are, but "
-                "count as known; if they are missing too, give a mask, for example target.mask=mask.png", 100 * near,
+                "target=inpaint: more than half of the image is missing (%.1f %%); if the mask means the opposite, set "
+                "target.invert=%s", 100 * share, str(not self.invert).lower(),
             )  # fmt: skip
 
     def finish(self, restored: Tensor, observation: Observation) -> Tensor:

@@ -1,4 +1,4 @@
-"""Inpainting masks, drawn here or by the user: (1, 1, H, W) float32, 1 = known, 0 = missing."""
+"""Inpainting masks that are simulated: (1, 1, H, W) float32, 1 = known, 0 = missing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-
-from dip.errors import ImageError
 
 WORDS = "the quick brown fox jumps over the lazy dog and packs five dozen jugs of liquor for my sphinx of quartz "
 
@@ -62,31 +60,6 @@ def hole(size: tuple[int, int], missing: float, generator: torch.Generator) -> T
     distance = torch.hypot(dy, dx) / _outline(torch.atan2(dy, dx), generator)  # (H, W)
     nearest = distance.flatten().argsort(stable=True)
     return _without(nearest[: max(round(missing * height * width), 1)], size)
-
-
-def from_image(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """The mask from a picture drawn by the user: white = keep, black = missing, threshold at half gray.
-
-    Args:
-        image: (1, C, h, w) in [0, 1]; the mean of its channels is used.
-        size: (H, W) of the image to be restored.
-
-    Raises:
-        ImageError: the sizes differ, or all pixels or none are missing.
-    """
-    height, width = size
-    if tuple(image.shape[-2:]) != size:
-        raise ImageError(
-            f"target.mask: the mask is {image.shape[-1]} x {image.shape[-2]} pixels (width x height), the image {width} x "
-            f"{height}; give a mask of the image's size, white = keep, black = missing, e.g. target.mask=mask.png"
-        )
-    mask = (image.mean(1, keepdim=True) >= 0.5).float()  # (1, 1, H, W)
-    if mask.min() == mask.max():
-        what = "white: nothing is missing" if mask.max() else "black: nothing is known"
-        raise ImageError(
-            f"target.mask: the mask is all {what}; give one with white = keep, black = missing, e.g. target.mask=mask.png"
-        )
-    return mask
 
 
 def _without(pixels: Tensor, size: tuple[int, int]) -> Tensor:

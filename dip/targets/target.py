@@ -39,12 +39,19 @@ class Target:
 
     @property
     def masked(self) -> bool:
-        """Whether the given pictures say which pixels are known; `known` then returns them."""
+        """Whether the given pictures or the image itself say which pixels are known; `known` then returns them."""
         return False
 
     def known(self, image: Tensor, pictures: Mapping[str, Tensor]) -> Tensor:
-        """The mask (1, 1, H, W), 1 = known, that the pictures of `files` define for `image` (1, C, H, W)."""
+        """The mask (1, 1, H, W), 1 = known, for `image` (1, C, H, W); only if `masked`.
+
+        `pictures` are those of `files`, and their transparency and the image's as `<option>_alpha` and `image_alpha`.
+        """
         raise NotImplementedError
+
+    def for_sample(self) -> Target:
+        """The target for a sample image, which is not damaged, where the options leave the damage open."""
+        return self
 
     def files(self) -> dict[str, str]:
         """The pictures that options of this target name, beside the image: option -> path."""
@@ -60,7 +67,8 @@ class Target:
         Args:
             image: (1, C, H, W) float32 in [0, 1].
             seed: of all random draws.
-            pictures: those that `files` names, by option, (1, C', H', W') float32 in [0, 1].
+            pictures: those that `files` names, by option, (1, C', H', W') float32 in [0, 1]. If `masked`, the mask
+                (1, 1, H, W) that `known` returned may take their place, as `known`.
 
         Raises:
             ImageError: a picture does not fit the image.

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from dip import images
-from dip.errors import OptionError
+from dip.errors import ImageError, OptionError
 from dip.targets import Inpaint
 
 
@@ -22,7 +22,7 @@ def photo() -> torch.Tensor:
     [
         (Inpaint(missing=0.5), (0.5, 0.5)),
         (Inpaint(draw="hole", hole=0.2), (0.2, 0.2)),
-        (Inpaint(), (0.03, 0.2)),
+        (Inpaint(draw="text"), (0.03, 0.2)),
     ],
 )
 def test_observation_is_the_image_with_holes_of_zero(target, share, photo):
@@ -74,9 +74,9 @@ def test_black_pixels_can_be_the_mask(photo):
         (Inpaint(missing=0.5), "target=inpaint: 50.0 % of the pixels are missing"),
         (
             Inpaint(draw="hole", hole=0.25),
-            "so a hole is drawn over the image: 25.0 % of the pixels are missing",
+            "target=inpaint: target.draw=hole: 25.0 % of the pixels are missing",
         ),
-        (Inpaint(), "no target.mask and no target.missing, so text is drawn over the image"),
+        (Inpaint().for_sample(), "target=inpaint: target.draw=text: "),
     ],
 )
 def test_the_share_of_missing_pixels_is_logged(target, said, photo, caplog):
@@ -86,18 +86,62 @@ def test_the_share_of_missing_pixels_is_logged(target, said, photo, caplog):
     assert said in line
 
 
-def test_nearly_black_marks_are_warned_of(photo, caplog):
+def test_nearly_black_marks_are_missing_too(photo):
     """JPEG compression leaves few of them exactly black."""
     torn = photo.clamp(min=0.2)
     torn[..., :10, :] = 0.03
     torn[..., :1, :] = 0
-    Inpaint(mask="black").observe(torn, seed=0)
-    (warning,) = caplog.messages
-    assert warning.startswith("target.mask=black: another 18.8 % of the pixels are nearly black")
-    caplog.clear()
-    torn[..., :10, :] = 0
-    Inpaint(mask="black").observe(torn, seed=0)
-    assert not caplog.messages
+    known = Inpaint(mask="black").observe(torn, seed=0).known
+    assert not known[..., :10, :].any()
+    assert known[..., 16:, :].all()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+@pytest.mark.parametrize("invert", [False, True])
+def test_more_than_half_missing_is_asked_about(share, invert, photo, caplog):
+    mask = torch.ones(1, 1, 48, 64)
+    mask.view(-1)[: round(share * mask.numel())] = 0
+    seen = Inpaint(mask="m.png", invert=invert).observe(photo, 0, {"mask": mask})
+    assert torch.equal(seen.known, 1 - mask if invert else mask)
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert bool(warned) == ((share > 0.5) != invert)
+    assert all(f"70.0 %); if the mask means the opposite, set target.invert={not invert}".lower() in w for w in warned)
+
+
+def test_transparent_pixels_are_missing(photo):
+    alpha = torch.ones(1, 1, 48, 64)
+    alpha[..., 5:9, :] = 0
+    alpha[..., 9, :] = 0.6
+    for target in (Inpaint(), Inpaint(mask="alpha")):
+        seen = target.observe(photo, 0, {"image_alpha": alpha})
+        assert torch.equal(seen.known, (alpha == 1).float())
+        assert seen.reference is None
+
+
+def test_values_that_are_not_finite_are_missing(photo):
+    holed = photo.clone()
+    holed[:, 0, 3:6] = float("nan")
+    for target in (Inpaint(), Inpaint(missing=0.2)):
+        seen = target.observe(holed, 0)
+        assert not seen.known[..., 3:6, :].any()
+        assert seen.y.isfinite().all()
+        assert seen.reference is None
+    assert (Inpaint().observe(holed, 0).known == 0).float().mean().item() == pytest.approx(3 / 48)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "target=inpaint: nothing says which pixels"),
+        ({"mask": "alpha"}, "target.mask=alpha: the image has no transparent"),
+        ({"mask": "#123"}, "target.mask=#123: no pixel has this colour; the nearest differs by 0."),
+        ({"missing": 1e-6}, "target=inpaint: nothing is missing"),
+        ({"missing": 1 - 1e-6}, "target=inpaint: no pixel of 48 x 64 is known"),
+    ],
+)
+def test_nothing_missing_or_nothing_known_is_an_error(options, said, photo):
+    with pytest.raises(ImageError, match=f"^{said}[^\n]* for example [^\n]*$"):
+        Inpaint(**options).observe(photo, 0)
 
 
 def test_psnr_hole_depends_on_the_missing_pixels_only(photo):
@@ -132,7 +176,7 @@ def test_records_score_the_image_that_is_returned(fit, tmp_path):
     "options",
     [
         {"missing": 0}, {"missing": 1}, {"draw": "circle"}, {"hole": 1}, {"mask": ""}, {"keep": 1},
-        {"missing": 0.5, "mask": "m"},
+        {"missing": 0.5, "mask": "m"}, {"invert": 1}, {"tolerance": 1.5},
     ],
 )  # fmt: skip
 def test_an_illegal_option_is_named(options):

@@ -1,4 +1,4 @@
-"""Masks: the stated share is missing, draws follow the seed, and an unusable mask is refused in one line."""
+"""Simulated masks: the stated share is missing, and draws follow the seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import scipy.ndimage
 import torch
 from torch import Tensor
 
-from dip.errors import ImageError
 from dip.targets import masks
 from tests.targets.photos import draw
 
@@ -54,21 +53,3 @@ def test_a_hole_covers_the_share_to_the_pixel_and_is_one_irregular_region(share:
     y, x = hole.nonzero().double().unbind(1)
     spread = torch.hypot(y - y.mean(), x - x.mean()).max()
     assert spread > 1.1 * (hole.sum() / torch.pi).sqrt()  # the radius of a disc of the same area
-
-
-def test_white_is_kept_and_black_is_missing() -> None:
-    drawn = torch.tensor([[1.0, 0.6], [0.4, 0.0]]).expand(1, 3, 2, 2)
-    assert masks.from_image(drawn, (2, 2)).tolist() == [[[[1.0, 1.0], [0.0, 0.0]]]]
-
-
-@pytest.mark.parametrize(
-    ("drawn", "reason"),
-    [
-        (torch.zeros(1, 1, 4, 6), "6 x 4 pixels"),
-        (torch.zeros(1, 1, 4, 4), "all black"),
-        (torch.ones(1, 3, 4, 4), "all white"),
-    ],
-)
-def test_an_unusable_mask_is_refused_in_one_line(drawn: Tensor, reason: str) -> None:
-    with pytest.raises(ImageError, match=f"^target.mask: [^\n]*{reason}[^\n]*e.g. target.mask=mask.png$"):
-        masks.from_image(drawn, (4, 4))

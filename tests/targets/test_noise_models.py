@@ -165,8 +165,9 @@ def test_options_without_effect() -> None:
     assert Jpeg().unused() == {"noise": "target.quality=null"}
     assert Flash(flash="f.png").unused() == dict.fromkeys(("noise", "sigma"), "target.flash=f.png")
     assert Inpaint(mask="m.png").unused() == dict.fromkeys(("noise", "draw", "hole"), "target.mask=m.png")
-    assert Inpaint(missing=0.5).unused() == dict.fromkeys(("draw", "hole"), "target.missing=0.5")
-    assert Inpaint().unused() == {"hole": "target.draw=text"}
+    assert Inpaint(missing=0.5).unused() == dict.fromkeys(("draw", "hole", "invert", "tolerance"), "target.missing=0.5")
+    assert Inpaint(mask="alpha").unused()["tolerance"] == "target.mask=alpha"
+    assert Inpaint().unused() == {"hole": "target.draw=null", "tolerance": "target.mask=null"}
     assert Deblur(simulate=True).unused() == dict.fromkeys(("angle", "length"), "target.kernel=gaussian")
 
 
