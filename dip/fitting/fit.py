@@ -26,6 +26,7 @@ from dip.configuration import schema
 from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import results
+from dip.fitting.advice import advise
 from dip.fitting.inputs import Pictures, observe
 from dip.hardware import devices, memory, threads
 from dip.model import data
@@ -149,6 +150,7 @@ class Fit:
                 self._save("target", self.observation.y)
                 if self.reference is not None:
                     self._save("reference", self.reference)
+            advise(self.config, self.picture)
             if self.rule is not None and self.rule.chosen is not None:
                 log.info("%s", explain(self.rule.chosen))
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
