@@ -59,7 +59,7 @@ def test_a_photograph_whose_texture_hides_that_it_is_clean_is_recognised() -> No
     generator = np.random.default_rng(0)
     image = np.full((128, 128, 1), 0.0) + np.linspace(0.2, 0.8, 128)[:, None]
     for _ in range(150):  # sharp squares that leave flat gaps
-        top, left, side = generator.integers(0, 120, 2).tolist() + [int(generator.integers(3, 7))]
+        top, left, side = (int(generator.integers(*limits)) for limits in ((0, 120), (0, 120), (3, 7)))
         image[top : top + side, left : left + side] = generator.random()
     clean = torch.from_numpy((image * 255).round().astype(np.float32) / 255).permute(2, 0, 1)[None]
     assert flat_patches.noise_floor(clean) > 5 / 255
