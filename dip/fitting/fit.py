@@ -26,6 +26,7 @@ from dip.configuration.loggers import show
 from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import cost, results
+from dip.fitting.advice import advise
 from dip.fitting.inputs import Pictures, observe
 from dip.fitting.lightning_alone import OneProcess, alone
 from dip.fitting.probe import together
@@ -166,6 +167,7 @@ class Fit:
                         self._save(name, pixels)
                         if checkpoint is None:
                             self._show(trainer, name, pixels, 0)
+            advise(self.config, self.picture)
             if self.cost is not None:
                 log.info("%s", cost.describe(self.cost, self.config.steps, self.device))
             if self.rule is not None and self.rule.chosen is not None:

@@ -19,6 +19,9 @@ WHITE = 0.27
 CLEAN = 0.5 / 255
 """Value of `flat_patches.noise_floor` below which an image is treated as clean: half an 8-bit step."""
 
+CLEAN_LIMIT = 4 / 255
+"""Value of `texture.level_limit` above which an image is not treated as clean."""
+
 _RULES = ("wmv", "emv", "heldout", "discrepancy", "combined")
 
 
@@ -35,17 +38,21 @@ class Noise:
 
 
 def examine(image: Tensor, known: Tensor | None = None) -> Noise:
-    """The noise of an image (1, C, h, w) in [0, 1]; `known` is not 0 where the image was observed."""
-    from dip.stopping import flat_patches
+    """The noise of an image (1, C, H, W) in [0, 1]; `known` is not 0 where the image was observed."""
+    from dip.stopping import flat_patches, texture
     from dip.stopping.noise_level import noise_level
 
     floor = flat_patches.noise_floor(image, known)
     if floor < CLEAN:
         return Noise("none", None, floor)
-    white = flat_patches.whiteness(image, known)
+    white, limit = flat_patches.whiteness(image, known), texture.level_limit(image, known)
     if math.isnan(white) or white > WHITE:
-        return Noise("white", None if math.isnan(white) else white, noise_level(image, known))
-    return Noise("correlated", white, float(flat_patches.noise_by_brightness(image, known)[1].square().mean().sqrt()))
+        level = noise_level(image, known)
+        # Texture can hide that the image is clean from `noise_floor`, a uniform area can hide the noise from `noise_level`.
+        clean = level < CLEAN and limit < CLEAN_LIMIT
+        return Noise("none" if clean else "white", None if math.isnan(white) else white, level)
+    measured = float(flat_patches.noise_by_brightness(image, known)[1].square().mean().sqrt())
+    return Noise("correlated", white, measured if math.isnan(limit) else min(measured, limit))
 
 
 @dataclass

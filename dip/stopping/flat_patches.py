@@ -41,10 +41,10 @@ class Noise(NamedTuple):
     """At horizontal and vertical distances of 1, 2, ... pixels. Removing the planes lowers it by up to 0.2."""
 
 
-def patches(image: Tensor, known: Tensor | None = None) -> Tensor:
-    """Square patches on a regular grid: (1, C, h, w) -> (n, C, SIDE, SIDE) float32.
+def patches(image: Tensor, known: Tensor | None = None, side: int = SIDE) -> Tensor:
+    """Square patches on a regular grid: (1, C, h, w) -> (n, C, side, side) float32.
 
-    Patches overlap by half in a small image. An image with a side below SIDE is extended by its border.
+    Patches overlap by half in a small image. An image with a side below `side` is extended by its border.
 
     Args:
         image: (1, C, h, w).
@@ -53,24 +53,25 @@ def patches(image: Tensor, known: Tensor | None = None) -> Tensor:
     """
     image = image.detach().float()
     height, width = image.shape[2:]
-    if min(height, width) < SIDE:
-        image = functional.pad(image, [0, max(0, SIDE - width), 0, max(0, SIDE - height)], mode="replicate")
+    if min(height, width) < side:
+        image = functional.pad(image, [0, max(0, side - width), 0, max(0, side - height)], mode="replicate")
         height, width = image.shape[2:]
-    stride = max(SIDE // 2, math.ceil(math.sqrt(height * width / PATCHES)))
-    grid = image[0].unfold(1, SIDE, stride).unfold(2, SIDE, stride)  # (C, rows, columns, SIDE, SIDE)
+    stride = max(side // 2, math.ceil(math.sqrt(height * width / PATCHES)))
+    grid = image[0].unfold(1, side, stride).unfold(2, side, stride)  # (C, rows, columns, side, side)
     found = grid.permute(1, 2, 0, 3, 4).flatten(0, 1)
-    return found if known is None else found[whole(known)]
+    return found if known is None else found[whole(known, side)]
 
 
-def whole(known: Tensor) -> Tensor:
+def whole(known: Tensor, side: int = SIDE) -> Tensor:
     """Which patches have no unknown pixel: (1, 1, h, w) -> (n,) bool."""
-    return patches((known != 0).float()).amin((1, 2, 3)) > 0
+    return patches((known != 0).float(), side=side).amin((1, 2, 3)) > 0
 
 
 def without_plane(patch: Tensor) -> Tensor:
-    """Each patch (n, C, SIDE, SIDE) minus its least-squares plane."""
-    line = torch.arange(SIDE, device=patch.device, dtype=patch.dtype) - (SIDE - 1) / 2
-    line = line / line.square().sum().sqrt() / math.sqrt(SIDE)  # so that a plane's slope has norm 1
+    """Each patch (n, C, side, side) minus its least-squares plane."""
+    side = patch.shape[-1]
+    line = torch.arange(side, device=patch.device, dtype=patch.dtype) - (side - 1) / 2
+    line = line / line.square().sum().sqrt() / math.sqrt(side)  # so that a plane's slope has norm 1
     down, across = line[:, None], line[None, :]
     slope_down = (patch * down).sum((2, 3), keepdim=True)
     slope_across = (patch * across).sum((2, 3), keepdim=True)

@@ -77,14 +77,14 @@ def opponent(channels: int) -> Tensor:
     if channels != 3:
         return torch.eye(channels)
     rows = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])
-    return rows / rows.norm(dim=1, keepdim=True)
+    return functional.normalize(rows)
 
 
 def dct(size: int) -> Tensor:
     """The orthonormal DCT-II, (size, size): row k is the k-th cosine."""
     k, n = torch.arange(size)[:, None], torch.arange(size)[None, :]
     rows = torch.cos(math.pi * (2 * n + 1) * k / (2 * size))
-    return rows / rows.norm(dim=1, keepdim=True)
+    return functional.normalize(rows)
 
 
 def haar(size: int) -> Tensor:

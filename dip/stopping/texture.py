@@ -1,0 +1,47 @@
+"""An upper limit of the noise level where texture is everywhere, from patches that are smaller than the texture.
+
+Estimates from 16 x 16 patches take texture for noise in an image without a flat patch of that size: a sharp photograph
+that was shrunk to 128 x 128 pixels is measured at 25 of 255. Some 8 x 8 patches are flat in most images. The noise of a
+camera is correlated, so a patch of 8 x 8 shows only a part of its level: a third to a half on 13 photographs.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from dip.stopping.flat_patches import FRACTION, QUANTISATION, energy, patches, without_plane
+
+SIDE = 8
+"""Side of a patch in pixels."""
+
+SHARE = 2.8
+"""The level of the noise is at most this many times that in the least varying 8 x 8 patches."""
+
+GROUPS = 4
+"""Groups of brightness. The median is taken over them, because a group may have no flat patch, or be clipped."""
+
+
+def smallest_variation(image: Tensor, known: Tensor | None = None) -> float:
+    """Standard deviation of the least varying 8 x 8 patches, without their planes. NaN without a known patch.
+
+    Args:
+        image: (1, C, h, w) in [0, 1], as observed.
+        known: (1, 1, h, w), not 0 where the image was observed. None: everywhere.
+    """
+    patch = patches(image, known, SIDE)
+    if len(patch) == 0:
+        return math.nan
+    variance = energy(without_plane(patch)) * (SIDE**2 / (SIDE**2 - 3))  # (n,), corrected for the plane
+    varied = variance >= QUANTISATION  # not clipped, uniform, or smoothed by the camera
+    if varied.any():
+        patch, variance = patch[varied], variance[varied]
+    groups = patch.mean((1, 2, 3)).argsort().tensor_split(min(GROUPS, len(patch)))
+    least = [variance[group].sort().values[: max(2, round(FRACTION * len(group)))].mean() for group in groups]
+    return math.sqrt(sorted(float(value) for value in least)[(len(least) - 1) // 2])
+
+
+def level_limit(image: Tensor, known: Tensor | None = None) -> float:
+    """Upper limit of the standard deviation of the noise; arguments as in `smallest_variation`. NaN without a patch."""
+    return SHARE * smallest_variation(image, known)

@@ -1,0 +1,86 @@
+"""The limit of the noise level: above the true level on noise, and far below what texture looks like."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import skimage.data
+import skimage.transform
+import torch
+from torch import Tensor
+
+from dip.stopping import flat_patches
+from dip.stopping.adaptive import examine
+from dip.stopping.texture import level_limit, smallest_variation
+from dip.targets.noise_models import Camera, Gaussian
+from tests.targets.photos import draw
+
+
+def shrunk(name: str, side: int = 128) -> Tensor:
+    """The middle square of a sample, shrunk: sharp, with texture everywhere. (1, C, side, side), rounded to 8 bits."""
+    image = np.atleast_3d(getattr(skimage.data, name)())
+    height, width = image.shape[:2]
+    short = min(height, width)
+    top, left = (height - short) // 2, (width - short) // 2
+    small = skimage.transform.resize(image[top : top + short, left : left + short], (side, side), anti_aliasing=True)
+    return torch.from_numpy((small * 255).round().astype(np.float32) / 255).permute(2, 0, 1)[None]
+
+
+def ramp(channels: int = 3) -> Tensor:
+    return torch.linspace(0.1, 0.9, 192).expand(1, channels, 192, 192).contiguous()
+
+
+@pytest.mark.parametrize("level", [2 / 255, 10 / 255, 0.1])
+def test_white_noise_shows_most_of_its_level_in_the_smallest_patches(level: float) -> None:
+    noisy = ramp() + level * torch.randn(1, 3, 192, 192, generator=draw())
+    assert 0.75 * level < smallest_variation(noisy) < level
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("iso", [1600.0, 12800.0])
+def test_the_limit_is_above_the_level_of_camera_noise(iso: float, channels: int) -> None:
+    noisy = Camera(iso=iso).sample(ramp(channels), draw())
+    true = (noisy - ramp(channels)).std().item()
+    assert true < level_limit(noisy) < 2.5 * true
+    unlimited = flat_patches.noise_by_brightness(noisy)[1].square().mean().sqrt().item()
+    assert examine(noisy).sigma == pytest.approx(unlimited), "the limit changes nothing where patches are flat"
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coins", "coffee"])
+def test_a_sharp_clean_photograph_is_not_read_as_very_noisy(name: str) -> None:
+    image = shrunk(name)
+    assert examine(image).sigma < flat_patches.noise_by_brightness(image)[1].square().mean().sqrt() / 2
+    assert examine(image).sigma < 8 / 255
+
+
+def test_a_photograph_whose_texture_hides_that_it_is_clean_is_recognised() -> None:
+    generator = np.random.default_rng(0)
+    image = np.full((128, 128, 1), 0.0) + np.linspace(0.2, 0.8, 128)[:, None]
+    for _ in range(150):  # sharp squares that leave flat gaps
+        top, left, side = (int(generator.integers(*limits)) for limits in ((0, 120), (0, 120), (3, 7)))
+        image[top : top + side, left : left + side] = generator.random()
+    clean = torch.from_numpy((image * 255).round().astype(np.float32) / 255).permute(2, 0, 1)[None]
+    assert flat_patches.noise_floor(clean) > 5 / 255
+    assert examine(clean).kind == "none"
+    noisy = Gaussian(2 / 255).sample(clean, draw())
+    assert examine(noisy).kind != "none"
+
+
+def test_a_uniform_area_does_not_hide_the_noise() -> None:
+    noisy = ramp() + 0.01 * torch.randn(1, 3, 192, 192, generator=draw())
+    noisy[..., :150] = 0.4
+    assert 0.007 < smallest_variation(noisy) < 0.02
+    assert examine(noisy).kind != "none"
+
+
+def test_masks_and_unusual_sizes() -> None:
+    noisy = ramp() + 0.05 * torch.randn(1, 3, 192, 192, generator=draw())
+    known = torch.ones(1, 1, 192, 192)
+    known[..., 60:] = 0
+    broken = noisy.masked_fill(known == 0, math.nan)
+    assert smallest_variation(broken, known) == pytest.approx(smallest_variation(noisy), rel=0.1)
+    assert math.isnan(level_limit(noisy, torch.zeros(1, 1, 192, 192)))
+    for shape in ((1, 1, 1, 1), (1, 3, 5, 40), (1, 3, 20, 20)):
+        assert math.isfinite(level_limit(torch.rand(shape, generator=draw())))
