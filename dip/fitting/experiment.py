@@ -64,7 +64,6 @@ def run(
 
     # Every mistake of a user is found here, before the folder is created.
     fit = Fit(config, folder, naming.fingerprint({**identity, "steps": None}), pictures)
-    fit.afford()
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done

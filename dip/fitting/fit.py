@@ -51,7 +51,8 @@ class Fit:
         pictures: the images; default: the files that `config` names.
 
     Raises:
-        DipError: an image cannot be read, the reference does not match, or device or precision are not available.
+        DipError: an image cannot be read, the reference does not match, device or precision are not available, or the
+            memory does not suffice.
     """
 
     def __init__(self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None) -> None:
@@ -77,13 +78,9 @@ class Fit:
             finish=lambda image: config.target.finish(image, seen),
         )  # fmt: skip
         self.signals = Signals()
-        self.cost: cost.Cost | None = None  # once it is estimated
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
-
-    def afford(self) -> None:
-        """Estimate the cost, unless the run is small. Raises RunError if the memory does not suffice."""
-        self.cost = cost.afford(self.config, (self.picture.pixels.shape[1], *self.observation.size))
+        self.cost = cost.afford(config, (self.picture.pixels.shape[1], *seen.size))
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
