@@ -29,13 +29,16 @@ from dip.fitting import cost, results
 from dip.fitting.inputs import Pictures, observe
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
+from dip.images import Picture
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.runs import naming
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import derive
+from dip.stopping import STOPS
 from dip.stopping.adaptive import explain
 from dip.stopping.panel import Panel
+from dip.targets import Observation
 
 log = logging.getLogger("dip")
 
@@ -49,13 +52,21 @@ class Fit:
         identity: hash of the options except the number of steps. A checkpoint is resumed only with the same identity
             and the same number format.
         pictures: the images; default: the files that `config` names.
+        observed: the image and its observation, as `dip.fitting.inputs.observe` returns them; default: made here.
 
     Raises:
         DipError: an image cannot be read, the reference does not match, device or precision are not available, or the
             memory does not suffice.
     """
 
-    def __init__(self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        identity: str,
+        pictures: Pictures | None = None,
+        observed: tuple[Picture, Observation] | None = None,
+    ) -> None:
         self.config, self.folder = config, folder
         self.device = devices.pick_device(config.device)
         self.arithmetic = devices.pick_precision(config.precision.name, self.device)
@@ -64,7 +75,7 @@ class Fit:
         config.logger.check()
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
-        self.picture, self.observation = observe(config, pictures or Pictures(config))
+        self.picture, self.observation = observed or observe(config, pictures or Pictures(config))
         seen = self.observation
         self.reference = seen.reference
         known = None if seen.known is None else seen.known.to(self.device)
@@ -154,16 +165,31 @@ class Fit:
                 log.info("%s", cost.describe(self.cost, self.config.steps, self.device))
             if self.rule is not None and self.rule.chosen is not None:
                 log.info("%s", explain(self.rule.chosen))
+                name = self.rule.chosen["name"]
+                if name in STOPS and (
+                    line := STOPS[name].within(self.config.stop.patience).too_long(self.config.steps)
+                ):
+                    log.warning("%s", line)
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
             complete = module.step == self.config.steps or self.stopping.fired
             if self.signals.received is not None and not complete:
                 self.signals.interrupted = True
-                return self.result("interrupted", signal=self.signals.received)
+                return self.result("interrupted", signal=self.signals.received, **self._save_present(pictures))
             return self._finish(trainer, keeper, pictures)
 
     def _save(self, name: str, pixels: Tensor) -> None:
         """Save an image that the run does not depend on; an error is a warning."""
         self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels))
+
+    def _save_present(self, pictures: bool) -> dict[str, Any]:
+        """Save the present restored image of an interrupted run. Returns its step for `result.json`; {} without one."""
+        if self.module is None or self.module.average is None:
+            return {}
+        average, step = self.stopping.restored(self.module)
+        if pictures:
+            image = self.config.target.finish(average.cpu().clamp(0, 1), self.observation)
+            self.recorder.guard(lambda: results.save(self.folder / "images" / "restored.png", image, like=self.picture))
+        return {"restored_step": step}
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
@@ -174,7 +200,11 @@ class Fit:
         self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # some networks are unbounded
         scores = results.scores(target, self.restored, seen)
         status = "stopped" if self.stopping.fired else "finished"
-        result = self.result(status, restored_step=step, **scores)
+        flat = results.constant_loss(self.module, self.observation)
+        result = self.result(status, restored_step=step, constant_loss=flat, **scores)
+        if step > 0 and (warning := results.warning(result["loss"], flat)):
+            result["warning"] = warning
+            log.warning("%s", warning)
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
         if isinstance(self.rule, Panel):

@@ -37,7 +37,7 @@ class Run:
     result: dict[str, Any]  # the content of `result.json`; {} without one
     history: dict[str, list[float]]  # the columns of `metrics.csv`
     losses: NDArray[np.float64]  # (steps,) the loss of every step; (0,) if only those in `history` are known
-    problems: list[str]  # files that cannot be read
+    problems: list[str]  # files that cannot be read, and the warning of a fit that failed
     options: dict[str, Any] = field(default_factory=dict)  # those that differ between runs, but the seed
 
     @property
@@ -190,6 +190,8 @@ def _read(path: Path, root: Path) -> Run:
             losses = np.load(every, allow_pickle=False).astype(np.float64).reshape(-1)
     except (OSError, ValueError, EOFError) as error:
         problems.append(f"losses.npy cannot be read: {error}")
+    if isinstance(result.get("warning"), str):
+        problems.append(result["warning"])
     status = "running" if _alive(path / ".lock") else result.get("status", "unfinished")
     config = config if isinstance(config, dict) else {}
     return Run(path.relative_to(root), path, status, config, result, history, losses, problems)

@@ -64,7 +64,7 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
         hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()),
         plots=plots,
         runs=data,
-        unfinished=[entry for run, entry in zip(found, data, strict=True) if not run.done],
+        unfinished=[entry for run, entry in zip(found, data, strict=True) if not run.done or "warning" in run.result],
         written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         css=Markup(source["page.css"]),
         script=Markup(source["page.js"]),

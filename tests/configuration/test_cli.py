@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dip.configuration import cli
-from tests.conftest import Train, composed
+from tests.conftest import ROOT, Train, composed, environment
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,15 @@ def test_only_files_are_quoted():
     assert cli.files_quoted(typed) == typed
     assert cli.files_quoted(["image=a.png,b.png"]) == ["image=a.png,b.png"]  # two files, or a forgotten -m
     assert cli.files_quoted(["image=~/a.png"]) == [f"image={Path.home()}/a.png"]
+
+
+@pytest.mark.parametrize("flags", [(), ("-m",)])
+def test_an_out_folder_that_cannot_be_made_is_one_line(tmp_path: Path, flags: tuple[str, ...]):
+    (tmp_path / "file").touch()
+    for out, reason in (("file", "File exists"), ("file/outputs", "Not a directory")):
+        command = [sys.executable, str(ROOT / "train.py"), *flags, "steps=2", f"out={tmp_path / out}"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=tmp_path)
+        assert done.returncode == 1
+        expected = f"error: out={tmp_path / out}: cannot be created ({reason}); choose another folder, for example out=outputs\n"
+        assert done.stderr == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
