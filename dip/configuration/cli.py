@@ -162,8 +162,10 @@ def caused_by_user(error: BaseException) -> bool:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    if isinstance(error, (ValueError, TypeError)):  # Hydra answers some words with one of these
-        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-        if str(frame.f_globals.get("__name__", "")).startswith("hydra."):
+    # Hydra answers some words with a ValueError or TypeError; an OSError is one of the folder `out`, which it creates.
+    if isinstance(error, (ValueError, TypeError, OSError)):
+        modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+        raising = [name for name in modules if not (isinstance(error, OSError) and name in ("os", "pathlib"))]
+        if raising and raising[-1].startswith("hydra."):
             return True
     return isinstance(error, (DipError, HydraException, OmegaConfBaseException))

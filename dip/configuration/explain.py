@@ -78,6 +78,8 @@ def in_one_line(error: BaseException) -> str:
         key, value = found.groups()
         as_list = "" if key in GROUPS else f"a list is written {key}=[{value}]; "
         return f"{key}={value}: {as_list}to run each value in turn, add -m"
+    if isinstance(error, OSError):  # by Hydra, which creates this folder
+        return f"out={error.filename}: cannot be created ({error.strerror}); choose another folder, for example out=outputs"
     if isinstance(error, (TypeError, ValueError)):  # Hydra's answer to a group that is given a number or a list
         return f"{', '.join(GROUPS)} and experiment take the name of a choice, for example target=noisy ({error})"
     return _first_line(error)

@@ -204,12 +204,15 @@ class Config:
 
     def warnings(self) -> list[str]:
         """A line for each combination of options that is legal but unlikely to work."""
-        if not (self.stop.watches_variance and self.perturbation_shrinks):
-            return []
-        return [
-            f"stop={self.stop.name}: outputs vary less as perturbation_half_life shrinks the perturbation, so the rule may "
-            "never stop; use a rule that does not watch their variance, for example stop=heldout"
-        ]
+        lines = []
+        if self.stop.comparable and (line := self.stop.too_long(self.steps)):  # adaptive selects its rule later
+            lines.append(line)
+        if self.stop.watches_variance and self.perturbation_shrinks:
+            lines.append(
+                f"stop={self.stop.name}: outputs vary less as perturbation_half_life shrinks the perturbation, so the rule "
+                "may never stop; use a rule that does not watch their variance, for example stop=heldout"
+            )
+        return lines
 
 
 GROUPS: dict[str, Mapping[str, type[Any]]] = {

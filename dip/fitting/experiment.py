@@ -18,7 +18,8 @@ from dip import runs
 from dip.configuration import schema
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
-from dip.fitting.inputs import Pictures
+from dip.fitting import own_classes
+from dip.fitting.inputs import Pictures, observe
 from dip.runs import naming
 from dip.samples import SAMPLES
 
@@ -62,12 +63,12 @@ def run(
     identity, folder = place(config, pictures)
     if done := _finished(config, folder):
         return done
-    from dip.fitting.fit import Fit  # imports torch
+    observed = observe(config, pictures)  # imports torch; a picture that does not fit is refused before Lightning is
+    from dip.fitting.fit import Fit
     from dip.runs.extension import extend
 
     # Every mistake of a user is found here, before the folder is created.
-    fit = Fit(config, folder, naming.fingerprint({**identity, "steps": None}), pictures, on_record)
-    fit.afford()
+    fit = Fit(config, folder, naming.fingerprint({**identity, "steps": None}), pictures, on_record, observed)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
@@ -89,6 +90,8 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
     pictures = pictures or Pictures(config)
     identity = naming.identity(config, pictures.digest("image"), pictures.digest("reference"))
     identity["target"] |= {option: pictures.digest(f"target.{option}") for option in config.target.files()}
+    for group, digest in own_classes.digests(config, pictures).items():
+        identity[group] |= {"class": digest}
     return identity, Path(config.out) / naming.name(config, identity)
 
 
@@ -126,6 +129,13 @@ def _fit_and_save(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
     runs.write_json(folder / "result.json", result)
     if result["status"] == "interrupted":
         log.warning("%s: interrupted at step %d; repeat the command to resume", folder, result["steps"])
+        if result["restored_step"]:
+            log.info(
+                "image so far: %s (step %d of %d)",
+                folder / "images" / "restored.png",
+                result["restored_step"],
+                fit.config.steps,
+            )
         return result
     if not fit.config.keep_checkpoint:  # not before result.json exists, which replaces them
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -31,14 +31,16 @@ from dip.fitting.inputs import Pictures, observe
 from dip.fitting.lightning_alone import OneProcess, alone
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
-from dip.images import preview
+from dip.images import Picture, preview
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.runs import naming
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import Draws, derive, generator
+from dip.stopping import STOPS
 from dip.stopping.adaptive import explain
 from dip.stopping.panel import Panel
+from dip.targets import Observation
 
 log = logging.getLogger("dip")
 
@@ -53,9 +55,11 @@ class Fit:
             and the same number format.
         pictures: the images; default: the files that `config` names.
         on_record: called at each record.
+        observed: the image and its observation, as `dip.fitting.inputs.observe` returns them; default: made here.
 
     Raises:
-        DipError: an image cannot be read, the reference does not match, or device or precision are not available.
+        DipError: an image cannot be read, the reference does not match, device or precision are not available, or the
+            memory does not suffice.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Fit:
         identity: str,
         pictures: Pictures | None = None,
         on_record: OnRecord | None = None,
+        observed: tuple[Picture, Observation] | None = None,
     ) -> None:
         self.config, self.folder = config, folder
         self.device = devices.pick_device(config.device)
@@ -74,7 +79,7 @@ class Fit:
         config.logger.check()
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
-        self.picture, self.observation = observe(config, pictures or Pictures(config))
+        self.picture, self.observation = observed or observe(config, pictures or Pictures(config))
         seen = self.observation
         self.reference = seen.reference
         known = None if seen.known is None else seen.known.to(self.device)
@@ -89,13 +94,9 @@ class Fit:
             on_record=on_record,
         )  # fmt: skip
         self.signals = Signals()
-        self.cost: cost.Cost | None = None  # once it is estimated
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
-
-    def afford(self) -> None:
-        """Estimate the cost, unless the run is small. Raises RunError if the memory does not suffice."""
-        self.cost = cost.afford(self.config, (self.picture.pixels.shape[1], *self.observation.size))
+        self.cost = cost.afford(config, (self.picture.pixels.shape[1], *seen.size))
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
@@ -172,11 +173,16 @@ class Fit:
                 log.info("%s", cost.describe(self.cost, self.config.steps, self.device))
             if self.rule is not None and self.rule.chosen is not None:
                 log.info("%s", explain(self.rule.chosen))
+                name = self.rule.chosen["name"]
+                if name in STOPS and (
+                    line := STOPS[name].within(self.config.stop.patience).too_long(self.config.steps)
+                ):
+                    log.warning("%s", line)
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
             complete = module.step == self.config.steps or self.stopping.fired
             if self.signals.received is not None and not complete:
                 self.signals.interrupted = True
-                return self.result("interrupted", signal=self.signals.received)
+                return self.result("interrupted", signal=self.signals.received, **self._save_present(pictures))
             return self._finish(trainer, keeper, pictures)
 
     def _save(self, name: str, pixels: Tensor) -> None:
@@ -185,6 +191,16 @@ class Fit:
 
     def _show(self, trainer: Trainer, name: str, pixels: Tensor, step: int) -> None:
         self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels), step))
+
+    def _save_present(self, pictures: bool) -> dict[str, Any]:
+        """Save the present restored image of an interrupted run. Returns its step for `result.json`; {} without one."""
+        if self.module is None or self.module.average is None:
+            return {}
+        average, step = self.stopping.restored(self.module)
+        if pictures:
+            image = self.config.target.finish(average.cpu().clamp(0, 1), self.observation)
+            self.recorder.guard(lambda: results.save(self.folder / "images" / "restored.png", image, like=self.picture))
+        return {"restored_step": step}
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
@@ -195,7 +211,11 @@ class Fit:
         self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # some networks are unbounded
         scores = results.scores(target, self.restored, seen)
         status = "stopped" if self.stopping.fired else "finished"
-        result = self.result(status, restored_step=step, **scores)
+        flat = results.constant_loss(self.module, seen)
+        result = self.result(status, restored_step=step, constant_loss=flat, **scores)
+        if step > 0 and (warning := results.warning(result["loss"], flat)):
+            result["warning"] = warning
+            log.warning("%s", warning)
         if seen.known is not None:
             result["missing"] = 1 - seen.known.mean().item()
         if self.rule is not None and self.rule.chosen is not None:

@@ -14,6 +14,7 @@ from dip import images
 from dip.configuration import schema
 from dip.hardware import devices
 from dip.images import Picture, preview
+from dip.model.module import DeepImagePrior
 from dip.stopping.adaptive import examine
 from dip.stopping.noise_level import noise_level
 from dip.stopping.panel import Panel
@@ -30,8 +31,11 @@ PROTOCOLS = {
 BASELINE_PIXELS = 2**20
 """Largest image, in pixels, for which baselines are computed. They take about a minute there."""
 
+MINIMAL_LOSS = 1e-3
+"""Loss below which a fit is not compared with a constant image: 30 dB for mse."""
+
 MEASURED = ("loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds", "step_seconds",
-            "peak_memory_bytes", "parameters")  # fmt: skip
+            "peak_memory_bytes", "parameters", "constant_loss")  # fmt: skip
 """Entries of `result.json` that are null for a failed run."""
 
 log = logging.getLogger("dip")
@@ -76,6 +80,31 @@ def baselines(target: Target, observation: Observation, folder: Path) -> dict[st
     except Exception as error:  # scikit-image raises many kinds of errors on unusual images
         log.warning("no baselines (%s: %s)", type(error).__name__, " ".join(str(error).split()))
         return {}
+
+
+def constant_loss(module: DeepImagePrior, observation: Observation) -> float:
+    """The loss of a constant image, the mean of each channel of the observation: what any fit should undercut."""
+    y, known = observation.y.to(module.output), observation.known
+    weights = torch.ones_like(y[:, :1]) if known is None else known.to(y)
+    level = (weights * y).sum((2, 3), keepdim=True) / weights.sum()  # (1, C, 1, 1)
+    if y.shape[1] != module.output.shape[1]:
+        level = level.mean().view(1, 1, 1, 1)
+    image = level.expand_as(module.output)
+    with torch.no_grad():
+        return float(module.criterion(module.operator(image), y, image, module.weights))
+
+
+def warning(loss: float | None, constant: float) -> str | None:
+    """A line if the `loss` at the end of a run is worse than the `constant_loss`; None if it is not.
+
+    A margin and a minimum leave out targets without structure and images that are constant.
+    """
+    if loss is None or not loss > max(1.1 * constant, MINIMAL_LOSS):
+        return None
+    return (
+        f"the fit failed: its loss at the end, {loss:.3g}, is above that of a constant image, {constant:.3g}; lower lr or "
+        "raise steps, for example lr=0.01 steps=3000"
+    )
 
 
 def rules(target: Target, observation: Observation, panel: Panel, best: float | None) -> dict[str, dict[str, Any]]:

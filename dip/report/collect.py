@@ -37,7 +37,7 @@ class Run:
     result: dict[str, Any]  # the content of `result.json`; {} without one
     history: dict[str, list[float]]  # the columns of `metrics.csv`
     losses: NDArray[np.float64]  # (steps,) the loss of every step; (0,) if only those in `history` are known
-    problems: list[str]  # files that cannot be read
+    problems: list[str]  # files that cannot be read, and the warning of a fit that failed
     experiment: str | None = None  # the file of `conf/experiment` that was named on the command line
     options: dict[str, Any] = field(default_factory=dict)  # those that differ between runs, but the seed
 
@@ -193,6 +193,8 @@ def _read(path: Path, root: Path) -> Run:
         problems.append(f"losses.npy cannot be read: {error}")
     typed = path / ".hydra" / "overrides.yaml"
     named = re.search(r"^- '?experiment=([\w-]+)", typed.read_text("utf-8", "replace") if typed.is_file() else "", re.M)
+    if isinstance(result.get("warning"), str):
+        problems.append(result["warning"])
     status = "running" if _alive(path / ".lock") else result.get("status", "unfinished")
     config = config if isinstance(config, dict) else {}
     experiment = named[1] if named else None

@@ -74,7 +74,7 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
         plots=plots,
         runs=data,
         groups=groups,
-        unfinished=[entry for run, entry in zip(found, data, strict=True) if not run.done],
+        unfinished=[entry for run, entry in zip(found, data, strict=True) if not run.done or "warning" in run.result],
         written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         css=Markup(source["page.css"]),
         script=Markup(source["page.js"]),

@@ -36,6 +36,15 @@ class Stop:
         """Options without effect here: field name -> the setting that makes it so."""
         return {} if self.uses_patience else {"patience": f"stop={self.name}"}
 
+    def too_long(self, steps: int) -> str | None:
+        """A line if `patience` leaves this rule no chance to end a run of `steps` steps; None if it can end it."""
+        if not self.uses_patience or self.patience < steps:
+            return None
+        return (
+            f"stop={self.name}: cannot end a run of {steps:,} steps early, since it waits {self.patience:,} steps after the "
+            f"minimum (stop.patience); it still chooses the step of the image. Lower it, for example stop.patience={max(1, steps // 4)}"
+        )
+
     def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
         """The options of the rule that watches the run: these, except for `stop=auto` and `stop=adaptive`.
 

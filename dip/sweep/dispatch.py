@@ -134,7 +134,7 @@ class Loop:
 
     def _collect(self) -> None:
         """Wait for `TICK` seconds, then settle the jobs that have ended."""
-        self.progress.update(len(self.running))
+        self.progress.update([entry.job for entry in self.running])
         time.sleep(TICK)
         for entry in list(self.running):
             code = entry.attempt.poll()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,13 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from dip import runs
+from dip.errors import RunError
 from dip.sweep.jobs import Job, apart
 from dip.sweep.outcomes import GOOD, Outcome
+
+LINES_EVERY, BAR_EVERY = 60.0, 2.0
+"""Seconds between two looks at the steps of the running jobs: without a terminal, where each is a line, and with one."""
 
 log = logging.getLogger("dip")
 
@@ -26,10 +32,15 @@ class Progress:
         self.terminal = self.stream.isatty()
         self.ended = self.failed = 0
         self.overrides = apart(jobs)
+        self.steps: dict[str, str] = {}
+        self._due = time.monotonic() + (BAR_EVERY if self.terminal else LINES_EVERY)
         self.bar = tqdm(
             total=len(jobs), unit="job", file=self.stream, disable=not self.terminal,
             leave=False, dynamic_ncols=True, miniters=0, mininterval=0.5,
         )  # fmt: skip
+        if waiting := [job for job in jobs if not job.done]:
+            number = "1 job" if len(waiting) == 1 else f"{len(waiting)} jobs"
+            self.say(f"{number} to run; the output of each is in its folder: {waiting[0].console}")
 
     def say(self, line: str) -> None:
         """Print a line, above the bar."""
@@ -56,10 +67,17 @@ class Progress:
         place = f"[{self.ended}/{self.bar.total}]"
         self.say(", ".join([f"{place} {outcome.label}: {self._name(outcome.job)}", *details]))
 
-    def update(self, running: int) -> None:
-        """Show the number of running and failed jobs."""
+    def update(self, running: Sequence[Job]) -> None:
+        """Show the steps of the running jobs, and in a terminal the number of running and failed jobs."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + (BAR_EVERY if self.terminal else LINES_EVERY)
+            done = {job: _step(job) for job in running}
+            wanted = sum(job.config.steps for job in running)
+            self.steps = {"steps": f"{sum(done.values()):,}/{wanted:,}"} if running else {}
+            for job, step in done.items() if not self.terminal else ():
+                self.say(f"running: {self._name(job)}, step {step:,} of at most {job.config.steps:,}")
         with contextlib.suppress(OSError, ValueError):
-            self.bar.set_postfix({"running": running, "failed": self.failed}, refresh=False)
+            self.bar.set_postfix({"running": len(running), "failed": self.failed, **self.steps}, refresh=False)
             self.bar.update(0)
 
     def close(self) -> None:
@@ -70,6 +88,13 @@ class Progress:
     def _name(self, job: Job) -> str:
         overrides = self.overrides[job]
         return f"{job.name} ({overrides})" if overrides else job.name
+
+
+def _step(job: Job) -> int:
+    """The last recorded step of a job; 0 before the first."""
+    with contextlib.suppress(RunError, LookupError, OSError):
+        return int(runs.history(job.folder)["step"][-1])
+    return 0
 
 
 def table(outcomes: Sequence[Outcome], seconds: float) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dip.configuration import cli, shipped
 from dip.errors import DipError
-from tests.conftest import Train, composed
+from tests.conftest import ROOT, Train, composed, environment
 
 
 @pytest.mark.parametrize(
@@ -98,3 +100,15 @@ def test_the_version_and_a_flag_from_the_command_line(train: Train):
     done = train("--image=x.png")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("error: --image=x.png: an option is written without dashes")
+
+
+@pytest.mark.parametrize("flags", [(), ("-m",)])
+def test_an_out_folder_that_cannot_be_made_is_one_line(tmp_path: Path, flags: tuple[str, ...]):
+    (tmp_path / "file").touch()
+    for out, reason in (("file", "File exists"), ("file/outputs", "Not a directory")):
+        command = [sys.executable, str(ROOT / "train.py"), *flags, "steps=2", f"out={tmp_path / out}"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=tmp_path)
+        assert done.returncode == 1
+        expected = f"error: out={tmp_path / out}: cannot be created ({reason}); choose another folder, for example out=outputs\n"
+        assert done.stderr == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -42,3 +42,26 @@ def test_options_without_effect_with_another_option(
     assert not caplog.records
     assert composed(*chosen.split(), without_effect) == plain
     assert caplog.messages == [f"{without_effect.partition('=')[0]}: has no effect with {setting}"]
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        (("stop=wmv", "steps=500"), True),
+        (("stop=wmv", "steps=1000"), True),
+        (("stop=wmv", "steps=1001"), False),
+        (("stop=heldout", "steps=500", "stop.patience=100"), False),
+        (("stop=discrepancy", "steps=500"), False),  # has no patience
+        (("stop=never", "steps=500"), False),
+        (("target=degraded", "steps=500"), False),  # the rule is selected later
+    ],
+)
+def test_a_patience_longer_than_the_run_is_a_warning(
+    options: tuple[str, ...], warned: bool, caplog: pytest.LogCaptureFixture
+):
+    composed(*options)
+    found = [message for message in caplog.messages if "cannot end a run of" in message]
+    assert len(found) == warned
+    if warned:
+        assert "since it waits 1,000 steps after the minimum (stop.patience)" in found[0]
+        assert "stop.patience=" in found[0].rpartition("for example ")[2]

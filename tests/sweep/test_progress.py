@@ -25,24 +25,54 @@ def test_a_terminal_shows_a_bar_and_the_failed_jobs(tmp_path: Path):
     progress.finished(Outcome(three[0], "finished", psnr=30.0, seconds=60.0))
     progress.finished(Outcome(three[1], "failed", seconds=1.0, error="broken"))
     progress.bar.mininterval = 0
-    progress.update(running=1)
+    progress.update([three[2]])
     progress.bar.refresh()
     assert "| 2/3 [" in screen.getvalue()
     assert "running=1, failed=1]" in screen.getvalue()
     progress.close()
     line = f"[2/3] failed: {three[1].name} (seed=1), 1 s, broken; log: {three[1].console}\n"
     assert line in screen.getvalue()
-    assert screen.getvalue().count("\n") == 1
+    assert screen.getvalue().count("\n") == 2
+    assert f"3 jobs to run; the output of each is in its folder: {three[0].console}\n" in screen.getvalue()
 
 
 def test_elsewhere_each_event_is_a_plain_line(tmp_path: Path):
     one, screen = jobs(tmp_path, 1), io.StringIO()
     progress = Progress(one, screen)
     progress.started(one[0])
-    progress.update(running=1)
+    progress.update(one)
     progress.finished(Outcome(one[0], "stopped", psnr=31.239, seconds=75.4))
     progress.close()
-    assert screen.getvalue() == f"started: {one[0].name}\n[1/1] stopped: {one[0].name}, 31.24 dB, 75 s\n"
+    assert screen.getvalue().splitlines() == [
+        f"1 job to run; the output of each is in its folder: {one[0].console}",
+        f"started: {one[0].name}",
+        f"[1/1] stopped: {one[0].name}, 31.24 dB, 75 s",
+    ]
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_running_jobs_show_their_steps_before_the_first_has_ended(
+    tmp_path: Path, kind: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+):
+    two, screen, now = jobs(tmp_path, 2), kind(), [0.0]
+    monkeypatch.setattr("dip.sweep.progress.time.monotonic", lambda: now[0])
+    progress = Progress(two, screen)
+    progress.bar.mininterval = 0
+    two[0].folder.mkdir(parents=True, exist_ok=True)
+    (two[0].folder / "metrics.csv").write_text("step,loss\n1,0.5\n1350,0.25\n14")
+    steps = two[0].config.steps
+    for now[0] in (1.0, 61.0, 62.0):
+        progress.update(two)
+    progress.bar.refresh()
+    progress.close()
+    if kind is Terminal:
+        assert f"steps=1,350/{2 * steps:,}]" in screen.getvalue()
+    else:
+        lines = [line for line in screen.getvalue().splitlines() if line.startswith("running: ")]
+        assert lines == [
+            f"running: {two[0].name} (seed=0), step 1,350 of at most {steps:,}",
+            f"running: {two[1].name} (seed=1), step 0 of at most {steps:,}",
+        ]
 
 
 def test_a_closed_terminal_does_not_end_the_sweep(tmp_path: Path):
@@ -51,7 +81,7 @@ def test_a_closed_terminal_does_not_end_the_sweep(tmp_path: Path):
     screen.close()
     progress.say("to nobody")
     progress.finished(Outcome(one[0], "finished"))
-    progress.update(running=0)
+    progress.update([])
     progress.close()
 
 

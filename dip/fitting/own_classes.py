@@ -1,0 +1,96 @@
+"""What tells apart objects of a user's own classes, for the name of the run: their code, and for a target its effect.
+
+The options of such an object, its fields, are in the run's identity like all options. Its code is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import types
+from typing import TYPE_CHECKING, Any
+
+from dip.configuration.schema import BASES, GROUPS, Config
+from dip.fitting.inputs import Pictures, observe
+from dip.runs.naming import WITHOUT_EFFECT
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def digests(config: Config, pictures: Pictures) -> dict[str, str]:
+    """SHA-256 for each group of options whose object has a class that is not registered, by group; mostly {}.
+
+    For a target it also covers the observation, and the operator by its result for a random image.
+
+    Raises:
+        DipError: an image cannot be read or does not match.
+    """
+    found = {}
+    for group in BASES:
+        chosen = getattr(config, group)
+        if group in WITHOUT_EFFECT or type(chosen) in GROUPS[group].values():
+            continue
+        digest = hashlib.sha256(repr(_code(type(chosen), type(chosen).__module__, set())).encode())
+        if group == "target":
+            for tensor in _effect(config, pictures):
+                digest.update(repr(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
+        found[group] = digest.hexdigest()
+    return found
+
+
+def _effect(config: Config, pictures: Pictures) -> list[Tensor]:
+    """The tensors of the observation, and the operator's result for a random image."""
+    import torch
+
+    picture, seen = observe(config, pictures)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(1, picture.pixels.shape[1], *seen.size, generator=generator)
+    with torch.no_grad():
+        made = seen.operator(image)
+    return [tensor.cpu() for tensor in (seen.y, made, seen.known, seen.z, seen.reference) if tensor is not None]
+
+
+def _code(thing: Any, module: str, visited: set[int]) -> Any:
+    """The code of a class or a function as nested tuples, with what it names in its own `module`; no line numbers."""
+    if id(thing) in visited:
+        return None
+    visited.add(id(thing))
+    if isinstance(thing, (staticmethod, classmethod)):
+        return _code(thing.__func__, module, visited)
+    if isinstance(thing, property):
+        return [_code(part, module, visited) for part in (thing.fget, thing.fset) if part]
+    if inspect.isclass(thing) and thing.__module__ == module:
+        parts = sorted((name, value) for name, value in vars(thing).items() if name not in _CHANGING)
+        bases = [_code(base, module, visited) for base in thing.__bases__]
+        return [(name, _code(value, module, visited)) for name, value in parts], bases
+    if isinstance(thing, types.FunctionType) and thing.__module__ == module:
+        named = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
+        cells = [_content(cell) for cell in thing.__closure__ or ()]
+        values = [*sorted(named.items()), *enumerate(cells), ("defaults", thing.__defaults__)]
+        return _instructions(thing.__code__), [(name, _code(value, module, visited)) for name, value in values]
+    if isinstance(thing, (bool, int, float, complex, str, bytes, tuple, frozenset, type(None))):
+        visited.discard(id(thing))  # equal constants are one object
+        return repr(thing)
+    return getattr(thing, "__qualname__", type(thing).__qualname__)
+
+
+_CHANGING = {"__doc__", "__dict__", "__weakref__", "__module__", "__firstlineno__", "__annotations__", "_abc_impl"}
+"""Attributes of a class that are not code, or that differ between two processes."""
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _instructions(code: types.CodeType) -> tuple[Any, ...]:
+    constants = tuple(_instructions(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts)
+    return code.co_code, code.co_names, code.co_varnames, constants
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not bound yet
+        return None

@@ -1,0 +1,117 @@
+"""How runs end: interrupted with the image so far, with a loss worse than a constant image, refused before Lightning."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dip.fitting import results
+from dip.model.module import DeepImagePrior
+from dip.report import write
+from tests.conftest import ROOT, TINY, Fit, environment
+from tests.disturbed import contents
+
+
+def test_an_interrupted_run_leaves_its_present_image(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    given = ("steps=30", "record_every=10")
+    whole, _ = fit(*given, f"out={tmp_path / 'whole'}")
+    shorter, _ = fit("steps=17", "record_every=10", f"out={tmp_path / 'shorter'}")
+    real = DeepImagePrior.training_step
+
+    def step(self: DeepImagePrior, *batch: Any) -> None:
+        real(self, *batch)
+        if self.step == 17:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeepImagePrior, "training_step", step)
+        folder, result = fit(*given)
+    assert (result["status"], result["steps"], result["restored_step"]) == ("interrupted", 17, 17)
+    image = folder / "images" / "restored.png"
+    assert image.read_bytes() == (shorter / "images" / "restored.png").read_bytes()
+    assert f"image so far: {image} (step 17 of 30)" in (folder / "run.log").read_text()
+    again, result = fit(*given)
+    assert (again, result["status"]) == (folder, "finished")
+    assert contents(again) == contents(whole)
+
+
+def test_a_run_that_is_interrupted_in_its_first_step_leaves_no_image(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    def step(self: DeepImagePrior, *batch: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(DeepImagePrior, "training_step", step)
+    folder, result = fit("steps=30", "checkpoint_every=1000")
+    assert (result["status"], result["restored_step"]) == ("interrupted", None)
+    assert not (folder / "images" / "restored.png").exists()
+
+
+def test_a_fit_worse_than_a_constant_image_is_a_warning_and_marked(
+    fit: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    good, fine = fit("steps=200", "net.channels=16", "target=clean")
+    assert not [record for record in caplog.records if "the fit failed" in record.message]
+    assert "warning" not in fine
+    caplog.clear()
+    folder, result = fit("steps=60", "lr=10", "target=clean")
+    warnings = [record.message for record in caplog.records if record.message.startswith("the fit failed: ")]
+    assert warnings == [result["warning"]]
+    assert result["loss"] > 1.1 * result["constant_loss"]
+    # The constant image that is closest to y leaves its variance.
+    pixels = np.asarray(Image.open(folder / "images" / "target.png")) / 255
+    assert result["constant_loss"] == pytest.approx(pixels.var(axis=(0, 1)).mean(), rel=1e-3)
+    page = write(tmp_path / "outputs").read_text()
+    listed = page.partition('id="unfinished"')[2].partition("</section>")[0]
+    assert result["warning"] in listed
+    assert folder.name in listed
+    assert good.name not in listed
+
+
+@pytest.mark.parametrize(
+    ("loss", "constant", "warned"),
+    [(0.271, 0.083, True), (0.0834, 0.0833, False), (0.0005, 0.0, False), (None, 0.1, False), (0.02, 0.083, False)],
+)
+def test_when_a_fit_has_failed(loss: float | None, constant: float, warned: bool):
+    assert (results.warning(loss, constant) is not None) is warned
+
+
+def test_masked_pixels_do_not_count_for_the_constant_image(fit: Fit, tmp_path: Path):
+    mask = np.full((32, 32), 255, np.uint8)
+    mask[:, 16:] = 0
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    folder, result = fit("steps=2", "target=inpaint", f"target.mask={tmp_path / 'mask.png'}", "stop=never")
+    pixels = np.asarray(Image.open(folder / "images" / "target.png"))[:, :16] / 255
+    # The loss is the mean over all pixels, of which the missing ones contribute nothing.
+    known = pixels.var(axis=(0, 1)).mean()
+    assert result["constant_loss"] == pytest.approx(known, rel=1e-2) or result["constant_loss"] == pytest.approx(
+        known / 2, rel=1e-2
+    )
+
+
+def test_a_wrong_mask_is_refused_before_lightning_is_imported(tmp_path: Path):
+    Image.fromarray(np.zeros((8, 30), np.uint8)).save(tmp_path / "mask.png")
+    options = [*TINY, "target=inpaint", f"target.mask={tmp_path / 'mask.png'}", f"out={tmp_path / 'outputs'}"]
+    code = f"""
+import sys
+from dip.configuration import composition
+from dip.errors import DipError
+from dip.fitting import experiment
+try:
+    experiment.run(composition.read(composition.compose({options!r})))
+except DipError as error:
+    print(error)
+print("lightning" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment())
+    *_, message, imported = done.stdout.splitlines()
+    assert "target.mask" in message
+    assert imported == "False"
+    assert not (tmp_path / "outputs").exists()

@@ -1,0 +1,97 @@
+"""Objects of a user's own classes: runs that differ in code, observation or operator have folders of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from typing import Any
+
+import pytest
+
+from dip.api.assemble import assemble
+from dip.fitting import experiment
+from dip.fitting.inputs import Pictures
+
+TARGET = """
+import dataclasses
+import torch
+from dip.targets import Observation, Target
+from dip.targets.operators import Operator
+
+FACTOR = 0.5
+
+def darker(x):
+    return FACTOR * x
+
+class Dark(Operator):
+    def __init__(self, factor):
+        super().__init__()
+        self.register_buffer("factor", torch.tensor(factor))
+    def forward(self, x):
+        return self.factor * x
+
+@dataclasses.dataclass
+class Own(Target):
+    name: str = "own"
+    strength: float = 0.5
+    def observe(self, image, seed, pictures=None):
+        return Observation(darker(image), Dark(0.5), image, tuple(image.shape[-2:]))
+    def finish(self, restored, observation):
+        return restored
+"""
+
+
+def folder(source: str, **fields: Any) -> str:
+    """The name of the run folder with the target that `source` defines."""
+    module = types.ModuleType("own_module")
+    exec(compile(source, "own.py", "exec"), vars(module))
+    config, given = assemble({"image": "astronaut", "size": 32, "steps": 5, "target": vars(module)["Own"](**fields)})
+    return experiment.place(config, Pictures(config, given))[1].name
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("darker(image)", "darker(image).flip(2)"),  # the observation
+        ("Dark(0.5)", "Dark(0.25)"),  # a buffer of the operator
+        ("self.factor * x", "(self.factor * x).clamp(max=0.3)"),  # the code of the operator
+        ("FACTOR = 0.5", "FACTOR = 0.4"),  # what a function of the module reads
+        ("return restored", "return restored.flip(3)"),  # the code of the target
+        ("return restored", "return darker(restored)"),
+    ],
+)
+def test_a_change_of_an_own_target_is_another_run(old: str, new: str):
+    assert old in TARGET
+    assert folder(TARGET.replace(old, new)) != folder(TARGET)
+
+
+def test_the_same_target_is_the_same_run():
+    assert folder(TARGET) == folder(TARGET)
+    assert folder("\n# a comment\n\n" + TARGET.replace("class Own", "\n\nclass Own")) == folder(TARGET)
+    assert folder(TARGET, strength=0.25) != folder(TARGET), "options are part of the name as always"
+
+
+def test_an_own_network_and_loss_count_as_well():
+    from dip.model.losses import L1, MSE
+    from dip.nets import Hourglass
+
+    @dataclasses.dataclass
+    class Net(Hourglass):
+        name: str = "hourglass"
+
+    @dataclasses.dataclass
+    class Other(Hourglass):
+        name: str = "hourglass"
+
+        def padded(self, height: int, width: int) -> tuple[int, int]:
+            return 64, 64
+
+    class Half(MSE):
+        def entries(self, x: Any, y: Any) -> Any:
+            return super().entries(x, y) / 2
+
+    names = set()
+    for options in ({}, {"net": Net()}, {"net": Other()}, {"loss": Half()}, {"loss": L1()}):
+        config, given = assemble({"image": "astronaut", "size": 32, **options})
+        names.add(experiment.place(config, Pictures(config, given))[1].name)
+    assert len(names) == 5
