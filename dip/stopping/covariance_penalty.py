@@ -8,6 +8,8 @@ error: covariance penalties and cross-validation", JASA 2004),
 This does not assume independent noise. The covariance is measured in the flattest patches. There y and f are a plane
 plus noise, so k = <y, f> / <y, y>, computed without the planes, is the fraction of the noise that f contains. The rule
 minimises the mean of |y - f|^2 + 2 k s^2, where f is the average of the outputs and s^2 the noise variance.
+
+The average still contains the fraction k of the noise. Non-local means remove most of it from the image that is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip.options import log, option
+from dip.options import check_number, log, option
 from dip.stopping.registry import Stop
 from dip.stopping.rule import Rule
 
@@ -42,6 +44,10 @@ BOUND = 2.0
 FLOOR = 1 / 3
 """Lower limit of that bound, as a fraction of the flat patches' variance. Without it a fit to texture never ends."""
 
+MEMORY = 0.25
+"""Weight of the best reading in the geometric mean of its noise variance and the newest, with which both are compared.
+With 0, an estimate that falls during a fit moves the minimum to later steps; with 0.5, texture ends fits too early."""
+
 _LEAST = 1e-12  # keeps quotients finite
 
 
@@ -51,16 +57,31 @@ class Covariance(Stop):
 
     name: str = "covariance"
     patience: int = option(PATIENCE, "steps without a new minimum after which the fit ends", "an integer >= 1", "200")
+    smoothing: float = option(
+        0.7,
+        "strength of the non-local means that remove noise from the kept average, in estimated standard deviations of "
+        "the noise; 0 for none",
+        "a number >= 0",
+        "0.5",
+    )
     comparable = True
     patience_limit = PATIENCE
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "smoothing", low=0, prefix="stop.")
+
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         from dip.stopping.flat_patches import whole
+        from dip.stopping.whitening import whitening
 
         if known is not None and not whole(known).any():
             log.warning("stop=covariance: never stops here, since no square of 16 x 16 pixels is completely known")
             return None
-        return CovariancePenalty(target, self.patience, known)
+        rule = CovariancePenalty(target, self.patience, known, self.smoothing)
+        if known is None:
+            rule.loss_filter = whitening(target)
+        return rule
 
 
 class CovariancePenalty(Rule):
@@ -71,7 +92,7 @@ class CovariancePenalty(Rule):
     s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is several times too large.
     The bound falls with the residual while the texture is being fitted, so an early minimum is replaced. It does
     not fall below FLOOR times the variance of the flat patches. A reading replaces the best one if r + 2 k s^2 is
-    smaller, both with the newest s^2.
+    smaller, both with the same s^2: the geometric mean of the newest and that of the best reading, see MEMORY.
 
     It reads the average and not the observed output, so it applies where the operator is the identity at known pixels.
     With another operator it has no reading, and never ends the fit.
@@ -80,19 +101,20 @@ class CovariancePenalty(Rule):
         target: the observation, (1, C, h, w) in [0, 1].
         patience: in steps.
         known: (1, 1, h, w), not 0 where the target was observed. Patches with an unknown pixel are not used.
+        smoothing: strength of the non-local means that `image` applies to the kept average, in units of s.
     """
 
-    saved = ("flat", "variance", "best_residual", "best_taken")
+    saved = ("flat", "variance", "best_residual", "best_taken", "best_variance")
     residual: Tensor  # () float32, r of the newest reading
     taken: Tensor  # () float32, k of the newest reading
 
-    def __init__(self, target: Tensor, patience: int, known: Tensor | None = None) -> None:
+    def __init__(self, target: Tensor, patience: int, known: Tensor | None = None, smoothing: float = 0.0) -> None:
         import torch
 
         from dip.stopping.flat_patches import flattest, patches, whole, without_plane
 
         super().__init__(patience)
-        self.known = known
+        self.known, self.smoothing = known, smoothing
         self.target = patches(target)  # (n, C, SIDE, SIDE)
         self.used: Tensor | None = None  # (n,) int64 indices of the patches without unknown pixels; None: all
         if known is not None:
@@ -102,7 +124,7 @@ class CovariancePenalty(Rule):
         self.flat = flattest(self.target, self.details, GROUPS)  # (m,) int64, until the first reading
         self.variance = self.target.new_zeros(())  # s^2
         self.best_residual = torch.full_like(self.variance, math.inf)
-        self.best_taken = self.target.new_zeros(())
+        self.best_taken, self.best_variance = self.target.new_zeros(()), self.target.new_zeros(())
         self.direct: Tensor | None = None  # () bool: the operator is the identity at known pixels
         self._average: Tensor | None = None  # of this step, during `update` only
 
@@ -140,7 +162,7 @@ class CovariancePenalty(Rule):
         left = (weight * energy(noise - fitted)).sum()
         bound = torch.maximum(BOUND * self.residual, FLOOR * UNBIASED * noise.square().mean())
         variance = torch.minimum(self.residual / left.clamp(min=_LEAST), bound)
-        self.variance = torch.where(finite, variance, self.variance)
+        self.variance = torch.where(finite & self.direct, variance, self.variance)
         self.best = self.best_residual + 2 * self.best_taken * self.variance
         value = self.residual + 2 * self.taken * self.variance
         return torch.where(self.direct, torch.where(finite, value, math.nan), math.inf)
@@ -149,8 +171,19 @@ class CovariancePenalty(Rule):
         import torch
 
         in_time = (self.best_step > step - self.patience) | self.best.isinf()
-        better = (score < self.best) & in_time  # false where the score is NaN
+        best_variance = torch.where(self.best_residual.isinf(), self.variance, self.best_variance)
+        variance = self.variance ** (1 - MEMORY) * best_variance**MEMORY
+        smaller = self.residual + 2 * self.taken * variance < self.best_residual + 2 * self.best_taken * variance
+        better = smaller & in_time & ~score.isnan()
         self.best_residual = torch.where(better, self.residual, self.best_residual)
         self.best_taken = torch.where(better, self.taken, self.best_taken)
+        self.best_variance = torch.where(better, self.variance, self.best_variance)
         assert self.direct is not None
         return better | ~self.direct
+
+    def image(self) -> Tensor:
+        """The kept average after non-local means. Without a reading it is returned as it is."""
+        from dip.stopping.smoothing import smoothed
+
+        image = super().image()
+        return smoothed(image, self.smoothing * math.sqrt(max(0.0, float(self.variance))))
