@@ -44,6 +44,6 @@ def whitening(image: Tensor, known: Tensor | None = None) -> Tensor | None:
     power[0, 0] = power[0, 1]  # the planes were removed
     response = (power / power.mean() + FLOOR).rsqrt()
     middle, reach = SIDE // 2, SIZE // 2
-    kernel = torch.fft.fftshift(torch.fft.ifft2(response).real)
+    kernel: Tensor = torch.fft.fftshift(torch.fft.ifft2(response).real)
     kernel = kernel[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
-    return kernel / kernel.norm()
+    return kernel.div(kernel.norm())
