@@ -157,27 +157,6 @@ def test_before_the_first_reading_the_newest_average_is_kept():
     assert torch.equal(rule.image(), average)
 
 
-def test_a_reading_replaces_the_best_one_with_the_variance_between_both():
-    """The choice, computed a second way from the readings of the rule: r, k and s^2 of each."""
-    _, noisy = scene()
-    images = averages(range(1, 900))
-    rule = CovariancePenalty(noisy, 1000)
-    best: tuple[float, ...] | None = None
-    for step, image in images.items():
-        rule.update(step, image, image, image, ANY)
-        if step < 100 or step % 10:
-            continue
-        new = (float(rule.residual), float(rule.taken), float(rule.variance), float(step))
-        if best is None:
-            best = new
-        variance = new[2] ** 0.75 * best[2] ** 0.25
-        if new[0] + 2 * new[1] * variance < best[0] + 2 * best[1] * variance:
-            best = new
-    assert best is not None
-    assert best[3] == rule.step
-    assert 100 < rule.step < 890
-
-
 def test_the_kept_average_is_smoothed_by_the_estimated_level():
     _, noisy = scene()
     images = averages(range(1, 300))
