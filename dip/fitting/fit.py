@@ -115,6 +115,7 @@ class Fit:
             warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life,
             distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
+            kernel=None if self.rule is None else self.rule.loss_filter,
             speedups=config.precision.speedups(),
         )  # fmt: skip
         if self.arithmetic.name == "fp64":

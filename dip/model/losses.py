@@ -6,7 +6,7 @@ Importing this module does not import torch, so options can be listed and checke
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dip.options import check_number, option
 
@@ -26,6 +26,9 @@ class Loss:
         "1e-7",
     )
 
+    filtered: ClassVar[bool] = True
+    """Whether the loss depends on x - y alone, so that a filter of the residual applies."""
+
     def __post_init__(self) -> None:
         check_number(self, "tv", low=0, prefix="loss.")
 
@@ -33,7 +36,9 @@ class Loss:
         """The loss of each entry: `x` = A f(z) and `y`, both (1, C, h, w) -> (1, C, h, w)."""
         raise NotImplementedError
 
-    def __call__(self, x: Tensor, y: Tensor, image: Tensor, weights: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, y: Tensor, image: Tensor, weights: Tensor | None = None, kernel: Tensor | None = None
+    ) -> Tensor:
         """The loss, (): the mean of `entries` plus `tv` times the total variation of `image`, whose observation is `x`.
 
         Args:
@@ -41,7 +46,10 @@ class Loss:
             y: the observation, (1, C, h, w).
             image: f(z), (1, C, H, W).
             weights: of the pixels, (1, 1, h, w) with mean 1, such as a mask of known pixels; None for equal weights.
+            kernel: (k, k) with k odd, a filter of the residual x - y; None for no filter.
         """
+        if kernel is not None and self.filtered:
+            x = y + filtered(x - y, kernel)
         entries = self.entries(x, y)
         loss = (entries if weights is None else weights * entries).mean()
         return loss + self.tv * total_variation(image) if self.tv else loss
@@ -104,6 +112,7 @@ class Poisson(Loss):
     """
 
     name: str = "poisson"
+    filtered = False
     background: float = option(
         0.01,
         "b, the background that is added to x and y: bounds the gradient of dark pixels; 1 is white",
@@ -137,3 +146,13 @@ def total_variation(image: Tensor) -> Tensor:
     gradient = torch.stack([image[..., 1:, :-1] - here, image[..., :-1, 1:] - here])  # (2, 1, C, H - 1, W - 1)
     lengths: Tensor = torch.linalg.vector_norm(gradient, dim=0)
     return lengths.sum()
+
+
+def filtered(image: Tensor, kernel: Tensor) -> Tensor:
+    """Correlate each channel of `image` (1, C, h, w) with `kernel` (k, k), k odd; 0 beyond the border."""
+    import torch
+    from torch.nn import functional
+
+    planes = image.transpose(0, 1)  # (C, 1, h, w)
+    with torch.autocast(image.device.type, enabled=False):
+        return functional.conv2d(planes, kernel.to(image)[None, None], padding=len(kernel) // 2).transpose(0, 1)

@@ -44,6 +44,7 @@ class DeepImagePrior(LightningModule):
         ema: decay of the moving average of the output (0.99 in the original's denoising).
         seeds: of the perturbation, one for each network.
         weights: of the pixels in the loss, (1, 1, h, w) with mean 1; None for equal weights.
+        kernel: filter of the residual in the loss, (k, k) with k odd; None for no filter.
         speedups: names out of `dip.model.speedups.SPEEDUPS`, applied at the first step.
 
     Attributes:
@@ -71,6 +72,7 @@ class DeepImagePrior(LightningModule):
         ema: float = 0.99,
         seeds: Sequence[int] = (0,),
         weights: Tensor | None = None,
+        kernel: Tensor | None = None,
         speedups: Sequence[str] = (),
     ) -> None:
         super().__init__()
@@ -84,6 +86,8 @@ class DeepImagePrior(LightningModule):
         self.perturb = [Perturbation(perturbation, seed, warm_up, half_life, distribution) for seed in seeds]
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
+        self.kernel: Tensor | None
+        self.register_buffer("kernel", kernel, persistent=False)
         self.speedups, self.faster = speedups, None
         self.each: Callable[..., Iterable[Any]] = map
         self.step = 0
@@ -117,7 +121,7 @@ class DeepImagePrior(LightningModule):
         image: Tensor = net(perturb(z, self.step))[..., :height, :width]
         image = image.to(torch.promote_types(image.dtype, torch.float32))  # (1, C, H, W)
         observed = self.operator(image)
-        loss = self.criterion(observed, y, image, self.weights)
+        loss = self.criterion(observed, y, image, self.weights, self.kernel)
         # Here, so that of networks that run in turn only one has its activations in memory.
         self.manual_backward(loss)
         return image.detach(), observed.detach(), loss.detach()

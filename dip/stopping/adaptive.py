@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dip.options import check_choice, option
+from dip.options import check_choice, check_number, option
+from dip.stopping.covariance_penalty import SMOOTHING, Covariance
 from dip.stopping.registry import STOPS, Stop
 from dip.stopping.rule import Reading, Rule
 
@@ -69,9 +70,13 @@ class Adaptive(Stop):
         f"null or one of {', '.join(_RULES)}",
         "heldout",
     )
+    smoothing: float = option(
+        SMOOTHING, "where the noise is correlated: that of stop=covariance; 0 for none", "a number >= 0", "0.7"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_number(self, "smoothing", low=0, prefix="stop.")
         if self.white is not None:
             check_choice(self, "white", _RULES, prefix="stop.")
 
@@ -87,7 +92,10 @@ class Adaptive(Stop):
         name = {"none": "unchanged", "correlated": "covariance"}.get(noise.kind) or self.white or "combined"
         rule: Rule | None = Unchanged(target)
         if noise.kind != "none":
-            rule = STOPS[name].within(self.patience).start(target, seed, known, warm_up)
+            stop = STOPS[name].within(self.patience)
+            if isinstance(stop, Covariance):
+                stop.smoothing = self.smoothing
+            rule = stop.start(target, seed, known, warm_up)
         if rule is not None:
             rule.chosen = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
         return rule

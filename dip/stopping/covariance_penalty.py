@@ -8,6 +8,8 @@ error: covariance penalties and cross-validation", JASA 2004),
 This does not assume independent noise. The covariance is measured in the flattest patches. There y and f are a plane
 plus noise, so k = <y, f> / <y, y>, computed without the planes, is the fraction of the noise that f contains. The rule
 minimises the mean of |y - f|^2 + 2 k s^2, where f is the average of the outputs and s^2 the noise variance.
+
+The average still contains the fraction k of the noise. Non-local means remove most of it from the image that is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip.options import log, option
+from dip.options import check_number, log, option
 from dip.stopping.registry import Stop
 from dip.stopping.rule import Rule
 
@@ -45,6 +47,9 @@ FLOOR = 1 / 3
 LIMIT = 1.5
 """Maximum noise level, in `texture.level_limit`. It has no effect on 38 fits of noisy photographs, and less of the texture of
 a clean one is removed."""
+SMOOTHING = 0.4
+"""Default strength of the non-local means. On crops of six photographs 0.7 was better by 0.1 dB in the mean, but fine
+texture lost up to 0.5 dB."""
 
 _LEAST = 1e-12  # keeps quotients finite
 
@@ -55,16 +60,31 @@ class Covariance(Stop):
 
     name: str = "covariance"
     patience: int = option(PATIENCE, "steps without a new minimum after which the fit ends", "an integer >= 1", "200")
+    smoothing: float = option(
+        SMOOTHING,
+        "strength of the non-local means that remove noise from the kept average, in estimated standard deviations of "
+        "the noise; 0 for none",
+        "a number >= 0",
+        "0.7",
+    )
     comparable = True
     patience_limit = PATIENCE
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "smoothing", low=0, prefix="stop.")
+
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         from dip.stopping.flat_patches import whole
+        from dip.stopping.whitening import whitening
 
         if known is not None and not whole(known).any():
             log.warning("stop=covariance: never stops here, since no square of 16 x 16 pixels is completely known")
             return None
-        return CovariancePenalty(target, self.patience, known)
+        rule = CovariancePenalty(target, self.patience, known, self.smoothing)
+        if known is None:
+            rule.loss_filter = whitening(target)
+        return rule
 
 
 class CovariancePenalty(Rule):
@@ -85,13 +105,14 @@ class CovariancePenalty(Rule):
         target: the observation, (1, C, h, w) in [0, 1].
         patience: in steps.
         known: (1, 1, h, w), not 0 where the target was observed. Patches with an unknown pixel are not used.
+        smoothing: strength of the non-local means that `image` applies to the kept average, in units of s.
     """
 
     saved = ("flat", "variance", "best_residual", "best_taken")
     residual: Tensor  # () float32, r of the newest reading
     taken: Tensor  # () float32, k of the newest reading
 
-    def __init__(self, target: Tensor, patience: int, known: Tensor | None = None) -> None:
+    def __init__(self, target: Tensor, patience: int, known: Tensor | None = None, smoothing: float = 0.0) -> None:
         import torch
 
         from dip.stopping.flat_patches import flattest, patches, whole, without_plane
@@ -100,7 +121,7 @@ class CovariancePenalty(Rule):
         super().__init__(patience)
         limit = LIMIT * level_limit(target, known)
         self.limit = math.inf if math.isnan(limit) else limit**2  # of s^2
-        self.known = known
+        self.known, self.smoothing = known, smoothing
         self.target = patches(target)  # (n, C, SIDE, SIDE)
         self.used: Tensor | None = None  # (n,) int64 indices of the patches without unknown pixels; None: all
         if known is not None:
@@ -148,7 +169,7 @@ class CovariancePenalty(Rule):
         left = (weight * energy(noise - fitted)).sum()
         bound = torch.maximum(BOUND * self.residual, FLOOR * UNBIASED * noise.square().mean())
         variance = torch.minimum(self.residual / left.clamp(min=_LEAST), bound).clamp(max=self.limit)
-        self.variance = torch.where(finite, variance, self.variance)
+        self.variance = torch.where(finite & self.direct, variance, self.variance)
         self.best = self.best_residual + 2 * self.best_taken * self.variance
         value = self.residual + 2 * self.taken * self.variance
         return torch.where(self.direct, torch.where(finite, value, math.nan), math.inf)
@@ -162,3 +183,10 @@ class CovariancePenalty(Rule):
         self.best_taken = torch.where(better, self.taken, self.best_taken)
         assert self.direct is not None
         return better | ~self.direct
+
+    def image(self) -> Tensor:
+        """The kept average after non-local means. Without a reading it is returned as it is."""
+        from dip.stopping.smoothing import smoothed
+
+        image = super().image()
+        return smoothed(image, self.smoothing * math.sqrt(max(0.0, float(self.variance))))

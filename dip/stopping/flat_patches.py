@@ -107,7 +107,7 @@ def flattest(guide: Tensor, details: Tensor, groups: int = 1) -> Tensor:
     )
 
 
-def _flat(image: Tensor, known: Tensor | None, groups: int = 1) -> Tensor:
+def flat_details(image: Tensor, known: Tensor | None, groups: int = 1) -> Tensor:
     """The flattest patches of an image without their planes, (m, C, SIDE, SIDE)."""
     details = without_plane(patches(image, known))
     return details[flattest(patches(smoothed(image), known), details, groups)]
@@ -122,7 +122,7 @@ def flat_noise(image: Tensor, known: Tensor | None = None, lags: int = 3, groups
         lags: distances of the correlation in pixels, below SIDE.
         groups: as in `flattest`.
     """
-    flat = _flat(image, known, groups)
+    flat = flat_details(image, known, groups)
     power = flat.square().mean()
     correlation = []
     for lag in range(1, lags + 1):
@@ -143,7 +143,7 @@ def whiteness(image: Tensor, known: Tensor | None = None) -> float:
         image: (1, C, h, w) in [0, 1], as observed.
         known: as in `patches`.
     """
-    flat = _flat(image, known)
+    flat = flat_details(image, known)
     if len(flat) == 0:
         return math.nan
     window = torch.hann_window(SIDE, periodic=False, device=flat.device)

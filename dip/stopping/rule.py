@@ -47,6 +47,8 @@ class Rule(ABC):
 
     loss_mask: Tensor | None = None
     """Weights of the pixels in the loss, (1, 1, h, w) with mean 1; None: all pixels count equally."""
+    loss_filter: Tensor | None = None
+    """Filter of the residual in the loss, (k, k) with k odd: see `dip.stopping.whitening`. None: no filter."""
     chosen: dict[str, Any] | None = None
     """What `stop=adaptive` found, and the rule that it selected: see `dip.stopping.adaptive.explain`."""
     saved: ClassVar[tuple[str, ...]] = ()

@@ -33,6 +33,23 @@ def test_white_noise_gives_the_same_bits_as_heldout(fit: Fit) -> None:
         assert (folder / name).read_bytes() == (other / name).read_bytes()
 
 
+@pytest.mark.parametrize(("noise", "correlated"), [(CAMERA, True), (WHITE, False)])
+def test_only_correlated_noise_filters_the_loss_and_smooths_the_result(
+    fit: Fit, tmp_path, noise: tuple[str, ...], correlated: bool
+) -> None:
+    options = ("image=coffee", "size=64", "steps=110", "record_every=10", "baselines=false", *noise)
+    kept, plain = (
+        fit(*options, "stop=adaptive", f"stop.smoothing={strength}", f"out={tmp_path / str(strength)}")
+        for strength in (0.7, 0)
+    )
+    assert (kept[1]["psnr"] != plain[1]["psnr"]) == correlated
+    never = fit(*options, "stop=never" if correlated else "stop=combined")[1]
+    assert plain[1]["restored_step"] > 0
+    assert (kept[1]["loss"] != never["loss"]) == correlated
+    for name in ("loss", "restored_step", "oracle_psnr"):
+        assert kept[1][name] == plain[1][name]
+
+
 def test_the_log_and_the_result_say_which_rule_runs_and_why(fit: Fit, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "dip"):
         folder, result = fit("image=coffee", "size=64", "steps=10", "stop=adaptive", *CAMERA)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import correlate
 from scipy.special import huber, kl_div
 from torch import Tensor
 
@@ -87,3 +88,25 @@ def test_total_variation_is_added_to_any_loss(name: str) -> None:
 def test_illegal_options_are_named(kind: type[Loss], options: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         kind(**options)
+
+
+@pytest.mark.parametrize("name", ["mse", "l1", "smooth_l1"])
+def test_a_filter_replaces_the_residual_by_its_correlation(name: str) -> None:
+    x, y = images()
+    kernel = torch.tensor([[0.1, -0.2, 0.3], [0.0, 1.0, -0.1], [0.2, 0.0, -0.4]], dtype=torch.float64)
+    residual = (x - y).detach().numpy()[0]
+    expected = np.stack([correlate(plane, kernel.numpy(), mode="constant") for plane in residual])
+    loss = LOSSES[name]()
+    values = EXPECTED[name](expected, np.zeros_like(expected))
+    assert loss(x, y, x, kernel=kernel).item() == pytest.approx(values.mean(), rel=1e-12)
+    assert torch.autograd.gradcheck(lambda x: loss(x, y, x, kernel=kernel), x)
+
+
+def test_a_filter_has_no_effect_on_poisson_and_none_under_autocast() -> None:
+    x, y = images()
+    kernel = torch.full((3, 3), 0.1, dtype=torch.float64)
+    assert Poisson()(x, y, x, kernel=kernel).equal(Poisson()(x, y, x))
+    x, y = x.detach().float(), y.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = LOSSES["mse"]()(x, y, x, kernel=kernel)
+    assert inside.equal(LOSSES["mse"]()(x, y, x, kernel=kernel))

@@ -10,6 +10,7 @@ from torch import Tensor
 from dip.stopping import Compare, Covariance
 from dip.stopping.covariance_penalty import CovariancePenalty
 from dip.stopping.panel import Panel
+from dip.stopping.smoothing import smoothed
 from dip.targets.noise_models import Camera
 
 ANY = torch.tensor(1.0)
@@ -154,3 +155,26 @@ def test_before_the_first_reading_the_newest_average_is_kept():
         rule.update(step, average, average, average, torch.tensor(0.1))
     assert rule.step == 60
     assert torch.equal(rule.image(), average)
+
+
+def test_the_kept_average_is_smoothed_by_the_estimated_level():
+    _, noisy = scene()
+    images = averages(range(1, 300))
+    plain, smooth = CovariancePenalty(noisy, 200), CovariancePenalty(noisy, 200, smoothing=0.7)
+    show(plain, images)
+    show(smooth, images)
+    assert plain.step == smooth.step
+    assert torch.equal(smooth.image(), smoothed(plain.image(), 0.7 * float(plain.variance) ** 0.5))
+    assert not torch.equal(smooth.image(), plain.image())
+    resumed = CovariancePenalty(noisy, 200, smoothing=0.7)
+    resumed.load_state_dict(smooth.state_dict())
+    assert torch.equal(resumed.image(), smooth.image())
+
+
+def test_nothing_is_smoothed_where_the_rule_does_not_apply():
+    _, noisy = scene()
+    rule = CovariancePenalty(noisy, 50, smoothing=0.7)
+    images = averages(range(1, 150))
+    for step, image in images.items():
+        rule.update(step, image * 0.9, image, image, ANY)
+    assert torch.equal(rule.image(), images[rule.step])

@@ -21,7 +21,7 @@ def test_update_reads_no_value(options: Stop) -> None:
     image = torch.empty(SHAPE, device="meta")
     for step in (*range(1, 30), 100, 110):  # 100: the first reading of covariance
         rule.update(step, image, image, image, torch.empty((), device="meta"))
-    assert rule.image().is_meta
+    assert rule.candidate.is_meta
 
 
 @pytest.mark.gpu
