@@ -21,7 +21,7 @@ from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
 from dip.options import check_choice, check_flag, check_integer, check_number, check_size, default_of, option, reject
-from dip.stopping import STOPS, Auto, Stop
+from dip.stopping import STOPS, Auto, Consistent, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
 
@@ -154,6 +154,8 @@ class Config:
         check_size(self, "size")
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
+        if self.target.exact and self.stop.name in ("auto", "adaptive"):
+            self.stop = Consistent(patience=self.stop.patience)
         blind, denoising = isinstance(self.target, Degraded), self.target.task == "denoising"
         self.stop = self.stop.choose(blind, self.perturbation_shrinks, denoising)
 
