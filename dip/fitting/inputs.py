@@ -20,6 +20,7 @@ from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.masking import known_pixels, opaque
 from dip.samples import SAMPLES
+from dip.targets import Jpeg
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -194,7 +195,10 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
             f"image={pictures.sources['image']}: some values are NaN or infinite, which marks missing pixels; fill them in "
             "with target=inpaint, for example target=inpaint target.mask=mask.png"
         )
-    seen = target.observe(image.pixels, config.seed, beside)
+    if isinstance(target, Jpeg):
+        seen = target.observe(image.pixels, config.seed, beside, image.jpeg)
+    else:
+        seen = target.observe(image.pixels, config.seed, beside)
     image = opaque(image, seen) if target.masked else image
     if config.reference is not None:
         seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))
