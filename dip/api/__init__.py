@@ -18,12 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dip import images, runs
+from dip import images, runs, tiles
 from dip.api.assemble import assemble
 from dip.api.restoration import Restoration
 from dip.configuration.schema import Config
 from dip.errors import RunError
-from dip.fitting import experiment
 from dip.fitting.inputs import Pictures, observe
 
 if TYPE_CHECKING:
@@ -112,14 +111,14 @@ def restore(
     options |= {name: value for name, value in optional.items() if value is not None}
     defaults = {"logger": "csv", "baselines": False}
     config, given = assemble({**defaults, **options, "image": image, "target": target})
-    run = _in_memory if out is None else _in_folder
+    run = _in_folder if out is not None else _in_tiles if config.tile else _in_memory
     with _unchanged():
         return run(config, Pictures(config, given), progress)
 
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoration:
     """Run in a folder, or read the finished run of the same options."""
-    metrics = experiment.run(config, progress=progress, given=pictures.given, array=True)
+    metrics = tiles.run(config, progress=progress, given=pictures.given, array=True)
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
     if runs.lacks_figures(folder):
@@ -128,6 +127,12 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoratio
         draw(folder)
     like, seen = observe(config, pictures)
     return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like)
+
+
+def _in_tiles(config: Config, pictures: Pictures, progress: bool) -> Restoration:
+    """Run in a temporary folder, where the processes of the tiles find their parts of the image."""
+    with tempfile.TemporaryDirectory(prefix="dip-") as out:
+        return dataclasses.replace(_in_folder(dataclasses.replace(config, out=out), pictures, progress), folder=None)
 
 
 def _in_memory(config: Config, pictures: Pictures, progress: bool) -> Restoration:
