@@ -30,9 +30,7 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     return " ".join(["python", "train.py", *words])
 
 
-def _differences(
-    config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, str]]:
+def _differences(config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """(option, value in Hydra's grammar) of the options of `config` that differ from `defaults`.
 
     `overwrite` is left out: the same command run twice should find the finished run. `prefix` stands before the names.

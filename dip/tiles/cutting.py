@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dip.configuration import schema
 from dip.configuration.commands import command
@@ -19,10 +19,9 @@ from dip.configuration.loggers import CSV
 from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
 from dip.fitting import experiment
-from dip.options import default_of
 from dip.stopping import Stop
 from dip.sweep.jobs import Job
-from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, Observation, SuperRes, Target
+from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target
 from dip.targets.operators import KERNELS, Blur, Identity
 from dip.tiles.layout import Box
 
@@ -65,25 +64,19 @@ def observed(target: Target, seen: Observation) -> tuple[Target, dict[str, Tenso
     Raises:
         OptionError: the target has an operator that cannot be cut.
     """
-    changes: dict[str, Any] = {}
-    planes: dict[str, Tensor] = {}
     if isinstance(target, Inpaint):
         assert seen.known is not None
-        changes, planes = {"mask": "mask", "missing": None}, {"mask": seen.known}
-    elif isinstance(target, Flash):
+        return Inpaint(mask="mask", keep=target.keep), {"mask": seen.known}
+    if isinstance(target, Flash):
         assert seen.z is not None
-        changes, planes = {"flash": "flash"}, {"flash": seen.z}
-    elif isinstance(target, (Deblur, SuperRes)):
-        changes = {"simulate": False}
-    elif isinstance(target, Jpeg):
-        changes = {"quality": None}
-    elif isinstance(seen.operator, Identity) and seen.z is None:
+        return Flash(flash="flash"), {"flash": seen.z}
+    if isinstance(target, (Deblur, SuperRes)):
+        return dataclasses.replace(target, simulate=False, noise=NoiseOptions()), {}
+    if isinstance(target, Jpeg):
+        return Jpeg(), {}
+    if isinstance(seen.operator, Identity) and seen.z is None:
         return Degraded(), {}
-    else:
-        raise OptionError("tile", "set", f"0 with target={target.name}, whose operator cannot be cut", "tile=0")
-    changed = dataclasses.replace(target, **changes)
-    defaults = {field.name: default_of(field) for field in dataclasses.fields(changed)}
-    return dataclasses.replace(changed, **{name: defaults[name] for name in changed.unused()}), planes
+    raise OptionError("tile", "N", f"0 with target={target.name}, whose operator cannot be cut", "tile=0")
 
 
 def check_options(config: Config) -> None:

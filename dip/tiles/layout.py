@@ -77,12 +77,13 @@ def weights(axis: Sequence[Span], margin: int) -> list[NDArray[np.float64]]:
     found = [np.ones(end - start) for start, end in axis]
     total = np.zeros(axis[-1][1])
     for (left, before), (right, after) in itertools.pairwise(zip(axis, found, strict=True)):
-        length = left[1] - right[0] - 2 * margin
-        assert length > 0, "the overlap is too small for the margin"
-        ramp = 0.5 - 0.5 * np.cos(math.pi * (np.arange(length) + 0.5) / length)
+        width = left[1] - right[0]
+        length = width - 2 * margin
+        assert length >= 0, "the overlap is too small for the margin"
+        ramp = 0.5 - 0.5 * np.cos(math.pi * (np.arange(length) + 0.5) / max(length, 1))
         rising = np.concatenate([np.zeros(margin), ramp, np.ones(margin)])
-        after[: len(rising)] *= rising
-        before[-len(rising) :] *= np.concatenate([np.ones(margin), 1 - ramp, np.zeros(margin)])
+        after[:width] *= rising
+        before[len(before) - width :] *= rising[::-1]
     for (start, end), one in zip(axis, found, strict=True):
         total[start:end] += one
     # Evenly spaced tiles can overlap in threes, where the products do not sum to 1.

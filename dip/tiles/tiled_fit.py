@@ -34,7 +34,7 @@ DEFAULT_OVERLAP = 64
 """Overlap in pixels where the option is null and a quarter of the tile is not less."""
 
 RAMP = 16
-"""Least width in pixels of the ramp between two tiles that have margins."""
+"""Width in pixels of the ramp between two tiles with large margins; an eighth of a small tile."""
 
 EXAMINED = 2**22
 """Greatest number of pixels in which the kind of noise is measured."""
@@ -127,7 +127,7 @@ class TiledFit:
     def _refuse_failed(self) -> None:
         failed = {box: outcome for box, outcome in self.outcomes.items() if outcome.status not in GOOD}
         if failed:
-            box, outcome = next(iter(failed.items()))
+            outcome = next(iter(failed.values()))
             names = " ".join(box.name for box in failed)
             raise RunError(
                 f"{len(failed)} of {len(self.outcomes)} tiles failed ({names}; the first: "
@@ -167,7 +167,7 @@ class TiledFit:
             found.append(result)
             state = "copied" if box in self.copied else "not started" if outcome is None else outcome.status
             kept = {name: result.get(name) for name in ("steps", "restored_step", "psnr", "seconds", "rule")}
-            tiles[box.name] = {"rows": box.rows, "columns": box.columns, "status": state, **kept}
+            tiles[box.name] = {"rows": [*box.rows], "columns": [*box.columns], "status": state, **kept}
 
         def values(name: str) -> list[Any]:
             return [result[name] for result in found if result.get(name) is not None]
@@ -192,7 +192,7 @@ def _overlap(config: Config, side: int, shape: Geometry) -> int:
         OptionError: there is no room for the margins of two tiles and for a ramp between them.
     """
     margin, grid = shape.margin, shape.grid
-    least = 2 * margin + (RAMP if margin else 0)
+    least = 2 * margin + (min(RAMP, side // 8) if margin else 0)
     overlap = max(min(DEFAULT_OVERLAP, side // 4), least) if config.overlap is None else config.overlap
     if overlap < min(least, 2 * margin + 1):
         legal = f"an integer from {least} on, since the target's kernel reaches {margin} pixels beyond a tile"
