@@ -25,8 +25,9 @@ from dip.callbacks.signals import Signals
 from dip.configuration import schema
 from dip.configuration.schema import Config
 from dip.errors import RunError
-from dip.fitting import results
+from dip.fitting import cost, results
 from dip.fitting.inputs import Pictures, observe
+from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
 from dip.model import data
 from dip.model.module import DeepImagePrior
@@ -50,7 +51,8 @@ class Fit:
         pictures: the images; default: the files that `config` names.
 
     Raises:
-        DipError: an image cannot be read, the reference does not match, or device or precision are not available.
+        DipError: an image cannot be read, the reference does not match, device or precision are not available, or the
+            memory does not suffice.
     """
 
     def __init__(self, config: Config, folder: Path, identity: str, pictures: Pictures | None = None) -> None:
@@ -78,6 +80,7 @@ class Fit:
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
+        self.cost = cost.afford(config, (self.picture.pixels.shape[1], *seen.size))
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
@@ -118,11 +121,9 @@ class Fit:
             pictures: save images and baselines; without them only `restored` is computed.
         """
         frugal = getattr(self.config.net, "checkpoint_activations", False)
-        # Networks that run concurrently need the memory of all. Compiled code and graphs belong to the main thread.
-        together = 1 if frugal or self.config.precision.speedups() else self.config.ensemble
         with (
             devices.prepared(self.arithmetic, frugal), _quiet_lightning(), self._errors_in_one_line(),
-            threads.side_by_side(together, self.device) as each,
+            threads.side_by_side(together(self.config, self.device), self.device) as each,
         ):  # fmt: skip
             memory.reset_peak_memory(self.device)
             module, pair = self.build()
@@ -149,6 +150,8 @@ class Fit:
                 self._save("target", self.observation.y)
                 if self.reference is not None:
                     self._save("reference", self.reference)
+            if self.cost is not None:
+                log.info("%s", cost.describe(self.cost, self.config.steps, self.device))
             if self.rule is not None and self.rule.chosen is not None:
                 log.info("%s", explain(self.rule.chosen))
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
@@ -196,6 +199,7 @@ class Fit:
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""
         known: dict[str, Any] = {"steps": self.module and self.module.step, "precision": self.precision}
+        known["estimate"] = self.cost and self.cost.plain()
         if self.module is not None and status != "failed":
             recorder, (best, best_step) = self.recorder, self.recorder.best()
             known |= {

@@ -62,6 +62,17 @@ def test_with_one_illegal_job_none_is_started(multirun: Multirun, tmp_path: Path
     assert folders(tmp_path) == []
 
 
+def test_a_job_that_memory_cannot_hold_fails_alone(multirun: Multirun, tmp_path: Path):
+    done = multirun("net.channels=8,200000", "steps=2", "device=cpu")
+    assert done.returncode == 1
+    assert done.stdout.count("pixels need about ") == 1
+    assert " of memory, " in done.stdout
+    assert ": 1 finished, 1 failed" in done.stdout
+    good, bad = sorted(runs.read(tmp_path / "outputs"), key=lambda row: row["config.net.channels"])
+    assert (good["status"], bad["status"]) == ("finished", "failed")
+    assert bad["error"].startswith("32 x 32 pixels need about ")
+
+
 @pytest.mark.fault(23)
 def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
     done = multirun("seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=4")

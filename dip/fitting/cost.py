@@ -1,0 +1,190 @@
+"""The cost of a run, memory and time, estimated by a few steps on crops of the image's size before the fit.
+
+Both are linear in the number of pixels. Memory is counted from the tensors that exist during a step (on a GPU: from the
+allocator), at two sizes. Time is measured at the largest size whose steps cost little compared with the run. The probe
+has networks, input and noise of its own, so that it changes nothing of the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from dip.configuration.schema import Config
+from dip.errors import DipError, RunError
+from dip.fitting.probe import Measured, Shape, measure, padded_pixels, together
+from dip.hardware import devices, memory
+from dip.hardware.free_memory import available
+
+SIDES = (64, 128, 256)
+"""Sides of the crops, in pixels. Two are always measured, for the memory; a third one if the run takes long."""
+
+MEASURED_STEPS = 4
+"""Steps of a crop, two of which warm up."""
+
+SHARE = 0.01
+"""Largest part of the run's time that the third crop may take."""
+
+SMALL_WORK, SMALL_MEMORY = 2 * 10**7, 2**22
+"""A run is not estimated below this number of pixels x steps x networks (some seconds) and of pixels x networks x
+feature maps (at most about 0.5 GB)."""
+
+CPU_MEMORY, GPU_MEMORY = (1.6, 25e6), (1.15, 200e6)
+"""Factor and constant between the tensors that exist at one time and the memory that is taken for them, measured on CPUs:
+the allocator's fragmentation, workspaces and code that is loaded at the first step."""
+
+PER_VALUE = 100
+"""Bytes per value of the image for records, scores and the stopping rule."""
+
+TILE = 512
+"""Side of the tiles that are suggested for a large image, in pixels."""
+
+log = logging.getLogger("dip")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """The estimated cost of a run."""
+
+    bytes: int
+    """Memory that the fit allocates on its device, in addition to what the process holds at present."""
+    seconds_per_step: float
+    """Time of one step of all networks; not a number where the memory does not suffice for a probe."""
+    available: int | None
+    """Memory that the process can still allocate there; None if the system does not tell."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the memory suffices, as far as the system tells."""
+        return self.available is None or self.bytes <= self.available
+
+    def plain(self) -> dict[str, float | None]:
+        """The estimate for `result.json`: `memory_bytes` and `step_seconds`."""
+        seconds = None if math.isnan(self.seconds_per_step) else self.seconds_per_step
+        return {"memory_bytes": self.bytes, "step_seconds": seconds}
+
+
+def estimate(config: Config, shape: Shape) -> Cost:
+    """Estimate the cost of a run of `config` whose restored image has `shape` (C, H, W).
+
+    It takes a fraction of a second to a few seconds. The caller's random state and the result of the run are unchanged.
+
+    Raises:
+        OptionError: the device or the number format is not one of this machine.
+    """
+    device = devices.pick_device(config.device)
+    arithmetic = devices.pick_precision(config.precision.name, device)
+    free = available(device)
+    crops = [(shape[0], min(side, shape[1]), min(side, shape[2])) for side in SIDES]
+    if free is not None and _rough(config, crops[0]) > free / 2:  # the probe itself would need too much
+        return Cost(_rough(config, shape), math.nan, free)
+    networks, pixels = min(config.ensemble, together(config, device)), padded_pixels(config, shape)
+    found: list[Measured] = []
+    for crop in crops:
+        count = padded_pixels(config, crop)
+        if found and count <= found[-1].pixels:
+            break  # the whole image has been measured
+        if len(found) == 2:
+            needed = _memory(found, config, shape, networks, device)
+            if MEASURED_STEPS * count > SHARE * config.steps * pixels or (free is not None and needed > free):
+                break
+        found.append(measure(config, crop, device, arithmetic, networks))
+    last = found[-1]
+    seconds = last.seconds * pixels / last.pixels * config.ensemble / networks
+    return Cost(_memory(found, config, shape, networks, device), seconds, free)
+
+
+def _memory(found: Sequence[Measured], config: Config, shape: Shape, networks: int, device: torch.device) -> int:
+    """The memory of a run in bytes, from measurements of `networks` networks, as many as run at a time."""
+    last, pixels = found[-1], padded_pixels(config, shape)
+    slope = last.peak / last.pixels
+    if len(found) > 1:
+        slope = (last.peak - found[-2].peak) / (last.pixels - found[-2].pixels)
+    waiting = (config.ensemble - networks) * 4 * (config.z.channels + 3 * shape[0])  # z and output, bytes per pixel
+    constant = last.peak - slope * last.pixels + 2 * last.state  # two states for a rollback
+    factor, start = GPU_MEMORY if device.type == "cuda" else CPU_MEMORY
+    growing = factor * (slope * networks + waiting) + PER_VALUE * shape[0]
+    return int(growing * pixels + constant * config.ensemble / networks + start)
+
+
+def _rough(config: Config, shape: Shape) -> int:
+    """An upper bound of the memory, in bytes, from the number of weights and feature maps alone."""
+    with torch.device("meta"):
+        net = config.net.build(config.z.channels, shape[0], config.skips, config.net.padded(*shape[1:]))
+    weights = sum(parameter.nbytes for parameter in net.parameters())
+    return config.ensemble * (10 * weights + 100 * _widest(config) * padded_pixels(config, shape))
+
+
+def _widest(config: Config) -> int:
+    """The largest number of feature maps of a level; 4 for a network without this option."""
+    channels = getattr(config.net, "channels", 4)
+    return max(channels) if isinstance(channels, (list, tuple)) else int(channels)
+
+
+def afford(config: Config, shape: Shape) -> Cost | None:
+    """Estimate the cost of a run, unless it is small, and check that the memory suffices.
+
+    Returns:
+        The cost; None for a small run, and where the probe fails, since the run itself then reports the error.
+
+    Raises:
+        RunError: the device does not have enough memory. Nothing has been written.
+    """
+    pixels = padded_pixels(config, shape) * config.ensemble
+    if pixels * config.steps < SMALL_WORK and pixels * _widest(config) < SMALL_MEMORY:
+        return None
+    try:
+        cost = estimate(config, shape)
+    except DipError:
+        raise
+    except Exception as error:
+        log.debug("cost: not estimated (%s: %s)", type(error).__name__, error)
+        return None
+    if cost.fits:
+        return cost
+    assert cost.available is not None
+    _, height, width = shape
+    device = devices.pick_device(config.device)
+    raise RunError(
+        f"{height} x {width} pixels need about {_gigabytes(cost.bytes)} of memory, {_gigabytes(cost.available)} are free"
+        f"{' on ' + str(device) if device.type == 'cuda' else ''}{memory.held_by_others(device)}: use "
+        + ", ".join(_smaller(config, shape, 0.8 * cost.available / cost.bytes))
+    )
+
+
+def describe(cost: Cost, steps: int, device: torch.device) -> str:
+    """One line on the cost of a run of `steps` steps, and on how to lower it where that takes more than an hour."""
+    line = f"cost: about {_gigabytes(cost.bytes)} of memory"
+    if not math.isnan(seconds := cost.seconds_per_step * steps):
+        line += f" and at most {_duration(seconds)} ({steps:,} steps of {cost.seconds_per_step:.2g} s)"
+    if cost.available is not None:
+        line += f"; this {'GPU' if device.type == 'cuda' else 'machine'} has {_gigabytes(cost.available)} free"
+    return line + ("; for less, use a smaller size, net.channels or steps" if seconds > 3600 else "")
+
+
+def _smaller(config: Config, shape: Shape, factor: float) -> Iterator[str]:
+    """Options that lower the memory to about `factor` of what it is now."""
+    _, height, width = shape
+    if max(height, width) > 2 * TILE:
+        yield f"tile={TILE}"
+    side = [max(32, int(length * factor**0.5) // 32 * 32) for length in (height, width)]
+    yield f"size={side[0]}" if height == width else f"size=[{side[0]},{side[1]}]"
+    channels = getattr(config.net, "channels", None)
+    if isinstance(channels, int) and channels * factor >= 16:
+        yield f"net.channels={int(channels * factor) // 16 * 16}"
+    if getattr(config.net, "checkpoint_activations", True) is False and factor > 0.4:
+        yield "net.checkpoint_activations=true"
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.2g} GB" if count < 1e11 else f"{count / 1e9:.0f} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
