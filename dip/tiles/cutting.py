@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dip.configuration import schema
 from dip.configuration.commands import command
@@ -27,6 +27,9 @@ from dip.tiles.layout import Box
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+READING = ("size", "range", "axes")
+"""Options of reading the image, which do not apply to the image file of a tile: (1, C, h, w) in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,9 @@ class Cutter:
         self.factor = geometry(config.target, seen).factor
         self.target, self.planes = observed(config.target, seen)
         self.whole = dict(pictures)
+        read: dict[str, Any] = dict.fromkeys(name for name in READING if hasattr(config, name))
         self.config = dataclasses.replace(
-            config, stop=stop, tile=0, overlap=None, size=None, reference=None, logger=CSV(), baselines=False,
+            config, **read, stop=stop, tile=0, overlap=None, reference=None, logger=CSV(), baselines=False,
             keep_checkpoint=False, overwrite=False, snapshot_every=config.steps + 1,
         )  # fmt: skip
 

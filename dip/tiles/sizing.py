@@ -34,7 +34,6 @@ def choose(config: Config, shape: tuple[int, int, int], factor: int = 1) -> int:
 
 def fits(config: Config, shape: tuple[int, int, int]) -> bool:
     """Whether the memory of the device suffices for a fit of an image of `shape` (C, H, W)."""
-    import os
+    from dip.fitting.cost import estimate
 
-    kilobytes = 6.3 * config.ensemble * max(getattr(config.net, "channels_per_level", lambda: [1])()) / 128
-    return kilobytes * 1000 * shape[1] * shape[2] < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    return estimate(config, shape).fits
