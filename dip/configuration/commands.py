@@ -24,8 +24,9 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     """
     if defaults is None:
         defaults = schema.defaults()
-        if config["target"]["name"] == "degraded":  # where stop=auto selects another rule
-            defaults["stop"] = schema.plain(schema.Config(target=schema.Degraded()))["stop"]
+        kind = schema.TARGETS.get(config["target"]["name"])
+        if kind is not None:  # the target decides which rule stop=auto selects
+            defaults["stop"] = schema.plain(schema.Config(target=kind()))["stop"]
     words = [shlex.quote(f"{name}={value}") for name, value in _differences(config, defaults)]
     return " ".join(["python", "train.py", *words])
 

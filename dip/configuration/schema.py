@@ -31,7 +31,7 @@ from dip.options import (
     option,
     reject,
 )
-from dip.stopping import STOPS, Auto, Stop
+from dip.stopping import STOPS, Auto, Consistent, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
 
@@ -178,6 +178,8 @@ class Config:
         self._check_tile()
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
+        if self.target.exact and self.stop.name in ("auto", "adaptive"):
+            self.stop = Consistent(patience=self.stop.patience)
         blind, denoising = isinstance(self.target, Degraded), self.target.task == "denoising"
         self.stop = self.stop.choose(blind, self.perturbation_shrinks, denoising)
 

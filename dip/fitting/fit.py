@@ -34,7 +34,9 @@ from dip.model.module import DeepImagePrior
 from dip.runs import naming
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import derive
+from dip.stopping import WMV, Consistent
 from dip.stopping.adaptive import explain
+from dip.stopping.consistent import Agreement
 from dip.stopping.panel import Panel
 
 log = logging.getLogger("dip")
@@ -68,7 +70,12 @@ class Fit:
         seen = self.observation
         self.reference = seen.reference
         known = None if seen.known is None else seen.known.to(self.device)
-        self.rule = config.stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
+        stop = config.stop
+        if isinstance(stop, Consistent) and config.target.exact and seen.intervals is None:
+            stop = WMV(patience=stop.patience)  # the pixels of a JPEG, which are not exact
+        self.rule = stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
+        if isinstance(self.rule, Agreement) and seen.intervals is not None:
+            self.rule.project = seen.intervals.to(self.device).project
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
         self.stopping = Stopping(self.rule, self.schedule)
         self.rollback = Rollback(self.schedule, self.stopping)
@@ -99,7 +106,7 @@ class Fit:
             warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life,
             distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
-            speedups=config.precision.speedups(),
+            intervals=seen.intervals, speedups=config.precision.speedups(),
         )  # fmt: skip
         if self.arithmetic.name == "fp64":
             module.double()  # Lightning does this too, but only after it has loaded a checkpoint's weights

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.samples import SAMPLES
+from dip.targets import Jpeg
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,7 +145,10 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
         if all(picture.shape[-2:] == photo.shape[-2:] for picture in whole.values()):
             beside["mask"] = prepare_mask(target.known(photo, whole), size)
         # Otherwise the mask already has the size of the resized image.
-    seen = target.observe(image.pixels, config.seed, beside)
+    if isinstance(target, Jpeg):
+        seen = target.observe(image.pixels, config.seed, beside, image.jpeg)
+    else:
+        seen = target.observe(image.pixels, config.seed, beside)
     if config.reference is not None:
         seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))
     return image, seen

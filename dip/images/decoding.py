@@ -55,11 +55,13 @@ class Stored:
     values: (H, W, C), uint8, uint16 (full scale 65535) or float32 (any range, may contain NaN).
     alpha: (H, W) of the same type; full scale (1.0 for float32) is opaque. None without transparency.
     icc_profile: the embedded colour profile.
+    jpeg: the content of the file, if it is a JPEG.
     """
 
     values: Array
     alpha: Array | None = None
     icc_profile: bytes | None = None
+    jpeg: bytes | None = None
 
 
 def read(path: Path) -> Stored:
@@ -138,7 +140,11 @@ def _decode(file: BinaryIO, file_bytes: int) -> Stored:
         values, alpha = values[..., :-1], values[..., -1]
     # Read after decoding: Pillow rotates TIFF itself and removes the tag.
     turn = int(image.getexif().get(0x0112, 1))
-    return Stored(_upright(values, turn), None if alpha is None else _upright(alpha, turn), profile)
+    jpeg = None
+    if image.format in ("JPEG", "MPO"):
+        file.seek(0)
+        jpeg = file.read()
+    return Stored(_upright(values, turn), None if alpha is None else _upright(alpha, turn), profile, jpeg)
 
 
 def _open(file: BinaryIO) -> ImageFile.ImageFile:

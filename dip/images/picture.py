@@ -30,6 +30,7 @@ class Picture:
     name: of the sample, or of the file without suffix.
     path: the absolute path of the file; `save` refuses to overwrite it.
     flat: whether the source was an (H, W) array; then `to_array` returns one.
+    jpeg: the content of the JPEG file that the image comes from, also if `pixels` have been changed since.
     """
 
     pixels: Tensor
@@ -40,6 +41,7 @@ class Picture:
     name: str = "array"
     path: Path | None = None
     flat: bool = False
+    jpeg: bytes | None = None
 
 
 def load(source: str | Path, option: str = "image", scale: tuple[float, float] | None = None) -> Picture:
@@ -65,7 +67,7 @@ def load(source: str | Path, option: str = "image", scale: tuple[float, float] |
         raise ImageError(f"{what}; give {legal}; for example {option}=photo.png") from None
     alpha = None if stored.alpha is None else _unit(stored.alpha[..., None], (0.0, 1.0))[0]
     name = str(source) if is_sample else path.stem
-    return Picture(pixels, alpha, mode, stored.icc_profile, scale, name, path.absolute())
+    return Picture(pixels, alpha, mode, stored.icc_profile, scale, name, path.absolute(), jpeg=stored.jpeg)
 
 
 def _unit(values: Array, scale: tuple[float, float] | None = None) -> tuple[Tensor, str, tuple[float, float]]:

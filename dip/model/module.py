@@ -17,6 +17,7 @@ from dip.model.losses import MSE, Loss
 from dip.model.optimizers import Adam, Optimizer
 from dip.model.speedups import speed_up
 from dip.seeds import Perturbation
+from dip.targets.jpeg_intervals import Intervals
 from dip.targets.operators import Identity, Operator
 
 
@@ -44,6 +45,7 @@ class DeepImagePrior(LightningModule):
         ema: decay of the moving average of the output (0.99 in the original's denoising).
         seeds: of the perturbation, one for each network.
         weights: of the pixels in the loss, (1, 1, h, w) with mean 1; None for equal weights.
+        intervals: what a JPEG file says of its image; replaces y in the loss by `intervals(image)`.
         speedups: names out of `dip.model.speedups.SPEEDUPS`, applied at the first step.
 
     Attributes:
@@ -71,13 +73,14 @@ class DeepImagePrior(LightningModule):
         ema: float = 0.99,
         seeds: Sequence[int] = (0,),
         weights: Tensor | None = None,
+        intervals: Intervals | None = None,
         speedups: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # it would add about 1 ms a step, more than a step of a tiny network
         assert len(seeds) == len(nets), "one seed for each network"
         self.nets = nn.ModuleList(nets).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.operator = operator or Identity()
+        self.operator, self.intervals = operator or Identity(), intervals
         self.size = size
         self.criterion, self.optimizer = loss or MSE(), optimizer or Adam()
         self.lr, self.ema = lr, ema
@@ -117,6 +120,8 @@ class DeepImagePrior(LightningModule):
         image: Tensor = net(perturb(z, self.step))[..., :height, :width]
         image = image.to(torch.promote_types(image.dtype, torch.float32))  # (1, C, H, W)
         observed = self.operator(image)
+        if self.intervals is not None:
+            y = self.intervals(observed.detach())
         loss = self.criterion(observed, y, image, self.weights)
         # Here, so that of networks that run in turn only one has its activations in memory.
         self.manual_backward(loss)

@@ -12,6 +12,7 @@ Importing this package does not import torch.
 """
 
 from dip.stopping.adaptive import Adaptive
+from dip.stopping.consistent import Consistent
 from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.panel import Combined, Compare
 from dip.stopping.registry import STOPS, Auto, Never, Stop
@@ -19,9 +20,9 @@ from dip.stopping.residual import Discrepancy, HeldOut
 from dip.stopping.variance import EMV, WMV
 
 __all__ = [
-    "EMV", "STOPS", "WMV", "Adaptive", "Auto", "Combined", "Compare", "Covariance", "Discrepancy", "HeldOut", "Never",
-    "Stop",
+    "EMV", "STOPS", "WMV", "Adaptive", "Auto", "Combined", "Compare", "Consistent", "Covariance", "Discrepancy", "HeldOut",
+    "Never", "Stop",
 ]  # fmt: skip
 
-_KINDS = (Auto, Never, WMV, EMV, HeldOut, Discrepancy, Covariance, Combined, Adaptive, Compare)
+_KINDS = (Auto, Never, WMV, EMV, HeldOut, Discrepancy, Covariance, Consistent, Combined, Adaptive, Compare)
 STOPS.update({kind.name: kind for kind in _KINDS})

@@ -83,7 +83,7 @@ class Never(Stop):
 
 @dataclass
 class Auto(Stop):
-    """For target=degraded adaptive; for all other targets never."""
+    """For target=degraded adaptive; for target=jpeg with target.intervals consistent; for all other targets never."""
 
     name: str = "auto"
 

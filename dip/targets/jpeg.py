@@ -1,4 +1,4 @@
-"""JPEG restoration: removal of compression artefacts. The fit has no operator, since JPEG is not linear."""
+"""JPEG restoration: removal of compression artefacts, in agreement with all that the file stores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dip.errors import ImageError
-from dip.options import check_integer, option
+from dip.options import check_flag, check_integer, log, option
 from dip.targets.observation import Observation, direct
 from dip.targets.target import NO_PICTURES, Simulated
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Jpeg(Simulated):
-    """The image has the artefacts of JPEG compression, or gets them from a given quality."""
+    """The image is a JPEG file, or is compressed with a given quality. The file's quantization tables are used."""
 
     name: str = "jpeg"
     quality: int | None = option(
@@ -27,23 +27,85 @@ class Jpeg(Simulated):
         "an integer from 1 to 100 or null",
         "10",
     )
+    intervals: bool = option(
+        True,
+        "the loss is 0 where the image compresses to the integers that the file stores; false: the loss compares pixels, "
+        "as in the paper",
+        "true or false",
+        "false",
+    )
+
+    task = "jpeg"
 
     def __post_init__(self) -> None:
         check_integer(self, "quality", low=1, high=100, none=True, prefix="target.")
+        check_flag(self, "intervals", prefix="target.")
         super().__post_init__()
+
+    @property
+    def exact(self) -> bool:
+        return self.intervals
 
     def real_damage(self) -> str | None:
         return "target.quality=null" if self.quality is None else None
 
-    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
-        """y = image, or with `quality` the image with noise, compressed and decompressed."""
-        if self.quality is None:
+    def observe(
+        self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES, file: bytes | None = None
+    ) -> Observation:
+        """y = image, or with `quality` the image with noise, compressed and decompressed.
+
+        Args:
+            image, seed, pictures: see `Target.observe`.
+            file: the content of the JPEG file that `image` was read from.
+
+        Raises:
+            ImageError: with `intervals`, `image` does not come from a JPEG file; or see `compressed`.
+        """
+        reference = None
+        if self.quality is not None:
+            file, reference = compressed(self.add_noise(image, seed), self.quality), image
+        elif not self.intervals:
             return direct(image, None)
-        return direct(compressed(self.add_noise(image, seed), self.quality), image)
+        elif file is None:
+            raise ImageError(
+                "image: target=jpeg needs the JPEG file itself, which stores how it was quantized, and this image is no "
+                "JPEG; give one, for example image=photo.jpg, or compress the image with target.quality=10, or set "
+                "target.intervals=false for the former content of a JPEG"
+            )
+        from dip.targets.jpeg_file import read, upright
+        from dip.targets.jpeg_intervals import Intervals
+
+        stored = read(file)
+        if self.quality is not None:
+            assert stored is not None, "Pillow writes gray or YCbCr"
+            intervals = Intervals(stored) if self.intervals else None
+            return dataclasses.replace(direct(stored.pixels, reference), intervals=intervals)
+        # An array that Pillow made of the file is not turned upright.
+        turns = {} if stored is None else {turn: upright(stored.pixels, turn) for turn in (stored.orientation, 1)}
+        found = [turn for turn, pixels in turns.items() if pixels.shape == image.shape and same(pixels, image)]
+        if stored is None or not found:
+            log.warning(
+                "target=jpeg: %s, so the loss compares pixels as with target.intervals=false",
+                "the file is CMYK or has an unusual subsampling" if stored is None else
+                "the image is resized or changed, and the quantization of its file does not apply to it; size=null keeps it",
+            )  # fmt: skip
+            return direct(image, None)
+        return dataclasses.replace(direct(image, None), intervals=Intervals(stored, found[0]))
+
+    def finish(self, restored: Tensor, observation: Observation) -> Tensor:
+        """The nearest image that compresses to the same file, clipped to [0, 1]."""
+        if observation.intervals is None:
+            return restored
+        return observation.intervals.to(restored.device).project(restored).clamp(0, 1)
 
 
-def compressed(image: Tensor, quality: int) -> Tensor:
-    """The image (1, C, H, W) in [0, 1] after JPEG compression by Pillow: 8 bits, chroma at half resolution.
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two images in [0, 1] of one shape are the same in 8 bits."""
+    return bool(((one - other).abs() < 0.5 / 255).all())
+
+
+def compressed(image: Tensor, quality: int) -> bytes:
+    """A JPEG file of the image (1, C, H, W) in [0, 1], written by Pillow: 8 bits, chroma at half resolution.
 
     Args:
         image: gray (C = 1) or RGB (C = 3).
@@ -52,7 +114,6 @@ def compressed(image: Tensor, quality: int) -> Tensor:
     Raises:
         ImageError: another number of channels, or sides that JPEG does not support.
     """
-    import numpy as np
     import torch
     from PIL import Image
 
@@ -65,6 +126,4 @@ def compressed(image: Tensor, quality: int) -> Tensor:
     values = (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()  # (H, W, C)
     buffer = io.BytesIO()
     Image.fromarray(values[..., 0] if channels == 1 else values).save(buffer, "JPEG", quality=quality)
-    with Image.open(buffer, formats=["JPEG"]) as stored:
-        pixels = np.array(stored).reshape(height, width, channels)
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255  # (1, C, H, W)
+    return buffer.getvalue()

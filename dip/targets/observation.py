@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dip.targets.jpeg_intervals import Intervals
     from dip.targets.operators import Operator
 
 
@@ -27,6 +28,8 @@ class Observation:
     """Where `y` was observed, (1, 1, h, w): 1 = known, 0 = missing. None: everywhere."""
     z: Tensor | None = None
     """The network's input if the target provides it, (1, C_z, H, W); None: drawn as the options `z` say."""
+    intervals: Intervals | None = None
+    """What a JPEG file says of its image; the loss then compares the image with `intervals(image)` instead of `y`."""
 
 
 def direct(y: Tensor, reference: Tensor | None, z: Tensor | None = None) -> Observation:

@@ -36,6 +36,11 @@ class Target:
                 raise reject(self, name, "target.")
 
     @property
+    def exact(self) -> bool:
+        """Whether the observation says without error in which set the image lies; the fit then ends in that set."""
+        return False
+
+    @property
     def masked(self) -> bool:
         """Whether the given pictures say which pixels are known; `known` then returns them."""
         return False

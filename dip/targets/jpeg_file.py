@@ -1,0 +1,164 @@
+"""What a JPEG file stores: quantization tables, and the quantized coefficients of its 8 x 8 blocks (ITU-T T.81).
+
+Pillow decodes the file without the conversion from YCbCr to RGB. The discrete cosine transform of these samples,
+divided by the table, gives the stored integers. A coefficient can be wrong by 1 where the table's entry is 1 or 2,
+because the samples are rounded to 8 bits. Blocks that exceed the image at its right and bottom border are those of the
+image extended by its edge pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+BLOCK = 8
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component of the file: gray or luma, Cb, Cr, or a colour of RGB."""
+
+    table: Tensor
+    """The steps of the quantization, (8, 8) float32, vertical frequency first; samples range over 255."""
+    stored: Tensor
+    """The quantized coefficients, (1, 1, h, w, 8, 8) float32 with integer values, by row and column of the block."""
+    factor: tuple[int, int]
+    """Pixels of the image per sample, vertically and horizontally."""
+
+
+@dataclass(frozen=True)
+class JpegFile:
+    """The content of a JPEG file, in the orientation in which it is stored."""
+
+    components: tuple[Component, ...]
+    """One (gray) or three."""
+    ycc: bool
+    """Whether the three components are Y, Cb and Cr; otherwise they are R, G and B."""
+    size: tuple[int, int]
+    """(H, W)."""
+    orientation: int
+    """The EXIF orientation, 1 to 8."""
+    pixels: Tensor
+    """The image that Pillow decodes, (1, C, H, W) float32 in [0, 1]."""
+
+
+def read(data: bytes) -> JpegFile | None:
+    """The content of a JPEG file that Pillow can decode; None for CMYK and for unusual subsampling."""
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        orientation = int(image.getexif().get(0x0112, 1))
+        layers: list[tuple[int, int, int, int]] = image.layer  # type: ignore[attr-defined]
+        tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
+        ids, rgb = bytes(layer[0] for layer in layers), image.info.get("adobe_transform") == 0
+        pixels = np.asarray(image)
+    if image.mode not in ("L", "RGB"):
+        return None
+    ycc = image.mode == "RGB" and not rgb and ids != b"RGB"
+    samples = pixels
+    if ycc:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            image.draft("YCbCr", None)  # type: ignore[arg-type]
+            samples = np.asarray(image)
+    height, width = pixels.shape[:2]
+    sampling = np.array([(down, across) for _, across, down, _ in layers])  # (C, 2)
+    if (sampling.max(0) % sampling).any():
+        return None
+    factors = sampling.max(0) // sampling
+    components = []
+    for number, (layer, factor) in enumerate(zip(layers, factors.tolist(), strict=True)):
+        plane = np.atleast_3d(samples)[..., number].astype(np.float64)
+        steps = torch.tensor(tables[layer[3]], dtype=torch.float32).view(BLOCK, BLOCK)
+        native = torch.from_numpy(_native(plane, factor)).float()[None, None]  # (1, 1, h', w')
+        whole = extend(native, factors.max(0) // factor)  # as many blocks as in the image, extended for all components
+        stored = (transform(whole - 128) / steps).round()
+        components.append(Component(steps, stored, (factor[0], factor[1])))
+    values = torch.from_numpy(np.atleast_3d(pixels).copy()).permute(2, 0, 1)[None]  # (1, C, H, W)
+    return JpegFile(tuple(components), ycc, (height, width), orientation, values.float() / 255)
+
+
+def upright(image: Tensor, orientation: int) -> Tensor:
+    """Apply EXIF orientation 1 to 8 to (..., H, W). Other values change nothing."""
+    if orientation in (5, 6, 7, 8):
+        image = image.mT
+    turned = [dim for dim, values in ((-1, (2, 3, 6, 7)), (-2, (3, 4, 7, 8))) if orientation in values]
+    return image.flip(turned) if turned else image
+
+
+def as_stored(image: Tensor, orientation: int) -> Tensor:
+    """The inverse of `upright`."""
+    return upright(image, {6: 8, 8: 6}.get(orientation, orientation))
+
+
+def extend(planes: Tensor, factor: Sequence[int]) -> Tensor:
+    """(1, C, h, w) with the last row and column repeated, up to whole blocks of `factor` pixels per sample."""
+    height, width = planes.shape[-2:]
+    down, right = -height % int(BLOCK * factor[0]), -width % int(BLOCK * factor[1])
+    planes = torch.cat([planes, planes[..., -1:, :].expand(-1, -1, down, -1)], -2)
+    return torch.cat([planes, planes[..., -1:].expand(-1, -1, -1, right)], -1)
+
+
+def transform(planes: Tensor) -> Tensor:
+    """The orthonormal DCT-II of 8 x 8 blocks: (1, C, 8 h, 8 w) -> (1, C, h, w, 8, 8)."""
+    height, width = planes.shape[-2:]
+    blocks = planes.unflatten(-1, (width // BLOCK, BLOCK)).unflatten(-3, (height // BLOCK, BLOCK))
+    cosines = _cosines(planes)
+    return cosines @ blocks.transpose(-3, -2) @ cosines.mT
+
+
+def inverse(coefficients: Tensor) -> Tensor:
+    """The inverse of `transform`."""
+    cosines = _cosines(coefficients)
+    return (cosines.mT @ coefficients @ cosines).transpose(-3, -2).flatten(-4, -3).flatten(-2)
+
+
+def _cosines(like: Tensor) -> Tensor:
+    """(frequency, position), orthonormal."""
+    k, n = torch.arange(BLOCK)[:, None], torch.arange(BLOCK)
+    rows = torch.cos((2 * n + 1) * k * (math.pi / (2 * BLOCK))) * 0.5
+    rows[0] = math.sqrt(1 / BLOCK)
+    return rows.to(like)
+
+
+def _native(plane: Array, factor: Sequence[int]) -> Array:
+    """The samples of a component, (h, w), from those that the decoder has enlarged to the image's size, (H, W)."""
+    # libjpeg interpolates where a side is doubled and the other is doubled or kept, and else repeats samples.
+    smooth = max(factor) == 2 and -(-plane.shape[1] // factor[1]) > 2
+    for axis in (0, 1):
+        if factor[axis] > 1:
+            along = np.moveaxis(plane, axis, 0)
+            along = _undo_interpolation(along) if smooth else _means(along, factor[axis])
+            plane = np.moveaxis(along, 0, axis)
+    return np.ascontiguousarray(plane)
+
+
+def _means(values: Array, factor: int) -> Array:
+    starts = np.arange(0, len(values), factor)
+    counts = np.diff(np.append(starts, len(values)))
+    means: Array = np.add.reduceat(values, starts) / counts[:, None]
+    return means
+
+
+def _undo_interpolation(values: Array) -> Array:
+    """Least squares for the n samples c of which libjpeg's interpolation makes 2 n: (3 c[i] + c[i - 1]) / 4 and
+    (3 c[i] + c[i + 1]) / 4, along axis 0. The last of the 2 n is missing where the side is odd."""
+    from scipy import sparse
+    from scipy.sparse.linalg import splu
+
+    count = (len(values) + 1) // 2
+    centre = np.repeat(np.arange(count), 2)
+    other = np.clip(centre + np.tile([-1, 1], count), 0, count - 1)
+    rows = np.tile(np.arange(2 * count), 2)
+    weights = np.repeat([0.75, 0.25], 2 * count)
+    matrix = sparse.csr_array((weights, (rows, np.concatenate([centre, other]))), shape=(2 * count, count))
+    matrix = matrix[: len(values)]
+    solved: Array = splu((matrix.T @ matrix).tocsc()).solve(np.ascontiguousarray(matrix.T @ values))
+    return solved

@@ -1,0 +1,100 @@
+"""The images whose compression would store the same file: each coefficient in the interval that its integer stands for.
+
+A JPEG stores k = round(c / q) of each coefficient c, so that c lies in [(k - 1/2) q, (k + 1/2) q]. This set of images
+is convex (Zakhor, "Iterative procedures for reduction of blocking effects in transform image coding", 1992).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from dip.targets.jpeg_file import JpegFile, as_stored, extend, inverse, transform, upright
+
+YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+"""RGB to Y, Cb and Cr, as JFIF defines them; an offset of 128 of 255 is added to Cb and Cr."""
+
+
+PULL = 0.01
+"""Weight of the distance to 0 of the coefficients that are stored as 0, where that to their interval has weight 1."""
+
+
+class Intervals(nn.Module):
+    """Maps an image (1, C, H, W) in [0, 1] to the image that the loss compares it with, of the same size.
+
+    Coefficients outside of their interval are moved to its border. Coefficients that are stored as 0 are also moved by
+    `PULL` of their distance to 0: most are noise of the network, since natural images have small ones.
+
+    Chroma is the mean of the pixels that share a sample, as encoders compute it, and the pixels of a sample are moved by
+    the same value. Blocks that exceed the image are those of the image extended by its edge pixels. It is computed in
+    the precision of the buffers, float32, even inside an autocast region.
+
+    Args:
+        file: what was stored.
+        orientation: the EXIF orientation that has been applied to the images; 1: they are as stored.
+    """
+
+    colours: Tensor
+    inverse_colours: Tensor
+    offsets: Tensor
+
+    def __init__(self, file: JpegFile, orientation: int = 1) -> None:
+        super().__init__()
+        self.orientation = orientation
+        self.factors = [component.factor for component in file.components]
+        self.coarsest = max(down for down, _ in self.factors), max(right for _, right in self.factors)
+        count = len(self.factors)
+        colours = torch.tensor(YCC, dtype=torch.float64) if file.ycc else torch.eye(count, dtype=torch.float64)
+        offsets = torch.tensor([128.0, 0.0, 0.0] if file.ycc else [128.0] * count)
+        # Not persistent: they are made from the file, so no checkpoint holds them.
+        self.register_buffer("colours", colours.float(), persistent=False)  # (C, C)
+        self.register_buffer("inverse_colours", torch.linalg.inv(colours).float(), persistent=False)
+        self.register_buffer("offsets", offsets.view(-1, 1, 1), persistent=False)
+        for number, component in enumerate(file.components):
+            self.register_buffer(f"table{number}", component.table, persistent=False)  # (8, 8)
+            self.register_buffer(f"stored{number}", component.stored, persistent=False)  # (1, 1, h, w, 8, 8)
+
+    def coefficients(self, image: Tensor) -> list[Tensor]:
+        """The coefficients of `image` (1, C, H, W), in steps of the quantization, not rounded, by component.
+
+        Each is (1, 1, h, w, 8, 8), as `Component.stored`.
+        """
+        planes = extend(255 * as_stored(image, self.orientation), self.coarsest)
+        planes = torch.einsum("ij,bjhw->bihw", self.colours, planes) - self.offsets
+        pooled = [
+            planes[:, number : number + 1].unflatten(-1, (-1, right)).unflatten(-3, (-1, down)).mean((-3, -1))
+            for number, (down, right) in enumerate(self.factors)
+        ]
+        return [transform(plane) / self.get_buffer(f"table{number}") for number, plane in enumerate(pooled)]
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The image that the loss compares `image` with."""
+        return self._moved(image, lambda found, stored: _within(found, stored) - PULL * found * (stored == 0))
+
+    def project(self, image: Tensor) -> Tensor:
+        """The nearest image that compresses to the same file. It may exceed [0, 1]."""
+        return self._moved(image, _within)
+
+    def requantized(self, image: Tensor) -> Tensor:
+        """`image` (1, C, H, W) of any size, compressed with the same tables and decompressed."""
+        return self._moved(image, lambda found, stored: found.round())
+
+    def _moved(self, image: Tensor, to: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """`image` with its coefficients replaced by `to(coefficients, stored)`."""
+        with torch.autocast(image.device.type, enabled=False):
+            planes = image.to(self.colours.dtype)
+            moves = []
+            for number, found in enumerate(self.coefficients(planes)):
+                changed = to(found, self.get_buffer(f"stored{number}")) - found
+                move = inverse(changed * self.get_buffer(f"table{number}"))
+                down, right = self.factors[number]
+                moves.append(move.repeat_interleave(down, -2).repeat_interleave(right, -1))
+            height, width = as_stored(planes, self.orientation).shape[-2:]
+            move = torch.einsum("ij,bjhw->bihw", self.inverse_colours, torch.cat(moves, 1))[..., :height, :width]
+            return (planes + upright(move, self.orientation) / 255).to(image.dtype)
+
+
+def _within(found: Tensor, stored: Tensor) -> Tensor:
+    return found.clamp(stored - 0.5, stored + 0.5)
