@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 def run(composed: DictConfig) -> float | None:
     """Run one experiment. Returns its score (see `dip.sweep.score`), which an optimising sweeper should maximise."""
+    from hydra.core.hydra_config import HydraConfig
+
     from dip import runs, sweep
     from dip.configuration import composition
 
     with cli.errors_in_one_line():
         options = composition.read(composed)
-        from dip.fitting import experiment  # imported late: --help and sweeps do not need torch
+        from dip import tiles  # imported late: --help and sweeps do not need torch
 
-        result = experiment.run(options, cli.overrides())
+        result = tiles.run(options, cli.overrides(), launcher=sweep.chosen(options.out, HydraConfig.get()))
         if runs.lacks_figures(result["folder"]):
             from dip.report.figures.run import draw
 

@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dip import images, runs
+from dip import images, runs, tiles
 from dip.api.assemble import assemble
 from dip.api.isolation import isolated, log_shown
 from dip.api.restoration import Restoration
 from dip.callbacks.recorder import OnRecord
 from dip.configuration.schema import Config
 from dip.errors import RunError
-from dip.fitting import experiment
 from dip.fitting.inputs import Pictures, observe
 
 if TYPE_CHECKING:
@@ -127,15 +126,15 @@ def restore(
     """
     optional = {"experiment": experiment, "stop": stop, "steps": steps, "out": out}
     options |= {name: value for name, value in optional.items() if value is not None}
-    run = _in_memory if out is None else _in_folder
     with isolated(), log_shown(progress):
         config, given = assemble({**DEFAULTS, **options, "image": image, "target": target})
+        run = _in_folder if out is not None else _in_tiles if config.tile else _in_memory
         return run(config, Pictures(config, given), progress, on_record)
 
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a folder, or read the finished run of the same options."""
-    metrics = experiment.run(config, progress=progress, given=pictures.given, array=True, on_record=on_record)
+    metrics = tiles.run(config, progress=progress, given=pictures.given, array=True, on_record=on_record)
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
     if runs.lacks_figures(folder):
@@ -150,6 +149,13 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
     finally:
         log.setLevel(level)
     return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like)
+
+
+def _in_tiles(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
+    """Run in a temporary folder, where the processes of the tiles find their parts of the image."""
+    with tempfile.TemporaryDirectory(prefix="dip-") as out:
+        done = _in_folder(dataclasses.replace(config, out=out), pictures, progress, on_record)
+        return dataclasses.replace(done, folder=None)
 
 
 def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:

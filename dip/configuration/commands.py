@@ -22,18 +22,20 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
         config: nested options, as in `result.json`.
         defaults: nested default options; None: those of this version. Options that it lacks are written out.
     """
+    if defaults is None:
+        defaults = schema.defaults()
+        kind = schema.TARGETS.get(config["target"]["name"])
+        if kind is not None:  # the target decides which rule stop=auto selects
+            defaults["stop"] = schema.plain(schema.Config(target=kind()))["stop"]
     words = [shlex.quote(f"{name}={value}") for name, value in _differences(config, defaults)]
     return " ".join(["python", "train.py", *words])
 
 
-def _differences(
-    config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None, prefix: str = ""
-) -> Iterator[tuple[str, str]]:
+def _differences(config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """(option, value in Hydra's grammar) of the options of `config` that differ from `defaults`.
 
     `overwrite` is left out: the same command run twice should find the finished run. `prefix` stands before the names.
     """
-    defaults = schema.defaults() if defaults is None else defaults
     for key, value in config.items():
         default = defaults.get(key, ...)
         if isinstance(value, Mapping):

@@ -28,6 +28,7 @@ from dip.options import (
     check_number,
     check_size,
     default_of,
+    is_integer,
     option,
     reject,
 )
@@ -71,6 +72,19 @@ class Config:
         "last, unless the shape says otherwise, which is told",
         "null, HW or the letters C, H and W in any order",
         "CHW",
+    )
+    tile: Any = option(
+        0,
+        "fit a large image in overlapping tiles, each a run of its own, and blend them: side of a tile in pixels of the "
+        "observation; 0: the whole image at once; auto: tiles if the memory is too small for that",
+        "0, auto or an integer >= 2**net.depth",
+        "512",
+    )
+    overlap: int | None = option(
+        None,
+        "least overlap of neighbouring tiles in pixels; null: a quarter of tile, at most 64, or more if the blur needs it",
+        "null or an integer from 0 to below half of tile",
+        "64",
     )
     target: Target = dataclasses.field(default_factory=Noisy)
     net: Net = dataclasses.field(default_factory=Hourglass)
@@ -179,12 +193,28 @@ class Config:
         check_interval(self, "range")
         if self.axes is not None and sorted(str(self.axes)) not in (sorted("HW"), sorted("CHW")):
             raise reject(self, "axes")
+        self._check_tile()
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
         if self.target.exact and self.stop.name in ("auto", "adaptive"):
             self.stop = Consistent(patience=self.stop.patience)
         blind, denoising = isinstance(self.target, Degraded), self.target.task == "denoising"
         self.stop = self.stop.choose(blind, self.perturbation_shrinks, denoising)
+
+    def _check_tile(self) -> None:
+        self.tile = 0 if self.tile in (None, "none") else self.tile
+        check_integer(self, "overlap", low=0, none=True)
+        if self.tile == "auto" or (is_integer(self.tile) and self.tile == 0):
+            return
+        check_integer(self, "tile", low=1)
+        factor: int = getattr(self.target, "factor", 1)  # the network makes the enlarged image
+        smallest = -(-max(self.net.padded(1, 1)) // factor)
+        if self.tile < smallest:
+            legal = f"0, auto or an integer >= {smallest}, the smallest image that net={self.net.name} accepts"
+            raise OptionError("tile", self.tile, legal, f"tile={max(512, smallest)}")
+        if self.overlap is not None and 2 * self.overlap >= self.tile:
+            legal = f"null or an integer from 0 to below half of tile, {(self.tile - 1) // 2}"
+            raise OptionError("overlap", self.overlap, legal, f"overlap={self.tile // 8}")
 
     @property
     def perturbation_shrinks(self) -> bool:
@@ -202,6 +232,8 @@ class Config:
             setting = ignored.get("perturbation", "perturbation=0")
             names = ("perturbation_warm_up", "perturbation_half_life", "perturbation_distribution")
             ignored |= dict.fromkeys(names, setting)
+        if self.tile == 0:
+            ignored["overlap"] = "tile=0"
         return ignored
 
     def warnings(self) -> list[str]:

@@ -10,9 +10,9 @@ import logging
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dip import runs
 from dip.configuration import schema
@@ -24,11 +24,35 @@ from dip.runs import naming
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from dip.callbacks.recorder import OnRecord
-    from dip.fitting.fit import Fit
     from dip.images import Picture
 
 log = logging.getLogger("dip")
+
+
+class Work(Protocol):
+    """What computes a run, checked and in memory, such as `dip.fitting.fit.Fit`. Nothing is written before `run`."""
+
+    config: Config
+    folder: Path
+    identity: str
+    restored: Tensor | None
+
+    @property
+    def signals(self) -> contextlib.AbstractContextManager[Any]:
+        """Handles signals inside the block."""
+
+    def run(self, progress: bool) -> dict[str, Any]:
+        """Compute and save. Returns the content of `result.json`."""
+
+    def result(self, status: str, **more: Any) -> dict[str, Any]:
+        """The content of `result.json` at this moment; `more` is added."""
+
+
+Prepare = Callable[..., Work]
+"""Makes a `Work`. Its arguments are those of `dip.fitting.fit.Fit`."""
 
 
 def run(
@@ -38,6 +62,7 @@ def run(
     given: Mapping[str, Picture] | None = None,
     array: bool = False,
     on_record: OnRecord | None = None,
+    prepare: Prepare | None = None,
 ) -> dict[str, Any]:
     """Run the experiment that `config` describes, or resume it if it was interrupted.
 
@@ -50,6 +75,7 @@ def run(
         given: images in memory, by the option (`image`, `reference`, `target.mask`, ...) that they replace.
         array: also write `images/restored.npy`, the restored image (H, W, C) float32, exactly.
         on_record: called at each record, see `dip.callbacks.recorder.OnRecord`; not for a run that has finished before.
+        prepare: makes what computes the run; default: `dip.fitting.fit.Fit`.
 
     Returns:
         The content of the run's `result.json`, with its `folder`. `status` is "finished", "stopped" (by the stopping
@@ -68,7 +94,8 @@ def run(
     from dip.runs.extension import extend
 
     # Every mistake of a user is found here, before the folder is created.
-    fit = Fit(config, folder, naming.fingerprint({**identity, "steps": None}), pictures, on_record, observed)
+    fingerprint = naming.fingerprint({**identity, "steps": None})
+    fit = (prepare or Fit)(config, folder, fingerprint, pictures, on_record, observed)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
@@ -104,7 +131,7 @@ def _finished(config: Config, folder: Path) -> dict[str, Any] | None:
     return {**result, "folder": str(folder)}
 
 
-def _fit_and_save(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
+def _fit_and_save(fit: Work, progress: bool, array: bool) -> dict[str, Any]:
     import numpy
 
     from dip import images
@@ -128,7 +155,8 @@ def _fit_and_save(fit: Fit, progress: bool, array: bool) -> dict[str, Any]:
         raise
     runs.write_json(folder / "result.json", result)
     if result["status"] == "interrupted":
-        log.warning("%s: interrupted at step %d; repeat the command to resume", folder, result["steps"])
+        at = f" at step {result['steps']}" if result["steps"] is not None else ""
+        log.warning("%s: interrupted%s; repeat the command to resume", folder, at)
         if result["restored_step"]:
             log.info(
                 "image so far: %s (step %d of %d)",
@@ -199,5 +227,7 @@ def _log_result(folder: Path, status: str, result: Mapping[str, Any]) -> None:
     psnr = result["psnr"]
     score = "no reference image to score against" if psnr is None else f"PSNR {psnr:.2f} dB"
     which = f"restored from step {result['restored_step']} of {result['steps']}"
+    if "tiles" in result:
+        which = f"{len(result['tiles'])} tiles of at most {result['steps']} steps"
     log.info("%s: %s (%s, %s, %.0f s)", folder, status, score, which, result["seconds"])
     log.info("restored image: %s", folder / "images" / "restored.png")

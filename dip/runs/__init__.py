@@ -26,6 +26,10 @@ CONSOLE = "console.log"
 """The terminal output of a run in a sweep, in its run folder."""
 
 
+TILES = "tiles"
+"""The folder, in the run folder of an image that is fitted in tiles, that holds a folder per tile."""
+
+
 def read_result(folder: str | Path) -> dict[str, Any] | None:
     """The content of a run's `result.json`; None if it is missing, truncated or not a result."""
     found = read_json(Path(folder) / "result.json") or {}
@@ -38,8 +42,14 @@ def finished(folder: str | Path) -> bool:
 
 
 def lacks_figures(folder: str | Path) -> bool:
-    """True if the run in `folder` has finished and its figures are not complete; see `dip.report.figures.run.draw`."""
-    return finished(folder) and not (Path(folder) / "figures" / "snapshots.png").exists()
+    """True if the run in `folder` has finished and its figures are not complete; see `dip.report.figures.run.draw`.
+
+    An image that was fitted in tiles has no curves of its own. For a tile they would take longer than many a fit.
+    """
+    of_tile = TILES in Path(folder).parts[-3:-2]
+    if of_tile or not finished(folder) or "tiles" in (read_result(folder) or {}):
+        return False
+    return not (Path(folder) / "figures" / "snapshots.png").exists()
 
 
 def snapshots(folder: str | Path) -> list[tuple[int, Path]]:
@@ -71,7 +81,7 @@ def read(root: str | Path) -> list[dict[str, Any]]:
     """The runs in `root` and below, sorted by folder, one flat row each: `pandas.DataFrame(read("outputs"))`.
 
     A row holds `folder`, every option as `config.<option>` and every result, with nested keys joined by dots. A run
-    without a valid result is left out with a warning. Symbolic links are not followed.
+    without a valid result is left out with a warning. Symbolic links are not followed. The tiles of a run are not listed.
 
     Raises:
         RunError: `root` is not a folder.
@@ -83,6 +93,8 @@ def read(root: str | Path) -> list[dict[str, Any]]:
         folders.sort()
         if "result.json" not in files and ".lock" not in files and "metrics.csv" not in files:
             continue
+        if TILES in folders:
+            folders.remove(TILES)
         result = None if (Path(place) / "result.json").is_symlink() else read_result(place)
         if result is None:
             log.warning("%s: unfinished", place)

@@ -41,6 +41,7 @@ def name(config: Config, identity: Mapping[str, Any]) -> str:
     levels = ".".join(map(str, config.skips)) or "none"
     sides = config.size if isinstance(config.size, (list, tuple)) else [config.size]
     size = "" if config.size is None else "-size" + "x".join(map(str, sides))
+    size += f"-tile{config.tile}" if config.tile else ""
     precision = "" if config.precision.name == "auto" else f"-{config.precision.name}"
     readable = f"{config.target.name}-skips{levels}{size}{precision}-steps{config.steps}-seed{config.seed}"
     return f"{readable}-{fingerprint(identity)[:8]}"

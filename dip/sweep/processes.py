@@ -18,6 +18,9 @@ from dip.sweep import claims, gpus
 from dip.sweep.jobs import Job
 from dip.sweep.launcher import SweepLauncher
 
+IN_SWEEP = "DIP_IN_SWEEP"
+"""The environment variable that is set in the process of a job."""
+
 
 class Process(subprocess.Popen[bytes]):
     """The process of a job on `device`; see `dip.sweep.dispatch.Attempt`."""
@@ -59,9 +62,11 @@ class ProcessesLauncher(SweepLauncher):
     def start(self, job: Job) -> Process | None:
         """Start `job` on the device with the fewest jobs that can be claimed; None if there is none."""
         self.running = [process for process in self.running if process.poll() is None]
+        # A job of a sweep that starts jobs itself, the tiles of an image, has its device already.
+        take = (lambda device, share: []) if IN_SWEEP in os.environ else claims.take
         load = [process.device for process in self.running]
         for device in sorted(self.devices, key=load.count) if len(load) < self.most else ():
-            claim = claims.take(device, self.share)
+            claim = take(device, self.share)
             if claim is not None:
                 break
         else:
@@ -91,6 +96,7 @@ class ProcessesLauncher(SweepLauncher):
 def environment(given: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment of a job's process: that of this process, changed by `given`."""
     own = {
+        IN_SWEEP: "1",
         "TQDM_DISABLE": "1",  # a progress bar would fill the console log
         "PYTHONFAULTHANDLER": "1",  # print a traceback if a library crashes
         "HYDRA_FULL_ERROR": str(int(cli.FULL_ERRORS)),  # as the user set it; this process has changed it

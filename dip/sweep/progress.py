@@ -31,6 +31,7 @@ class Progress:
         self.stream = stream or sys.stderr
         self.terminal = self.stream.isatty()
         self.ended = self.failed = 0
+        self.total = len(jobs)
         self.overrides = apart(jobs)
         self.steps: dict[str, str] = {}
         self._due = time.monotonic() + (BAR_EVERY if self.terminal else LINES_EVERY)
@@ -64,7 +65,7 @@ class Progress:
         details = [f"{outcome.psnr:.2f} dB"] if outcome.psnr is not None else []
         details += [f"{outcome.seconds:.0f} s"] if outcome.seconds is not None else []
         details += [f"{outcome.error}; log: {outcome.job.console}"] if outcome.error else []
-        place = f"[{self.ended}/{self.bar.total}]"
+        place = f"[{self.ended}/{self.total}]"
         self.say(", ".join([f"{place} {outcome.label}: {self._name(outcome.job)}", *details]))
 
     def update(self, running: Sequence[Job]) -> None:

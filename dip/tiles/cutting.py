@@ -1,0 +1,160 @@
+"""The tiles of an image as runs of their own: each has its options and its image files.
+
+Damage that the target simulates is drawn once for the whole image. A tile's image is then a part of the observation,
+and its target treats it as a photograph with real damage.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dip.configuration import schema
+from dip.configuration.commands import command
+from dip.configuration.loggers import CSV
+from dip.configuration.schema import Config
+from dip.errors import DipError, OptionError
+from dip.fitting import experiment
+from dip.stopping import Stop
+from dip.sweep.jobs import Job
+from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target
+from dip.targets.operators import KERNELS, Blur, Identity
+from dip.tiles.layout import Box
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+READING = ("size", "range", "axes")
+"""Options of reading the image, which do not apply to the image file of a tile: (1, C, h, w) in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the observation asks of tiles, in pixels of the observation."""
+
+    grid: int = 1
+    """Tiles start at multiples of it."""
+    margin: int = 0
+    """Pixels at a tile's border that depend on the image beyond it. Their weight in the blend is 0."""
+    factor: int = 1
+    """Sides of the image divided by those of the observation."""
+
+
+def geometry(target: Target, seen: Observation) -> Geometry:
+    """The geometry of `seen`, made by `target`.
+
+    Raises:
+        OptionError: the image cannot be cut.
+    """
+    if isinstance(seen.operator, Blur):
+        return Geometry(margin=max(seen.operator.kernel.shape) // 2)
+    if isinstance(target, SuperRes):
+        if seen.size != tuple(target.factor * side for side in seen.y.shape[-2:]):
+            raise OptionError("target.factor", target.factor, "a divisor of both sides of an image that is cut into "
+                              "tiles", "size=[512,768]")  # fmt: skip
+        return Geometry(margin=KERNELS[target.kernel], factor=target.factor)
+    # The chroma of a JPEG with subsampling has blocks of 16 x 16 pixels of the image.
+    return Geometry(grid=16 if isinstance(target, Jpeg) else 1)
+
+
+def observed(target: Target, seen: Observation) -> tuple[Target, dict[str, Tensor]]:
+    """`target` for an image that is `seen` already, and the pictures of the image's size that it needs.
+
+    Raises:
+        OptionError: the target has an operator that cannot be cut.
+    """
+    if isinstance(target, Inpaint):
+        assert seen.known is not None
+        return Inpaint(mask="mask", keep=target.keep), {"mask": seen.known}
+    if isinstance(target, Flash):
+        assert seen.z is not None
+        return Flash(flash="flash"), {"flash": seen.z}
+    if isinstance(target, (Deblur, SuperRes)):
+        return dataclasses.replace(target, simulate=False, noise=NoiseOptions()), {}
+    if isinstance(target, Jpeg):
+        return Jpeg(), {}
+    if isinstance(seen.operator, Identity) and seen.z is None:
+        return Degraded(), {}
+    raise OptionError("tile", "N", f"0 with target={target.name}, whose operator cannot be cut", "tile=0")
+
+
+def check_options(config: Config) -> None:
+    """Raise DipError if a process cannot be told `config`, because it holds an object of an unregistered class."""
+    for group, kinds in schema.GROUPS.items():
+        chosen = getattr(config, group)
+        if group != "target" and type(chosen) not in kinds.values():
+            raise DipError(f"{group}: {type(chosen).__name__} is not registered, and tiles run in other processes; "
+                           f"set tile=0, or choose a registered one, for example {group}={min(kinds)}")  # fmt: skip
+
+
+class Cutter:
+    """Cuts an observation into tiles.
+
+    Args:
+        config: the options of the whole run.
+        stop: the stopping rule of the tiles.
+        seen: the whole observation.
+        pictures: images in memory that the target uses whole, such as a kernel, by option.
+        folder: in which each tile has a folder.
+    """
+
+    def __init__(
+        self, config: Config, stop: Stop, seen: Observation, pictures: Mapping[str, Tensor], folder: Path
+    ) -> None:
+        self.seen, self.folder = seen, folder
+        self.factor = geometry(config.target, seen).factor
+        self.target, self.planes = observed(config.target, seen)
+        self.whole = dict(pictures)
+        read: dict[str, Any] = dict.fromkeys(name for name in READING if hasattr(config, name))
+        self.config = dataclasses.replace(
+            config, **read, stop=stop, tile=0, overlap=None, reference=None, logger=CSV(), baselines=False,
+            keep_checkpoint=False, overwrite=False, snapshot_every=config.steps + 1,
+        )  # fmt: skip
+
+    def copied(self, box: Box) -> bool:
+        """Whether the tile is the observation itself, because no pixel is missing.
+
+        Raises:
+            OptionError: no pixel is known, so that there is nothing to fit.
+        """
+        if self.seen.known is None:
+            return False
+        known = self.seen.known[(..., *box.slices())]
+        if not known.any():
+            side = max(known.shape[-2:])
+            where = f"larger than a hole, and all of the tile {box.name} is missing"
+            raise OptionError("tile", side, where, f"tile={2 * side}")
+        return bool(known.all()) and getattr(self.target, "keep", False)
+
+    def job(self, box: Box) -> Job:
+        """Write the image files of a tile, unless they exist, and return its job."""
+        place = self.folder / box.name
+        place.mkdir(parents=True, exist_ok=True)
+        target, planes = self.target, self.planes
+        if "mask" in planes and self.seen.known is not None and self.seen.known[(..., *box.slices())].all():
+            target, planes = Degraded(), {}  # a mask must have missing pixels
+        files = {name: _written(place / f"{name}.tif", plane, box) for name, plane in planes.items()}
+        files |= {name: _written(place / f"{name}.tif", plane) for name, plane in self.whole.items()}
+        reference = None
+        if self.seen.reference is not None:
+            reference = _written(place / "reference.tif", self.seen.reference, box.enlarged(self.factor))
+        config = dataclasses.replace(
+            self.config, image=_written(place / "image.tif", self.seen.y, box), reference=reference, out=str(place),
+            target=dataclasses.replace(target, **files),
+        )  # fmt: skip
+        words = shlex.split(command(schema.plain(config)))[2:]
+        return Job(config, tuple(words), experiment.place(config)[1])
+
+
+def _written(path: Path, plane: Tensor, box: Box | None = None) -> str:
+    """Write the part of `plane` (1, C, H, W) in `box` as float TIFF, exactly. Returns the path."""
+    from dip import images
+
+    if not path.exists():
+        part = plane if box is None else plane[(..., *box.slices())]
+        images.save(path, part, images.Picture(part, mode="float32"))
+    return str(path)

@@ -1,0 +1,226 @@
+"""An image that is fitted in tiles: the same interface as `dip.fitting.fit.Fit`, with a job per tile."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dip import images, runs
+from dip.configuration.schema import Config
+from dip.errors import OptionError, RunError
+from dip.fitting import results
+from dip.fitting.inputs import Pictures
+from dip.hardware import devices
+from dip.images import Picture
+from dip.runs import TILES
+from dip.stopping import STOPS, Adaptive, Stop
+from dip.stopping.adaptive import explain
+from dip.sweep.dispatch import Loop
+from dip.sweep.launcher import SweepLauncher
+from dip.sweep.outcomes import GOOD, Outcome
+from dip.targets import Observation
+from dip.tiles.blending import blend
+from dip.tiles.cutting import Cutter, Geometry, check_options, geometry
+from dip.tiles.layout import Box, boxes
+from dip.tiles.tile_bar import TileProgress
+
+DEFAULT_OVERLAP = 64
+"""Overlap in pixels where the option is null and a quarter of the tile is not less."""
+
+RAMP = 16
+"""Width in pixels of the ramp between two tiles with large margins; an eighth of a small tile."""
+
+EXAMINED = 2**22
+"""Greatest number of pixels in which the kind of noise is measured."""
+
+GREATEST = ("steps", "parameters", "peak_memory_bytes", "step_seconds")
+"""Results of which the greatest one of a tile counts."""
+
+log = logging.getLogger("dip")
+
+
+class TiledFit:
+    """A fit in tiles, checked and in memory. Nothing is written before `run`.
+
+    The kind of noise is measured once, so that neighbours have the same stopping rule. The level, which depends on the
+    brightness, is measured in each tile.
+
+    Args:
+        config: the options.
+        folder: the run folder.
+        identity: see `dip.fitting.fit.Fit`.
+        pictures: the images.
+        picture: the image, loaded.
+        seen: its observation.
+        side: of a tile in pixels of the observation.
+        launcher: starts the jobs of the tiles.
+
+    Raises:
+        DipError: the image cannot be cut so, or a tile has no known pixel.
+    """
+
+    def __init__(
+        self, config: Config, folder: Path, identity: str, pictures: Pictures, picture: Picture, seen: Observation,
+        side: int, launcher: SweepLauncher,
+    ) -> None:  # fmt: skip
+        check_options(config)
+        self.config, self.folder, self.identity, self.launcher = config, folder, identity, launcher
+        self.picture, self.seen = picture, seen
+        self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
+        self.device = devices.pick_device(config.device)
+        self.shape = geometry(config.target, seen)
+        self.side = side
+        overlap = _overlap(config, side, self.shape)
+        self.boxes = boxes((seen.y.shape[-2], seen.y.shape[-1]), side, overlap, self.shape.grid)
+        stop, self.chosen = _common_rule(config, seen, self.boxes)
+        given = {option.partition(".")[2]: picture.pixels for option, picture in pictures.given.items()}
+        self.cutter = Cutter(config, stop, seen, {name: given[name] for name in ("kernel",) if name in given},
+                             folder / TILES)  # fmt: skip
+        unchanged = self.chosen is not None and self.chosen["name"] == "unchanged"
+        # These tiles are parts of the observation and need no fit.
+        self.copied = {box for row in self.boxes for box in row if self.cutter.copied(box) or unchanged}
+        self.outcomes: dict[Box, Outcome] = {}
+
+    @property
+    def signals(self) -> contextlib.AbstractContextManager[None]:
+        """Nothing: the loop over the jobs handles signals."""
+        return contextlib.nullcontext()
+
+    def run(self, progress: bool) -> dict[str, Any]:
+        """Fit the tiles that have not finished, and blend all. Returns the content of `result.json`.
+
+        Raises:
+            RunError: a tile has failed. The others are kept.
+        """
+        self._describe()
+        (self.folder / TILES).mkdir(exist_ok=True)
+        runs.write_json(side_file(self.folder), {"side": self.side})
+        results.save(self.folder / "images" / "target.png", self.seen.y)
+        if self.seen.reference is not None:
+            results.save(self.folder / "images" / "reference.png", self.seen.reference)
+        jobs = {self.cutter.job(box): box for row in self.boxes for box in row if box not in self.copied}
+        self.launcher.prepare(list(jobs))
+        bar = TileProgress({job: box.name for job, box in jobs.items()}, self.config.steps, progress)
+        loop = Loop(list(jobs), self.launcher.start, bar)
+        self.outcomes = {jobs[outcome.job]: outcome for outcome in loop.run()}
+        if loop.signal is not None:
+            return self.result("interrupted", signal=loop.signal)
+        self._refuse_failed()
+        self.restored = blend(self.boxes, self._tile, self.shape.margin, self.shape.factor)
+        return self._finish()
+
+    def _describe(self) -> None:
+        (height, width), rows, columns = self.seen.y.shape[-2:], len(self.boxes), len(self.boxes[0])
+        log.info(
+            "tile=%s: %d x %d pixels (height x width) in %d x %d tiles, of which %d need no fit",
+            self.config.tile, height, width, rows, columns, len(self.copied),
+        )  # fmt: skip
+        if self.chosen is not None:
+            log.info("%s", explain(self.chosen))
+
+    def _refuse_failed(self) -> None:
+        failed = {box: outcome for box, outcome in self.outcomes.items() if outcome.status not in GOOD}
+        if failed:
+            outcome = next(iter(failed.values()))
+            names = " ".join(box.name for box in failed)
+            raise RunError(
+                f"{len(failed)} of {len(self.outcomes)} tiles failed ({names}; the first: "
+                f"{outcome.error or outcome.status}; log: {outcome.job.console}); the others are kept, and the same "
+                "command runs only the missing ones"
+            )
+
+    def _tile(self, box: Box) -> Tensor:
+        """The restored tile, (1, C, h, w)."""
+        if box in self.copied:
+            return self.seen.y[(..., *box.slices())]
+        path = self.outcomes[box].job.folder / "images" / "restored.tif"
+        return images.load(path, "tile", (0.0, 1.0)).pixels
+
+    def _finish(self) -> dict[str, Any]:
+        """Save the blended image, its scores and the baselines."""
+        assert self.restored is not None
+        target = self.config.target
+        everything = [outcome.status == "stopped" for outcome in self.outcomes.values()]
+        status = "stopped" if all(everything) else "finished"
+        result = self.result(status, **results.scores(target, self.restored, self.seen))
+        results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
+        if self.config.baselines:
+            result["baselines"] = results.baselines(target, self.seen, self.folder / "images")
+        return result
+
+    def result(self, status: str, **more: Any) -> dict[str, Any]:
+        """The content of `result.json` at this moment; `more` is added.
+
+        `steps`, `parameters` and `peak_memory_bytes` are the greatest of a tile, `seconds` is the sum over the tiles.
+        `tiles` holds for each tile its place (rows and columns in the observation, the ends excluded) and its result.
+        """
+        tiles, found = {}, []
+        for box in (box for row in self.boxes for box in row):
+            outcome = self.outcomes.get(box)
+            result = {} if outcome is None else runs.read_result(outcome.job.folder) or {}
+            found.append(result)
+            state = "copied" if box in self.copied else "not started" if outcome is None else outcome.status
+            kept = {name: result.get(name) for name in ("steps", "restored_step", "psnr", "seconds", "rule")}
+            tiles[box.name] = {"rows": [*box.rows], "columns": [*box.columns], "status": state, **kept}
+
+        def values(name: str) -> list[Any]:
+            return [result[name] for result in found if result.get(name) is not None]
+
+        known: dict[str, Any] = {name: max(values(name), default=None) for name in GREATEST}
+        known |= {"seconds": round(sum(values("seconds")), 3), "events": [], "tiles": tiles}
+        known |= {"precision": next(iter(values("precision")), None)}
+        if self.chosen is not None:
+            known["rule"] = self.chosen
+        return results.content(status, self.config, self.folder, self.device, **known, **more)
+
+
+def side_file(folder: Path) -> Path:
+    """The file that holds the side of the tiles of a run, so that `tile=auto` resumes with the same tiles."""
+    return folder / TILES / "side.json"
+
+
+def _overlap(config: Config, side: int, shape: Geometry) -> int:
+    """The least overlap of neighbouring tiles in pixels.
+
+    Raises:
+        OptionError: there is no room for the margins of two tiles and for a ramp between them.
+    """
+    margin, grid = shape.margin, shape.grid
+    least = 2 * margin + (min(RAMP, side // 8) if margin else 0)
+    overlap = max(min(DEFAULT_OVERLAP, side // 4), least) if config.overlap is None else config.overlap
+    if overlap < min(least, 2 * margin + 1):
+        legal = f"an integer from {least} on, since the target's kernel reaches {margin} pixels beyond a tile"
+        raise OptionError("overlap", overlap, legal, f"overlap={least}")
+    if 2 * overlap >= side:
+        legal = f"an integer above {2 * overlap}, since the target's kernel needs an overlap of {overlap} pixels"
+        raise OptionError("tile", side, legal, f"tile={4 * overlap}")
+    if side // grid <= -(-overlap // grid):
+        legal = f"an integer >= {4 * grid}, since tiles start at multiples of {grid} pixels with target={config.target.name}"
+        raise OptionError("tile", side, legal, f"tile={4 * grid}")
+    return overlap
+
+
+def _common_rule(
+    config: Config, seen: Observation, tiles: Sequence[Sequence[Box]]
+) -> tuple[Stop, dict[str, Any] | None]:
+    """The stopping rule of the tiles, and what `stop=adaptive` found in the whole image; None with another rule."""
+    if not isinstance(config.stop, Adaptive):
+        return config.stop, None
+    sample = seen.y  # (1, C, h, w)
+    if sample[0, 0].numel() > EXAMINED:
+        every = [box for row in tiles for box in row]
+        step = -(-len(every) * every[0].area // EXAMINED)
+        # Side by side; an image border is as good as any other border in an image.
+        sample = torch.cat([seen.y[(..., *box.slices())] for box in every[::step]], -1)
+    rule = config.stop.start(sample, config.seed)
+    assert rule is not None, "adaptive always starts a rule"
+    assert rule.chosen is not None, "adaptive says what it found"
+    name = rule.chosen["name"]
+    stop = config.stop if name == "unchanged" else STOPS[name].within(config.stop.patience)
+    return stop, rule.chosen
