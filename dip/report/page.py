@@ -131,7 +131,7 @@ def _payload(
 def _row(run: Run) -> dict[str, Any]:
     """A run's row of `results.csv`: as a row of `dip.runs.read`, of a run in any state."""
     known = {name: value for name, value in run.result.items() if name not in ("config", "versions", "protocol")}
-    late = {name: run.result[name] for name in ("versions", "protocol") if name in run.result}
+    late: dict[str, Any] = {name: run.result[name] for name in ("versions", "protocol") if name in run.result}
     found: dict[str, Any] = {
         "folder": run.folder,
         **known,

@@ -72,7 +72,7 @@ class Progress:
         """Show the steps of the running jobs, and in a terminal the number of running and failed jobs."""
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + (BAR_EVERY if self.terminal else LINES_EVERY)
-            done = {job: _step(job) for job in running}
+            done = {job: recorded_step(job) for job in running}
             wanted = sum(job.config.steps for job in running)
             self.steps = {"steps": f"{sum(done.values()):,}/{wanted:,}"} if running else {}
             for job, step in done.items() if not self.terminal else ():
@@ -91,7 +91,7 @@ class Progress:
         return f"{job.name} ({overrides})" if overrides else job.name
 
 
-def _step(job: Job) -> int:
+def recorded_step(job: Job) -> int:
     """The last recorded step of a job; 0 before the first."""
     with contextlib.suppress(RunError, LookupError, OSError):
         return int(runs.history(job.folder)["step"][-1])
