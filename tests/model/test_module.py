@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 from torch import nn
 from torch.nn import functional
 
-from dip.fitting.fit import _quiet_lightning
+from dip.fitting.lightning_alone import alone
 from dip.hardware import threads
 from dip.model.data import FixedPair, draw
 from dip.model.losses import L1, MSE
@@ -28,7 +28,7 @@ def small_net(seed: int = 0) -> nn.Module:
 
 
 def fit(module: DeepImagePrior, pair: FixedPair, steps: int, precision: str = "64-true") -> None:
-    with _quiet_lightning(), warnings.catch_warnings():
+    with alone(), warnings.catch_warnings():
         Trainer(
             accelerator="cpu", max_steps=steps, max_epochs=-1, logger=False, enable_checkpointing=False,
             enable_model_summary=False, enable_progress_bar=False, precision=precision,
