@@ -55,7 +55,7 @@ def test_runs_for_two_steps(fit: Fit, choice: str):
     assert yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())["steps"] == 2
 
 
-@pytest.mark.parametrize("name", ["quick", "fast"])
+@pytest.mark.parametrize("name", ["quick", "fast", "photo"])
 def test_general_experiments_accept_any_photo(name: str):
     config = composed(f"experiment={name}", "target=degraded", "size=null", "image=photo.jpg")
     assert config.target.name == "degraded"

@@ -1,0 +1,85 @@
+"""Unusual photographs with `experiment=photo`: each run ends by itself; a strongly compressed JPEG is told."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dip import images
+from dip.stopping import Adaptive
+from dip.targets import Degraded
+from dip.targets.noise_models import Camera
+from tests.conftest import Fit, composed
+from tests.targets.photos import draw, photo
+
+SMALL = ("experiment=photo", "net.channels=8", "net.depth=3", "skips=[2,3]", "ensemble=1", "stop.patience=30")
+OPTIONS = (*SMALL, "steps=1500", "lr=0.05", "perturbation_warm_up=50", "perturbation_half_life=50", "record_every=10")
+
+
+def saved(tmp_path, image: Tensor, name: str = "photo.png", **how: int) -> str:
+    """The path of `image` (1, C, H, W) as a file."""
+    path = tmp_path / name
+    if how:
+        values = (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+        Image.fromarray(values).save(path, **how)
+    else:
+        images.save(path, image)
+    return str(path)
+
+
+def camera(image: Tensor) -> Tensor:
+    return Camera().sample(image, draw()).clamp(0, 1)
+
+
+def white_with_a_dot() -> Tensor:
+    image = torch.ones(1, 3, 48, 48)
+    image[..., 20:28, 20:28] = 0.5
+    return image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param(camera(photo("astronaut", 20, 20)), id="20 pixels a side"),
+        pytest.param(camera(photo("camera", 40, 32)), id="gray"),
+        pytest.param(camera((3 * photo("coffee", 32, 32)).clamp(0, 1)), id="saturated"),
+        pytest.param(camera(white_with_a_dot()), id="nearly white"),
+    ],
+)
+def test_the_run_ends_by_itself(fit: Fit, tmp_path, image: Tensor) -> None:
+    _, result = fit(f"image={saved(tmp_path, image)}", *OPTIONS, "baselines=false", tiny=False)
+    assert result["status"] == "stopped"
+    assert result["steps"] <= 1000
+
+
+@pytest.mark.parametrize("quality", [10, 30])
+def test_a_strongly_compressed_jpeg_is_told_once(
+    fit: Fit, tmp_path, caplog: pytest.LogCaptureFixture, quality: int
+) -> None:
+    file = saved(tmp_path, photo("rocket", 48, 48), "photo.jpg", quality=quality)
+    with caplog.at_level(logging.WARNING, "dip"):
+        fit(f"image={file}", *SMALL[:-1], "steps=2", "baselines=false", tiny=False)
+    told = [message for message in caplog.messages if "target=jpeg" in message]
+    assert len(told) == 1
+    assert f"python train.py image={file} target=jpeg" in told[0]
+
+
+@pytest.mark.parametrize("how", ["a good JPEG", "another target", "resized", "a sample"])
+def test_others_are_not_told(fit: Fit, tmp_path, caplog: pytest.LogCaptureFixture, how: str) -> None:
+    file = saved(tmp_path, photo("rocket", 48, 48), "photo.jpg", quality=90 if how == "a good JPEG" else 10)
+    more = {"another target": "target=jpeg", "resized": "size=32"}.get(how, "seed=0")
+    source = "chelsea" if how == "a sample" else file
+    with caplog.at_level(logging.WARNING, "dip"):
+        fit(f"image={source}", *SMALL[1:-1], "target=degraded", "steps=2", "baselines=false", more, tiny=False)
+    assert not [message for message in caplog.messages if "target=jpeg removes" in message]
+
+
+def test_photo_is_fast_for_a_noisy_photograph() -> None:
+    found, fast = composed("experiment=photo"), composed("experiment=fast", "target=degraded")
+    assert found == fast
+    assert isinstance(found.target, Degraded)
+    assert found.stop == Adaptive(patience=300, white="heldout")
