@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +74,18 @@ def test_a_fit_worse_than_a_constant_image_is_a_warning_and_marked(
     assert result["warning"] in listed
     assert folder.name in listed
     assert good.name not in listed
+
+
+def test_a_run_without_a_reference_ends_in_a_line_that_says_how_to_get_scores(fit: Fit, tmp_path: Path):
+    folder, _ = fit("steps=2", "target=degraded", "stop=never")
+    assert f"{folder}: finished (restored from step 2 of 2, 0 s, reference=IMAGE adds scores)" in _log(folder)
+    folder, result = fit("steps=2", "target=noisy")
+    assert f": finished (PSNR {result['psnr']:.2f} dB, restored from step 2 of 2, " in _log(folder)
+    assert "adds scores" not in _log(folder)
+
+
+def _log(folder: Path) -> str:
+    return re.sub(r", \d+ s", ", 0 s", (folder / "run.log").read_text())
 
 
 @pytest.mark.parametrize(
