@@ -225,9 +225,11 @@ def _logged_to(folder: Path) -> Iterator[None]:
 def _log_result(folder: Path, status: str, result: Mapping[str, Any]) -> None:
     """Log the numbers of a finished run in one line, and where its image is."""
     psnr = result["psnr"]
-    score = "no reference image to score against" if psnr is None else f"PSNR {psnr:.2f} dB"
     which = f"restored from step {result['restored_step']} of {result['steps']}"
     if "tiles" in result:
         which = f"{len(result['tiles'])} tiles of at most {result['steps']} steps"
-    log.info("%s: %s (%s, %s, %.0f s)", folder, status, score, which, result["seconds"])
+    facts = [] if psnr is None else [f"PSNR {psnr:.2f} dB"]
+    facts += [which, f"{result['seconds']:.0f} s"]
+    facts += ["reference=IMAGE adds scores"] if psnr is None else []
+    log.info("%s: %s (%s)", folder, status, ", ".join(facts))
     log.info("restored image: %s", folder / "images" / "restored.png")

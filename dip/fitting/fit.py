@@ -189,7 +189,9 @@ class Fit:
             complete = module.step == self.config.steps or self.stopping.fired
             if self.signals.received is not None and not complete:
                 self.signals.interrupted = True
-                return self.result("interrupted", signal=self.signals.received, **self._save_present(pictures))
+                return self.result(
+                    "interrupted", signal=self.signals.received, restored_step=self._save_present(pictures)
+                )
             return self._finish(trainer, keeper, pictures)
 
     def _save(self, name: str, pixels: Tensor) -> None:
@@ -199,15 +201,15 @@ class Fit:
     def _show(self, trainer: Trainer, name: str, pixels: Tensor, step: int) -> None:
         self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels), step))
 
-    def _save_present(self, pictures: bool) -> dict[str, Any]:
-        """Save the present restored image of an interrupted run. Returns its step for `result.json`; {} without one."""
-        if self.module is None or self.module.average is None:
-            return {}
+    def _save_present(self, pictures: bool) -> int:
+        """Save the present restored image of an interrupted run. Returns its step."""
+        assert self.module is not None
         average, step = self.stopping.restored(self.module)
         if pictures:
             image = self.config.target.finish(average.cpu().clamp(0, 1), self.observation)
-            self.recorder.guard(lambda: results.save(self.folder / "images" / "restored.png", image, like=self.picture))
-        return {"restored_step": step}
+            path = self.folder / "images" / "restored.png"
+            self.recorder.guard(lambda: results.save(path, image, like=self.picture))
+        return step
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""

@@ -48,7 +48,9 @@ def _effect(config: Config, pictures: Pictures) -> list[Tensor]:
     image = torch.rand(1, picture.pixels.shape[1], *seen.size, generator=generator)
     with torch.no_grad():
         made = seen.operator(image)
-    return [tensor.cpu() for tensor in (seen.y, made, seen.known, seen.z, seen.reference) if tensor is not None]
+    return [
+        tensor.detach().cpu() for tensor in (seen.y, made, seen.known, seen.z, seen.reference) if tensor is not None
+    ]
 
 
 def _code(thing: Any, module: str, visited: set[int]) -> Any:
@@ -71,7 +73,7 @@ def _code(thing: Any, module: str, visited: set[int]) -> Any:
         return _instructions(thing.__code__), [(name, _code(value, module, visited)) for name, value in values]
     if isinstance(thing, (bool, int, float, complex, str, bytes, tuple, frozenset, type(None))):
         visited.discard(id(thing))  # equal constants are one object
-        return repr(thing)
+        return _constant(thing)
     return getattr(thing, "__qualname__", type(thing).__qualname__)
 
 
@@ -85,8 +87,16 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _instructions(code: types.CodeType) -> tuple[Any, ...]:
-    constants = tuple(_instructions(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts)
-    return code.co_code, code.co_names, code.co_varnames, constants
+    return code.co_code, code.co_names, code.co_varnames, tuple(map(_constant, code.co_consts))
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, types.CodeType):
+        return _instructions(value)
+    if isinstance(value, tuple):
+        return tuple(map(_constant, value))
+    # The order of a set of strings differs between processes.
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
 
 
 def _content(cell: types.CellType) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 import types
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from dip.api.assemble import assemble
 from dip.fitting import experiment
 from dip.fitting.inputs import Pictures
+from tests.conftest import ROOT, environment
 
 TARGET = """
 import dataclasses
@@ -69,6 +72,14 @@ def test_the_same_target_is_the_same_run():
     assert folder(TARGET) == folder(TARGET)
     assert folder("\n# a comment\n\n" + TARGET.replace("class Own", "\n\nclass Own")) == folder(TARGET)
     assert folder(TARGET, strength=0.25) != folder(TARGET), "options are part of the name as always"
+
+
+def test_the_name_is_that_of_another_process():
+    source = TARGET.replace("return restored", 'return restored if "a" in {"a", "b", "c", "d"} else -restored')
+    code = f"from tests.fitting.test_own_classes import folder\nprint(folder({source!r}))"
+    variables = {**environment(), "PYTHONHASHSEED": "7"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=variables)
+    assert done.stdout.strip() == folder(source), done.stderr
 
 
 def test_an_own_network_and_loss_count_as_well():
