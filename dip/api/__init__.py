@@ -56,7 +56,8 @@ def restore(
     No global state changes: random states, number of threads, default dtype, TF32, logging, warning filters, signal
     handlers and environment variables are as before when the call returns. The result does not depend on the caller's
     modes (`no_grad`, `inference_mode`, `autocast`, default dtype and device). Calls from several threads take turns;
-    use processes, `dip.compare` or a sweep to run at the same time.
+    use processes, `dip.compare` or a sweep to run at the same time. A process forked by multiprocessing computes with
+    one thread.
 
     Args:
         image: a path, the name of a sample, the bytes of a file, a file open for reading bytes, a PIL image, or an

@@ -63,12 +63,16 @@ def compare(
         DipError: an option of a variant is illegal, before any run starts; or pandas is not installed.
 
     >>> import dip
-    >>> tiny = {"size": 32, "steps": 10, "net": {"channels": 8, "depth": 3}, "skips": [2]}
-    >>> few, many = {"skips": []}, {"skips": [1, 2]}
-    >>> table = dip.compare("camera", {"few": few, "many": many}, [0, 1], target="noisy", **tiny)  # doctest: +SKIP
-    >>> table.groupby("variant")["psnr"].agg(["mean", "std"]).to_latex("table.tex")  # doctest: +SKIP
-    >>> table.to_csv("table.csv")  # doctest: +SKIP
-    >>> dip.curves(table).groupby(["variant", "step"])["psnr"].mean().unstack(0).plot(logx=True)  # doctest: +SKIP
+    >>> tiny = {"size": 32, "steps": 10, "net": {"channels": 8, "depth": 3}}
+    >>> variants = {"few": {"skips": [2]}, "many": {"skips": [1, 2]}}
+    >>> table = dip.compare("camera", variants, seeds=[0, 1], target="noisy", **tiny)
+    >>> table.shape[0], table["status"].unique().tolist()
+    (4, ['finished'])
+    >>> scores = table.groupby("variant")["psnr"].agg(["mean", "std"])
+    >>> scores.to_latex("scores.tex"), table.to_csv("runs.csv")
+    (None, None)
+    >>> by_step = dip.curves(table).groupby(["variant", "step"])["psnr"].mean().unstack("variant")
+    >>> by_step.plot(logx=True, ylabel="PSNR, dB").figure.savefig("curves.png")
     """
     pandas = _pandas()
     if not variants or not all(isinstance(variant, Mapping) for variant in variants.values()):

@@ -82,9 +82,10 @@ def _state_restored() -> Iterator[None]:
                 signal.signal(number, handler)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        for name in _variables().keys() - variables.keys():
-            del os.environ[name]
-        os.environ.update(variables)
+        if (changed := _variables()) != variables:
+            for name in changed.keys() - variables.keys():
+                del os.environ[name]
+            os.environ.update(variables)
         gc.collect()  # a trainer and its parts are a reference cycle, which keeps the run's tensors
 
 

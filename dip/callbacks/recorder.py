@@ -129,7 +129,10 @@ class Recorder(Callback):
             self.guard(lambda: trainer.logger.log_metrics(known, step=step))  # type: ignore[union-attr]
         if self.on_record is not None:
             image = images.to_array(self.finish(module.average).clamp(0, 1))  # (H, W, C)
-            self.on_record(step, numbers[0], row["psnr_ema"], image)
+            try:
+                self.on_record(step, numbers[0], row["psnr_ema"], image)
+            except StopIteration as error:  # Lightning would take it for the end of the data
+                raise RuntimeError("on_record raised StopIteration") from error
 
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
         output = preview(self.finish(output))

@@ -1,4 +1,4 @@
-"""Hydra and OmegaConf: the dataclasses of the options registered, composed with the files of `conf/`, read back."""
+"""Hydra and OmegaConf: the dataclasses of the options are registered, and a composed configuration is read back."""
 
 from __future__ import annotations
 

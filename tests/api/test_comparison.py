@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import sys
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from PIL import Image
 
 import dip
 from dip.api import comparison
+from dip.fitting import experiment
+from dip.targets.target import Target
 from tests.api.conftest import TINY
+from tests.conftest import composed
 
 OPTIONS = {name: value for name, value in TINY.items() if name not in ("progress", "skips")}
 VARIANTS = {"none": {"skips": []}, "one": {"skips": [1]}}
@@ -52,25 +56,46 @@ def test_runs_that_have_finished_are_read(path: str, tmp_path: Path, monkeypatch
     assert f"one & {mean:.2f} &" in means
 
 
-def test_an_array_and_a_run_that_fails(photo: np.ndarray, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    """One call starts processes; floats and a mask are stored exactly for them."""
-    array = (photo / np.float32(255)) ** np.float32(1.1)
+def test_the_example_in_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its runs are made here first, so that no process is started."""
+    monkeypatch.chdir(tmp_path)
+    tiny = {"size": 32, "steps": 10, "net": {"channels": 8, "depth": 3}, "out": "outputs/compare", "progress": False}
+    for skips, seed in [([2], 0), ([2], 1), ([1, 2], 0), ([1, 2], 1)]:
+        dip.restore("camera", "noisy", skips=skips, seed=seed, **tiny)
+    monkeypatch.setattr("dip.sweep.processes.Process", None)
+    found = doctest.testmod(comparison)
+    assert (found.attempted, found.failed) == (9, 0)
+    assert "few &" in Path("scores.tex").read_text()
+    assert Path("runs.csv").is_file()
+    assert Path("curves.png").is_file()
+
+
+def test_arrays_are_stored_exactly_for_the_process_of_a_run(photo: np.ndarray, tmp_path: Path):
+    floats = (photo / np.float32(255)) ** np.float32(1.1)
     mask = np.ones((16, 24))
     mask[4:6] = 0
-    target = {"name": "inpaint", "mask": mask}
-    options = {**OPTIONS, "target": target, "reference": array, "skips": [1], "out": tmp_path / "runs"}
-    alone = dip.restore(array, progress=False, **{**options, "out": None})
-    variants = {"good": {}, "bad": {"lr": 1e30, "steps": 300}}
-    table = dip.compare(array, variants, **options)
-    assert table.loc[("good", 0), "psnr"] == pytest.approx(alone.metrics["psnr"], abs=1e-4)
-    assert table.loc[("good", 0), "psnr_hole"] == pytest.approx(alone.metrics["psnr_hole"], abs=1e-4)
+    options = {**OPTIONS, "target": {"name": "inpaint", "mask": mask}, "reference": photo, "skips": [1]}
+    for image in (floats, photo[..., 0], np.random.default_rng(0).random((16, 24, 5))):
+        given = options | {"reference": image}
+        job = comparison._job({**given, "image": image, "out": tmp_path})
+        assert composed(*job.overrides) == job.config
+        result = experiment.run(job.config, progress=False)
+        alone = dip.restore(image, progress=False, **given)
+        assert result["psnr_hole"] == alone.metrics["psnr_hole"]
+        assert result["folder"] == str(job.folder)
+    assert len(list((tmp_path / "inputs").iterdir())) == 4
+
+
+def test_a_run_that_fails_is_a_row(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """It has a process of its own."""
+    table = dip.compare("camera", {"bad": {"lr": 1e30}}, out=tmp_path, size=16, **{**OPTIONS, "steps": 60})
     assert table.loc[("bad", 0), "status"] == "failed"
     assert "not finite" in table.loc[("bad", 0), "error"]
-    assert "[2/2]" in capfd.readouterr().err
+    assert "[1/1] failed: degraded-" in capfd.readouterr().err
 
 
 def test_mistakes_are_one_line_before_any_run(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    class Own(dip.api.assemble.BASES["target"]):
+    class Own(Target):
         pass
 
     out = tmp_path / "runs"

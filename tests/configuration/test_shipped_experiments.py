@@ -20,7 +20,7 @@ def test_as_hydra_composes_it(name: str):
     [
         ({"stop": {"patience": 7}}, ["stop.patience=7"]),
         ({"net": {"depth": 5}, "z": {"channels": 3}}, ["net.depth=5", "z.channels=3"]),
-        ({"stop": "wmv", "target": {"name": "noisy", "noise": {"sigma": 0.2}}}, ["stop=wmv", "target.noise.sigma=0.2"]),
+        ({"target": {"name": "noisy", "noise": {"sigma": 0.2}}}, ["target.noise.sigma=0.2"]),
         ({"optimizer": "adam", "precision": {"name": "fp32"}}, ["optimizer=adam", "precision=fp32"]),
     ],
 )
