@@ -47,12 +47,13 @@ def from_values(values: Array, axes: str | None = None) -> Stored:
         Unreadable: another type or shape.
     """
     values = values[0] if values.ndim == 4 and values.shape[0] == 1 else values
+    if values.dtype.kind not in "buif":
+        raise Unreadable(f"got an array of {values.dtype}", "real numbers, for example array.astype('float32')")
     if values.ndim not in (2, 3) or values.size == 0:
         legal = "one of shape (H, W) or (H, W, C), not empty"
         raise Unreadable(f"got an array of shape {values.shape}", f"{legal}, for example array[..., :3]")
-    if values.dtype.kind not in "buif":
-        raise Unreadable(f"got an array of {values.dtype}", "real numbers, for example array.astype('float32')")
     axes = axes or _guessed(values.shape)
+    axes = axes.replace("C", "") if values.ndim == 2 else axes
     if len(axes) != values.ndim:
         raise Unreadable(f"axes={axes}, but the array has {values.ndim} axes, {values.shape}", "axes=HW or axes=HWC")
     flat = values.ndim == 2
