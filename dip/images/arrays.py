@@ -28,7 +28,12 @@ def read_npy(file: BinaryIO, size: int, axes: str | None) -> Stored:
 
 
 def as_array(source: Any) -> Array:
-    """`source` as a NumPy array: a torch tensor on any device, a list, or anything else that NumPy converts."""
+    """`source` as a NumPy array: a torch tensor on any device, a list, or anything else that NumPy converts.
+
+    Masked values of a masked array become NaN.
+    """
+    if isinstance(source, np.ma.MaskedArray) and np.ma.is_masked(source):
+        return np.asarray(source.astype(np.float32).filled(np.nan))
     if hasattr(source, "detach"):
         source = source.detach().cpu()
         source = (source.float() if source.is_floating_point() else source).numpy()  # NumPy has no bfloat16
