@@ -74,7 +74,7 @@ def from_values(values: Array, axes: str | None = None) -> Stored:
             values = values.astype(np.float32)
     else:
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    return Stored(np.ascontiguousarray(values), flat=flat)
+    return Stored(np.ascontiguousarray(values), flat=flat, axes=axes)
 
 
 def _guessed(shape: tuple[int, ...]) -> str:

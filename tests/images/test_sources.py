@@ -227,6 +227,12 @@ def test_axes_in_any_order(order, shape):
     np.testing.assert_array_equal(to_array(picture.pixels), (values / np.float32(255)))
 
 
+def test_axes_have_no_effect_on_formats_that_define_them(tmp_path, caplog):
+    Image.fromarray(random((6, 5, 3))).save(tmp_path / "a.png")
+    same(load(tmp_path / "a.png", axes="CHW"), load(tmp_path / "a.png"))
+    assert caplog.messages == ["axes: has no effect on this kind of file, whose format defines the axes"]
+
+
 def test_pages_of_a_tiff_are_channels_if_axes_says_so(tmp_path):
     values = random((5, 8, 9), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", values)
