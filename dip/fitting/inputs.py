@@ -159,9 +159,15 @@ class Pictures:
         if picture.scaled and not self._scale_told:
             self._scale_told = True
             low, high = picture.units
+            advice = "another range is set by range=[low,high]"
+            if chosen and picture.stored is not None:
+                values = picture.stored.values
+                advice = (
+                    f"{100 * ((values < low) | (values > high)).mean():.1f} % of the values are outside and clipped"
+                )
             log.info(
-                "image: %s values; %.7g becomes 0 and %.7g becomes 1%s; restored.tif and saved files have the units of "
-                "the input", picture.mode, low, high, "" if chosen else "; another range is set by range=[low,high]",
+                "image: %s values; %.7g becomes 0 and %.7g becomes 1; restored.tif and saved files have the units of the "
+                "input; %s", picture.mode, low, high, advice,
             )  # fmt: skip
 
 

@@ -15,10 +15,11 @@ Paths, the bytes of files, open files, PIL images, arrays and tensors are read b
 | alpha (near infrared, hyperspectral)  |                                                                    |
 | 8 bits                                | / 255                                                              |
 | 16 bits and more                      | / 255, 1023, 4095, 16383 or 65535, the first that holds all        |
-|                                       | values; negative and larger ones: minimum .. maximum               |
+|                                       | values; negative and larger ones: minimum .. maximum. 24 bits of   |
+|                                       | precision are kept                                                 |
 | float                                 | unchanged if within [0, 1], else minimum .. maximum                |
 | `range=[low,high]`                    | low .. high for every type; values outside are clipped             |
-| NaN, infinite values                  | NaN: missing. `target=inpaint` fills them in, others refuse them   |
+| NaN, infinite and masked values       | NaN: missing. `target=inpaint` fills them in, others refuse them   |
 | alpha, a transparent colour           | kept beside the pixels, never blended; saved with the result       |
 | EXIF orientation                      | applied, and not written to the result                             |
 | colour profile                        | kept, never applied; saved with results of its kind (gray or RGB)  |

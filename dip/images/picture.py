@@ -16,6 +16,7 @@ from dip.images import scaling
 from dip.images.decoding import FORMATS, one_line, read
 from dip.images.scaling import Scale
 from dip.images.stored import Array, Stored, Unreadable
+from dip.options import log
 from dip.samples import SAMPLES, sample_path
 
 
@@ -84,6 +85,8 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
         legal = f"a path to one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
         legal += f", or a sample: {' '.join(sorted(SAMPLES))}"
         raise ImageError(f"{what}; give {legal}; for example {option}=photo.png") from None
+    if axes is not None and stored.axes is None and option == "image":
+        log.warning("axes: has no effect on this kind of file, whose format defines the axes")
     mode, alpha = str(stored.values.dtype), stored.alpha
     scale = scaling.choose(stored.values, stored.white) if scale is None else scale
     return Picture(

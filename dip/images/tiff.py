@@ -69,4 +69,5 @@ def _decoded(page: Any, extras: tuple[int, ...]) -> Stored:
     if has_alpha and str(values.dtype) not in ("uint8", "uint16", "float32"):
         raise Unreadable(f"alpha of type {values.dtype} is not supported")
     alpha = values[..., -1] if has_alpha else None
-    return Stored(values[..., :-1] if has_alpha else values, alpha, page.iccprofile or None, white=white)
+    values = values[..., :-1] if has_alpha else values
+    return Stored(values, alpha, page.iccprofile or None, white=white, flat=values.shape[2] == 1)

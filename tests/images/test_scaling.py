@@ -69,6 +69,13 @@ def test_unknown_pixels_have_no_influence(dtype, good, bad, per_channel):
     assert not (found.pixels[~seen] < 0).any()
 
 
+def test_masked_values_of_an_array_are_missing():
+    values = np.ma.masked_less(np.array([[-9999, 100, 355]], np.int16), 0)
+    picture = load(values)
+    assert picture.units == (100, 355)
+    assert picture.pixels.isnan().flatten().tolist() == [True, False, False]
+
+
 def test_the_given_range_decides_and_clips(tmp_path):
     picture = rescaled(load(np.array([[0, 100, 4000, 9000]], np.uint16)), (100, 4100))
     torch.testing.assert_close(picture.pixels.flatten(), torch.tensor([0, 0, 3900 / 4000, 1]))
