@@ -55,6 +55,8 @@ def painted(photo: Tensor, colour: str, tolerance: float | None = None) -> Under
             f"target.mask={colour}: no pixel has this colour; the nearest differs by {distance.min():.2f}; give the colour "
             "as #rrggbb, or target.tolerance, for example target.tolerance=0.3"
         )
+    if tolerance is None and compressed:
+        marks = _without_areas(marks, distance <= 0.3 * limit)
     margin = _margin(marks, distance, COMPRESSED_MARGIN if compressed and tolerance != 0 else 0)
     missing = _grown(marks, margin)
     code = "#" + "".join(f"{round(255 * float(value)):02x}" for value in np.broadcast_to(brush, 3))
@@ -113,6 +115,19 @@ def picture(drawn: Tensor, photo: Tensor, alpha: Tensor | None = None, tolerance
 
 def _mask(known: colours.Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(known, dtype=np.float32))[None, None]
+
+
+def _without_areas(marks: colours.Array, close: colours.Array) -> colours.Array:
+    """`marks` without areas of the photo that resemble the colour: wide ones without pixels that are `close` to it.
+
+    Only thin strokes lose the brush's colour to compression; wide strokes keep it in their middle.
+    """
+    doubtful = marks & ~_grown(close, 3)
+    areas, _ = scipy.ndimage.label(doubtful, np.ones((3, 3)))
+    closed = scipy.ndimage.binary_closing(doubtful, np.ones((3, 3)))
+    wide = np.unique(areas[scipy.ndimage.binary_opening(closed, np.ones((5, 5)))])
+    kept: colours.Array = marks & ~np.isin(areas, wide[wide > 0])
+    return kept if kept.any() else marks
 
 
 def _margin(marks: colours.Array, distance: colours.Array, least: int) -> int:

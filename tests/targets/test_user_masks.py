@@ -109,6 +109,18 @@ def test_no_painted_pixel_stays_visible(photo: Image.Image, colour: tuple[int, i
     assert lost.mean() < 0.6
 
 
+def test_an_area_that_resembles_the_colour_is_not_painted() -> None:
+    """A red brush, and an orange area whose colour is within the tolerance, in a compressed photo."""
+    photo = np.random.default_rng(0).integers(90, 130, (SIDE, SIDE, 3)).astype(np.uint8)
+    photo[30:50, 20:100] = photo[30:50, 20:100] // 4 + np.array([195, 40, 20], np.uint8)
+    compressed = jpeg(paint(Image.fromarray(photo), stroke(smooth=True), (255, 59, 48)), 90)
+    lost = missing(user_masks.painted(tensor(compressed), "red")[0])
+    resembles = np.abs(np.asarray(compressed) / 255 - np.array([255, 59, 48]) / 255).max(2) < user_masks.TOLERANCE
+    assert resembles[42:48, 24:60].mean() > 0.5
+    assert lost[42:48, 24:60].mean() < 0.1
+    assert lost[stroke() > 0].all()
+
+
 @pytest.mark.parametrize(
     ("name", "brush"),
     [
