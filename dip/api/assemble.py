@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -99,13 +100,22 @@ def _plain(name: str, value: Any, given: dict[str, Picture]) -> Any:
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         return os.path.join(os.curdir, path) if path in SAMPLES else path  # a path never means a sample
+    if name in PICTURES and isinstance(value, bytes):
+        from dip import images
+
+        given[name] = images.from_bytes(value, name)
+        return "array"
+    jpeg = None
     if type(value).__module__.startswith("PIL."):
         import numpy
 
+        file = getattr(value, "filename", "")  # an image that was opened and not changed since has one
+        if getattr(value, "format", None) in ("JPEG", "MPO") and isinstance(file, str) and os.path.isfile(file):
+            jpeg = pathlib.Path(file).read_bytes()
         value = numpy.asarray(value.convert("RGB") if value.mode in ("P", "CMYK") else value)
     if name in PICTURES and getattr(value, "ndim", 0) > 0:
         from dip import images
 
-        given[name] = images.from_array(value, name)
+        given[name] = dataclasses.replace(images.from_array(value, name), jpeg=jpeg)
         return "array"
     return value.tolist() if hasattr(value, "tolist") else value  # np.int64(3), torch.tensor([8, 9])

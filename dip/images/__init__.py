@@ -21,8 +21,8 @@ A string that is in `dip.samples.SAMPLES` means that sample image of scikit-imag
 is a path: the file coins is ./coins.
 """
 
-from dip.images.picture import Picture, from_array, load, to_array
+from dip.images.picture import Picture, from_array, from_bytes, load, to_array
 from dip.images.resizing import prepare, prepare_mask
 from dip.images.saving import preview, save
 
-__all__ = ["Picture", "from_array", "load", "prepare", "prepare_mask", "preview", "save", "to_array"]
+__all__ = ["Picture", "from_array", "from_bytes", "load", "prepare", "prepare_mask", "preview", "save", "to_array"]

@@ -10,6 +10,7 @@ Pillow decodes everything except 16-bit colour, which it would reduce to 8 bits,
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import stat
@@ -64,14 +65,19 @@ class Stored:
     jpeg: bytes | None = None
 
 
-def read(path: Path) -> Stored:
-    """Decode one file. Raises `Unreadable`, and no other exception, for any path and any content."""
+def read(source: Path | bytes) -> Stored:
+    """Decode one file, or its content. Raises `Unreadable`, and no other exception, for any path and any content."""
+    file: BinaryIO
     try:
-        status = path.stat()
-        _check_status(status)
-        with path.open("rb") as file, warnings.catch_warnings(), _quiet_decoders():
+        if isinstance(source, Path):
+            status = source.stat()
+            _check_status(status)
+            file, size = source.open("rb"), status.st_size
+        else:
+            file, size = io.BytesIO(source), len(source)
+        with file, warnings.catch_warnings(), _quiet_decoders():
             warnings.simplefilter("ignore")  # about unusual metadata, which is not used
-            stored = _decode(file, status.st_size)
+            stored = _decode(file, size)
         if stored.values.ndim != 3 or stored.values.size == 0:
             raise Unreadable("the image has no pixels")
         return stored

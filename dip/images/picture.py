@@ -44,6 +44,18 @@ class Picture:
     jpeg: bytes | None = None
 
 
+def from_bytes(data: bytes, option: str = "image") -> Picture:
+    """Decode the content of an image file, as `load`. Raises ImageError."""
+    try:
+        stored = read(data)
+        pixels, mode, scale = _unit(stored.values)
+    except Unreadable as error:
+        legal = f"the content of one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
+        raise ImageError(f"{option}: {error}; give {legal}, for example open('photo.jpg', 'rb').read()") from None
+    alpha = None if stored.alpha is None else _unit(stored.alpha[..., None], (0.0, 1.0))[0]
+    return Picture(pixels, alpha, mode, stored.icc_profile, scale, jpeg=stored.jpeg)
+
+
 def load(source: str | Path, option: str = "image", scale: tuple[float, float] | None = None) -> Picture:
     """Read a file or a sample by the rules above.
 

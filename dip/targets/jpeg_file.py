@@ -122,7 +122,8 @@ def inverse(coefficients: Tensor) -> Tensor:
 
 def _cosines(like: Tensor) -> Tensor:
     """(frequency, position), orthonormal."""
-    k, n = torch.arange(BLOCK)[:, None], torch.arange(BLOCK)
+    n = torch.arange(BLOCK, dtype=torch.float64)
+    k = n[:, None]
     rows = torch.cos((2 * n + 1) * k * (math.pi / (2 * BLOCK))) * 0.5
     rows[0] = math.sqrt(1 / BLOCK)
     return rows.to(like)
