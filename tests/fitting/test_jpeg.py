@@ -23,7 +23,7 @@ TINY = {"steps": 12, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress
 def file(tmp_path_factory):
     photo = images.prepare(images.load("chelsea"), (40, 56)).pixels
     path = tmp_path_factory.mktemp("jpeg") / "photo.jpg"
-    Image.fromarray((photo[0].permute(1, 2, 0) * 255).byte().numpy()).save(path, quality=10)
+    Image.fromarray((photo[0].permute(1, 2, 0) * 255).round().byte().numpy()).save(path, quality=10)
     return path
 
 

@@ -66,13 +66,13 @@ def test_original_and_decoded_image_lie_in_the_intervals(channels, subsampling, 
     options = {"quality": 10} if channels == 1 else {"quality": 10, "subsampling": subsampling}
     file = read(encoded(original, **options))
     intervals = Intervals(file)
-    # The encoder rounds Y, Cb and Cr to 8 bits, which moves a few coefficients across the border of an interval; in
-    # blocks that exceed the image, its integers are not known exactly.
+    # The encoder rounds Y, Cb and Cr to 8 bits, which moves a few coefficients across the border of an interval. In
+    # blocks that exceed the image, its integers are not known exactly. The decoder clips its image to [0, 1].
     whole = (height, width) == (96, 96)
-    for image, limit in ((original, 0.4 if whole else 2), (file.pixels, 0.2)):
+    for image, limit in ((original, 0.05 if whole else 2), (file.pixels, 1)):
         assert 255 * (intervals.project(image) - image).square().mean().sqrt() < limit
     if whole:
-        assert outside(intervals, original) < 0.2
+        assert outside(intervals, original) < 0.05
     flat = torch.full_like(original, 0.5)
     assert 255 * (intervals.project(flat) - flat).square().mean().sqrt() > 20
 
@@ -80,7 +80,7 @@ def test_original_and_decoded_image_lie_in_the_intervals(channels, subsampling, 
 def test_the_stored_integers_are_the_encoders(photo):
     """Against the quantization by NumPy of the samples that libjpeg makes of the image."""
     data = encoded(photo, quality=30, subsampling=0)
-    planes = np.asarray(Image.fromarray((photo[0].permute(1, 2, 0) * 255).byte().numpy()).convert("YCbCr"))
+    planes = np.asarray(Image.fromarray((photo[0].permute(1, 2, 0) * 255).round().byte().numpy()).convert("YCbCr"))
     tables = Image.open(io.BytesIO(data)).quantization
     wrong = 0
     for number, component in enumerate(read(data).components):
@@ -88,8 +88,8 @@ def test_the_stored_integers_are_the_encoders(photo):
         assert np.array_equal(component.table, table)
         blocks = planes[..., number].reshape(12, 8, 12, 8).transpose(0, 2, 1, 3).astype(float) - 128
         expected = scipy.fft.dctn(blocks, axes=(2, 3), norm="ortho") / table
-        wrong += int((np.abs(component.stored[0, 0].numpy() - expected) > 0.52).sum())
-    assert wrong < 10  # of 27,648
+        wrong += int((np.abs(component.stored[0, 0].numpy() - expected) > 0.6).sum())
+    assert wrong < 5  # of 27,648, in blocks with clipped samples
 
 
 def test_projection_ends_in_the_intervals_and_compresses_to_the_same_file(photo):
@@ -101,8 +101,9 @@ def test_projection_ends_in_the_intervals_and_compresses_to_the_same_file(photo)
     nearest = intervals.project(guess)
     assert outside(intervals, nearest) < 1e-3
     assert torch.allclose(intervals.project(nearest), nearest, atol=1e-5)
-    again = read(encoded(nearest.clamp(0, 1), qtables=[file.components[0].table.flatten().int().tolist()]))
-    assert float((again.components[0].stored != file.components[0].stored).float().mean()) < 0.02  # on the border
+    inner = (0.8 * nearest + 0.2 * file.pixels).clamp(0, 1)  # not at the borders, where rounding decides
+    again = read(encoded(inner, qtables=[file.components[0].table.flatten().int().tolist()]))
+    assert float((again.components[0].stored != file.components[0].stored).float().mean()) < 0.005
 
 
 @pytest.mark.parametrize("subsampling", [0, 2])
@@ -141,7 +142,7 @@ def test_the_orientation_of_a_phone_is_taken_into_account(photo, tmp_path):
 def test_a_file_of_rgb_components_is_read(photo):
     file = read(encoded(photo, quality=50, keep_rgb=True))
     assert not file.ycc
-    assert outside(Intervals(file), photo) < 0.2
+    assert 255 * (Intervals(file).project(photo) - photo).square().mean().sqrt() < 0.2
 
 
 def test_an_image_that_is_no_jpeg_is_refused_in_one_line(photo):
