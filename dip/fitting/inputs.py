@@ -236,7 +236,7 @@ def _content(picture: Picture) -> str:
     """SHA-256 of the pixels and of the properties that decide how the result is stored."""
     planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
     described = (tuple(picture.pixels.shape), len(planes), picture.mode, picture.units, picture.flat, picture.chunks)
-    found = hashlib.sha256(repr(described).encode() + (picture.icc_profile or b""))
+    found = hashlib.sha256(repr(described).encode() + (picture.icc_profile or b"") + (picture.jpeg or b""))
     for plane in planes:
         found.update(plane.contiguous().numpy().tobytes())
     return found.hexdigest()

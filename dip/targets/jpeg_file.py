@@ -2,7 +2,7 @@
 
 Pillow decodes the file without the conversion from YCbCr to RGB. The discrete cosine transform of these samples,
 divided by the table, gives the stored integers. A coefficient can be wrong by 1 where the table's entry is 1 or 2,
-because the samples are rounded to 8 bits. Blocks that exceed the image at its right and bottom border are those of the
+because the samples are rounded to 8 bits, and in blocks with many samples that the decoder clipped to 0 or 255. Blocks that exceed the image at its right and bottom border are those of the
 image extended by its edge pixels.
 """
 
@@ -79,10 +79,26 @@ def read(data: bytes) -> JpegFile | None:
         steps = torch.tensor(tables[layer[3]], dtype=torch.float32).view(BLOCK, BLOCK)
         native = torch.from_numpy(_native(plane, factor)).float()[None, None]  # (1, 1, h', w')
         whole = extend(native, factors.max(0) // factor)  # as many blocks as in the image, extended for all components
-        stored = (transform(whole - 128) / steps).round()
+        stored = _quantized(whole, steps)
         components.append(Component(steps, stored, (factor[0], factor[1])))
     values = torch.from_numpy(np.atleast_3d(pixels).copy()).permute(2, 0, 1)[None]  # (1, C, H, W)
     return JpegFile(tuple(components), ycc, (height, width), orientation, values.float() / 255)
+
+
+def _quantized(samples: Tensor, steps: Tensor, iterations: int = 20) -> Tensor:
+    """The integers of the coefficients of `samples` (1, 1, h', w'), which the decoder has clipped to 0 and 255.
+
+    Samples that were clipped are replaced by those that the integers found so far give, where these exceed the limit.
+    """
+    stored = (transform(samples - 128) / steps).round()
+    dark, bright = samples <= 0, samples >= 255
+    if not (dark | bright).any():
+        return stored
+    for _ in range(iterations):
+        decoded = inverse(stored * steps) + 128
+        free = torch.where(dark, decoded.clamp(max=0), torch.where(bright, decoded.clamp(min=255), samples))
+        stored = (transform(free - 128) / steps).round()
+    return stored
 
 
 def upright(image: Tensor, orientation: int) -> Tensor:
@@ -122,7 +138,8 @@ def inverse(coefficients: Tensor) -> Tensor:
 
 def _cosines(like: Tensor) -> Tensor:
     """(frequency, position), orthonormal."""
-    k, n = torch.arange(BLOCK)[:, None], torch.arange(BLOCK)
+    n = torch.arange(BLOCK, dtype=torch.float64)
+    k = n[:, None]
     rows = torch.cos((2 * n + 1) * k * (math.pi / (2 * BLOCK))) * 0.5
     rows[0] = math.sqrt(1 / BLOCK)
     return rows.to(like)

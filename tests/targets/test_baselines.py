@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dip.metrics import psnr, psnr_hole
 from dip.stopping.noise_level import noise_level
-from dip.targets import Clean, Deblur, Degraded, Inpaint, Noisy, SuperRes, Target, baselines, masks
+from dip.targets import Clean, Deblur, Degraded, Inpaint, Jpeg, Noisy, SuperRes, Target, baselines, masks
 from dip.targets.noise_models import NOISE_MODELS, Gaussian, NoiseModel, NoNoise, Poisson, SaltAndPepper, Speckle
 from dip.targets.observation import Observation, direct
 from dip.targets.operators import Blur, Downsample, Mask, Operator, gaussian_kernel, motion_kernel
@@ -219,3 +219,14 @@ def test_inpainting_declines_what_would_take_too_long(monkeypatch: pytest.Monkey
     monkeypatch.setattr(baselines, "BIHARMONIC_LIMIT", int((mask == 0).sum()) - 1)
     assert filled(image * mask, mask) == {}
     assert filled(image, torch.zeros_like(mask)) == {}
+
+
+def test_shifted_recompression_improves_a_jpeg_and_stays_in_its_intervals() -> None:
+    image = photo("chelsea")
+    target = Jpeg(quality=10)
+    seen = target.observe(image, 0)
+    found = target.baselines(seen, 0.1)["shifted"]
+    assert psnr(found, image) > psnr(seen.y, image) + 0.3
+    assert seen.intervals is not None
+    assert 255 * (seen.intervals.project(found) - found).square().mean().sqrt() < 0.1
+    assert Jpeg(intervals=False).baselines(direct(seen.y, None), 0.1) == {}
