@@ -29,7 +29,7 @@ def test_it_is_the_weighted_mean_of_the_definition() -> None:
 
 
 def test_the_mean_has_the_weights_and_the_strengths_of_the_definition() -> None:
-    fitted, observed = 0.4 + 0.16 * torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    fitted, observed = 0.4 + 0.13 * torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     result = combined(fitted, observed, 0.1)[0, :, 16, 16].numpy()
     # Distances are below 5 here. scikit-image ignores the patches beyond.
     two = plain(fitted[0].double().numpy(), 16, 16, 0.04), plain(observed[0].double().numpy(), 16, 16, 0.13)
