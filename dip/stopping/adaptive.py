@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dip.options import check_choice, check_number, option
-from dip.stopping.covariance_penalty import SMOOTHING, Covariance
+from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.registry import STOPS, Stop
 from dip.stopping.rule import Reading, Rule
 
@@ -71,7 +71,7 @@ class Adaptive(Stop):
         "heldout",
     )
     smoothing: float = option(
-        SMOOTHING, "where the noise is correlated: that of stop=covariance; 0 for none", "a number >= 0", "0.7"
+        1.0, "where the noise is correlated: that of stop=covariance; 0 for none", "a number >= 0", "0.5"
     )
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from torch import Tensor
 
 from dip.stopping import Compare, Covariance
 from dip.stopping.covariance_penalty import CovariancePenalty
+from dip.stopping.finishing import combined
 from dip.stopping.panel import Panel
-from dip.stopping.smoothing import smoothed
 from dip.targets.noise_models import Camera
 
 ANY = torch.tensor(1.0)
@@ -157,21 +159,21 @@ def test_before_the_first_reading_the_newest_average_is_kept():
     assert torch.equal(rule.image(), average)
 
 
-def test_the_kept_average_is_smoothed_by_the_estimated_level():
+def test_the_kept_average_is_combined_with_the_observation_at_the_estimated_level():
     _, noisy = scene()
     images = averages(range(1, 300))
     plain, smooth = CovariancePenalty(noisy, 200), CovariancePenalty(noisy, 200, smoothing=0.7)
     show(plain, images)
     show(smooth, images)
     assert plain.step == smooth.step
-    assert torch.equal(smooth.image(), smoothed(plain.image(), 0.7 * float(plain.variance) ** 0.5))
+    assert torch.equal(smooth.image(), combined(plain.image(), noisy, 0.7 * math.sqrt(float(plain.variance))))
     assert not torch.equal(smooth.image(), plain.image())
     resumed = CovariancePenalty(noisy, 200, smoothing=0.7)
     resumed.load_state_dict(smooth.state_dict())
     assert torch.equal(resumed.image(), smooth.image())
 
 
-def test_nothing_is_smoothed_where_the_rule_does_not_apply():
+def test_nothing_is_combined_where_the_rule_does_not_apply():
     _, noisy = scene()
     rule = CovariancePenalty(noisy, 50, smoothing=0.7)
     images = averages(range(1, 150))

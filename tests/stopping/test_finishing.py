@@ -1,4 +1,4 @@
-"""Non-local means: against a second implementation, and where nothing is to be done."""
+"""Non-local means against a second implementation; the weighted mean; where nothing is to be done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dip.stopping.smoothing import smoothed
+from dip.stopping.finishing import combined, smoothed
 
 
 def plain(image: np.ndarray, y: int, x: int, sigma: float) -> np.ndarray:
@@ -28,15 +28,23 @@ def test_it_is_the_weighted_mean_of_the_definition() -> None:
         assert result[:, y, x] == pytest.approx(plain(image[0].double().numpy(), y, x, 0.1), abs=2e-4)
 
 
-def test_without_noise_the_image_stays() -> None:
-    image = torch.rand(1, 3, 16, 16)
-    assert smoothed(image, 0.0) is image
+def test_the_mean_has_the_weights_and_the_strengths_of_the_definition() -> None:
+    fitted, observed = 0.4 + 0.13 * torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    result = combined(fitted, observed, 0.1)[0, :, 16, 16].numpy()
+    # Distances are below 5 here. scikit-image ignores the patches beyond.
+    two = plain(fitted[0].double().numpy(), 16, 16, 0.04), plain(observed[0].double().numpy(), 16, 16, 0.13)
+    assert result == pytest.approx((2 * two[0] + two[1]) / 3, abs=2e-4)
+
+
+def test_without_noise_the_average_stays() -> None:
+    image, other = torch.rand(2, 1, 3, 16, 16)
+    assert combined(image, other, 0.0) is image
     constant = torch.full((1, 1, 20, 20), 0.3)
-    assert smoothed(constant, 0.1).numpy() == pytest.approx(constant.numpy(), abs=1e-6)
+    assert combined(constant, constant, 0.1).numpy() == pytest.approx(constant.numpy(), abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 20, 30), (1, 3, 5, 5), (1, 3, 1, 1), (1, 5, 17, 9)])
 def test_any_shape_comes_back_finite(shape: tuple[int, ...]) -> None:
-    result = smoothed(torch.rand(shape) * 2 - 0.5, 0.1)
+    result = combined(torch.rand(shape) * 2 - 0.5, torch.rand(shape), 0.1)
     assert result.shape == shape
     assert result.isfinite().all()
