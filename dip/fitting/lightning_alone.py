@@ -6,9 +6,10 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
-from lightning.fabric.plugins.environments import LightningEnvironment
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch import utilities
 
 
 class OneProcess(LightningEnvironment):
@@ -42,9 +43,10 @@ def alone() -> Iterator[None]:
     The advice concerns data loaders, which does not apply to one fixed pair.
     """
     logger = logging.getLogger("lightning.pytorch")
-    level, rank = logger.level, rank_zero_only.rank
+    first: Any = utilities.rank_zero_only
+    level, rank = logger.level, first.rank
     logger.setLevel(logging.ERROR)
-    rank_zero_only.rank = 0  # read from RANK, SLURM_PROCID, ... when Lightning was imported
+    first.rank = 0  # read from RANK, SLURM_PROCID, ... when Lightning was imported
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*not resumable.*")
@@ -52,4 +54,4 @@ def alone() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-        rank_zero_only.rank = rank
+        first.rank = rank

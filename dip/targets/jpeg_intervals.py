@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dip.targets.jpeg_file import JpegFile, as_stored, extend, inverse, transform, upright
 
@@ -64,7 +65,7 @@ class Intervals(nn.Module):
         planes = extend(255 * as_stored(image, self.orientation), self.coarsest)
         planes = torch.einsum("ij,bjhw->bihw", self.colours, planes) - self.offsets
         pooled = [
-            planes[:, number : number + 1].unflatten(-1, (-1, right)).unflatten(-3, (-1, down)).mean((-3, -1))
+            functional.avg_pool2d(planes[:, number : number + 1], (down, right))
             for number, (down, right) in enumerate(self.factors)
         ]
         return [transform(plane) / self.get_buffer(f"table{number}") for number, plane in enumerate(pooled)]
