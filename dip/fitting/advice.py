@@ -1,12 +1,18 @@
-"""Advice on a photograph, logged once at the start of a run."""
+"""What is logged once before the first step: cost, the stopping rule that was chosen, advice."""
 
 from __future__ import annotations
 
 import logging
 
+import torch
+
 from dip.configuration.schema import Config
+from dip.fitting.cost import Cost, describe
 from dip.images import Picture
 from dip.images.jpeg_quality import file_quality
+from dip.stopping import STOPS
+from dip.stopping.adaptive import explain
+from dip.stopping.rule import Rule
 
 STRONG = 50
 """Quality of a JPEG below which its artefacts, and not noise, are what is visible."""
@@ -14,7 +20,19 @@ STRONG = 50
 log = logging.getLogger("dip")
 
 
-def advise(config: Config, picture: Picture) -> None:
+def announce(config: Config, picture: Picture, estimated: Cost | None, rule: Rule | None, device: torch.device) -> None:
+    """Log the estimated cost, the rule that was chosen from the image and why, and advice on both."""
+    _advise(config, picture)
+    if estimated is not None:
+        log.info("%s", describe(estimated, config.steps, device))
+    if rule is not None and rule.chosen is not None:
+        log.info("%s", explain(rule.chosen))
+        chosen = STOPS.get(rule.chosen["name"])
+        if chosen is not None and (line := chosen.within(config.stop.patience).too_long(config.steps)):
+            log.warning("%s", line)
+
+
+def _advise(config: Config, picture: Picture) -> None:
     """Warn if `target=degraded` is used on a strongly compressed JPEG file."""
     if config.target.name != "degraded" or config.size is not None or picture.path is None:
         return

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import statistics
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +22,9 @@ from dip.callbacks.signals import Signals
 from dip.configuration import schema
 from dip.configuration.loggers import show
 from dip.configuration.schema import Config
-from dip.errors import RunError
 from dip.fitting import cost, results
-from dip.fitting.advice import advise
+from dip.fitting.advice import announce
+from dip.fitting.fit_errors import one_line
 from dip.fitting.inputs import Pictures, observe
 from dip.fitting.lightning_alone import OneProcess, alone
 from dip.fitting.probe import together
@@ -37,8 +35,7 @@ from dip.model.module import DeepImagePrior
 from dip.runs import naming
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import Draws, derive, generator
-from dip.stopping import STOPS, WMV, Consistent
-from dip.stopping.adaptive import explain
+from dip.stopping import WMV, Consistent
 from dip.stopping.consistent import Agreement
 from dip.stopping.panel import Panel
 from dip.targets import Observation
@@ -143,7 +140,7 @@ class Fit:
         """
         frugal = getattr(self.config.net, "checkpoint_activations", False)
         with (
-            devices.prepared(self.arithmetic, frugal), alone(), self._errors_in_one_line(),
+            devices.prepared(self.arithmetic, frugal), alone(), one_line(self.folder, self.observation.size, self.device),
             threads.side_by_side(together(self.config, self.device), self.device) as each,
         ):  # fmt: skip
             memory.reset_peak_memory(self.device)
@@ -175,16 +172,7 @@ class Fit:
                         self._save(name, pixels)
                         if checkpoint is None:
                             self._show(trainer, name, pixels, 0)
-            advise(self.config, self.picture)
-            if self.cost is not None:
-                log.info("%s", cost.describe(self.cost, self.config.steps, self.device))
-            if self.rule is not None and self.rule.chosen is not None:
-                log.info("%s", explain(self.rule.chosen))
-                name = self.rule.chosen["name"]
-                if name in STOPS and (
-                    line := STOPS[name].within(self.config.stop.patience).too_long(self.config.steps)
-                ):
-                    log.warning("%s", line)
+            announce(self.config, self.picture, self.cost, self.rule, self.device)
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
             complete = module.step == self.config.steps or self.stopping.fired
             if self.signals.received is not None and not complete:
@@ -267,22 +255,3 @@ class Fit:
                 "events": self.rollback.events,
             }
         return results.content(status, self.config, self.folder, self.device, **known, **more)
-
-    @contextmanager
-    def _errors_in_one_line(self) -> Iterator[None]:
-        """Turn errors of the allocator and of weights that do not match into one line that says what to do."""
-        try:
-            yield
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            text = " ".join(str(error).split())
-            if "loading state_dict" in text:
-                what = "the checkpoint belongs to another network; restart with overwrite=true"
-                raise RunError(f"{self.folder}: {what} ({text})") from error
-            if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in text:
-                raise
-            height, width = self.observation.size
-            raise RunError(
-                f"out of memory on {self.device} at {height} x {width}{memory.held_by_others(self.device)}: lower size, "
-                "net.channels, net.skip_channels or ensemble, or set net.checkpoint_activations=true, for example "
-                "size=512 net.channels=64"
-            ) from error
