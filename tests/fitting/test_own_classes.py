@@ -47,7 +47,7 @@ class Own(Target):
 def folder(source: str, **fields: Any) -> str:
     """The name of the run folder with the target that `source` defines."""
     module = types.ModuleType("own_module")
-    exec(compile(source, "own.py", "exec"), vars(module))
+    exec(compile(source, "own.py", "exec", dont_inherit=True), vars(module))
     config, given = assemble({"image": "astronaut", "size": 32, "steps": 5, "target": vars(module)["Own"](**fields)})
     return experiment.place(config, Pictures(config, given))[1].name
 
