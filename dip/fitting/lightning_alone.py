@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.utilities.rank_zero import rank_zero_only as _rank_zero_only
+from lightning.pytorch.utilities import rank_zero_only as _rank_zero_only
 
 rank_zero_only: Any = _rank_zero_only  # a function that has the attribute `rank`
 
