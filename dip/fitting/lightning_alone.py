@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch import utilities
+from lightning.pytorch.utilities import rank_zero_only as _rank_zero_only
+
+rank_zero_only: Any = _rank_zero_only  # a function that has the attribute `rank`
 
 
 class OneProcess(LightningEnvironment):
@@ -43,10 +45,9 @@ def alone() -> Iterator[None]:
     The advice concerns data loaders, which does not apply to one fixed pair.
     """
     logger = logging.getLogger("lightning.pytorch")
-    first: Any = utilities.rank_zero_only
-    level, rank = logger.level, first.rank
+    level, rank = logger.level, rank_zero_only.rank
     logger.setLevel(logging.ERROR)
-    first.rank = 0  # read from RANK, SLURM_PROCID, ... when Lightning was imported
+    rank_zero_only.rank = 0  # read from RANK, SLURM_PROCID, ... when Lightning was imported
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*not resumable.*")
@@ -54,4 +55,4 @@ def alone() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-        first.rank = rank
+        rank_zero_only.rank = rank
