@@ -33,7 +33,7 @@ def as_array(source: Any) -> Array:
     Masked values of a masked array become NaN.
     """
     if isinstance(source, np.ma.MaskedArray) and np.ma.is_masked(source):
-        return np.where(np.ma.getmaskarray(source), np.float32(np.nan), source.data.astype(np.float32))
+        return np.where(np.ma.getmaskarray(source), np.float32(np.nan), np.ma.getdata(source))
     if hasattr(source, "detach"):
         source = source.detach().cpu()
         source = (source.float() if source.is_floating_point() else source).numpy()  # NumPy has no bfloat16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
     )
 
 
-def rescaled(picture: Picture, scale: Scale | None = None, known: Tensor | None = None) -> Picture:
+def rescaled(picture: Picture, scale: Sequence[float] | None = None, known: Tensor | None = None) -> Picture:
     """`picture` with other stored values as 0 and 1. Without its stored values it is returned as it is.
 
     Args:
@@ -119,7 +120,8 @@ def rescaled(picture: Picture, scale: Scale | None = None, known: Tensor | None 
     if scale is None:
         seen = None if known is None else np.broadcast_to(known[0].permute(1, 2, 0).numpy() > 0, values.shape)
         scale = scaling.choose(values, stored.white, seen)
-    return replace(picture, pixels=_tensor(scaling.to_unit(values, scale)), scale=scale)
+    low, high = scale
+    return replace(picture, pixels=_tensor(scaling.to_unit(values, (low, high))), scale=(low, high))
 
 
 def _tensor(unit: Array) -> Tensor:

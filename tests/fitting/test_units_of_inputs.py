@@ -31,7 +31,7 @@ def test_the_range_is_that_of_the_observed_pixels(tmp_path: Path, missing, size,
     if resized and size is not None:
         sides = [size, size] if isinstance(size, int) else size
         mask = np.full(sides, 255, np.uint8)
-        mask[sides[0] // 4 : sides[0] * 3 // 4, sides[1] // 4 : sides[1] * 3 // 4] = 0
+        mask[sides[0] // 8 : sides[0] * 3 // 4, sides[1] // 5 : sides[1] * 17 // 20] = 0  # covers the hole
     Image.fromarray(mask).save(tmp_path / "mask.png")
     seen = {}
     for name, values in (("holed", holed), ("clean", clean)):

@@ -82,6 +82,7 @@ def test_the_given_range_decides_and_clips(tmp_path):
     save(tmp_path / "a.tif", picture.pixels, picture)
     assert tifffile.imread(tmp_path / "a.tif").tolist() == [[100, 100, 4000, 4100]]
     assert rescaled(picture).units == (0, 16383)
+    assert not rescaled(picture, [0.0, 65535.0]).scaled  # a list, as in the options
 
 
 def test_other_formats_show_the_range_from_black_to_white(tmp_path):
