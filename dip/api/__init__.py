@@ -56,8 +56,9 @@ def restore(
     handlers are restored when the call returns.
 
     Args:
-        image: a path, the name of a sample, a PIL image, or an array or tensor (H, W) or (H, W, C) of uint8, uint16,
-            bool or floats in [0, 1], with any number of channels C.
+        image: a path, the name of a sample, the bytes of a file, a file open for reading bytes, a PIL image, or an
+            array or tensor (H, W) or (H, W, C) of bools, integers or floats, with any number of channels C. `axes`
+            gives another order, such as `axes="CHW"`; `range` the values that become 0 and 1, such as `range=(0, 4095)`.
         target: the observation that is made of the image: `degraded` (the image as it is), `noisy`, `inpaint`,
             `superres`, `jpeg`, `deblur`, `flash`, `clean`, `noise` or `shuffled`. It is a name, a dict of options with
             the `name`, or an object from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
@@ -68,7 +69,7 @@ def restore(
         steps: the maximum number of optimisation steps; None: the experiment's, else 10,000.
         out: the folder in which the run folder is made; the same call finds it again. None writes no files.
         progress: show a progress bar, in a terminal or a notebook, and the log on stderr if logging is not configured.
-        options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `net`, `skips`, `lr`, ...
+        options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `range`, `axes`, `net`, ...
 
     Returns:
         The restored image with its history, metrics and run folder.

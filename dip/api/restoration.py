@@ -27,7 +27,7 @@ class Restoration:
     """A restored image and the run that made it."""
 
     image: NDArray[np.float32]
-    """The restored image in [0, 1], (H, W, C), or (H, W) where a gray file or an (H, W) array was given."""
+    """The restored image in [0, 1], (H, W, C), or (H, W) where a gray file or an (H, W) array was given; see `values`."""
     observed: NDArray[np.float32]
     """The observation that was fitted, (h, w, C) or (h, w) in [0, 1]: the degraded image."""
     metrics: dict[str, Any]
@@ -37,17 +37,26 @@ class Restoration:
     folder: Path | None
     """The run folder; None without `out`."""
     like: images.Picture = dataclasses.field(repr=False)
-    """How the input was stored; `save` uses the same depth, transparency and colour profile."""
+    """How the input was stored; `save` uses the same depth, units, transparency and colour profile."""
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The restored image in the type and the units of the input, such as uint8, or 12 bits in uint16."""
+        array = images.stored(self._pixels(), self.like.mode, self.like.units)  # (H, W, C)
+        return array if self.image.ndim == 3 else array[..., 0]
+
+    def _pixels(self) -> torch.Tensor:
+        """The restored image, (1, C, H, W)."""
+        array = self.image if self.image.ndim == 3 else self.image[..., None]  # (H, W, C)
+        return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the image to `path` (.png .tif .jpg ...) with the input's depth, transparency and colour profile.
+        """Write the image to `path` (.png .tif .npy ...) with the input's depth, units, transparency and colour profile.
 
         Raises:
             ImageError: the format cannot hold it, or the file cannot be written.
         """
-        array = self.image if self.image.ndim == 3 else self.image[..., None]  # (H, W, C)
-        pixels = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None]  # (1, C, H, W)
-        images.save(Path(path), pixels, self.like)
+        images.save(Path(path), self._pixels(), self.like)
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.image.shape))

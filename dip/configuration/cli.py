@@ -51,6 +51,7 @@ def files_quoted(arguments: Sequence[str]) -> list[str]:
         key, _, value = argument.partition("=")
         if key in (*PICTURES, "out") and value:
             value = os.path.expanduser(value)
+            value = _whole_names(value) if sweep else value
             try:
                 several = parser.parse_override(f"{key}={value}").is_sweep_override()
                 plain = sweep or not several or not Path(value).exists()
@@ -59,6 +60,19 @@ def files_quoted(arguments: Sequence[str]) -> list[str]:
             argument = f"{key}={value if plain else text(value)}"
         quoted.append(argument)
     return quoted
+
+
+def _whole_names(value: str) -> str:
+    """A list of values for a sweep, with quotes around names of existing files that contain commas."""
+    from dip.configuration.commands import text
+
+    parts, names = value.split(","), []
+    while parts:
+        joined = {count: ",".join(parts[:count]) for count in range(min(len(parts), 10), 1, -1)}
+        count = next((count for count, name in joined.items() if os.path.exists(name)), 1)
+        names.append(text(joined[count]) if count > 1 else parts[0])
+        del parts[:count]
+    return ",".join(names)
 
 
 def ignore_checkpoint_requests() -> None:

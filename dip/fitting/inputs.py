@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import glob
 import hashlib
+import importlib.util
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dip")
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".bmp", ".ppm", ".pgm",
+            ".npy")  # fmt: skip
 """Suffixes of the image files that are read from a folder."""
 
 
@@ -49,7 +51,9 @@ def several(source: str) -> list[str] | None:
             names = [name for name in os.listdir(path) if not name.startswith(".")]
         except OSError as error:
             raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
-        found = [str(path / name) for name in names if Path(name).suffix.lower() in SUFFIXES]
+        readable = _readable()
+        found = [str(path / name) for name in names if Path(name).suffix.lower() in readable]
+        _tell_left_out(path, [name for name in names if Path(name).suffix.lower() not in readable])
     else:
         found = glob.glob(source.replace("[", "[[]"), recursive=True)
     # A file with the name of a sample is written as a path.
@@ -59,6 +63,28 @@ def several(source: str) -> list[str] | None:
         raise ImageError(f"image={source}: {what}; for example image='photos/*.jpg'")
     # Numbers are padded with zeros, so that they sort by value.
     return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
+
+
+def _readable() -> list[str]:
+    """The `SUFFIXES` of which this installation can decode the files."""
+    from PIL import features
+
+    lacking = [".avif"] * (not features.check("avif"))
+    lacking += [".heic", ".heif"] * (importlib.util.find_spec("pi_heif") is None)
+    return [suffix for suffix in SUFFIXES if suffix not in lacking]
+
+
+def _tell_left_out(folder: Path, names: Iterable[str]) -> None:
+    """Warn about the files in `folder` that are not read, with up to ten of their `names`."""
+    files = sorted(name for name in names if (folder / name).is_file())
+    if not files:
+        return
+    shown = ", ".join(files[:10]) + (f" and {len(files) - 10} more" if len(files) > 10 else "")
+    heic = any(name.lower().endswith((".heic", ".heif")) for name in files)
+    advice = "; for HEIC install pi-heif, for example pip install 'deep-image-prior[heic]'" if heic else ""
+    log.warning(
+        "image=%s: left out, because their suffixes are not those of readable images: %s%s", folder, shown, advice
+    )
 
 
 class Pictures:
@@ -132,9 +158,15 @@ class Pictures:
         if picture.scaled and not self._scale_told:
             self._scale_told = True
             low, high = picture.units
+            advice = "another range is set by range=[low,high]"
+            if chosen and picture.stored is not None:
+                values = picture.stored.values
+                advice = (
+                    f"{100 * ((values < low) | (values > high)).mean():.1f} % of the values are outside and clipped"
+                )
             log.info(
-                "image: %s values; %.7g becomes 0 and %.7g becomes 1%s; restored.tif and saved files have the units of "
-                "the input", picture.mode, low, high, "" if chosen else "; another range is set by range=[low,high]",
+                "image: %s values; %.7g becomes 0 and %.7g becomes 1; restored.tif and saved files have the units of the "
+                "input; %s", picture.mode, low, high, advice,
             )  # fmt: skip
 
 

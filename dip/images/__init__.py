@@ -1,21 +1,34 @@
-"""Images: files and arrays become tensors (1, C, H, W) in [0, 1], and are saved with their depth, alpha and profile.
+"""Images: files, arrays and other objects become tensors (1, C, H, W) in [0, 1], and are saved as they were stored.
+
+Paths, the bytes of files, open files, PIL images, arrays and tensors are read by the same rules.
 
 | what is read                          | becomes                                                            |
 |---------------------------------------|--------------------------------------------------------------------|
-| PNG JPEG TIFF WEBP BMP PPM, one image | read; animations and pages are refused, previews in JPEG ignored   |
-| 1-bit, gray                           | C = 1; 8-bit values / 255                                          |
-| RGB                                   | C = 3; 8-bit values / 255                                          |
-| palette                               | RGB, C = 3, also when its colours are gray                         |
-| CMYK, YCbCr                           | RGB by Pillow's formula; a CMYK colour profile is dropped          |
-| 12- and 16-bit, gray and colour       | / 4095 and / 65535; saved with 16 bits                             |
-| float TIFF                            | unchanged if within [0, 1], else min .. max mapped to 0 .. 1, and  |
-|                                       | back when saved; NaN and infinite values are refused               |
+| PNG JPEG TIFF WEBP AVIF BMP PPM HEIC  | one image; animations and pages are refused, previews ignored.     |
+|                                       | HEIC needs the extra `heic`; AVIF is reduced to 8 bits             |
+| NPY, arrays, tensors                  | (H, W), or with C channels in the order of `axes`, else a guess    |
+| TIFF of several pages                 | refused, unless `axes` says what the pages are                     |
+| 1-bit, gray                           | C = 1                                                              |
+| RGB, palette                          | C = 3                                                              |
+| CMYK, YCbCr, HSV                      | RGB by Pillow's formula; a CMYK colour profile is dropped          |
+| bands that are neither colour nor     | C = all bands                                                      |
+| alpha (near infrared, hyperspectral)  |                                                                    |
+| 8 bits                                | / 255                                                              |
+| 16 bits and more                      | / 255, 1023, 4095, 16383 or 65535, the first that holds all        |
+|                                       | values; negative and larger ones: minimum .. maximum. 24 bits of   |
+|                                       | precision are kept                                                 |
+| float                                 | unchanged if within [0, 1], else minimum .. maximum                |
+| `range=[low,high]`                    | low .. high for every type; values outside are clipped             |
+| NaN, infinite and masked values       | NaN: missing. `target=inpaint` fills them in, others refuse them   |
 | alpha, a transparent colour           | kept beside the pixels, never blended; saved with the result       |
 | EXIF orientation                      | applied, and not written to the result                             |
 | colour profile                        | kept, never applied; saved with results of its kind (gray or RGB)  |
-| many bands (hyperspectral)            | C = bands, from arrays and from TIFF                               |
-| 32-bit integers, signed, Lab          | refused                                                            |
+| gamma, chromaticities of a PNG        | kept, never applied; saved with PNG results                        |
+| complex values, Lab, 16-bit PPM       | refused                                                            |
 | > 178,956,970 pixels, > 2 GiB         | refused before decoding                                            |
+
+The limits become 0 and 1 in the fit and in the scores: the peak of the PSNR is their distance, 4095 for 12 bits. Pixels
+that are not observed do not influence them. Results have the type and the units of the input.
 
 A string that is in `dip.samples.SAMPLES` means that sample image of scikit-image. Every other string, and every `Path`,
 is a path: the file coins is ./coins.

@@ -28,7 +28,12 @@ def read_npy(file: BinaryIO, size: int, axes: str | None) -> Stored:
 
 
 def as_array(source: Any) -> Array:
-    """`source` as a NumPy array: a torch tensor on any device, a list, or anything else that NumPy converts."""
+    """`source` as a NumPy array: a torch tensor on any device, a list, or anything else that NumPy converts.
+
+    Masked values of a masked array become NaN.
+    """
+    if isinstance(source, np.ma.MaskedArray) and np.ma.is_masked(source):
+        return np.where(np.ma.getmaskarray(source), np.float32(np.nan), np.ma.getdata(source))
     if hasattr(source, "detach"):
         source = source.detach().cpu()
         source = (source.float() if source.is_floating_point() else source).numpy()  # NumPy has no bfloat16
@@ -47,12 +52,13 @@ def from_values(values: Array, axes: str | None = None) -> Stored:
         Unreadable: another type or shape.
     """
     values = values[0] if values.ndim == 4 and values.shape[0] == 1 else values
+    if values.dtype.kind not in "buif":
+        raise Unreadable(f"got an array of {values.dtype}", "real numbers, for example array.astype('float32')")
     if values.ndim not in (2, 3) or values.size == 0:
         legal = "one of shape (H, W) or (H, W, C), not empty"
         raise Unreadable(f"got an array of shape {values.shape}", f"{legal}, for example array[..., :3]")
-    if values.dtype.kind not in "buif":
-        raise Unreadable(f"got an array of {values.dtype}", "real numbers, for example array.astype('float32')")
     axes = axes or _guessed(values.shape)
+    axes = axes.replace("C", "") if values.ndim == 2 else axes
     if len(axes) != values.ndim:
         raise Unreadable(f"axes={axes}, but the array has {values.ndim} axes, {values.shape}", "axes=HW or axes=HWC")
     flat = values.ndim == 2
@@ -68,7 +74,7 @@ def from_values(values: Array, axes: str | None = None) -> Stored:
             values = values.astype(np.float32)
     else:
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    return Stored(np.ascontiguousarray(values), flat=flat)
+    return Stored(np.ascontiguousarray(values), flat=flat, axes=axes)
 
 
 def _guessed(shape: tuple[int, ...]) -> str:

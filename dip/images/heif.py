@@ -32,8 +32,8 @@ def read(file: BinaryIO) -> Stored:
     file.seek(0)
     image = pi_heif.open_heif(file, convert_hdr_to_8bit=False)
     check_size(*image.size)
-    values: Array = np.asarray(image)
-    values = np.ascontiguousarray(values if values.ndim == 3 else values[..., None])  # (H, W, C)
+    values: Array = np.array(image)  # a copy: the memory belongs to `image`
+    values = values if values.ndim == 3 else values[..., None]  # (H, W, C)
     profile = image.info.get("icc_profile") or None
     alpha = values[..., -1] if image.has_alpha else None
     values = values[..., :-1] if image.has_alpha else values

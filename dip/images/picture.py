@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dip.images import scaling
 from dip.images.decoding import FORMATS, one_line, read
 from dip.images.scaling import Scale
 from dip.images.stored import Array, Stored, Unreadable
+from dip.options import log
 from dip.samples import SAMPLES, sample_path
 
 
@@ -33,6 +35,7 @@ class Picture:
     flat: whether the source was gray without an axis of channels; then `to_array` returns (H, W).
     chunks: the PNG chunks that describe the colours; `save` writes them into PNG files.
     stored: the values before scaling; None after resizing, or if the image was made from pixels.
+    jpeg: the content of the JPEG file that the image comes from, also if `pixels` have been changed since.
     """
 
     pixels: Tensor
@@ -45,6 +48,7 @@ class Picture:
     flat: bool = False
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     stored: Stored | None = field(default=None, repr=False, compare=False)
+    jpeg: bytes | None = field(default=None, repr=False)
 
     @property
     def units(self) -> Scale:
@@ -82,6 +86,8 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
         legal = f"a path to one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
         legal += f", or a sample: {' '.join(sorted(SAMPLES))}"
         raise ImageError(f"{what}; give {legal}; for example {option}=photo.png") from None
+    if axes is not None and stored.axes is None and option == "image":
+        log.warning("axes: has no effect on this kind of file, whose format defines the axes")
     mode, alpha = str(stored.values.dtype), stored.alpha
     scale = scaling.choose(stored.values, stored.white) if scale is None else scale
     return Picture(
@@ -95,10 +101,11 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
         flat=stored.flat,
         chunks=stored.chunks,
         stored=stored,
+        jpeg=stored.jpeg,
     )
 
 
-def rescaled(picture: Picture, scale: Scale | None = None, known: Tensor | None = None) -> Picture:
+def rescaled(picture: Picture, scale: Sequence[float] | None = None, known: Tensor | None = None) -> Picture:
     """`picture` with other stored values as 0 and 1. Without its stored values it is returned as it is.
 
     Args:
@@ -113,7 +120,8 @@ def rescaled(picture: Picture, scale: Scale | None = None, known: Tensor | None 
     if scale is None:
         seen = None if known is None else np.broadcast_to(known[0].permute(1, 2, 0).numpy() > 0, values.shape)
         scale = scaling.choose(values, stored.white, seen)
-    return replace(picture, pixels=_tensor(scaling.to_unit(values, scale)), scale=scale)
+    low, high = scale
+    return replace(picture, pixels=_tensor(scaling.to_unit(values, (low, high))), scale=(low, high))
 
 
 def _tensor(unit: Array) -> Tensor:

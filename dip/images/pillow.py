@@ -7,7 +7,7 @@ decodes such PNG files, as long as their pixels have not been read.
 from __future__ import annotations
 
 import struct
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, features
@@ -27,11 +27,10 @@ def opened(file: BinaryIO) -> ImageFile.ImageFile:
     return Image.open(file, formats=FORMATS)
 
 
-def unread(image: Image.Image) -> BinaryIO | None:
+def unread(image: Image.Image) -> IO[bytes] | None:
     """The file of an image of `FORMATS` whose pixels have not been read; None for any other."""
     if isinstance(image, ImageFile.ImageFile) and image.tile and image.format in FORMATS and image.tell() == 0:
-        file: BinaryIO | None = image.fp
-        return file
+        return image.fp
     return None
 
 
@@ -59,7 +58,9 @@ def decode(image: Image.Image, file: BinaryIO | None = None) -> Stored:
     # Read after decoding: Pillow rotates TIFF itself and removes the tag.
     turn = int(image.getexif().get(0x0112, 1))
     values, alpha = upright(values, turn), None if alpha is None else upright(alpha, turn)
-    return Stored(values, alpha, info.get("icc_profile") or None, _chunks(info), flat=values.shape[2] == 1)
+    jpeg = _content(file) if file is not None and image.format in ("JPEG", "MPO") else None
+    profile, flat = info.get("icc_profile") or None, values.shape[2] == 1
+    return Stored(values, alpha, profile, _chunks(info), flat=flat, jpeg=jpeg)
 
 
 def _values(image: Image.Image) -> Array:
@@ -94,9 +95,13 @@ def _png(file: BinaryIO) -> Array:
     """The pixels of a PNG, (H, W, C) uint8 or uint16. A transparent colour becomes an alpha channel."""
     import imagecodecs
 
-    file.seek(0)
-    values: Array = imagecodecs.png_decode(file.read())
+    values: Array = imagecodecs.png_decode(_content(file))
     return values
+
+
+def _content(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _chunks(info: dict[Any, Any]) -> tuple[tuple[bytes, bytes], ...]:

@@ -111,7 +111,7 @@ def _encoded(values: Array, like: Picture, profile: bytes | None, format: str) -
     JPEG has quality 95 without chroma subsampling. WEBP is lossless.
     """
     channels, alpha, buffer = values.shape[2], like.alpha is not None, io.BytesIO()
-    values = values[..., 0] if channels == 1 else values
+    values = values[..., 0] if channels == 1 and (like.flat or format != "NPY") else values
     if format == "NPY":
         np.save(buffer, values, allow_pickle=False)
     elif format == "TIFF":

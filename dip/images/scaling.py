@@ -51,6 +51,7 @@ def choose(values: Array, white: int | None = None, known: Array | None = None) 
 def to_unit(values: Array, scale: Scale) -> Array:
     """`values` as float32 in [0, 1]. Values outside `scale` are clipped. Infinite values become NaN."""
     low, high = scale
+    unit: Array
     if values.dtype.kind == "f" and scale == (0.0, 1.0):
         unit = values.astype(np.float32)
     elif values.dtype.kind == "f" or low != 0 or values.dtype.itemsize > 2:

@@ -38,6 +38,8 @@ class Stored:
     chunks: the PNG chunks that describe the colours, such as gAMA, as (name, data).
     white: the largest value that the file's header allows, if its type allows more.
     flat: whether the source had no axis of channels.
+    axes: the order in which the axes of an array were read; None: the format defines it.
+    jpeg: the content of the file, if it is a JPEG.
     """
 
     values: Array
@@ -46,6 +48,8 @@ class Stored:
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     white: int | None = None
     flat: bool = False
+    axes: str | None = None
+    jpeg: bytes | None = None
 
 
 def check_size(width: int, height: int) -> None:

@@ -34,7 +34,8 @@ def read(file: BinaryIO, file_bytes: int, axes: str | None) -> Stored | None:
             return None
         # A tile is decoded whole, even where it exceeds the image.
         check_size(max(page.imagewidth, page.tilewidth), max(page.imagelength, page.tilelength))
-        pages = sum(not other.is_reduced for other in tiff.pages)  # reduced pages are previews
+        every: Any = tiff.pages
+        pages = sum(not other.subfiletype & 1 for other in every)  # reduced pages are previews
         if page.size * max(pages, 1) * (bits // 8) > MAX_BYTES:
             raise Unreadable(f"the header claims more than {MAX_BYTES:,} bytes of pixels")
         if any(at + n > file_bytes for at, n in zip(page.dataoffsets, page.databytecounts, strict=True)):
@@ -69,4 +70,5 @@ def _decoded(page: Any, extras: tuple[int, ...]) -> Stored:
     if has_alpha and str(values.dtype) not in ("uint8", "uint16", "float32"):
         raise Unreadable(f"alpha of type {values.dtype} is not supported")
     alpha = values[..., -1] if has_alpha else None
-    return Stored(values[..., :-1] if has_alpha else values, alpha, page.iccprofile or None, white=white)
+    values = values[..., :-1] if has_alpha else values
+    return Stored(values, alpha, page.iccprofile or None, white=white, flat=values.shape[2] == 1)

@@ -180,6 +180,19 @@ def test_spectral_arrays_leave_a_tiff(tmp_path):
         assert shown.mode == "RGB"
 
 
+def test_twelve_bits_in_sixteen_come_back_in_their_units(tmp_path):
+    values = np.random.default_rng(0).integers(0, 4096, (20, 16), dtype=np.uint16)
+    result = dip.restore(values, reference=values, out=tmp_path / "out", **TINY)
+    assert result.like.units == (0, 4095)
+    assert (result.values.dtype, result.values.shape) == (np.uint16, (20, 16))
+    np.testing.assert_array_equal(result.values, np.floor(result.image.astype(float) * 4095 + 0.5))
+    result.save(tmp_path / "a.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), result.values)
+    (result.folder / "images" / "restored.npy").unlink()
+    again = dip.restore(values, reference=values, out=tmp_path / "out", **TINY)
+    np.testing.assert_array_equal(again.values, result.values)
+
+
 def test_a_notebook_shows_before_and_after(photo):
     shown = dip.restore(photo, "noisy", **TINY)._repr_html_()
     assert shown.count("data:image/png;base64,") == 2

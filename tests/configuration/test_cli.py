@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from dip.configuration import cli
 from tests.conftest import Train, composed
@@ -43,6 +44,23 @@ def test_files_of_any_name(option: str, name: str, tmp_path: Path):
     found = composed("target=inpaint", quoted)
     owner = found.target if option == "target.mask" else found
     assert getattr(owner, option.rpartition(".")[2]) == str(path)
+
+
+def test_commas_in_names_of_files_do_not_split_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a,b.png", "c.png", "d, e (1).png", "f,g,h.png"):
+        (tmp_path / name).touch()
+    parser = OverridesParser.create()
+
+    def swept(value: str) -> list[str]:
+        (quoted,) = cli.files_quoted(["-m", f"image={value}"])[1:]
+        override = parser.parse_override(quoted)
+        return [*override.sweep_string_iterator()] if override.is_sweep_override() else [override.get_value_string()]
+
+    assert swept("a,b.png") == ["'a,b.png'"]
+    assert swept("c.png,a,b.png,x.png") == ["c.png", "'a,b.png'", "x.png"]
+    assert swept("d, e (1).png,f,g,h.png,c.png") == ["'d, e (1).png'", "'f,g,h.png'", "c.png"]
+    assert swept("photos/*.jpg,c.png") == ["photos/*.jpg", "c.png"]
 
 
 def test_only_files_are_quoted():

@@ -1,6 +1,7 @@
 """The images that a run reads: their identity, and how they are resized together."""
 
 import hashlib
+import importlib.util
 import logging
 from pathlib import Path
 
@@ -172,6 +173,27 @@ def test_a_pattern_or_a_folder_gives_its_files_in_natural_order(tmp_path: Path, 
         assert several(one) is None
     (tmp_path / "odd*.png").touch()
     assert several("odd*.png") is None  # this is the name of a file
+
+
+def test_the_files_of_a_folder_that_are_left_out_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch
+):
+    for name in ("a.jfif", "b.AVIF", "c.heic", "notes.txt", "d.gif", ".hidden"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert several(str(tmp_path)) == [f"{tmp_path}/a.jfif", f"{tmp_path}/b.AVIF"]
+    assert len(caplog.messages) == 1
+    assert (
+        "left out, because their suffixes are not those of readable images: c.heic, d.gif, notes.txt; for HEIC inst"
+        in (caplog.messages[0])
+    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    assert f"{tmp_path}/c.heic" in several(str(tmp_path))
+    for number in range(12):
+        (tmp_path / f"{number}.txt").touch()
+    several(str(tmp_path))
+    assert caplog.messages[-1].endswith("7.txt and 4 more")
 
 
 def test_a_pattern_without_a_file_is_refused(tmp_path: Path):

@@ -12,7 +12,9 @@ from dip.images import preview
 from dip.targets import Degraded, Inpaint, Noisy, SuperRes
 
 
-@pytest.mark.parametrize(("channels", "bands"), [(1, [0]), (2, [0, 1, 1]), (3, [0, 1, 2]), (31, [0, 15, 30])])
+@pytest.mark.parametrize(
+    ("channels", "bands"), [(1, [0]), (2, [0, 1, 1]), (3, [0, 1, 2]), (4, [0, 1, 2]), (31, [0, 15, 30])]
+)
 def test_preview_is_gray_or_rgb(channels, bands):
     pixels = torch.rand(1, channels, 4, 5)
     assert torch.equal(preview(pixels), pixels[:, bands])
@@ -26,6 +28,16 @@ def test_a_tiff_holds_what_a_png_cannot(tmp_path):
     results.save(tmp_path / "images" / "plain.png", eight_bit.pixels, like=eight_bit)
     written = sorted(path.name for path in (tmp_path / "images").iterdir())
     assert written == ["plain.png", "restored.png", "restored.tif"]
+
+
+@pytest.mark.parametrize(("dtype", "values"), [("uint16", [[0, 1000, 4095]]), ("int16", [[-500, 0, 500]])])
+def test_values_in_units_are_in_the_tiff_and_bright_in_the_png(tmp_path, dtype, values):
+    like = images.load(np.array(values, dtype))
+    results.save(tmp_path / "restored.png", like.pixels, like=like)
+    stored = images.load(tmp_path / "restored.tif").stored
+    assert (str(stored.values.dtype), stored.values[..., 0].tolist()) == (dtype, values)
+    shown = images.load(tmp_path / "restored.png", scale=(0, 65535))
+    torch.testing.assert_close(shown.pixels, like.pixels, rtol=0, atol=1 / 65535)
 
 
 def test_every_score_has_its_protocol():

@@ -142,6 +142,17 @@ def test_compressed_tiff_of_pillow(tmp_path, compression):
     assert_loads(tmp_path / "a.tif", values.astype(np.uint8), 1 if compression == "group4" else 255)
 
 
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "zstd", "lzma", "packbits", "jpegxl", "lerc", "png"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_compressed_tiff_of_other_programs(tmp_path, compression, dtype):
+    if compression == "packbits" and dtype == np.uint16:
+        pytest.skip("imagecodecs compresses bytes only")
+    values = random((16, 16, 3), dtype)
+    predictor = compression in ("lzw", "zlib", "zstd")
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", compression=compression, predictor=predictor)
+    assert_loads(tmp_path / "a.tif", values, np.iinfo(dtype).max, mode=np.dtype(dtype).name)
+
+
 @pytest.mark.fault(29)
 def test_cmyk_by_pillows_formula(tmp_path):
     inks = random((8, 8, 4)).astype(np.int64)

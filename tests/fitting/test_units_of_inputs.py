@@ -1,0 +1,99 @@
+"""The scale and the units of the images that a run reads: from observed pixels, told once, shared with the reference."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dip import images
+from dip.configuration.schema import Config
+from dip.errors import ImageError
+from dip.fitting.inputs import Pictures, observe
+from dip.targets import Degraded, Inpaint
+
+UNITS = np.random.default_rng(0).uniform(100, 355, (24, 20)).astype(np.float32)
+
+
+@pytest.mark.parametrize("missing", [-9999.0, np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("size", [None, 16, [12, 10]])
+@pytest.mark.parametrize("resized", [False, True])
+def test_the_range_is_that_of_the_observed_pixels(tmp_path: Path, missing, size, resized):
+    """Neither what the mask hides nor what `size` crops decides; NaN under the mask is accepted."""
+    mask = np.full((24, 20), 255, np.uint8)
+    mask[6:12, 5:15] = 0
+    holed = np.where(mask == 0, missing, UNITS).astype(np.float32)
+    if size == 16:
+        holed[0], holed[-1] = missing, missing  # outside the middle square
+    clean = np.where(mask == 0, 200, UNITS)
+    if resized and size is not None:
+        sides = [size, size] if isinstance(size, int) else size
+        mask = np.full(sides, 255, np.uint8)
+        mask[sides[0] // 4 : sides[0] * 3 // 4, sides[1] // 4 : sides[1] * 3 // 4] = 0
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    seen = {}
+    for name, values in (("holed", holed), ("clean", clean)):
+        config = Config(image="array", target=Inpaint(mask=str(tmp_path / "mask.png")), size=size)
+        seen[name] = observe(config, Pictures(config, {"image": images.load(values)}))
+    (picture, found), (expected, _) = seen["holed"], seen["clean"]
+    assert 100 <= picture.units[0] <= 105
+    assert 350 <= picture.units[1] <= 355
+    assert found.y.isfinite().all()
+    known = found.known.expand_as(found.y) > 0
+    assert 0.2 < known.float().mean() < 0.95
+    if not resized:
+        units = expected.pixels * (expected.units[1] - expected.units[0]) + expected.units[0]
+        again = found.y * (picture.units[1] - picture.units[0]) + picture.units[0]
+        if size is None:
+            torch.testing.assert_close(again[known], units[known], rtol=0, atol=1e-3)
+
+
+def test_missing_values_are_refused_where_nothing_fills_them(tmp_path: Path):
+    config = Config(image="array", target=Degraded())
+    holed = UNITS.copy()
+    holed[3, 4] = np.nan
+    with pytest.raises(ImageError, match="^image=array: some values are NaN or infinite, .* target=inpaint"):
+        observe(config, Pictures(config, {"image": images.load(holed)}))
+
+
+def test_the_scale_is_told_once(caplog: pytest.LogCaptureFixture):
+    values = np.arange(480, dtype=np.uint16).reshape(24, 20)
+    values[0, 0] = 4000
+    with caplog.at_level(logging.INFO, "dip"):
+        for chosen in (None, [0, 239]):
+            config = Config(image="array", target=Degraded(), range=chosen)
+            pictures = Pictures(config, {"image": images.load(values)})
+            picture, _ = observe(config, pictures)
+            observe(config, pictures)
+            assert picture.units == ((0, 4095) if chosen is None else (0, 239))
+    assert len(caplog.messages) == 2
+    assert "uint16 values; 0 becomes 0 and 4095 becomes 1" in caplog.messages[0]
+    assert caplog.messages[0].endswith("another range is set by range=[low,high]")
+    assert caplog.messages[1].endswith("50.2 % of the values are outside and clipped")
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [(np.uint16, np.uint16), (np.uint16, np.float32), (np.float32, np.float32), (np.uint16, np.int32)],
+)
+def test_a_reference_in_the_units_of_the_image_is_scaled_with_it(image, reference):
+    values = np.random.default_rng(0).integers(5, 4000, (9, 8))
+    given = {"image": images.load(values.astype(image)), "reference": images.load((values // 2).astype(reference))}
+    config = Config(image="array", reference="array", target=Degraded())
+    picture, seen = observe(config, Pictures(config, given))
+    low, high = picture.units
+    torch.testing.assert_close(
+        seen.reference[0, 0], torch.from_numpy((values // 2 - low) / (high - low)).clamp(0, 1).float()
+    )
+
+
+def test_a_reference_of_another_type_has_its_own_range():
+    values = np.random.default_rng(0).integers(0, 255, (9, 8, 3), dtype=np.uint8)
+    deep = values.astype(np.uint16) * np.uint16(257)
+    deep[0, 0] = 65535
+    given = {"image": images.load(values), "reference": images.load(deep)}
+    config = Config(image="array", reference="array", target=Degraded())
+    picture, seen = observe(config, Pictures(config, given))
+    torch.testing.assert_close(seen.reference[..., 1:, :], picture.pixels[..., 1:, :], rtol=0, atol=1e-6)
