@@ -56,7 +56,7 @@ def painted(photo: Tensor, colour: str, tolerance: float | None = None) -> Under
             "as #rrggbb, or target.tolerance, for example target.tolerance=0.3"
         )
     if tolerance is None and compressed:
-        marks = _without_areas(marks, distance <= 0.3 * limit)
+        marks = _without_areas(marks, near | (distance <= 0.3 * limit))
     margin = _margin(marks, distance, COMPRESSED_MARGIN if compressed and tolerance != 0 else 0)
     missing = _grown(marks, margin)
     code = "#" + "".join(f"{round(255 * float(value)):02x}" for value in np.broadcast_to(brush, 3))
