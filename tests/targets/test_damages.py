@@ -17,7 +17,9 @@ def photo() -> torch.Tensor:
     return images.prepare(images.load("chelsea"), (60, 80)).pixels
 
 
-@pytest.mark.parametrize("target", [Degraded(), Jpeg(intervals=False), Deblur(), SuperRes()], ids=lambda target: target.name)
+@pytest.mark.parametrize(
+    "target", [Degraded(), Jpeg(intervals=False), Deblur(), SuperRes()], ids=lambda target: target.name
+)
 def test_damage_that_is_there_already_is_observed_as_it_is(target, photo):
     seen = target.observe(photo, 0)
     assert torch.equal(seen.y, photo)

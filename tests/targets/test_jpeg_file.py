@@ -146,7 +146,9 @@ def test_a_file_of_rgb_components_is_read(photo):
 
 
 def test_an_image_that_is_no_jpeg_is_refused_in_one_line(photo):
-    with pytest.raises(ImageError, match="^image: target=jpeg needs the JPEG file .* for example image=photo.jpg") as error:
+    with pytest.raises(
+        ImageError, match="^image: target=jpeg needs the JPEG file .* for example image=photo.jpg"
+    ) as error:
         Jpeg().observe(photo, 0)
     assert "\n" not in str(error.value)
     seen = Jpeg(intervals=False).observe(photo, 0)
