@@ -125,9 +125,10 @@ def extend(planes: Tensor, factor: Sequence[int]) -> Tensor:
 def transform(planes: Tensor) -> Tensor:
     """The orthonormal DCT-II of 8 x 8 blocks: (1, C, 8 h, 8 w) -> (1, C, h, w, 8, 8)."""
     height, width = planes.shape[-2:]
-    blocks = planes.unflatten(-1, (width // BLOCK, BLOCK)).unflatten(-3, (height // BLOCK, BLOCK))
+    blocks = planes.reshape(*planes.shape[:-2], height // BLOCK, BLOCK, width // BLOCK, BLOCK)
     cosines = _cosines(planes)
-    return cosines @ blocks.transpose(-3, -2) @ cosines.mT
+    found: Tensor = cosines @ blocks.transpose(-3, -2) @ cosines.mT
+    return found
 
 
 def inverse(coefficients: Tensor) -> Tensor:
