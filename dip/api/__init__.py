@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def restore(
-    image: str | os.PathLike[str] | NDArray[Any] | Tensor,
+    image: str | os.PathLike[str] | bytes | NDArray[Any] | Tensor,
     target: str | Mapping[str, Any] | Target = "degraded",
     *,
     experiment: str | None = None,
@@ -55,8 +55,9 @@ def restore(
     handlers are restored when the call returns.
 
     Args:
-        image: a path, the name of a sample, a PIL image, or an array or tensor (H, W) or (H, W, C) of uint8, uint16,
-            bool or floats in [0, 1], with any number of channels C.
+        image: a path, the name of a sample, the content of a file, a PIL image, or an array or tensor (H, W) or
+            (H, W, C) of uint8, uint16, bool or floats in [0, 1], with any number of channels C. `target="jpeg"` needs a
+            path, the content of a file, or a PIL image that was opened from a file and not changed.
         target: the observation that is made of the image: `degraded` (the image as it is), `noisy`, `inpaint`,
             `superres`, `jpeg`, `deblur`, `flash`, `clean`, `noise` or `shuffled`. It is a name, a dict of options with
             the `name`, or an object from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
