@@ -36,7 +36,7 @@ DEFAULTS = {"logger": "csv", "baselines": False}
 
 
 def restore(
-    image: str | os.PathLike[str] | NDArray[Any] | Tensor,
+    image: str | os.PathLike[str] | bytes | NDArray[Any] | Tensor,
     target: str | Mapping[str, Any] | Target = "degraded",
     *,
     experiment: str | None = None,
@@ -63,6 +63,7 @@ def restore(
         image: a path, the name of a sample, the bytes of a file, a file open for reading bytes, a PIL image, or an
             array or tensor (H, W) or (H, W, C) of bools, integers or floats, with any number of channels C. `axes`
             gives another order, such as `axes="CHW"`; `range` the values that become 0 and 1, such as `range=(0, 4095)`.
+            `target="jpeg"` needs a file, or a PIL image that was opened from one and not changed.
         target: the observation that is made of the image: `degraded` (the image as it is), `noisy`, `inpaint`,
             `superres`, `jpeg`, `deblur`, `flash`, `clean`, `noise` or `shuffled`. It is a name, a dict of options with
             the `name`, or an object from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.

@@ -127,8 +127,8 @@ def transform(planes: Tensor) -> Tensor:
     height, width = planes.shape[-2:]
     blocks = planes.reshape(*planes.shape[:-2], height // BLOCK, BLOCK, width // BLOCK, BLOCK)
     cosines = _cosines(planes)
-    made: Tensor = cosines @ blocks.transpose(-3, -2) @ cosines.mT
-    return made
+    found: Tensor = cosines @ blocks.transpose(-3, -2) @ cosines.mT
+    return found
 
 
 def inverse(coefficients: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dip.targets.jpeg_file import JpegFile, as_stored, extend, inverse, transform, upright
 
@@ -64,10 +64,7 @@ class Intervals(nn.Module):
         """
         planes = extend(255 * as_stored(image, self.orientation), self.coarsest)
         planes = torch.einsum("ij,bjhw->bihw", self.colours, planes) - self.offsets
-        pooled = [
-            functional.avg_pool2d(planes[:, number : number + 1], (down, right))
-            for number, (down, right) in enumerate(self.factors)
-        ]
+        pooled = [F.avg_pool2d(planes[:, n : n + 1], factor) for n, factor in enumerate(self.factors)]
         return [transform(plane) / self.get_buffer(f"table{number}") for number, plane in enumerate(pooled)]
 
     def forward(self, image: Tensor) -> Tensor:

@@ -189,6 +189,7 @@ sweeps/results/fast/README.md fast/table.csv image slow_best:.2f slow_seconds:,.
 sweeps/results/photos/README.md photos/candidates.csv rule tuning_mean:.2f tuning_worst:.2f simulated_mean:.2f simulated_worst:.2f white_mean:.2f white_worst:.2f tuning_adam_mean:.2f tuning_adam_worst:.2f untouched_mean:.2f untouched_worst:.2f untouched_adam_mean:.2f untouched_adam_worst:.2f
 sweeps/results/photos/README.md photos/photos.csv photograph set input:.2f best:.2f best_step:,.0f kept:.2f kept_step:,.0f gap:.2f ended:,.0f baseline_true:.2f baseline_true_name baseline_estimated:.2f baseline_estimated_name kept_adam:.2f gap_adam:.2f
 sweeps/results/photos/README.md photos/product.csv photograph set input:.2f best:.2f best_step:,.0f kept:.2f kept_step:,.0f gap:.2f ended:,.0f seconds:,.0f nlm:.2f tv:.2f wavelet:.2f baseline_true:.2f baseline_true_name
+sweeps/results/jpeg/README.md jpeg/table.csv image set jpeg:.2f shifted:.2f kept:.2f gain:.2f best:.2f best_step:,.0f ended:,.0f ssim_jpeg:.3f ssim:.3f seconds:,.0f
 README.md skips/table.csv skips oracle_psnr:.2f oracle_step:,.0f end_psnr:.2f
 README.md stopping/rules.csv rule gap_mean:.2f gap_worst:.2f ended saved:.0%
 README.md fast/table.csv image slow_best:.2f slow_seconds:,.0f fast_near:,.0f ratio:.0f fast_best:.2f ended:.2f ended_seconds:,.0f

@@ -78,7 +78,7 @@ def test_original_and_decoded_image_lie_in_the_intervals(channels, subsampling, 
 
 
 def test_the_stored_integers_are_the_encoders(photo):
-    """Against the quantization by NumPy of the samples that libjpeg makes of the image."""
+    """Against the coefficients by SciPy of the samples by Pillow, which differ by up to 1 from those of libjpeg."""
     data = encoded(photo, quality=30, subsampling=0)
     planes = np.asarray(Image.fromarray((photo[0].permute(1, 2, 0) * 255).round().byte().numpy()).convert("YCbCr"))
     tables = Image.open(io.BytesIO(data)).quantization
@@ -88,7 +88,7 @@ def test_the_stored_integers_are_the_encoders(photo):
         assert np.array_equal(component.table, table)
         blocks = planes[..., number].reshape(12, 8, 12, 8).transpose(0, 2, 1, 3).astype(float) - 128
         expected = scipy.fft.dctn(blocks, axes=(2, 3), norm="ortho") / table
-        wrong += int((np.abs(component.stored[0, 0].numpy() - expected) > 0.6).sum())
+        wrong += int((np.abs(component.stored[0, 0].numpy() - expected) > 0.7).sum())
     assert wrong < 5  # of 27,648, in blocks with clipped samples
 
 
