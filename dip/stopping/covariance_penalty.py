@@ -29,7 +29,13 @@ EVERY = 10
 """Steps between two readings."""
 
 FIRST = 100
-"""Step of the first reading. The average at this step decides which patches are flat."""
+"""Step of the first reading of an image with a side of SMALL pixels. It is proportional to the side, since the fit of a
+large image converges later, but at most LATEST. The average at this step decides which patches are flat."""
+
+SMALL = 128
+
+LATEST = 200
+"""On two of 13 photographs of 256 x 256 pixels, readings from step 100 on had an early minimum, 1.6 dB below the best."""
 
 PATIENCE = 200
 """Default patience in steps. The estimate may have a second, lower minimum long after the best image: at 300 the mean gap
@@ -83,7 +89,7 @@ class Covariance(Stop):
 class CovariancePenalty(Rule):
     """Keeps the average with the smallest estimated squared error.
 
-    Every `EVERY` steps it computes for the average f: the mean squared residual r, and in the flat patches the fraction
+    From step `first` on, every `EVERY` steps, it computes for the average f: the mean squared residual r, and in the flat patches the fraction
     k of the noise that f contains and the fraction q of its variance that y - f contains. The noise variance is
     s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is several times too large.
     The bound falls with the residual while the texture is being fitted, so an early minimum is replaced. It does
@@ -110,6 +116,8 @@ class CovariancePenalty(Rule):
         from dip.stopping.flat_patches import flattest, patches, whole, without_plane
 
         super().__init__(patience)
+        side = math.sqrt(target.shape[2] * target.shape[3])
+        self.first = min(LATEST, max(FIRST, math.ceil(FIRST * side / SMALL / EVERY) * EVERY))
         self.known, self.smoothing = known, smoothing
         self.whole = target.detach()
         self.target = patches(target)  # (n, C, SIDE, SIDE)
@@ -134,7 +142,7 @@ class CovariancePenalty(Rule):
             differs = (observed != image) & image.isfinite()
             self.direct = ~(differs if self.known is None else differs & (self.known != 0)).any()
         self.last_step = step
-        if step < FIRST or step % EVERY == 0:
+        if step < self.first or step % EVERY == 0:
             self._average = average
             super().update(step, observed, image, average, loss)
             self._average = None
@@ -144,7 +152,7 @@ class CovariancePenalty(Rule):
 
         from dip.stopping.flat_patches import QUANTISATION, UNBIASED, energy, flattest, patches, without_plane
 
-        if self._average is None or self.direct is None or self.last_step < FIRST:
+        if self._average is None or self.direct is None or self.last_step < self.first:
             return None
         average = patches(self._average)
         average = average if self.used is None else average[self.used]  # (n, C, SIDE, SIDE)
