@@ -89,9 +89,9 @@ class Covariance(Stop):
 class CovariancePenalty(Rule):
     """Keeps the average with the smallest estimated squared error.
 
-    From step `first` on, every `EVERY` steps, it computes for the average f: the mean squared residual r, and in the flat patches the fraction
-    k of the noise that f contains and the fraction q of its variance that y - f contains. The noise variance is
-    s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is several times too large.
+    From step `first` on it computes for the average f, every `EVERY` steps: the mean squared residual r, and in the flat
+    patches the fraction k of the noise that f contains and the fraction q of its variance that y - f contains. The noise
+    variance is s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is too large.
     The bound falls with the residual while the texture is being fitted, so an early minimum is replaced. It does
     not fall below FLOOR times the variance of the flat patches. A reading replaces the best one if r + 2 k s^2 is
     smaller, both with the newest s^2.
