@@ -30,7 +30,8 @@ EVERY = 10
 
 FIRST = 100
 """Step of the first reading of an image with a side of SMALL pixels. It is proportional to the side, since the fit of a
-large image converges later, but at most LATEST. The average at this step decides which patches are flat."""
+large image converges later, but at most LATEST. At any size the average of step FIRST decides which patches are flat:
+later averages contain more noise."""
 
 SMALL = 128
 
@@ -152,12 +153,15 @@ class CovariancePenalty(Rule):
 
         from dip.stopping.flat_patches import QUANTISATION, UNBIASED, energy, flattest, patches, without_plane
 
-        if self._average is None or self.direct is None or self.last_step < self.first:
+        if self._average is None or self.direct is None or (self.last_step < self.first and self.last_step != FIRST):
             return None
         average = patches(self._average)
         average = average if self.used is None else average[self.used]  # (n, C, SIDE, SIDE)
-        first = self.best_residual.isinf()
-        self.flat = torch.where(first, flattest(average, self.details, GROUPS), self.flat)
+        if self.last_step == FIRST or self.first == FIRST:
+            choose = self.best_residual.isinf() & finite
+            self.flat = torch.where(choose, flattest(average, self.details, GROUPS), self.flat)
+        if self.last_step < self.first:
+            return None
         noise, fitted = self.details[self.flat], without_plane(average[self.flat])
         # Each patch has the same weight, whatever its noise level, except those that tell nothing.
         weight = torch.where(energy(noise) < QUANTISATION, _LEAST, 1.0)  # (m,)

@@ -195,3 +195,16 @@ def test_the_first_reading_comes_later_for_larger_images(height: int, width: int
             break
     assert rule.last_step == first
     assert math.isfinite(rule.read().best) or math.isfinite(rule.read().watched)
+
+
+def test_the_average_at_step_100_decides_which_patches_are_flat():
+    """At any size: the left half is flat at step 100, and the right half later."""
+    image = torch.rand(1, 1, 256, 256, generator=torch.Generator().manual_seed(0))
+    left, right = image.clone(), image.clone()
+    left[..., :128], right[..., 128:] = 0.5, 0.5
+    rule = CovariancePenalty(image, 200)
+    for step in range(1, 221):
+        average = left if step <= 100 else right
+        rule.update(step, average, average, average, ANY)
+    columns = rule.flat % 31  # 31 patches in a row, 8 pixels apart
+    assert bool((columns * 8 < 128).all())
