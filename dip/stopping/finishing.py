@@ -2,7 +2,7 @@
 
 At the best step of a fit the average still contains 7 to 64 % of correlated noise (measured on six photographs), and
 non-local means remove part of it. Their result for the photograph itself has other errors, so a weighted mean of both is
-better than either. The strengths and the weight were chosen on crops of six photographs and of eleven simulated ones.
+better than either. The strengths and the weight were chosen on crops of six photographs and of nine simulated ones.
 """
 
 from __future__ import annotations

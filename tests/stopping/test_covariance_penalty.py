@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dip.stopping import Compare, Covariance
-from dip.stopping.covariance_penalty import CovariancePenalty
+from dip.stopping.covariance_penalty import EVERY, CovariancePenalty
 from dip.stopping.finishing import combined
 from dip.stopping.panel import Panel
 from dip.targets.noise_models import Camera
@@ -180,3 +180,31 @@ def test_nothing_is_combined_where_the_rule_does_not_apply():
     for step, image in images.items():
         rule.update(step, image * 0.9, image, image, ANY)
     assert torch.equal(rule.image(), images[rule.step])
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "first"), [(20, 30, 100), (128, 128, 100), (150, 200, 140), (256, 256, 200), (512, 384, 200)]
+)
+def test_the_first_reading_comes_later_for_larger_images(height: int, width: int, first: int):
+    image = torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(0))
+    rule = CovariancePenalty(image, 200)
+    for step in (*range(1, first + 1), first + EVERY):
+        assert rule.read().best == math.inf
+        rule.update(step, image, image, image / 2, ANY)
+        if step >= first:
+            break
+    assert rule.last_step == first
+    assert math.isfinite(rule.read().best) or math.isfinite(rule.read().watched)
+
+
+def test_the_average_at_step_100_decides_which_patches_are_flat():
+    """At any size: the left half is flat at step 100, and the right half later."""
+    image = torch.rand(1, 1, 256, 256, generator=torch.Generator().manual_seed(0))
+    left, right = image.clone(), image.clone()
+    left[..., :128], right[..., 128:] = 0.5, 0.5
+    rule = CovariancePenalty(image, 200)
+    for step in range(1, 221):
+        average = left if step <= 100 else right
+        rule.update(step, average, average, average, ANY)
+    columns = rule.flat % 31  # 31 patches in a row, 8 pixels apart
+    assert bool((columns * 8 < 128).all())
