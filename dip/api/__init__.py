@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dip import images, runs, tiles
+from dip import images, runs
 from dip.api.assemble import assemble
 from dip.api.restoration import Restoration
 from dip.configuration.schema import Config
 from dip.errors import RunError
+from dip.fitting import experiment
 from dip.fitting.inputs import Pictures, observe
 
 if TYPE_CHECKING:
@@ -118,7 +119,12 @@ def restore(
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoration:
     """Run in a folder, or read the finished run of the same options."""
-    metrics = tiles.run(config, progress=progress, given=pictures.given, array=True)
+    run = experiment.run
+    if config.tile:
+        from dip import tiles  # imports Hydra
+
+        run = tiles.run
+    metrics = run(config, progress=progress, given=pictures.given, array=True)
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
     if runs.lacks_figures(folder):

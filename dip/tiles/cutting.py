@@ -18,10 +18,11 @@ from dip.configuration.commands import command
 from dip.configuration.loggers import CSV
 from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
+from dip.files import write_bytes
 from dip.fitting import experiment
 from dip.stopping import Stop
 from dip.sweep.jobs import Job
-from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target
+from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target, jpeg_part
 from dip.targets.operators import KERNELS, Blur, Identity
 from dip.tiles.layout import Box
 
@@ -76,7 +77,7 @@ def observed(target: Target, seen: Observation) -> tuple[Target, dict[str, Tenso
     if isinstance(target, (Deblur, SuperRes)):
         return dataclasses.replace(target, simulate=False, noise=NoiseOptions()), {}
     if isinstance(target, Jpeg):
-        return Jpeg(), {}
+        return Jpeg(intervals=seen.intervals is not None), {}
     if isinstance(seen.operator, Identity) and seen.z is None:
         return Degraded(), {}
     raise OptionError("tile", "N", f"0 with target={target.name}, whose operator cannot be cut", "tile=0")
@@ -142,8 +143,14 @@ class Cutter:
         reference = None
         if self.seen.reference is not None:
             reference = _written(place / "reference.tif", self.seen.reference, box.enlarged(self.factor))
+        image = None if self.seen.intervals is None else jpeg_part.part(self.seen.intervals, box.rows, box.columns)
+        if image is not None and not (place / "image.jpg").exists():
+            write_bytes(place / "image.jpg", image)
+        elif image is None and isinstance(target, Jpeg):
+            target = Jpeg(intervals=False)
         config = dataclasses.replace(
-            self.config, image=_written(place / "image.tif", self.seen.y, box), reference=reference, out=str(place),
+            self.config, reference=reference, out=str(place),
+            image=str(place / "image.jpg") if image is not None else _written(place / "image.tif", self.seen.y, box),
             target=dataclasses.replace(target, **files),
         )  # fmt: skip
         words = shlex.split(command(schema.plain(config)))[2:]
