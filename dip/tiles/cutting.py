@@ -7,6 +7,7 @@ and its target treats it as a photograph with real damage.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from dip.tiles.layout import Box
 
 if TYPE_CHECKING:
     from torch import Tensor
+log = logging.getLogger("dip")
 
 READING = ("size", "range", "axes")
 """Options of reading the image, which do not apply to the image file of a tile: (1, C, h, w) in [0, 1]."""
@@ -110,6 +112,11 @@ class Cutter:
         self.factor = geometry(config.target, seen).factor
         self.target, self.planes = observed(config.target, seen)
         self.whole = dict(pictures)
+        if seen.intervals is not None and jpeg_part.part(seen.intervals, (0, 16), (0, 16)) is None:
+            log.warning(
+                "target=jpeg: in tiles, the loss compares pixels as with target.intervals=false, because the file is turned "
+                "(EXIF), RGB or has an unusual subsampling"
+            )
         read: dict[str, Any] = dict.fromkeys(name for name in READING if hasattr(config, name))
         self.config = dataclasses.replace(
             config, **read, stop=stop, tile=0, overlap=None, reference=None, logger=CSV(), baselines=False,
