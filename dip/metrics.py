@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+SSIM_PIXELS = 2**21
+"""Number of pixels in a band of the image for which `ssim` is computed at once."""
+
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB over all pixels and channels, peak 1; infinite for equal images.
@@ -65,10 +68,19 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     # torchmetrics derives the window from sigma: 2 int(3.5 sigma + 0.5) + 1 pixels, which is 2 radius + 1 here.
     sigma = max(0.3 * radius, 0.1)
     x, y = _wide(x), _wide(y)
-    _, local = structural_similarity_index_measure(x, y, sigma=sigma, data_range=1.0, return_full_image=True)
-    # It also pads the image by reflection, which affects a frame of `radius` pixels.
     height, width = x.shape[-2:]
-    return local[..., radius : height - radius, radius : width - radius].mean()
+    means, weights = [], []
+    rows = max(SSIM_PIXELS // width, 1)  # of a band: a large image at once would need 0.5 kB per pixel
+    for top in range(radius, height - radius, rows):
+        bottom = min(top + rows, height - radius)
+        band = (..., slice(top - radius, bottom + radius), slice(None))
+        _, local = structural_similarity_index_measure(
+            x[band], y[band], sigma=sigma, data_range=1.0, return_full_image=True
+        )
+        # It also pads the image by reflection, which affects a frame of `radius` pixels.
+        means.append(local[..., radius : bottom - top + radius, radius : width - radius].mean())
+        weights.append((bottom - top) / (height - 2 * radius))
+    return means[0] if len(means) == 1 else (torch.stack(means) * means[0].new_tensor(weights)).sum()
 
 
 def _decibel(error: Tensor) -> Tensor:

@@ -82,6 +82,13 @@ def test_ssim_is_scikit_images_in_the_largest_odd_window_that_fits(side: int, ch
     assert ssim(noisy, clean).item() == pytest.approx(expected, abs=1e-9)
 
 
+def test_ssim_in_bands_is_that_of_the_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large image is compared in bands, because the window's maps would take 6 GB at 12 megapixels."""
+    whole = ssim(*pair())
+    monkeypatch.setattr("dip.metrics.SSIM_PIXELS", 97 * 23)
+    torch.testing.assert_close(ssim(*pair()), whole, rtol=1e-12, atol=0)
+
+
 def test_ssim_of_single_pixels_compares_luminance() -> None:
     x, y = torch.tensor(0.2).expand(1, 1, 1, 5), torch.tensor(0.8).expand(1, 1, 1, 5)
     expected = (2 * 0.2 * 0.8 + 1e-4) / (0.2**2 + 0.8**2 + 1e-4)

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dip import images, runs, tiles
+from dip import images, runs
 from dip.api.assemble import assemble
 from dip.api.isolation import isolated, log_shown
 from dip.api.restoration import Restoration
 from dip.callbacks.recorder import OnRecord
 from dip.configuration.schema import Config
 from dip.errors import RunError
+from dip.fitting import experiment
 from dip.fitting.inputs import Pictures, observe
 
 if TYPE_CHECKING:
@@ -136,7 +137,12 @@ def restore(
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a folder, or read the finished run of the same options."""
-    metrics = tiles.run(config, progress=progress, given=pictures.given, array=True, on_record=on_record)
+    run = experiment.run
+    if config.tile:
+        from dip import tiles  # imports Hydra
+
+        run = tiles.run
+    metrics = run(config, progress=progress, given=pictures.given, array=True, on_record=on_record)
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
     if runs.lacks_figures(folder):

@@ -2,8 +2,9 @@
 
     python -m dip.bench.seams outputs/tiles/TILED outputs/tiles/WHOLE
 
-Prints as JSON the PSNR of both runs, and for each the mean squared error in the overlaps of the tiles divided by that
-elsewhere. The content of the image differs there too, so the ratio of the whole run is what to compare with.
+Prints as JSON the PSNR of both runs, and for each the mean squared error in the overlaps of the tiles, and within `NEAR`
+pixels of a tile's border, divided by that elsewhere. The content of the image differs there too, so the ratio of the
+whole run is what to compare with.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch import Tensor
 from dip import images, runs
 from dip.errors import RunError
 
+NEAR = 4
+
 
 def overlaps(tiles: dict[str, Any], size: tuple[int, int]) -> Tensor:
     """Which pixels of an image of `size` (H, W) lie in more than one of the `tiles` of a `result.json`, (H, W)."""
@@ -26,6 +29,18 @@ def overlaps(tiles: dict[str, Any], size: tuple[int, int]) -> Tensor:
     for tile in tiles.values():
         count[slice(*tile["rows"]), slice(*tile["columns"])] += 1
     return count > 1
+
+
+def borders(tiles: dict[str, Any], size: tuple[int, int]) -> Tensor:
+    """Which pixels lie within `NEAR` pixels of a tile's border inside the image, (H, W)."""
+    near = torch.zeros(size, dtype=torch.bool)
+    for tile in tiles.values():
+        rows, columns = tile["rows"], tile["columns"]
+        for edge in {*rows} - {0, size[0]}:
+            near[max(edge - NEAR, 0) : edge + NEAR, slice(*columns)] = True
+        for edge in {*columns} - {0, size[1]}:
+            near[slice(*rows), max(edge - NEAR, 0) : edge + NEAR] = True
+    return near
 
 
 def compare(tiled: Path, whole: Path) -> dict[str, float]:
@@ -38,14 +53,15 @@ def compare(tiled: Path, whole: Path) -> dict[str, float]:
     if "tiles" not in result or not runs.finished(tiled):
         raise RunError(f"{tiled}: is not a finished run in tiles; for example outputs/tiles/noisy-tile256-...")
     reference = images.load(tiled / "images" / "reference.png").pixels
-    seam = overlaps(result["tiles"], (reference.shape[-2], reference.shape[-1]))
-    found = {}
+    size = (reference.shape[-2], reference.shape[-1])
+    zones = {"overlaps": overlaps(result["tiles"], size), "borders": borders(result["tiles"], size)}
+    found = {f"{zone}_share": float(inside.float().mean()) for zone, inside in zones.items()}
     for name, folder in (("tiled", tiled), ("whole", whole)):
         restored = images.load(folder / "images" / "restored.png").pixels
         error = (restored - reference).square().mean((0, 1))  # (H, W)
         found[f"{name}_psnr"] = (runs.read_result(folder) or {})["psnr"]
-        found[f"{name}_ratio"] = float(error[seam].mean() / error[~seam].mean())
-    found["share"] = float(seam.float().mean())
+        for zone, inside in zones.items():
+            found[f"{name}_{zone}"] = float(error[inside].mean() / error[~inside].mean())
     return found
 
 

@@ -7,6 +7,7 @@ and its target treats it as a photograph with real damage.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,15 +19,17 @@ from dip.configuration.commands import command
 from dip.configuration.loggers import CSV
 from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
+from dip.files import write_bytes
 from dip.fitting import experiment
 from dip.stopping import Stop
 from dip.sweep.jobs import Job
-from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target
+from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target, jpeg_part
 from dip.targets.operators import KERNELS, Blur, Identity
 from dip.tiles.layout import Box
 
 if TYPE_CHECKING:
     from torch import Tensor
+log = logging.getLogger("dip")
 
 READING = ("size", "range", "axes")
 """Options of reading the image, which do not apply to the image file of a tile: (1, C, h, w) in [0, 1]."""
@@ -76,7 +79,7 @@ def observed(target: Target, seen: Observation) -> tuple[Target, dict[str, Tenso
     if isinstance(target, (Deblur, SuperRes)):
         return dataclasses.replace(target, simulate=False, noise=NoiseOptions()), {}
     if isinstance(target, Jpeg):
-        return Jpeg(), {}
+        return Jpeg(intervals=seen.intervals is not None), {}
     if isinstance(seen.operator, Identity) and seen.z is None:
         return Degraded(), {}
     raise OptionError("tile", "N", f"0 with target={target.name}, whose operator cannot be cut", "tile=0")
@@ -109,6 +112,11 @@ class Cutter:
         self.factor = geometry(config.target, seen).factor
         self.target, self.planes = observed(config.target, seen)
         self.whole = dict(pictures)
+        if seen.intervals is not None and jpeg_part.part(seen.intervals, (0, 16), (0, 16)) is None:
+            log.warning(
+                "target=jpeg: in tiles, the loss compares pixels as with target.intervals=false, because the file is turned "
+                "(EXIF), RGB or has an unusual subsampling"
+            )
         read: dict[str, Any] = dict.fromkeys(name for name in READING if hasattr(config, name))
         self.config = dataclasses.replace(
             config, **read, stop=stop, tile=0, overlap=None, reference=None, logger=CSV(), baselines=False,
@@ -142,8 +150,14 @@ class Cutter:
         reference = None
         if self.seen.reference is not None:
             reference = _written(place / "reference.tif", self.seen.reference, box.enlarged(self.factor))
+        image = None if self.seen.intervals is None else jpeg_part.part(self.seen.intervals, box.rows, box.columns)
+        if image is not None and not (place / "image.jpg").exists():
+            write_bytes(place / "image.jpg", image)
+        elif image is None and isinstance(target, Jpeg):
+            target = Jpeg(intervals=False)
         config = dataclasses.replace(
-            self.config, image=_written(place / "image.tif", self.seen.y, box), reference=reference, out=str(place),
+            self.config, reference=reference, out=str(place),
+            image=str(place / "image.jpg") if image is not None else _written(place / "image.tif", self.seen.y, box),
             target=dataclasses.replace(target, **files),
         )  # fmt: skip
         words = shlex.split(command(schema.plain(config)))[2:]

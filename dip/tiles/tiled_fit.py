@@ -36,7 +36,7 @@ DEFAULT_OVERLAP = 64
 RAMP = 16
 """Width in pixels of the ramp between two tiles with large margins; an eighth of a small tile."""
 
-EXAMINED = 2**22
+EXAMINED = 2**20
 """Greatest number of pixels in which the kind of noise is measured."""
 
 GREATEST = ("steps", "parameters", "peak_memory_bytes", "step_seconds")
@@ -112,7 +112,8 @@ class TiledFit:
         if loop.signal is not None:
             return self.result("interrupted", signal=loop.signal)
         self._refuse_failed()
-        self.restored = blend(self.boxes, self._tile, self.shape.margin, self.shape.factor)
+        blended = blend(self.boxes, self._tile, self.shape.margin, self.shape.factor)
+        self.restored = self.config.target.finish(blended, self.seen)
         return self._finish()
 
     def _describe(self) -> None:
@@ -140,6 +141,8 @@ class TiledFit:
         if box in self.copied:
             return self.seen.y[(..., *box.slices())]
         path = self.outcomes[box].job.folder / "images" / "restored.tif"
+        # A tile of a JPEG is an 8-bit file, and so is its result.
+        path = path if path.exists() else path.with_suffix(".png")
         return images.load(path, "tile", (0.0, 1.0)).pixels
 
     def _finish(self) -> dict[str, Any]:

@@ -28,8 +28,10 @@ def run(folder: Path, seam: float, elsewhere: float, **more: object) -> Path:
 def test_the_ratio_of_the_errors(tmp_path: Path):
     tiled, whole = run(tmp_path / "tiled", 10, 5, tiles=TILES), run(tmp_path / "whole", 4, 4)
     found = compare(tiled, whole)
-    assert found["tiled_ratio"] == pytest.approx(4, rel=1e-4)
-    assert found["whole_ratio"] == pytest.approx(1, rel=1e-4)
-    assert found["share"] == 0.25
+    assert found["tiled_overlaps"] == pytest.approx(4, rel=1e-4)
+    assert found["whole_overlaps"] == pytest.approx(1, rel=1e-4)
+    assert found["overlaps_share"] == 0.25
+    assert found["borders_share"] == 12 / 16  # columns 2 to 13: within 4 pixels of 6 and of 10
+    assert found["tiled_borders"] == pytest.approx((4 * 100 + 8 * 25) / 12 / 25, rel=1e-4)
     with pytest.raises(RunError, match="is not a finished run in tiles"):
         compare(whole, tiled)

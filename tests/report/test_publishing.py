@@ -185,6 +185,7 @@ HAND_WRITTEN = """
 sweeps/results/bench/README.md bench/steps.json#rows size:.0f row seconds:.0f*1000 speed:.2f memory:.0f*1e-6 memory_ratio:.2f bytes_per_pixel:,.0f
 sweeps/results/bench/README.md bench/rules.json#rows rule seconds:.3f*1000 share:.2%
 sweeps/results/bench/README.md bench/overhead.json#overhead problem.size:.0f problem.channels:.0f precision bare:.2f*1000 run:.2f*1000 ratio:.2f
+sweeps/results/tiles/README.md tiles/seams.json#rows fit psnr:.2f ssim:.3f overlaps:.3f borders:.3f seconds:,.0f memory:.2f
 sweeps/results/fast/README.md fast/table.csv image slow_best:.2f slow_seconds:,.0f fast_near:,.0f ratio:.1f ratio_near:.1f fast_best:.2f ended:.2f ended_seconds:,.0f ended_ratio:.1f
 sweeps/results/photos/README.md photos/candidates.csv rule tuning_mean:.2f tuning_worst:.2f simulated_mean:.2f simulated_worst:.2f white_mean:.2f white_worst:.2f tuning_adam_mean:.2f tuning_adam_worst:.2f untouched_mean:.2f untouched_worst:.2f untouched_adam_mean:.2f untouched_adam_worst:.2f
 sweeps/results/photos/README.md photos/photos.csv photograph set input:.2f best:.2f best_step:,.0f kept:.2f kept_step:,.0f gap:.2f ended:,.0f baseline_true:.2f baseline_true_name baseline_estimated:.2f baseline_estimated_name kept_adam:.2f gap_adam:.2f

@@ -107,6 +107,14 @@ def test_tiles_of_a_jpeg_start_at_its_blocks(tmp_path: Path):
     assert {start % 16 for row in found for box in row for start in (box.rows[0], box.columns[0])} == {0}
     job = Cutter(config, config.stop, whole, {}, tmp_path / "tiles").job(found[1][1])
     _, part = observe(job.config, Pictures(job.config))
+    assert found[1][1].rows == (32, 80)
+    stored = whole.intervals.stored0[:, :, 4:10, found[1][1].columns[0] // 8 :][..., :6, :, :]
+    assert torch.equal(part.intervals.stored0, stored)
+    assert (part.y - whole.y[(..., *found[1][1].slices())]).abs()[..., 2:-2, 2:-2].max() < 4 / 255
+    pixels = composed(*TINY, "target=jpeg", "target.quality=10", "target.intervals=false", "size=[80,144]", "tile=48")
+    _, whole = observe(pixels, Pictures(pixels))
+    job = Cutter(pixels, pixels.stop, whole, {}, tmp_path / "pixels").job(found[1][1])
+    _, part = observe(job.config, Pictures(job.config))
     assert torch.equal(part.y, whole.y[(..., *found[1][1].slices())])
 
 
