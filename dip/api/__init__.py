@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +137,7 @@ def restore(
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a folder, or read the finished run of the same options."""
-    run = experiment.run
+    run: Callable[..., dict[str, Any]] = experiment.run
     if config.tile:
         from dip import tiles  # imports Hydra
 

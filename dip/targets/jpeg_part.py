@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -38,7 +39,8 @@ def part(intervals: Intervals, rows: tuple[int, int], columns: tuple[int, int]) 
         planes.append(Image.fromarray(plane.numpy().astype(np.uint8)))
         tables.append([int(step) for step in table.flatten()])
     image, buffer = planes[0] if len(planes) == 1 else Image.merge("YCbCr", planes), io.BytesIO()
-    options = {} if len(planes) == 1 else {"subsampling": _SUBSAMPLINGS[tuple(map(tuple, factors))]}
+    sampling: Any = tuple(map(tuple, factors))
+    options = {} if len(planes) == 1 else {"subsampling": _SUBSAMPLINGS[sampling]}
     image.save(buffer, "JPEG", qtables=tables, **options)
     return buffer.getvalue()
 
