@@ -117,7 +117,7 @@ class Cutter:
                 "target=jpeg: in tiles, the loss compares pixels as with target.intervals=false, because the file is turned "
                 "(EXIF), RGB or has an unusual subsampling"
             )
-        read: dict[str, Any] = dict.fromkeys(name for name in READING if hasattr(config, name))
+        read: dict[str, Any] = dict.fromkeys(READING)
         self.config = dataclasses.replace(
             config, **read, stop=stop, tile=0, overlap=None, reference=None, logger=CSV(), baselines=False,
             keep_checkpoint=False, overwrite=False, snapshot_every=config.steps + 1,
