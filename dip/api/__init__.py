@@ -125,6 +125,8 @@ def restore(
     ...     print(step, image.shape, psnr is None)
     >>> result = dip.restore("camera", "noisy", on_record=show, **tiny)
     1 (32, 32, 1) False
+    2 (32, 32, 1) False
+    5 (32, 32, 1) False
     10 (32, 32, 1) False
     """
     optional = {"experiment": experiment, "stop": stop, "steps": steps, "out": out}
