@@ -99,9 +99,9 @@ def _several_tasks(names: Collection[str]) -> bool:
 def _task(run: Run) -> str:
     """The target with its main option, such as `inpaint, 50%` or `superres x 4`."""
     target = run.config.get("target", {})
-    if run.target == "inpaint" and target.get("mask") is None:
-        missing = target.get("missing")
-        return f"inpaint, {target.get('draw') if missing is None else f'{missing:.0%}'}"
+    missing, drawn = target.get("missing"), target.get("draw")
+    if run.target == "inpaint" and target.get("mask") is None and (missing or drawn):
+        return f"inpaint, {drawn if missing is None else f'{missing:.0%}'}"
     return f"superres x {target.get('factor')}" if run.target == "superres" else str(run.target)
 
 
