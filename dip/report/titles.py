@@ -14,9 +14,9 @@ QUESTION = ("image", "reference", "size", "target")
 def task(run: Run) -> str:
     """The target with its main option, such as `inpaint, 50%` or `superres x 4`."""
     target = run.config.get("target", {})
-    if run.target == "inpaint" and target.get("mask") is None:
-        missing = target.get("missing")
-        return f"inpaint, {target.get('draw') if missing is None else f'{missing:.0%}'}"
+    missing, drawn = target.get("missing"), target.get("draw")
+    if run.target == "inpaint" and target.get("mask") is None and (missing or drawn):
+        return f"inpaint, {drawn if missing is None else f'{missing:.0%}'}"
     return f"superres x {target.get('factor')}" if run.target == "superres" else run.target or "unknown target"
 
 

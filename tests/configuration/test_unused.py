@@ -24,7 +24,7 @@ def test_options_that_a_network_or_a_target_ignores(caplog: pytest.LogCaptureFix
     [
         ("target.kind=poisson", "target.sigma=0.3", "target.kind=poisson"),
         ("target.kind=salt_and_pepper", "target.peak=9", "target.kind=salt_and_pepper"),
-        ("target=inpaint", "target.hole=0.3", "target.draw=text"),
+        ("target=inpaint", "target.hole=0.3", "target.draw=null"),
         ("target=inpaint target.missing=0.5", "target.draw=hole", "target.missing=0.5"),
         ("target=deblur", "target.length=9", "target.kernel=gaussian"),
         ("target=deblur target.kernel=k.png", "target.sigma=9", "target.kernel=k.png"),
