@@ -180,6 +180,9 @@ def test_nothing_is_combined_where_the_rule_does_not_apply():
     for step, image in images.items():
         rule.update(step, image * 0.9, image, image, ANY)
     assert torch.equal(rule.image(), images[rule.step])
+    masked = CovariancePenalty(noisy, 200, torch.ones(1, 1, 96, 96), smoothing=0.7)
+    show(masked, images)
+    assert torch.equal(masked.image(), images[masked.step])
 
 
 @pytest.mark.parametrize(
