@@ -104,7 +104,8 @@ class CovariancePenalty(Rule):
         target: the observation, (1, C, h, w) in [0, 1].
         patience: in steps.
         known: (1, 1, h, w), not 0 where the target was observed. Patches with an unknown pixel are not used.
-        smoothing: factor of the noise level that `image` passes to `finishing.combined`; 0 for the average itself.
+        smoothing: factor of the noise level that `image` passes to `finishing.combined`; 0 for the average itself, as
+            with `known`.
     """
 
     saved = ("flat", "variance", "best_residual", "best_taken")
@@ -119,7 +120,7 @@ class CovariancePenalty(Rule):
         super().__init__(patience)
         side = math.sqrt(target.shape[2] * target.shape[3])
         self.first = min(LATEST, max(FIRST, math.ceil(FIRST * side / SMALL / EVERY) * EVERY))
-        self.known, self.smoothing = known, smoothing
+        self.known, self.smoothing = known, smoothing if known is None else 0.0
         self.whole = target.detach()
         self.target = patches(target)  # (n, C, SIDE, SIDE)
         self.used: Tensor | None = None  # (n,) int64 indices of the patches without unknown pixels; None: all

@@ -18,8 +18,8 @@ FITTED = 0.4
 OBSERVED = 1.3
 """Strength for the photograph itself."""
 
-SHARE = 1 / 3
-"""Weight of the photograph's result in the mean."""
+SHARE = 0.2
+"""Weight of the photograph's result in the mean. On crops of 128 x 128 pixels 1/3 is as good, on larger images worse."""
 
 
 def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
