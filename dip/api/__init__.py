@@ -119,12 +119,12 @@ def restore(
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool) -> Restoration:
     """Run in a folder, or read the finished run of the same options."""
-    run = experiment.run
     if config.tile:
         from dip import tiles  # imports Hydra
 
-        run = tiles.run
-    metrics = run(config, progress=progress, given=pictures.given, array=True)
+        metrics = tiles.run(config, progress=progress, given=pictures.given, array=True)
+    else:
+        metrics = experiment.run(config, progress=progress, given=pictures.given, array=True)
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
     if runs.lacks_figures(folder):

@@ -24,7 +24,7 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     """
     if defaults is None:
         defaults = schema.defaults()
-        kind = schema.TARGETS.get(config["target"]["name"])
+        kind = schema.GROUPS["target"].get(config["target"]["name"])
         if kind is not None:  # the target decides which rule stop=auto selects
             defaults["stop"] = schema.plain(schema.Config(target=kind()))["stop"]
     words = [shlex.quote(f"{name}={value}") for name, value in _differences(config, defaults)]
