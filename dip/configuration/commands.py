@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dip.configuration import schema
-from dip.targets import TARGETS
 
 _PLAIN_WORD = re.compile(r"[A-Za-z_./+-][A-Za-z0-9_./+-]*")
 # Words that Hydra's grammar does not read as text, in any capitalisation.
@@ -25,7 +24,7 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     """
     if defaults is None:
         defaults = schema.defaults()
-        kind = TARGETS.get(config["target"]["name"])
+        kind = schema.GROUPS["target"].get(config["target"]["name"])
         if kind is not None:  # the target decides which rule stop=auto selects
             defaults["stop"] = schema.plain(schema.Config(target=kind()))["stop"]
     words = [shlex.quote(f"{name}={value}") for name, value in _differences(config, defaults)]

@@ -11,7 +11,11 @@ from PIL import Image
 from dip.targets.jpeg_file import BLOCK, inverse
 from dip.targets.jpeg_intervals import Intervals
 
-_SUBSAMPLINGS = {((1, 1),) * 3: 0, ((1, 1), (1, 2), (1, 2)): 1, ((1, 1), (2, 2), (2, 2)): 2}
+_SUBSAMPLINGS: dict[tuple[tuple[int, ...], ...], int] = {
+    ((1, 1),) * 3: 0,
+    ((1, 1), (1, 2), (1, 2)): 1,
+    ((1, 1), (2, 2), (2, 2)): 2,
+}
 """Factors of the components, and Pillow's number of the subsampling."""
 
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dip.tiles.blending import blend
@@ -23,6 +23,7 @@ def axes(draw: st.DrawFn) -> tuple[int, int, int, int]:
     return draw(st.integers(1, 40 * grid)), tile, overlap, grid
 
 
+@settings(deadline=None)
 @given(axes())
 def test_tiles_cover_the_axis_overlap_enough_and_start_on_the_grid(axis):
     length, tile, overlap, grid = axis
@@ -49,6 +50,7 @@ def test_there_are_as_few_tiles_as_possible_evenly_spaced(length, tile, overlap,
     assert spans(length, tile, overlap) == expected
 
 
+@settings(deadline=None)
 @given(axes(), st.integers(0, 8))
 def test_weights_sum_to_one_at_each_pixel(axis, margin):
     length, tile, overlap, grid = axis
