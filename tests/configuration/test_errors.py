@@ -46,7 +46,7 @@ WRONG = [
     ("target=blurry", "target=blurry: must be one of clean, "),
     ("precision=fp8", "precision=fp8: must be one of auto, bf16, fp16, fp32, fp64, tf32"),
     ("stop=soon", "stop=soon: must be one of "),
-    ("experiment=fastt", "experiment=fastt: must be one of fast, paper-denoise, "),
+    ("experiment=fastt", "experiment=fastt: must be one of fast, jpeg, paper-denoise, "),
     ("experiment=fastt", ", for example experiment=fast"),
     ("factor=4", "factor: no such option; did you mean target.factor?"),
     ("sigma=0.1", "sigma: no such option; did you mean target.sigma or "),
