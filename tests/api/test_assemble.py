@@ -72,7 +72,7 @@ def test_an_experiment_is_the_command_line_s_and_given_options_replace_its_own()
     stop = dataclasses.replace(there.stop, patience=7)
     net = dataclasses.replace(there.net, depth=3)
     assert found == dataclasses.replace(there, target=Degraded(), stop=stop, net=net, skips=[])
-    with pytest.raises(OptionError, match="experiment=fats: must be one of fast, paper-denoise"):
+    with pytest.raises(OptionError, match="experiment=fats: must be one of fast, jpeg, paper-denoise"):
         assemble({"experiment": "fats"})
 
 
@@ -96,7 +96,7 @@ def test_pictures_in_memory_are_read_by_the_axes(caplog: pytest.LogCaptureFixtur
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
         ({"target": "denoise"}, "target=denoise: must be one of clean, deblur, degraded, "),
         ({"steps": 2.5}, "steps=2.5: must be an integer >= 1, for example steps=3000"),
-        ({"stop": "wvm"}, "stop=wvm: must be one of adaptive, auto, combined, compare, covariance, "),
+        ({"stop": "wvm"}, "stop=wvm: must be one of adaptive, auto, combined, compare, consistent, covariance, "),
         ({"net": 3}, "net=3: must be one of"),
         ({"target": Hourglass()}, "target=Hourglass("),
         ({"target": {"sigma": 0.2}}, "target={'sigma': 0.2}: needs the name of the target too, for example"),
