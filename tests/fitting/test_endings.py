@@ -101,11 +101,11 @@ def test_a_wrong_mask_is_refused_before_lightning_is_imported(tmp_path: Path):
     options = [*TINY, "target=inpaint", f"target.mask={tmp_path / 'mask.png'}", f"out={tmp_path / 'outputs'}"]
     code = f"""
 import sys
-from dip.configuration import composition
 from dip.errors import DipError
 from dip.fitting import experiment
+from tests.conftest import composed
 try:
-    experiment.run(composition.read(composition.compose({options!r})))
+    experiment.run(composed(*{options!r}))
 except DipError as error:
     print(error)
 print("lightning" in sys.modules)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from dip import tiles
-from dip.configuration import composition
 from dip.errors import DipError
 from dip.fitting import experiment
 from dip.sweep.jobs import Job
@@ -43,7 +42,7 @@ class InProcess(SweepLauncher):
         if tile in self.failing:
             return Ended(-9)
         job.folder.mkdir(parents=True, exist_ok=True)
-        config = composition.read(composition.compose(job.overrides))
+        config = composed(*job.overrides)
         try:
             return Ended(0 if experiment.run(config, job.overrides, False)["folder"] == str(job.folder) else 1)
         except DipError as error:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from dip.configuration import composition
 from dip.errors import OptionError
 from dip.fitting.inputs import Pictures, observe
 from dip.targets import Target
@@ -60,7 +59,7 @@ def test_a_tile_observes_a_part_of_what_the_whole_observes(pictures: Path, targe
         there, here = getattr(whole, name), getattr(part, name)
         assert (there is None) == (here is None), name
         assert there is None or torch.equal(here, there[(..., *BOX.slices())]), name
-    assert job.config == composition.read(composition.compose(job.overrides)), "the command means the same run"
+    assert job.config == composed(*job.overrides), "the command means the same run"
     kept = ("steps", "net", "skips", "z", "lr", "stop", "seed", "precision")
     assert [getattr(job.config, name) for name in kept] == [getattr(config, name) for name in kept]
 
