@@ -179,7 +179,7 @@ def test_all_tiles_have_the_rule_that_suits_the_whole_image(tmp_path: Path):
 @pytest.mark.parametrize(
     ("target", "size"),
     [(("target=superres", "target.factor=2"), (64, 112)), (("target=deblur", "target.sigma=0.5"), (32, 56)),
-     (("target=jpeg",), (32, 56)), (("target=flash",), (32, 56))],
+     (("target=jpeg", "target.quality=10"), (32, 56)), (("target=flash",), (32, 56))],
 )  # fmt: skip
 def test_every_kind_of_target(tmp_path: Path, target, size):
     result = fit(tmp_path, *IMAGE, *target)
@@ -270,7 +270,7 @@ def test_illegal_tiles(words, message):
     [
         (("target=deblur", "target.sigma=1.5", "overlap=8"), "overlap=8: must be an integer from 16 on"),
         (("target=deblur", "target.sigma=5"), "tile=32: must be an integer above 88, since the target's kernel"),
-        (("target=jpeg", "tile=24"), "tile=24: must be an integer >= 64, since tiles start at multiples of 16"),
+        (("target=jpeg", "target.quality=10", "tile=24"), "tile=24: must be an integer >= 64, since tiles start at multiples of 16"),
     ],
 )
 def test_tiles_that_are_too_small_for_the_target(tmp_path: Path, words, message):
