@@ -179,7 +179,7 @@ def test_all_tiles_have_the_rule_that_suits_the_whole_image(tmp_path: Path):
 @pytest.mark.parametrize(
     ("target", "size"),
     [(("target=superres", "target.factor=2"), (64, 112)), (("target=deblur", "target.sigma=0.5"), (32, 56)),
-     (("target=jpeg", "target.quality=10", "size=[80,144]", "tile=64"), (80, 144)), (("target=flash",), (32, 56))],
+     (("target=jpeg", "target.quality=10"), (32, 56)), (("target=flash",), (32, 56))],
 )  # fmt: skip
 def test_every_kind_of_target(tmp_path: Path, target, size):
     result = fit(tmp_path, *IMAGE, *target)
