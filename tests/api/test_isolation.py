@@ -146,7 +146,7 @@ def test_another_call_inside_a_record(photo: np.ndarray, usual: np.ndarray):
     inner = []
     outer = run(photo, ensemble=2, on_record=lambda *_: inner.append(run(photo, ensemble=2)))
     assert all(np.array_equal(image, usual) for image in (outer, *inner))
-    assert len(inner) == 2  # of the steps 1 and 3
+    assert len(inner) == 3
 
 
 def in_child(photo: np.ndarray, results: Any) -> None:

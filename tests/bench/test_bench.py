@@ -54,7 +54,7 @@ def test_each_row_is_measured(name: str):
 
 def test_every_rule_is_timed():
     found = measure.rules(TINY, steps=2)
-    assert set(found) == {"step", "wmv", "emv", "heldout", "discrepancy", "covariance", "combined"}
+    assert set(found) == {"step", "wmv", "emv", "heldout", "discrepancy", "covariance", "combined", "consistent"}
     assert all(seconds > 0 for seconds in found.values())
 
 

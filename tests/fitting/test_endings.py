@@ -101,11 +101,15 @@ def test_a_wrong_mask_is_refused_before_lightning_is_imported(tmp_path: Path):
     options = [*TINY, "target=inpaint", f"target.mask={tmp_path / 'mask.png'}", f"out={tmp_path / 'outputs'}"]
     code = f"""
 import sys
+import hydra
+from dip.configuration import composition
 from dip.errors import DipError
 from dip.fitting import experiment
-from tests.conftest import composed
+composition.register()
+with hydra.initialize_config_dir({str(ROOT / "conf")!r}, version_base="1.3"):
+    config = composition.read(hydra.compose("config", ["hydra/launcher=basic", *{options!r}]))
 try:
-    experiment.run(composed(*{options!r}))
+    experiment.run(config)
 except DipError as error:
     print(error)
 print("lightning" in sys.modules)
