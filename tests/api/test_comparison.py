@@ -46,7 +46,7 @@ def test_runs_that_have_finished_are_read(path: str, tmp_path: Path, monkeypatch
     curves = dip.curves(table)
     assert list(curves.columns[:4]) == ["variant", "seed", "step", "loss"]
     one = curves[(curves["variant"] == "one") & (curves["seed"] == 4)]
-    assert one["step"].tolist() == [1, 10]
+    assert one["step"].tolist() == [1, 2, 5, 10]
     assert one["loss"].tolist() == found["one", 4].history["loss"]
 
     table.to_csv(tmp_path / "table.csv")

@@ -19,7 +19,7 @@ def test_each_record_is_seen(out: str | None, photo: np.ndarray, tmp_path: Path)
     options = {**TINY, "record_every": 5, "out": None if out is None else tmp_path / out}
     result = dip.restore(photo, "noisy", on_record=lambda *known: seen.append(known), **options)
     steps, losses, psnrs, pictures = zip(*seen, strict=True)
-    assert list(steps) == result.history["step"] == [1, 5, 10]
+    assert list(steps) == result.history["step"] == [1, 2, 5, 10]
     assert list(losses) == pytest.approx(result.history["loss"])
     assert list(psnrs) == pytest.approx(result.history["psnr_ema"])
     assert np.array_equal(pictures[-1], result.image)
@@ -32,7 +32,7 @@ def test_each_record_is_seen(out: str | None, photo: np.ndarray, tmp_path: Path)
 def test_without_a_reference_there_is_no_psnr(photo: np.ndarray):
     seen = []
     dip.restore(photo[..., 0], on_record=lambda step, loss, psnr, image: seen.append((psnr, image.shape)), **TINY)
-    assert seen == [(None, (16, 24, 1))] * 2
+    assert seen == [(None, (16, 24, 1))] * 4
 
 
 @pytest.mark.parametrize(("raised", "expected"), [(ValueError, ValueError), (StopIteration, RuntimeError)])

@@ -62,7 +62,7 @@ def test_a_folder_without_scores_is_refused(fit: Fit, tmp_path: Path, capsys: py
 def test_seeds_are_averaged(fit: Fit, tmp_path: Path):
     histories = [runs.history(fit("steps=20", "record_every=5", f"seed={seed}")[0]) for seed in (0, 1)]
     at, psnr = time_to_quality.curves(tmp_path / "outputs", 0.5)["astronaut"]
-    assert at.tolist() == [0.5, 2.5, 5.0, 7.5, 10.0]
+    assert at.tolist() == [0.5, 1.0, 2.5, 5.0, 7.5, 10.0]
     expected = [sum(pair) / 2 for pair in zip(*(history["psnr_ema"] for history in histories), strict=True)]
     assert psnr == pytest.approx(expected)
     fit("steps=15", "record_every=5")

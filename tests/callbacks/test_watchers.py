@@ -11,6 +11,7 @@ import torch
 
 from dip import images
 from dip.callbacks import recorder
+from dip.errors import RunError
 from dip.fitting import fit as fit_module
 from tests.conftest import Fit
 
@@ -71,7 +72,7 @@ def test_out_of_memory_says_what_to_lower(fit: Fit, monkeypatch: pytest.MonkeyPa
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
 
     monkeypatch.setattr(fit_module.DeepImagePrior, "training_step", starve)
-    with pytest.raises(fit_module.RunError, match="out of memory .* at 32 x 32: lower size, net.channels"):
+    with pytest.raises(RunError, match="out of memory .* at 32 x 32: use tile=512, lower size, net.channels"):
         fit("steps=3")
 
 
