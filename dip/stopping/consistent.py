@@ -12,7 +12,7 @@ from dip.stopping.rule import Rule
 if TYPE_CHECKING:
     from torch import Tensor
 
-TOLERANCE = 0.2 / 255
+TOLERANCE = 0.4 / 255
 """Root mean square distance, for values in [0, 1], that counts as agreement. Found on JPEG restoration: the PSNR hardly
 changes below it."""
 
