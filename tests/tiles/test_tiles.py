@@ -22,6 +22,7 @@ from dip.fitting.inputs import Pictures, observe
 from dip.model.module import DeepImagePrior
 from dip.tiles import sizing
 from tests.conftest import composed
+from tests.disturbed import Child
 from tests.tiles.in_process import TINY, InProcess, fit, names
 
 IMAGE = ("image=coffee", "size=[32,56]", "tile=32", "steps=8", "stop=never")
@@ -187,12 +188,12 @@ def test_every_kind_of_target(tmp_path: Path, target, size):
     assert restored(result["folder"]).shape == (1, 3, *size)
 
 
-def test_processes_of_their_own_two_at_a_time(train, tmp_path: Path, done: dict[str, Any]):
+def test_processes_of_their_own_two_at_a_time(tmp_path: Path, done: dict[str, Any]):
     """Against the same tiles, run one after the other in this process."""
-    command = [*IMAGE, "net.depth=2", "net.channels=8", "skips=[1]", "z.channels=4", "baselines=false"]
-    ended = train(*command, "hydra/launcher=gpus", "hydra.launcher.jobs=2")
-    assert ended.returncode == 0, ended.stderr
-    assert "[2/2] finished: tile" in ended.stderr
+    words = ("hydra/launcher=gpus", "hydra.launcher.jobs=2", f"out={tmp_path / 'outputs'}")
+    child = Child([*TINY, *IMAGE, *words], tmp_path / "console.log")
+    assert child.ended(600) == 0, child.output
+    assert "[2/2] finished: tile" in child.output
     (folder,) = (tmp_path / "outputs").iterdir()
     result = json.loads((folder / "result.json").read_text())
     assert torch.equal(restored(folder), restored(done["folder"]))
