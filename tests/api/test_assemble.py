@@ -65,7 +65,7 @@ def test_an_experiment_is_the_command_line_s_and_given_options_replace_its_own()
     stop = dataclasses.replace(there.stop, patience=7)
     net = dataclasses.replace(there.net, depth=3)
     assert found == dataclasses.replace(there, target=Degraded(), stop=stop, net=net, skips=[])
-    with pytest.raises(OptionError, match="experiment=fats: must be one of fast, paper-denoise"):
+    with pytest.raises(OptionError, match="experiment=fats: must be one of fast, jpeg, paper-denoise"):
         assemble({"experiment": "fats"})
 
 
@@ -84,7 +84,7 @@ def test_pictures_of_pillow(mode: str):
         ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
         ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
-        ({"stop": "wvm"}, "stop=wvm: must be one of adaptive, auto, combined, compare, covariance, "),
+        ({"stop": "wvm"}, "stop=wvm: must be one of adaptive, auto, combined, compare, consistent, "),
         ({"net": 3}, "net=3: must be one of"),
         ({"target": Hourglass()}, "target=Hourglass("),
         ({"target": {"sigma": 0.2}}, "target={'sigma': 0.2}: needs the name of the target too, for example"),
