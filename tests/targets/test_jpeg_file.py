@@ -14,7 +14,7 @@ from PIL import Image
 
 from dip import images
 from dip.errors import ImageError
-from dip.images.stored import upright
+from dip.images.stored import upright as upright_array
 from dip.targets import Jpeg
 from dip.targets.jpeg_file import as_stored, extend, inverse, read, transform, upright
 from dip.targets.jpeg_intervals import PULL, YCC, Intervals
@@ -54,7 +54,7 @@ def test_the_transform_is_scipys_block_by_block():
 def test_orientations_are_those_of_decoding_and_are_undone(orientation):
     image = torch.rand(1, 3, 5, 7)
     turned = upright(image, orientation)
-    assert np.array_equal(turned[0].permute(1, 2, 0), upright(image[0].permute(1, 2, 0).numpy(), orientation))
+    assert np.array_equal(turned[0].permute(1, 2, 0), upright_array(image[0].permute(1, 2, 0).numpy(), orientation))
     assert torch.equal(as_stored(turned, orientation), image)
 
 
