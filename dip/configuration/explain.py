@@ -42,7 +42,7 @@ def unknown(name: str, known: Sequence[str], where: str = "") -> DipError:
     members = [] if group else [option for option in known if option.endswith(f".{key}")]
     siblings = {option.rpartition(".")[2]: option for option in known if option.rpartition(".")[0] == group}
     close = [siblings[match] for match in difflib.get_close_matches(key, siblings, 1)]
-    close = close or [option for option in known if option == group]
+    close = close or ([group] if group in known and not siblings else [])
     if meant := " or ".join(dict.fromkeys(members or close)):
         return DipError(f"{name}: no such option{where}; did you mean {meant}?")
     there = f"there are {', '.join(siblings.values())}" if group and siblings else "python train.py --help lists all"

@@ -56,7 +56,7 @@ MODES: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
     "float64": lambda: dtype(torch.float64),
     "bfloat16": lambda: dtype(torch.bfloat16),
     "device context": lambda: torch.device("meta"),
-    "default device": lambda: setting(torch.get_default_device, torch.set_default_device, "meta"),
+    "default device": lambda: setting(lambda: None, torch.set_default_device, "meta"),
     "deterministic": lambda: setting(
         torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, True
     ),
