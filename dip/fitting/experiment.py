@@ -91,11 +91,14 @@ def run(
         return done
     observed = observe(config, pictures)  # imports torch; a picture that does not fit is refused before Lightning is
     from dip.fitting.fit import Fit
+    from dip.fitting.fit_errors import one_line
+    from dip.hardware.devices import pick_device
     from dip.runs.extension import extend
 
     # Every mistake of a user is found here, before the folder is created.
     fingerprint = naming.fingerprint({**identity, "steps": None})
-    fit = (prepare or Fit)(config, folder, fingerprint, pictures, on_record, observed)
+    with one_line(folder, observed[1].size, pick_device(config.device)):
+        fit = (prepare or Fit)(config, folder, fingerprint, pictures, on_record, observed)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done

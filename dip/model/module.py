@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from dip.hardware.devices import exact
 from dip.model.losses import MSE, Loss
 from dip.model.optimizers import Adam, Optimizer
 from dip.model.speedups import speed_up
@@ -123,12 +124,16 @@ class DeepImagePrior(LightningModule):
         height, width = self.size
         image: Tensor = net(perturb(z, self.step))[..., :height, :width]
         image = image.to(torch.promote_types(image.dtype, torch.float32))  # (1, C, H, W)
-        observed = self.operator(image)
-        if self.intervals is not None:
-            y = self.intervals(observed.detach())
-        loss = self.criterion(observed, y, image, self.weights, self.kernel)
+        seen = image.detach().requires_grad_()  # divides the backward pass into that of the operator and the network's
+        with exact(image.device):
+            observed = self.operator(seen)
+            if self.intervals is not None:
+                y = self.intervals(observed.detach())
+            loss = self.criterion(observed, y, seen, self.weights, self.kernel)
+            self.manual_backward(loss)
         # Here, so that of networks that run in turn only one has its activations in memory.
-        self.manual_backward(loss)
+        with torch.autocast(image.device.type, enabled=False):  # each operator runs in the number format of its forward
+            image.backward(seen.grad)  # type: ignore[no-untyped-call]
         return image.detach(), observed.detach(), loss.detach()
 
     @torch.no_grad()

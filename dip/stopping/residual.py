@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dip.errors import OptionError
 from dip.options import number, option
 from dip.stopping.registry import Stop
-from dip.stopping.rule import Rule, sample
+from dip.stopping.rule import Rule, sample, values_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,12 +61,12 @@ class _AverageError(Rule):
     def __init__(self, patience: int, target: Tensor, positions: Tensor) -> None:
         super().__init__(patience)
         self.positions = positions.to(target.device)  # (n,), into the flattened target
-        self.truth = target.detach().take(self.positions).float()  # (n,)
+        self.truth = values_at(target.detach(), self.positions).float()  # (n,)
 
     def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor:
         import torch
 
-        output = observed.take(self.positions).float()  # (n,)
+        output = values_at(observed, self.positions).float()  # (n,)
         if self.seen == 0:
             self.mean = output.nan_to_num()
         # The plain mean while there are few outputs: the first one does not keep a large weight.
@@ -112,7 +112,7 @@ class NoiseReached(_AverageError):
         around = local_mean(target)
         usable = unclipped(around, self.sigma, known).flatten().nonzero().flatten().cpu()  # positions
         super().__init__(1, target, usable[sample(len(usable), seed)])
-        self.level = float(clipped_variance(around.take(self.positions), self.sigma).mean())
+        self.level = float(clipped_variance(values_at(around, self.positions), self.sigma).mean())
 
     def improves(self, step: int, score: Tensor) -> Tensor:
         # Every average counts as better than the one before until the level is reached; then the choice is final.

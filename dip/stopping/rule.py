@@ -164,6 +164,11 @@ class Rule(ABC):
         self._device = device
 
 
+def values_at(image: Tensor, positions: Tensor) -> Tensor:
+    """The values of `image` at `positions` of the flattened image, (n,). `Tensor.take` does not exist on MPS."""
+    return image.flatten().index_select(0, positions)
+
+
 def sample(total: int, seed: int, limit: int = SAMPLES) -> Tensor:
     """At most `limit` different positions in [0, total), ascending, (n,) int64 on the CPU."""
     import torch

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dip.options import integer, number, option
 from dip.stopping.registry import Stop
-from dip.stopping.rule import Rule, sample
+from dip.stopping.rule import Rule, sample, values_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +72,7 @@ class _Variance(Rule):
         """The values of `image` (1, C, H, W) at the watched positions, (n,) float32."""
         if self.seen == 0:
             self.positions = sample(image.numel(), self.seed).to(image.device)
-        return image.take(self.positions).float()
+        return values_at(image, self.positions).float()
 
 
 class WindowedVariance(_Variance):
