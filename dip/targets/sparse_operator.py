@@ -25,14 +25,21 @@ class SparseOperator(Operator):
         size: (h, w) of the result.
         joint: the matrix mixes the channels of the image: (1, C, H, W) -> (1, 1, h, w). Else it applies to each
             channel: (1, C, H, W) -> (1, C, h, w).
+        degrees: the angles of a Radon transform; not used here.
+
+    Attributes:
+        divisor: by which `divide` has divided the matrix.
     """
 
     values: Tensor
     transposed_values: Tensor
 
-    def __init__(self, matrix: Any, size: tuple[int, int], joint: bool = False) -> None:
+    def __init__(
+        self, matrix: Any, size: tuple[int, int], joint: bool = False, degrees: list[float] | None = None
+    ) -> None:
         super().__init__()
         assert matrix.shape[0] == size[0] * size[1], f"{matrix.shape[0]} rows for {size[0]} x {size[1]} values"
+        self.divisor, self.degrees = 1.0, degrees
         self.size, self.joint, self.shape = size, joint, (matrix.shape[0], matrix.shape[1])
         for name, part in (("", matrix.tocsr()), ("transposed_", matrix.T.tocsr())):
             # With 32-bit indices the product is up to twice as fast.
@@ -55,6 +62,14 @@ class SparseOperator(Operator):
         """Divide the matrix by a number."""
         self.values /= divisor
         self.transposed_values /= divisor
+        self.divisor *= float(divisor)
+
+    def to_scipy(self) -> Any:
+        """The matrix as a `scipy.sparse` CSR array."""
+        import scipy.sparse
+
+        parts = [self.get_buffer(name).cpu().numpy() for name in ("values", "columns", "rows")]
+        return scipy.sparse.csr_array(tuple(parts), shape=self.shape)
 
     def _sparse(self, name: str) -> Tensor:
         parts = [self.get_buffer(name + kind) for kind in ("rows", "columns", "values")]

@@ -81,7 +81,7 @@ class Tomography(Laboratory):
         from dip.targets.sparse_operator import SparseOperator
 
         degrees = self.degrees()
-        return SparseOperator(radon_matrix(size, degrees, detectors), (detectors, len(degrees)))
+        return SparseOperator(radon_matrix(size, degrees, detectors), (detectors, len(degrees)), degrees=degrees)
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = the sinogram (1, C, detectors, angles) divided by its maximum, with noise.
