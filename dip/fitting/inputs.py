@@ -210,7 +210,7 @@ def _observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
         target = target.for_sample()
     size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
     photo = pictures.load("image")
-    whole = {option: pictures.load(f"target.{option}") for option in target.files()}
+    whole = {option: pictures.load(f"target.{option}") for option in target.files() if option not in target.data}
     known, fitted = known_pixels(target, photo, whole, size)
     photo = images.rescaled(photo, config.range, known)
     pictures.tell_scale(photo, chosen=config.range is not None)

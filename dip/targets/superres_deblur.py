@@ -17,7 +17,9 @@ BORDER = 4  # pixels that the paper's tables leave out at each side, at every fa
 
 
 @dataclasses.dataclass
-class _Linear(Simulated):
+class Linear(Simulated):
+    """Base of the targets with an option `simulate`."""
+
     simulate: bool = option(False, "apply the damage to the image first, and score against the image", flag(), "true")
 
     def real_damage(self) -> str | None:
@@ -25,7 +27,7 @@ class _Linear(Simulated):
 
 
 @dataclasses.dataclass
-class SuperRes(_Linear):
+class SuperRes(Linear):
     """The image is small, and becomes `factor` times larger (the original paper, super-resolution)."""
 
     name: str = "superres"
@@ -60,7 +62,7 @@ class SuperRes(_Linear):
 
 
 @dataclasses.dataclass
-class Deblur(_Linear):
+class Deblur(Linear):
     """The image is blurred by a known kernel, or is blurred by it first."""
 
     name: str = "deblur"

@@ -35,6 +35,8 @@ class Target(Options):
     """Whether the option `size` also resizes the pictures of `files`."""
     fills: ClassVar[bool] = False
     """Whether pixels of the image may be NaN, which marks them as missing. Else such images are refused."""
+    data: ClassVar[tuple[str, ...]] = ()
+    """The options of `files` whose files are no pictures; the target reads them itself."""
     task: ClassVar[str] = ""
     """The entry of `dip.targets.baselines.BASELINES` whose baselines are computed."""
 
