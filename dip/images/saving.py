@@ -19,11 +19,10 @@ from torch import Tensor
 
 from dip.errors import ImageError, RunError
 from dip.files import write_bytes
-from dip.images.decoding import one_line
 from dip.images.picture import Picture, to_array
 from dip.images.resizing import resize
 from dip.images.scaling import from_unit, full_scale
-from dip.images.stored import Array
+from dip.images.stored import Array, one_line
 
 SUFFIXES = dict.fromkeys((".tif", ".tiff"), "TIFF") | dict.fromkeys((".ppm", ".pgm"), "PPM")
 SUFFIXES |= {".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".npy": "NPY"}
