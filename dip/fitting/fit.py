@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import statistics
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
-from dip import runs
+from dip import images, runs
 from dip.callbacks.checkpointing import Checkpoints
 from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.progress_bar import Progress
@@ -78,6 +79,9 @@ class Fit:
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
         self.picture, self.observation = observed or observe(config, pictures or Pictures(config))
+        self.slices = self.picture.depth
+        if config.net.volumetric:
+            self.config = config = dataclasses.replace(config, net=config.net.for_slices(self.slices))
         seen = self.observation
         self.reference = seen.reference
         known = None if seen.known is None else seen.known.to(self.device)
@@ -95,6 +99,7 @@ class Fit:
             folder, self.schedule, reference, self.stopping, self.rollback,
             finish=lambda image: config.target.finish(image, seen),
             on_record=on_record,
+            slices=self.slices,
         )  # fmt: skip
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
@@ -109,7 +114,8 @@ class Fit:
         seeds = [config.seed, *(derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1))]
         nets = [self._net(seed, size) for seed in seeds]
         if seen.z is None:
-            z = torch.cat([data.draw(config.z, size, seed) for seed in seeds])  # (ensemble, C_z, H', W')
+            draws = [data.draw(config.z, size, seed, config.net.z_slices()) for seed in seeds]
+            z = torch.cat(draws)  # (ensemble, C_z, H', W')
         else:
             z = data.extend(seen.z, size).expand(len(seeds), -1, -1, -1)
         module = DeepImagePrior(
@@ -127,7 +133,7 @@ class Fit:
 
     def _net(self, seed: int, size: tuple[int, int]) -> nn.Module:
         seen, channels = self.observation, self.picture.pixels.shape[1]
-        inputs = self.config.z.channels if seen.z is None else seen.z.shape[1]
+        inputs = self.config.z.planes(self.config.net.z_slices()) if seen.z is None else seen.z.shape[1]
         with Draws(generator(seed, "weights")):
             return self.config.net.build(inputs, channels, self.config.skips, size)
 
@@ -184,10 +190,10 @@ class Fit:
 
     def _save(self, name: str, pixels: Tensor) -> None:
         """Save an image that the run does not depend on; an error is a warning."""
-        self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels))
+        self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels, slices=self.slices))
 
     def _show(self, trainer: Trainer, name: str, pixels: Tensor, step: int) -> None:
-        self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels), step))
+        self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels, self.slices), step))
 
     def _save_present(self, pictures: bool) -> int:
         """Save the present restored image of an interrupted run. Returns its step."""
@@ -196,7 +202,7 @@ class Fit:
         if pictures:
             image = self.config.target.finish(average.cpu().clamp(0, 1), self.observation)
             path = self.folder / "images" / "restored.png"
-            self.recorder.guard(lambda: results.save(path, image, like=self.picture))
+            self.recorder.guard(lambda: results.save(path, image, self.picture, self.slices))
         return step
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
@@ -215,6 +221,8 @@ class Fit:
             log.warning("%s", warning)
         if seen.known is not None:
             result["missing"] = 1 - seen.known.mean().item()
+        if self.slices > 1:
+            result["slices"] = images.shown(self.slices)
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
         if isinstance(self.rule, Panel):
@@ -222,10 +230,10 @@ class Fit:
         if pictures:
             self.recorder.save_losses()
             self._save("output", self.module.output.cpu())
-            results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
+            results.save(self.folder / "images" / "restored.png", self.restored, self.picture, self.slices)
             self._show(trainer, "restored", self.restored, step)
             if self.config.baselines:
-                result["baselines"] = results.baselines(target, seen, self.folder / "images")
+                result["baselines"] = results.baselines(target, seen, self.folder / "images", self.slices)
         if trainer.logger is not None:
             final = {f"restored/{name}": result[name] for name in ("psnr", "ssim") if result[name] is not None}
             plain = {name: value for name, value in schema.plain(config).items() if name not in naming.WITHOUT_EFFECT}

@@ -37,6 +37,7 @@ class Picture:
     chunks: the PNG chunks that describe the colours; `save` writes them into PNG files.
     stored: the values before scaling; None after resizing, or if the image was made from pixels.
     jpeg: the content of the JPEG file that the image comes from, also if `pixels` have been changed since.
+    depth: slices of a volume, whose channels are channels x slices; 1 for an image.
     """
 
     pixels: Tensor
@@ -50,6 +51,7 @@ class Picture:
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     stored: Stored | None = field(default=None, repr=False, compare=False)
     jpeg: bytes | None = field(default=None, repr=False)
+    depth: int = 1
 
     @property
     def units(self) -> Scale:
