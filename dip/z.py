@@ -28,3 +28,7 @@ class Z(Options):
         super().__post_init__()
         if self.distribution == "meshgrid" and self.channels != 2:
             raise OptionError("z.channels", self.channels, "2 with z.distribution=meshgrid", "z.channels=2")
+
+    def planes(self, slices: int) -> int:
+        """Channels of z for a volume of `slices` slices, or for an image (1). In a volume meshgrid has 3 coordinates."""
+        return slices * (3 if self.distribution == "meshgrid" and slices > 1 else self.channels)

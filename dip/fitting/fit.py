@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import statistics
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
-from dip import runs
+from dip import images, runs
 from dip.callbacks.checkpointing import Checkpoints
 from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.progress_bar import Progress
@@ -76,6 +77,9 @@ class Fit:
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
         self.picture, self.observation = observed or observe(config, pictures or Pictures(config))
+        self.slices = self.picture.depth
+        if config.net.volumetric:
+            self.config = config = dataclasses.replace(config, net=config.net.for_slices(self.slices))
         seen = self.observation
         known = None if seen.known is None else seen.known.to(self.device)
         stop = config.stop.suited(noisy=config.target.exact and seen.intervals is None)
@@ -90,6 +94,7 @@ class Fit:
             folder, self.schedule, reference, self.stopping, self.rollback,
             finish=lambda image: seen.shown(config.target.finish(image, seen)),
             on_record=on_record,
+            slices=self.slices,
         )  # fmt: skip
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
@@ -104,7 +109,8 @@ class Fit:
         seeds = [config.seed, *(derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1))]
         nets = [self._net(seed, size) for seed in seeds]
         if seen.z is None:
-            z = torch.cat([data.draw(config.z, size, seed) for seed in seeds])  # (ensemble, C_z, H', W')
+            draws = [data.draw(config.z, size, seed, config.net.z_slices()) for seed in seeds]
+            z = torch.cat(draws)  # (ensemble, C_z, H', W')
         else:
             z = data.extend(seen.z, size).expand(len(seeds), -1, -1, -1)
         module = DeepImagePrior(
@@ -122,7 +128,7 @@ class Fit:
 
     def _net(self, seed: int, size: tuple[int, int]) -> nn.Module:
         seen = self.observation
-        inputs = self.config.z.channels if seen.z is None else seen.z.shape[1]
+        inputs = self.config.z.planes(self.config.net.z_slices()) if seen.z is None else seen.z.shape[1]
         with Draws(generator(seed, "weights")):
             return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.config.skips, size)
 
@@ -177,10 +183,10 @@ class Fit:
 
     def _save(self, name: str, pixels: Tensor) -> None:
         """Save an image that the run does not depend on; an error is a warning."""
-        self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels))
+        self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels, slices=self.slices))
 
     def _show(self, trainer: Trainer, name: str, pixels: Tensor, step: int) -> None:
-        self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels), step))
+        self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels, self.slices), step))
 
     def _save_present(self, pictures: bool) -> int:
         """Save the present restored image of an interrupted run. Returns its step."""
@@ -188,7 +194,8 @@ class Fit:
         average, step = self.stopping.restored(self.module)
         if pictures:
             image = self.config.target.finish(self.observation.limited(average.cpu()), self.observation)
-            self.recorder.guard(lambda: results.save_restored(self.folder, image, self.observation, self.picture))
+            seen, like = self.observation, self.picture
+            self.recorder.guard(lambda: results.save_restored(self.folder, image, seen, like, self.slices))
         return step
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
@@ -209,6 +216,8 @@ class Fit:
             result["units"] = list(seen.scale)
         if seen.known is not None:
             result["missing"] = 1 - seen.known.mean().item()
+        if self.slices > 1:
+            result["slices"] = images.shown(self.slices)
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
         if isinstance(self.rule, Panel):
@@ -216,10 +225,10 @@ class Fit:
         if pictures:
             self.recorder.save_losses()
             self._save("output", seen.shown(self.module.output.cpu()))
-            results.save_restored(self.folder, self.restored, seen, self.picture)
+            results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
             self._show(trainer, "restored", seen.shown(self.restored), step)
             if self.config.baselines:
-                result["baselines"] = results.baselines(target, seen, self.folder / "images")
+                result["baselines"] = results.baselines(target, seen, self.folder / "images", self.slices)
         if trainer.logger is not None:
             final = {f"restored/{name}": result[name] for name in ("psnr", "ssim") if result[name] is not None}
             plain = {name: value for name, value in schema.plain(config).items() if name not in naming.WITHOUT_EFFECT}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.images import Picture
+    from dip.nets import Net
     from dip.targets import Observation
 
 log = logging.getLogger("dip")
@@ -108,7 +109,7 @@ class Pictures:
         self.axes = config.axes
         self.observed: tuple[Picture, Observation] | None = None
         self._loaded: dict[str, Picture] = {}
-        self._crop_told = self._scale_told = False
+        self._crop_told = self._scale_told = self._slices_told = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
     def digest(self, option: str) -> str | None:
@@ -159,6 +160,16 @@ class Pictures:
                 "image: %d x %d pixels, cropped to the middle square and resized to %d x %d; size=null keeps all",
                 width, height, size, size,
             )  # fmt: skip
+
+    def in_slices(self, picture: Picture, net: Net) -> Picture:
+        """`picture` with its number of slices: for a network of volumes, all channels are slices unless `axes` has Z."""
+        channels = picture.pixels.shape[1]
+        if not net.volumetric or picture.depth > 1:
+            return picture
+        if not self._slices_told:
+            self._slices_told = True
+            log.info("net=%s: the %d channels of the image are read as slices", net.name, channels)
+        return dataclasses.replace(picture, depth=channels)
 
     def tell_scale(self, picture: Picture, chosen: bool) -> None:
         """Log once which stored values became 0 and 1, if these are not the full range of the type."""
@@ -215,7 +226,7 @@ def _observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     photo = images.rescaled(photo, config.range, known)
     pictures.tell_scale(photo, chosen=config.range is not None)
     pictures.tell_crop(photo, size)
-    image = images.prepare(photo, size)
+    image = pictures.in_slices(images.prepare(photo, size), config.net)
     if size is not None and not target.resized and not getattr(target, "simulate", False):
         log.warning("size: resizes the image only; the kernel must be the blur of the resized image")
     beside = {option: images.prepare(file, size if target.resized else None).pixels for option, file in whole.items()}

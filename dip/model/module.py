@@ -82,7 +82,10 @@ class DeepImagePrior(LightningModule):
         super().__init__()
         self.automatic_optimization = False  # it would add about 1 ms a step, more than a step of a tiny network
         assert len(seeds) == len(nets), "one seed for each network"
-        self.nets = nn.ModuleList(nets).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.nets = nn.ModuleList(nets)
+        for tensor in (*self.nets.parameters(), *self.nets.buffers()):
+            if tensor.dim() == 4:  # torch refuses this layout for those of a network in three dimensions
+                tensor.data = tensor.data.to(memory_format=torch.channels_last)
         self.operator, self.intervals = operator or Identity(), intervals
         self.size = size
         self.criterion, self.optimizer = loss or MSE(), optimizer or Adam()

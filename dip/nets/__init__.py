@@ -5,10 +5,11 @@ Importing this package does not import torch, so options can be listed and check
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dip.errors import OptionError
 from dip.options import Options, choice, flag, integer, is_integer, option, reject
@@ -37,6 +38,22 @@ class Net(Options):
     prefix = "net."
     ignores: ClassVar[tuple[str, ...]] = ()
     """Options of `dip.configuration.schema.Config` that have no effect with this network."""
+    volumetric: ClassVar[bool] = False
+    """Whether the channels of the image are slices of a volume, or channels x slices."""
+    slices = 1
+    """Slices of the image, set by `for_slices`; not an option."""
+
+    def for_slices(self, slices: int) -> Self:
+        """This network for images of `slices` slices; for networks of images the same object."""
+        if not self.volumetric:
+            return self
+        bound = copy.copy(self)
+        bound.slices = slices
+        return bound
+
+    def z_slices(self) -> int:
+        """Slices of z, at least `slices`. `dip.z.Z.planes` of this number is the number of channels of z."""
+        return 1
 
     def fitting(self, bounded: bool) -> Net:
         """The options for an image whose values are limited to [0, 1] (`bounded`), or can be any real numbers."""
@@ -166,6 +183,46 @@ class Hourglass(Net):
 
 
 @dataclass
+class Hourglass3d(Hourglass):
+    """The hourglass in three dimensions. The channels of the image are slices, or channels x slices.
+
+    An axis is halved only while it keeps two voxels or more. `bilinear` stands for trilinear upsampling.
+    """
+
+    name: str = "hourglass3d"
+    channels: Any = option(
+        32,
+        "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest",
+        _PER_LEVEL,
+        "16",
+    )
+
+    volumetric = True
+
+    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
+        """See `Net.build`. The channels are those of z and of the image times their slices."""
+        from dip.nets.hourglass3d import Hourglass3dModule
+
+        for channels, slices in ((in_channels, self.z_slices()), (out_channels, self.slices)):
+            if channels % slices:
+                legal = f"hourglass for {channels} channels, which are not a multiple of {slices} slices"
+                raise OptionError("net", self.name, legal, "net=hourglass")
+        return Hourglass3dModule(self, in_channels, out_channels, self.ordered(skips))
+
+    def padded(self, height: int, width: int) -> Size:
+        """(height, width), but at least `shortest` each: levels may have odd sizes."""
+        return max(height, self.shortest()), max(width, self.shortest())
+
+    def z_slices(self) -> int:
+        """See `Net.z_slices`."""
+        return max(self.slices, self.shortest())
+
+    def shortest(self) -> int:
+        """The shortest length of an axis at any level, in voxels: reflection by p voxels needs p + 1."""
+        return max(2, max(self.kernel_down, self.kernel_up, self.kernel_skip) // 2 + 1)
+
+
+@dataclass
 class Pixels(Net):
     """No network: the image's pixels are the parameters, to measure what a network's prior contributes."""
 
@@ -185,7 +242,7 @@ class Pixels(Net):
         return height, width
 
 
-NETS: dict[str, type[Net]] = {"hourglass": Hourglass, "pixels": Pixels}
+NETS: dict[str, type[Net]] = {"hourglass": Hourglass, "hourglass3d": Hourglass3d, "pixels": Pixels}
 
 
 def _per_level(value: Any, depth: int) -> list[Any]:
