@@ -184,5 +184,5 @@ def test_it_is_a_reconstructor_of_deepinv_where_that_is_installed(monkeypatch, r
         patch.setitem(sys.modules, "deepinv", types.ModuleType("deepinv"))
         patch.setitem(sys.modules, "deepinv.models", models)
         assert issubclass(reloaded().DeepImagePrior, Reconstructor)
-        patch.setitem(sys.modules, "deepinv", None)
+        patch.setitem(sys.modules, "deepinv.models", None)
         assert reloaded().DeepImagePrior.__bases__ == (nn.Module,)
