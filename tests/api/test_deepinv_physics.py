@@ -34,7 +34,7 @@ Forward = Callable[[np.ndarray], np.ndarray]
 
 @pytest.fixture
 def image() -> np.ndarray:
-    """A smooth blob and a box, (16, 16) in [0, 1], 0 outside the inscribed circle."""
+    """A smooth blob and a box, (16, 16) in [0, 1]."""
     rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     picture = 0.6 * np.exp(-8 * ((rows + 0.2) ** 2 + (columns - 0.1) ** 2))
     picture[8:12, 5:9] += 0.4
@@ -56,9 +56,9 @@ def inpainting() -> tuple[Any, Forward]:
 def tomography() -> tuple[Any, Forward]:
     angles = np.arange(0, 180, 9.0)
     physics = deepinv.physics.Tomography(
-        angles=torch.from_numpy(angles).float(), img_width=SIDE, circle=True, normalize=False
+        angles=torch.from_numpy(angles).float(), img_width=SIDE, circle=False, normalize=False
     )
-    return physics, lambda x: radon(x, angles, circle=True)[None, None]
+    return physics, lambda x: radon(x, angles, circle=False)[None, None]
 
 
 def compressed_sensing() -> tuple[Any, Forward]:
@@ -73,12 +73,11 @@ def phase_retrieval() -> tuple[Any, Forward]:
     return physics, lambda x: (abs(physics.B._A.numpy() @ x.ravel()) ** 2)[None]
 
 
-REAL = {
-    "blur": (blur, 0.05),
+LINEAR = {
+    "blur": (blur, 0.08),
     "inpainting": (inpainting, 0.05),
-    "tomography": (tomography, 0.08),  # the two interpolate between pixels in different ways
+    "tomography": (tomography, 0.05),
     "compressed sensing": (compressed_sensing, 0.05),
-    "phase retrieval": (phase_retrieval, 0.1),
 }
 """How each is made, and the largest relative residual after the fit."""
 
@@ -87,9 +86,9 @@ def residual(forward: Forward, found: np.ndarray, y: np.ndarray) -> float:
     return float(np.linalg.norm(forward(found) - y) / np.linalg.norm(y))
 
 
-@pytest.mark.parametrize("name", REAL)
-def test_a_physics_is_an_operator(name, image):
-    make, limit = REAL[name]
+@pytest.mark.parametrize("name", LINEAR)
+def test_a_linear_physics_is_an_operator(name, image):
+    make, limit = LINEAR[name]
     physics, forward = make()
     y = forward(image)
     done = dip.restore(y, operator=physics, shape=(1, SIDE, SIDE), range=(0, 1), **FIT)
@@ -113,6 +112,15 @@ def test_single_coil_mri_has_real_and_imaginary_parts_as_channels(image):
     y = forward(phased)
     found = dip.restore(y, operator=physics, shape=(2, SIDE, SIDE), **FIT).values  # (H, W, 2)
     assert residual(forward, found[..., 0] + 1j * found[..., 1], y) < 0.05
+
+
+def test_phase_retrieval_converges_to_the_image_up_to_a_global_phase(image):
+    physics, forward = phase_retrieval()
+    y = forward(image)
+    found = dip.restore(y, operator=physics, shape=(1, SIDE, SIDE), complex=True, **FIT).values.reshape(SIDE, SIDE)
+    assert residual(forward, found, y) < 0.15
+    aligned = found * np.exp(-1j * np.angle(np.vdot(image, found)))
+    assert np.linalg.norm(aligned - image) / np.linalg.norm(image) < 0.5
 
 
 def test_our_fit_is_a_reconstructor_of_deepinv(image):
