@@ -9,6 +9,7 @@ Importing this package does not import torch.
 
 from dip.targets.inpainting import Inpaint
 from dip.targets.jpeg import Jpeg
+from dip.targets.measured import Measured
 from dip.targets.noise_models import NOISE_MODELS, NoiseOptions
 from dip.targets.observation import Observation
 from dip.targets.superres_deblur import Deblur, SuperRes
@@ -16,9 +17,9 @@ from dip.targets.target import Target
 from dip.targets.without_operator import Clean, Degraded, Flash, Noise, Noisy, Shuffled, permutation
 
 __all__ = [
-    "NOISE_MODELS", "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Noise", "NoiseOptions",
-    "Noisy", "Observation", "Shuffled", "SuperRes", "Target", "permutation",
+    "NOISE_MODELS", "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Measured", "Noise",
+    "NoiseOptions", "Noisy", "Observation", "Shuffled", "SuperRes", "Target", "permutation",
 ]  # fmt: skip
 
-_KINDS = (Clean, Noisy, Noise, Shuffled, Degraded, Inpaint, SuperRes, Jpeg, Deblur, Flash)
+_KINDS = (Clean, Noisy, Noise, Shuffled, Degraded, Inpaint, SuperRes, Jpeg, Deblur, Flash, Measured)
 TARGETS: dict[str, type[Target]] = {kind.name: kind for kind in _KINDS}
