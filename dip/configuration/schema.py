@@ -133,6 +133,13 @@ class Config:
         "2",
     )
     stop: Stop = dataclasses.field(default_factory=Auto)
+    init: str | None = option(
+        None,
+        "warm start: the folder of a finished run, made with keep_checkpoint=true, whose weights this run starts from; null: "
+        "random weights",
+        "a path or null",
+        "outputs/RUN",
+    )
     seed: int = option(
         0, "seed of the initial weights, z, the target's noise and the perturbation", "an integer >= 0", "1"
     )
@@ -172,9 +179,9 @@ class Config:
             if names and chosen.name not in names:  # the name of an unregistered class is free
                 legal = f"{names[0]} here; choose with {group}="
                 raise OptionError(f"{group}.name", chosen.name, legal, f"{group}={names[0]}")
-        for name in ("image", "out", "device", "reference"):
+        for name in ("image", "out", "device", "reference", "init"):
             value = getattr(self, name)
-            if not (isinstance(value, str) and value) and not (name == "reference" and value is None):
+            if not (isinstance(value, str) and value) and not (name in ("reference", "init") and value is None):
                 raise reject(self, name)
         for name in ("steps", "record_every", "ensemble"):
             check_integer(self, name, low=1)
