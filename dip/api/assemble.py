@@ -141,7 +141,7 @@ def _no_choice(group: str, value: object) -> OptionError:
 
 def _plain(name: str, value: Any, given: dict[str, Any]) -> Any:
     """`value` as a configuration holds it; a picture in memory goes to `given`, and "array" takes its place."""
-    if name in (*PICTURES, "out") and isinstance(value, (str, os.PathLike)) and str(value).startswith("~"):
+    if name in (*PICTURES, "out", "init") and isinstance(value, (str, os.PathLike)) and str(value).startswith("~"):
         value = Path(value).expanduser()
     if isinstance(value, torch.device):
         return str(value)

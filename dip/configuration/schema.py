@@ -137,6 +137,13 @@ class Config(Options):
         "2",
     )
     stop: Stop = dataclasses.field(default_factory=Auto)
+    init: str | None = option(
+        None,
+        "warm start: the folder of a finished run, made with keep_checkpoint=true, whose weights this run starts from; null: "
+        "random weights",
+        text("a path or null", none=True),
+        "outputs/RUN",
+    )
     seed: int = option(
         0, "seed of the initial weights, z, the target's noise and the perturbation", integer(0, 2**63 - 1), "1"
     )

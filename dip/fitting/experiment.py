@@ -20,7 +20,7 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import own_classes
 from dip.fitting.inputs import Pictures, observe
-from dip.runs import naming
+from dip.runs import naming, warm_start
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -116,9 +116,11 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
 
     Raises:
         ImageError: an image does not exist or cannot be read.
+        OptionError: `init` is not a finished run with a checkpoint.
     """
     pictures = pictures or Pictures(config)
     identity = naming.identity(config, pictures.digest("image"), pictures.digest("reference"))
+    identity["init"] = warm_start.digest(config.init)
     identity["target"] |= {option: pictures.digest(f"target.{option}") for option in config.target.files()}
     for group, digest in own_classes.digests(config, pictures).items():
         identity[group] |= {"class": digest}

@@ -33,7 +33,7 @@ from dip.hardware import devices, memory, threads
 from dip.images import Picture, preview
 from dip.model import data
 from dip.model.module import DeepImagePrior
-from dip.runs import naming
+from dip.runs import naming, warm_start
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import Draws, derive, generator
 from dip.stopping.panel import Panel
@@ -99,10 +99,11 @@ class Fit:
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
+        self.initial = None if config.init is None else warm_start.weights(config, seen.shape)
         self.cost = cost.afford(config, seen.shape)
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
-        """The module and its data, a function of the options and the seed alone."""
+        """The module and its data, a function of the options, the seed and the weights of `init` alone."""
         config, seen = self.config, self.observation
         size = config.net.padded(*seen.size)
         # Each network of an ensemble has its own weights, z and perturbation.
@@ -122,6 +123,8 @@ class Fit:
             kernel=None if self.rule is None else self.rule.loss_filter,
             intervals=seen.intervals, speedups=config.precision.speedups(),
         )  # fmt: skip
+        if config.init is not None and self.initial is not None:
+            warm_start.start(module, self.initial, config.init)
         if self.arithmetic.name == "fp64":
             module.double()  # Lightning does this too, but only after it has loaded a checkpoint's weights
         return module, data.FixedPair(z, seen.y, self.device)
