@@ -158,7 +158,9 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
         like, seen = observe(config, pictures)
     finally:
         log.setLevel(level)
-    return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like)
+    spread = folder / "images" / "spread.npy"
+    certain = _loaded(spread) if spread.is_file() else None
+    return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like, certain)
 
 
 def _in_tiles(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
@@ -183,7 +185,7 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: On
     _raise_interrupt(metrics)
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)
     assert fit.restored is not None, "set by every fit that was not interrupted"
-    return _restoration(fit.restored, fit.observation.y, metrics, history, None, fit.picture)
+    return _restoration(fit.restored, fit.observation.y, metrics, history, None, fit.picture, fit.spread)
 
 
 def _restoration(
@@ -193,20 +195,26 @@ def _restoration(
     history: dict[str, list[float]],
     folder: Path | None,
     picture: Picture,
+    spread: Tensor | None,
 ) -> Restoration:
     """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C)."""
     arrays = images.to_array(restored, picture), images.to_array(y, picture)
-    return Restoration(*arrays, metrics, history, folder, picture)
+    disagreement = None if spread is None else images.to_array(spread, picture)
+    return Restoration(*arrays, metrics, history, folder, picture, disagreement)
 
 
 def _read_back(folder: Path, like: Picture) -> Tensor:
     """The restored image in a run folder, (1, C, H, W)."""
     exact, deep = folder / "images" / "restored.npy", folder / "images" / "restored.tif"
     if exact.is_file():
-        array = np.load(exact, allow_pickle=False)  # (H, W, C)
-        return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+        return _loaded(exact)
     path = deep if deep.is_file() else folder / "images" / "restored.png"
     return images.load(path, "out", like.units if path == deep else dataclasses.replace(like, scale=None).units).pixels
+
+
+def _loaded(path: Path) -> Tensor:
+    """An array (H, W, C) in a file, as (1, C, H, W)."""
+    return torch.from_numpy(np.load(path, allow_pickle=False)).permute(2, 0, 1)[None].contiguous()
 
 
 def _raise_interrupt(metrics: dict[str, Any]) -> None:

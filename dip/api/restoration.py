@@ -38,6 +38,9 @@ class Restoration:
     """The run folder; None without `out`."""
     like: images.Picture = dataclasses.field(repr=False)
     """How the input was stored; `save` uses the same depth, units, transparency and colour profile."""
+    spread: NDArray[np.float32] | None = None
+    """With `ensemble` >= 2 the standard deviation of the networks' outputs, averaged over steps, of the shape of `image`: where it is high,
+    the image is uncertain. None for a single network and for an image in tiles."""
 
     @property
     def values(self) -> NDArray[Any]:

@@ -22,7 +22,7 @@ from dip.callbacks.signals import Signals
 from dip.configuration import schema
 from dip.configuration.loggers import show
 from dip.configuration.schema import Config
-from dip.fitting import cost, results
+from dip.fitting import cost, results, uncertainty
 from dip.fitting.advice import announce
 from dip.fitting.fit_errors import one_line
 from dip.fitting.inputs import Pictures, observe
@@ -99,6 +99,7 @@ class Fit:
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
+        self.spread: Tensor | None = None  # likewise, with several networks
         self.cost = cost.afford(config, (self.picture.pixels.shape[1], *seen.size))
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
@@ -217,11 +218,17 @@ class Fit:
             result["missing"] = 1 - seen.known.mean().item()
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
+        if self.stopping.spread is not None:
+            self.spread = self.stopping.spread.float().cpu()
+            if ranked := uncertainty.scores(self.spread, self.restored, seen.reference):
+                result["spread"] = ranked
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
             self.recorder.save_losses()
             self._save("output", self.module.output.cpu())
+            if (spread := self.spread) is not None:
+                self.recorder.guard(lambda: uncertainty.save(self.folder / "images", spread))
             results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
             self._show(trainer, "restored", self.restored, step)
             if self.config.baselines:
