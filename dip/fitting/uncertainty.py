@@ -56,7 +56,7 @@ def _over_channels(image: Tensor) -> Tensor:
 
 def _ranks(values: Tensor) -> Tensor:
     """The ranks of `values` (n,), equal values with the mean of their ranks (Spearman 1904)."""
-    _, inverse, counts = values.unique(return_inverse=True, return_counts=True)
+    _, inverse, counts = torch.unique(values, return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call]
     last = counts.cumsum(0).double()
     mean: Tensor = (last - (counts - 1) / 2)[inverse]
     return mean
