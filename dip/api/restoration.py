@@ -42,6 +42,9 @@ class Restoration:
     """How the input was stored; `save` uses the same depth, units, transparency and colour profile."""
     in_units: NDArray[Any] | None = dataclasses.field(default=None, repr=False)
     """With `operator`: see `values`."""
+    spread: NDArray[np.float32] | None = None
+    """With `ensemble` >= 2 the standard deviation of the networks' outputs, averaged over steps, of the shape of
+    `image`: where it is high, the image is uncertain. None for a single network and for an image in tiles."""
 
     @property
     def values(self) -> NDArray[Any]:

@@ -23,7 +23,7 @@ from dip.callbacks.signals import Signals
 from dip.configuration import schema
 from dip.configuration.loggers import show
 from dip.configuration.schema import Config
-from dip.fitting import cost, results
+from dip.fitting import cost, results, uncertainty
 from dip.fitting.advice import announce
 from dip.fitting.fit_errors import one_line
 from dip.fitting.inputs import Pictures, observe
@@ -99,6 +99,7 @@ class Fit:
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
+        self.spread: Tensor | None = None  # likewise, with several networks
         self.initial = None if config.init is None else warm_start.weights(config, seen.shape)
         self.cost = cost.afford(config, seen.shape)
 
@@ -223,11 +224,18 @@ class Fit:
             result["slices"] = images.shown(self.slices)
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
+        if self.stopping.spread is not None:
+            spread = self.stopping.spread.float().cpu()
+            self.spread = seen.deviation(spread)
+            if ranked := uncertainty.scores(spread, self.restored, seen.reference):
+                result["spread"] = ranked
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
             self.recorder.save_losses()
             self._save("output", seen.shown(self.module.output.cpu()))
+            if (spread := self.spread) is not None:
+                self.recorder.guard(lambda: uncertainty.save(self.folder / "images", spread))
             results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
             self._show(trainer, "restored", seen.shown(self.restored), step)
             if self.config.baselines:
