@@ -12,7 +12,8 @@ import torch
 
 from dip.configuration import composition
 from dip.configuration.explain import closest, unknown
-from dip.configuration.schema import BASES, GROUPS, PICTURES, Config, option_names
+from dip.configuration.listing import option_names
+from dip.configuration.schema import BASES, GROUPS, PICTURES, Config
 from dip.configuration.shipped_experiments import merged, read_experiment
 from dip.errors import DipError, OptionError
 from dip.options import default_of

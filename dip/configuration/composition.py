@@ -8,7 +8,8 @@ import logging
 from typing import Any, TypeVar
 
 from dip.configuration.explain import unknown
-from dip.configuration.schema import BASES, GROUPS, Config, classes, option_names
+from dip.configuration.listing import classes, option_names
+from dip.configuration.schema import BASES, GROUPS, Config
 from dip.errors import OptionError
 from dip.options import default_of
 from dip.z import Z

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from dip.configuration import shipped
-from dip.configuration.schema import GROUPS, Config, with_nested
+from dip.configuration.listing import with_nested
+from dip.configuration.schema import GROUPS, Config
 from dip.options import default_of, head_comment
 
 EXAMPLES = """\

@@ -5,12 +5,13 @@ Importing this package does not import torch, so options can be listed and check
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
-from dip.options import check_choice, check_flag, check_integer, is_integer, option, reject
+from dip.options import Options, choice, flag, integer, is_integer, option, reject
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,19 +21,19 @@ PADDINGS = ("reflection", "zeros")
 ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
 
 _PER_LEVEL = "an integer >= 1 or a list of net.depth such integers"
-_KERNEL = "an odd integer from 1 to 15"
-_FLAG = "true or false"
+_KERNEL = dataclasses.replace(integer(1, 15), words="an odd integer from 1 to 15")
 
 Skips = Sequence[int]
 Size = tuple[int, int]
 
 
 @dataclass
-class Net:
+class Net(Options):
     """The network that maps the input z to the image: the prior."""
 
     name: str = "net"
 
+    prefix = "net."
     ignores: ClassVar[tuple[str, ...]] = ()
     """Options of `dip.configuration.schema.Config` that have no effect with this network."""
 
@@ -66,7 +67,7 @@ class Hourglass(Net):
     """
 
     name: str = "hourglass"
-    depth: int = option(5, "how many times the encoder halves the resolution", "an integer from 1 to 10", "5")
+    depth: int = option(5, "how many times the encoder halves the resolution", integer(1, 10), "5")
     channels: Any = option(
         128,
         "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest",
@@ -83,37 +84,32 @@ class Hourglass(Net):
     kernel_down: int = option(3, "kernel size of the encoder's convolutions, in pixels", _KERNEL, "3")
     kernel_up: int = option(3, "kernel size of the decoder's convolutions, in pixels", _KERNEL, "3")
     kernel_skip: int = option(1, "kernel size of the skip connections, in pixels", _KERNEL, "1")
-    upsampling: str = option("bilinear", "how the decoder doubles the resolution", " or ".join(UPSAMPLINGS), "bilinear")
-    padding: str = option("reflection", "padding of the convolutions", " or ".join(PADDINGS), "reflection")
+    upsampling: str = option("bilinear", "how the decoder doubles the resolution", choice(UPSAMPLINGS), "bilinear")
+    padding: str = option("reflection", "padding of the convolutions", choice(PADDINGS), "reflection")
     activation: str = option(
         "leaky_relu",
         "activation after each normalisation; leaky_relu has slope 0.2 below zero",
-        f"one of {', '.join(ACTIVATIONS)}",
+        choice(ACTIVATIONS),
         "leaky_relu",
     )
-    use_1x1: bool = option(True, "follow each convolution of the decoder by a 1 x 1 convolution", _FLAG, "true")
+    use_1x1: bool = option(True, "follow each convolution of the decoder by a 1 x 1 convolution", flag(), "true")
     checkpoint_activations: bool = option(
         False,
         "keep only the inputs of each half of a level, recompute the rest in the backward pass, and return freed "
         "memory to the system: 2.3 instead of 6.3 kB per pixel (5 x 128 channels, bf16), 1.7 x the time, same result",
-        _FLAG,
+        flag(),
         "true",
     )
 
     def __post_init__(self) -> None:
-        check_integer(self, "depth", low=1, high=10, prefix="net.")
+        super().__post_init__()
         for name in ("channels", "skip_channels"):
             per_level = _per_level(getattr(self, name), self.depth)
             if len(per_level) != self.depth or not all(is_integer(n) and n >= 1 for n in per_level):
-                raise reject(self, name, "net.")
+                raise reject(self, name)
         for name in ("kernel_down", "kernel_up", "kernel_skip"):
-            check_integer(self, name, low=1, high=15, prefix="net.")
             if getattr(self, name) % 2 == 0:
-                raise reject(self, name, "net.")
-        for name, choices in (("upsampling", UPSAMPLINGS), ("padding", PADDINGS), ("activation", ACTIVATIONS)):
-            check_choice(self, name, choices, prefix="net.")
-        for name in ("use_1x1", "checkpoint_activations"):
-            check_flag(self, name, prefix="net.")
+                raise reject(self, name)
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
         """Build the fast network of `dip.nets.fast_hourglass`, which computes what `dip.nets.hourglass` defines. See `Net.build`.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dip.errors import OptionError
-from dip.options import check_number, option
+from dip.options import number, option
 from dip.stopping.registry import Stop
 from dip.stopping.rule import Rule, sample
 
@@ -25,14 +25,8 @@ class HeldOut(Stop):
     """Leaves some pixels of the target out of the loss, and stops at the minimum of the error at these pixels."""
 
     name: str = "heldout"
-    fraction: float = option(
-        0.02, "fraction of the pixels that is left out of the loss", "a number in (0, 0.5]", "0.02"
-    )
+    fraction: float = option(0.02, "fraction of the pixels that is left out of the loss", number("(0, 0.5]"), "0.02")
     comparable = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "fraction", low=0, high=0.5, open_low=True, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         if target.shape[-2] * target.shape[-1] < 2 or (known is not None and int((known != 0).sum()) < 2):
@@ -48,15 +42,11 @@ class Discrepancy(Stop):
     sigma: float | None = option(
         None,
         "standard deviation of the noise, for values in [0, 1]; null: estimated from the target",
-        "a number > 0 or null",
+        number("> 0", none=True),
         "0.1",
     )
     uses_patience = False
     comparable = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "sigma", low=0, open_low=True, none=True, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         return NoiseReached(target, self.sigma, seed, known)
