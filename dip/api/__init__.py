@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dip import images, runs
@@ -194,7 +193,7 @@ def _restoration(
     folder: Path | None,
     picture: Picture,
 ) -> Restoration:
-    """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C)."""
+    """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C); volumes in the axes of the input."""
     arrays = images.to_array(restored, picture), images.to_array(y, picture)
     return Restoration(*arrays, metrics, history, folder, picture)
 
@@ -203,10 +202,11 @@ def _read_back(folder: Path, like: Picture) -> Tensor:
     """The restored image in a run folder, (1, C, H, W)."""
     exact, deep = folder / "images" / "restored.npy", folder / "images" / "restored.tif"
     if exact.is_file():
-        array = np.load(exact, allow_pickle=False)  # (H, W, C)
-        return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+        return images.from_array(np.load(exact, allow_pickle=False), like)
     path = deep if deep.is_file() else folder / "images" / "restored.png"
-    return images.load(path, "out", like.units if path == deep else dataclasses.replace(like, scale=None).units).pixels
+    pages = None if like.axes is None or path != deep else "CDHW" if "C" in like.axes else "DHW"
+    units = like.units if path == deep else dataclasses.replace(like, scale=None).units
+    return images.load(path, "out", units, pages).pixels
 
 
 def _raise_interrupt(metrics: dict[str, Any]) -> None:

@@ -43,12 +43,11 @@ class Restoration:
     def values(self) -> NDArray[Any]:
         """The restored image in the type and the units of the input, such as uint8, or 12 bits in uint16."""
         array = images.stored(self._pixels(), self.like.mode, self.like.units)  # (H, W, C)
-        return array if self.image.ndim == 3 else array[..., 0]
+        return images.arranged(array, self.like)
 
     def _pixels(self) -> torch.Tensor:
         """The restored image, (1, C, H, W)."""
-        array = self.image if self.image.ndim == 3 else self.image[..., None]  # (H, W, C)
-        return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None]
+        return images.from_array(self.image, self.like)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the image to `path` (.png .tif .npy ...) with the input's depth, units, transparency and colour profile.

@@ -32,6 +32,7 @@ from dip.options import (
     option,
     reject,
 )
+from dip.sources import canonical
 from dip.stopping import STOPS, Auto, Consistent, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
@@ -68,9 +69,10 @@ class Config:
     )
     axes: str | None = option(
         None,
-        "order of the axes of an array (H, W, C: rows, columns, channels) or of a TIFF file of several pages; null: channels "
-        "last, unless the shape says otherwise, which is told",
-        "null, HW or the letters C, H and W in any order",
+        "order of the axes of an array (H or Y: rows, W or X: columns, C: channels, D or Z: slices of a volume) or of a TIFF "
+        "file of several pages; null: that of the kind of file, else channels last, unless the shape says otherwise, which "
+        "is told",
+        "null, HW or the letters C, H, W and for volumes Z in any order",
         "CHW",
     )
     tile: Any = option(
@@ -191,7 +193,7 @@ class Config:
             check_flag(self, name)
         check_size(self, "size")
         check_interval(self, "range")
-        if self.axes is not None and sorted(str(self.axes)) not in (sorted("HW"), sorted("CHW")):
+        if self.axes is not None and "".join(sorted(canonical(str(self.axes)))) not in ("HW", "CHW", "DHW", "CDHW"):
             raise reject(self, "axes")
         self._check_tile()
         if "skips" not in self.unused():

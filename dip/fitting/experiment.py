@@ -39,6 +39,7 @@ class Work(Protocol):
     folder: Path
     identity: str
     restored: Tensor | None
+    picture: Picture
 
     @property
     def signals(self) -> contextlib.AbstractContextManager[Any]:
@@ -140,7 +141,10 @@ def _fit_and_save(fit: Work, progress: bool, array: bool) -> dict[str, Any]:
     try:
         result = fit.run(progress)
         if array and fit.restored is not None:
-            numpy.save(folder / "images" / "restored.npy", images.to_array(fit.restored))
+            numpy.save(
+                folder / "images" / "restored.npy",
+                images.to_array(fit.restored, fit.picture if fit.picture.axes else None),
+            )
     except Exception as error:
         if not folder.is_dir():
             raise RunError(
