@@ -166,11 +166,7 @@ def to_array(pixels: Tensor, like: Picture | None = None) -> np.ndarray[Any, np.
 
 def arranged(array: Array, like: Picture) -> Array:
     """(H, W, C) as (H, W) if `like` has no axis of channels, or in the axes of `like` if that is a volume."""
-    if (
-        like.axes is not None
-        and array.shape[2] % like.depth == 0
-        and ("C" in like.axes or array.shape[2] == like.depth)
-    ):
+    if like.axes is not None and like.is_volume(array.shape[2]):
         return np.ascontiguousarray(from_image(array, like.axes, like.depth))
     return array[..., 0] if like.flat and array.shape[2] == 1 else array
 

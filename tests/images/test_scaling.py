@@ -33,12 +33,17 @@ from tests.images.conftest import random
         ("float32", -0.25, 0.75, (-0.25, 0.75)),
         ("float32", 100, 355, (100, 355)),
         ("float64", -1e-20, 3e-20, (-1e-20, 3e-20)),
-        ("float64", 1e30, 1e30, (1e30, 1e30 * (1 + 1e-6))),
         ("float32", 9, 9, (9, 10)),
     ],
 )
 def test_the_scale_by_type_and_values(dtype, low, high, scale):
     assert choose(np.array([[[low]], [[high]]], dtype)) == scale
+
+
+def test_a_constant_of_any_size_has_a_scale():
+    for value in (-1e200, -7.0, 1e-300, 9.0, 1e30):
+        low, high = choose(np.full((1, 2, 1), value))
+        assert low == value < high
 
 
 def test_a_declared_maximum_decides(tmp_path):
