@@ -81,7 +81,7 @@ class Config(Options):
         0,
         "fit a large image in overlapping tiles, each a run of its own, and blend them: side of a tile in pixels of the "
         "observation; 0: the whole image at once; auto: tiles if the memory is too small for that",
-        "0, auto or an integer >= 2**net.depth",
+        "0, auto or an integer >= 2**(net.depth + 1), 64 by default",
         "512",
     )
     overlap: int | None = option(

@@ -62,8 +62,8 @@ class Covariance(Stop):
     patience: int = option(PATIENCE, "steps without a new minimum after which the fit ends", integer(1), "200")
     smoothing: float = option(
         1.0,
-        "strength of the non-local means with which the kept average is combined, relative to the estimated noise level; "
-        "0 returns the average itself",
+        "noise level for the final combination of the kept average with BM3D, relative to the estimated one; 0 returns the "
+        "average itself",
         number(">= 0"),
         "0.5",
     )
@@ -184,7 +184,7 @@ class CovariancePenalty(Rule):
         return better | ~self.direct
 
     def image(self) -> Tensor:
-        """The kept average, combined with non-local means. Without a reading it is returned as it is."""
+        """The kept average, combined with BM3D of the observation. Without a reading it is returned as it is."""
         from dip.stopping.finishing import combined
 
         sigma = math.sqrt(max(0.0, float(self.variance)))
