@@ -110,7 +110,6 @@ def restore(
         Missing pixels; the mask is 1 where pixels are known:
 
         >>> import numpy as np
-    import torch
         >>> mask = np.ones((32, 32)); mask[8:16, 8:16] = 0
         >>> result = dip.restore("coffee", target={"name": "inpaint", "mask": mask}, reference="coffee", **tiny)
         >>> sorted(name for name in result.metrics["protocol"])
