@@ -52,6 +52,7 @@ class Discrepancy(Stop):
         "0.1",
     )
     uses_patience = False
+    needs_image = True
     comparable = True
 
     def __post_init__(self) -> None:
