@@ -37,7 +37,7 @@ is a path: the file coins is ./coins.
 from dip.images.picture import Picture, load, rescaled, to_array
 from dip.images.resizing import crop, prepare, prepare_mask
 from dip.images.saving import preview, save, save_values, stored
-from dip.images.slices import mosaic, shown
+from dip.images.slices import mosaic
 
 __all__ = [
     "Picture",
@@ -50,7 +50,6 @@ __all__ = [
     "rescaled",
     "save",
     "save_values",
-    "shown",
     "stored",
     "to_array",
 ]
