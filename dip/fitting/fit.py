@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
-from dip import images, runs
+from dip import runs
 from dip.callbacks.checkpointing import Checkpoints
 from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.progress_bar import Progress
@@ -221,7 +221,7 @@ class Fit:
         if seen.known is not None:
             result["missing"] = 1 - seen.known.mean().item()
         if self.slices > 1:
-            result["slices"] = images.shown(self.slices)
+            result["slices"] = self.slices
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
         if self.stopping.spread is not None:

@@ -40,7 +40,7 @@ is a path: the file coins is ./coins.
 from dip.images.picture import Picture, arranged, from_array, load, rescaled, to_array
 from dip.images.resizing import crop, prepare, prepare_mask
 from dip.images.saving import preview, save, save_values, stored
-from dip.images.slices import mosaic, shown
+from dip.images.slices import mosaic
 
 __all__ = [
     "Picture",
@@ -55,7 +55,6 @@ __all__ = [
     "rescaled",
     "save",
     "save_values",
-    "shown",
     "stored",
     "to_array",
 ]
