@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.errors import OptionError
-from dip.options import check_integer, option
+from dip.options import Options, integer, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Stop:
+class Stop(Options):
     """The options of a stopping rule. `name` is the rule's name in `STOPS`."""
 
     name: str = ""
-    patience: int = option(1000, "steps without a new minimum after which the fit ends", "an integer >= 1", "300")
+    patience: int = option(1000, "steps without a new minimum after which the fit ends", integer(1), "300")
 
+    prefix = "stop."
     uses_patience: ClassVar[bool] = True
     """Whether the rule looks for a minimum, and so uses `patience`."""
     watches_variance: ClassVar[bool] = False
@@ -31,9 +32,6 @@ class Stop:
     """Whether `stop=compare` includes the rule."""
     patience_limit: ClassVar[int | None] = None
     """Upper limit of the patience where another rule (adaptive, compare) starts this one; None: no limit."""
-
-    def __post_init__(self) -> None:
-        check_integer(self, "patience", low=1, prefix="stop.")
 
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""
