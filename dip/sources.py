@@ -1,4 +1,4 @@
-"""Names of data: a file, or an array inside a file, as FILE:KEY."""
+"""Names of data: a file, or an array inside a file, as FILE:KEY; and of the axes of an array."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 
 KEYED = (".npz", ".mat", ".h5", ".hdf5", ".fits", ".fit")
 """Suffixes of files that hold several arrays."""
+
+SYNONYMS = str.maketrans("XYZ", "WHD")
 
 _FILE_AND_KEY = re.compile(rf"(.*?(?:{'|'.join(map(re.escape, KEYED))})):(.+)", re.IGNORECASE | re.DOTALL)
 
@@ -19,3 +21,8 @@ def split(source: str) -> tuple[str, str | None]:
     """
     found = None if os.path.isfile(source) else _FILE_AND_KEY.fullmatch(source)
     return (found[1], found[2]) if found else (source, None)
+
+
+def canonical(axes: str) -> str:
+    """The order `axes` in the letters C, D, H and W: X is W, Y is H, Z is D."""
+    return axes.translate(SYNONYMS)

@@ -227,7 +227,7 @@ def _restoration(
     picture: Picture,
     spread: Tensor | None,
 ) -> Restoration:
-    """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C)."""
+    """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C); volumes in the axes of the input."""
     arrays = images.to_array(restored, picture), images.to_array(y, picture)
     disagreement = None if spread is None else images.to_array(spread, picture)
     return Restoration(*arrays, metrics, history, folder, picture, spread=disagreement)
@@ -256,9 +256,11 @@ def _read_back(folder: Path, like: Picture) -> Tensor:
     """The restored image in a run folder, (1, C, H, W)."""
     exact, deep = folder / "images" / "restored.npy", folder / "images" / "restored.tif"
     if exact.is_file():
-        return _loaded(exact)
+        return images.from_array(np.load(exact, allow_pickle=False), like)
     path = deep if deep.is_file() else folder / "images" / "restored.png"
-    return images.load(path, "out", like.units if path == deep else dataclasses.replace(like, scale=None).units).pixels
+    pages = None if like.axes is None or path != deep else "CDHW" if "C" in like.axes else "DHW"
+    units = like.units if path == deep else dataclasses.replace(like, scale=None).units
+    return images.load(path, "out", units, pages).pixels
 
 
 def _loaded(path: Path) -> Tensor:

@@ -33,6 +33,7 @@ from dip.options import (
     sides,
     text,
 )
+from dip.sources import canonical
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Noisy, Target
 from dip.z import Z
@@ -72,9 +73,10 @@ class Config(Options):
     )
     axes: str | None = option(
         None,
-        "order of the axes of an array (H, W, C: rows, columns, channels) or of a TIFF file of several pages; null: channels "
-        "last, unless the shape says otherwise, which is told",
-        "null, HW or the letters C, H and W in any order",
+        "order of the axes of an array (H or Y: rows, W or X: columns, C: channels, D or Z: slices of a volume) or of a TIFF "
+        "file of several pages; null: that of the kind of file, else channels last, unless the shape says otherwise, which "
+        "is told",
+        "null, HW or the letters C, H, W and for volumes Z in any order",
         "CHW",
     )
     tile: Any = option(
@@ -185,7 +187,7 @@ class Config(Options):
                 legal = f"{names[0]} here; choose with {group}="
                 raise OptionError(f"{group}.name", chosen.name, legal, f"{group}={names[0]}")
         super().__post_init__()
-        if self.axes is not None and sorted(str(self.axes)) not in (sorted("HW"), sorted("CHW")):
+        if self.axes is not None and "".join(sorted(canonical(str(self.axes)))) not in ("HW", "CHW", "DHW", "CDHW"):
             raise reject(self, "axes")
         self._check_tile()
         if "skips" not in self.unused():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.callbacks.recorder import OnRecord
+    from dip.images import Picture
 
 log = logging.getLogger("dip")
 
@@ -38,6 +39,7 @@ class Work(Protocol):
     folder: Path
     identity: str
     restored: Tensor | None
+    picture: Picture
 
     @property
     def signals(self) -> contextlib.AbstractContextManager[Any]:
@@ -145,7 +147,8 @@ def _fit_and_save(fit: Work, progress: bool, array: bool) -> dict[str, Any]:
     try:
         result = fit.run(progress)
         if array and fit.restored is not None and not fit.config.target.raw:
-            numpy.save(folder / "images" / "restored.npy", images.to_array(fit.restored))
+            like = fit.picture if fit.picture.axes else None
+            numpy.save(folder / "images" / "restored.npy", images.to_array(fit.restored, like))
     except Exception as error:
         if not folder.is_dir():
             raise RunError(

@@ -225,9 +225,9 @@ class Fit:
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
         if self.stopping.spread is not None:
-            spread = self.stopping.spread.float().cpu()
-            self.spread = seen.deviation(spread)
-            if ranked := uncertainty.scores(spread, self.restored, seen.reference):
+            disagreement = self.stopping.spread.float().cpu()
+            self.spread = seen.deviation(disagreement)
+            if ranked := uncertainty.scores(disagreement, self.restored, seen.reference):
                 result["spread"] = ranked
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])

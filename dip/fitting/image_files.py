@@ -12,12 +12,16 @@ from pathlib import Path
 
 from dip.errors import ImageError
 from dip.samples import SAMPLES
+from dip.sources import split
 
 log = logging.getLogger("dip")
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".bmp", ".ppm", ".pgm",
-            ".npy")  # fmt: skip
+            ".npy", ".npz", ".mat", ".h5", ".hdf5", ".dcm", ".nii", ".nii.gz", ".fits", ".fit")  # fmt: skip
 """Suffixes of the image files that are read from a folder."""
+PACKAGES = {"pi_heif": [".heic", ".heif"], "h5py": [".h5", ".hdf5"], "pydicom": [".dcm"], "nibabel": [".nii", ".nii.gz"],
+            "astropy": [".fits", ".fit"]}  # fmt: skip
+"""Optional packages, and the suffixes of the files that need them."""
 
 
 def several(source: str) -> list[str] | None:
@@ -29,6 +33,7 @@ def several(source: str) -> list[str] | None:
     Raises:
         ImageError: there is no such file, or the folder cannot be read.
     """
+    source, key = split(source)
     path = Path(source)
     if source in SAMPLES or path.is_file() or not (path.is_dir() or {"*", "?"} & set(source)):
         return None
@@ -38,8 +43,8 @@ def several(source: str) -> list[str] | None:
         except OSError as error:
             raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
         readable = _readable()
-        found = [str(path / name) for name in names if Path(name).suffix.lower() in readable]
-        _tell_left_out(path, [name for name in names if Path(name).suffix.lower() not in readable])
+        found = [str(path / name) for name in names if name.lower().endswith(readable)]
+        _tell_left_out(path, [name for name in names if not name.lower().endswith(readable)])
     else:
         found = glob.glob(source.replace("[", "[[]"), recursive=True)
     # A file with the name of a sample is written as a path.
@@ -47,17 +52,19 @@ def several(source: str) -> list[str] | None:
     if not found:
         what = f"holds no {' '.join(SUFFIXES)}" if path.is_dir() else "matches no file"
         raise ImageError(f"image={source}: {what}; for example image='photos/*.jpg'")
+    found = found if key is None else [f"{file}:{key}" for file in found]
     # Numbers are padded with zeros, so that they sort by value.
     return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
 
 
-def _readable() -> list[str]:
+def _readable() -> tuple[str, ...]:
     """The `SUFFIXES` of which this installation can decode the files."""
     from PIL import features
 
     lacking = [".avif"] * (not features.check("avif"))
-    lacking += [".heic", ".heif"] * (importlib.util.find_spec("pi_heif") is None)
-    return [suffix for suffix in SUFFIXES if suffix not in lacking]
+    for package, suffixes in PACKAGES.items():
+        lacking += suffixes if importlib.util.find_spec(package) is None else []
+    return tuple(suffix for suffix in SUFFIXES if suffix not in lacking)
 
 
 def _tell_left_out(folder: Path, names: Iterable[str]) -> None:

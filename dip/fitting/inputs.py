@@ -17,6 +17,7 @@ from dip.errors import ImageError
 from dip.fitting.image_files import several
 from dip.fitting.masking import known_pixels, opaque
 from dip.samples import SAMPLES
+from dip.sources import split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,16 +69,19 @@ class Pictures:
                 f"image={source}: matches {len(files)} images; add -m for one run per image, for example "
                 "python train.py -m 'image=photos/*.jpg'"
             )
-        if source not in SAMPLES and not Path(source).exists():
+        path, key = split(source)
+        if source not in SAMPLES and not Path(path).exists():
             samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
             example = "my_operator.py" if option == "target.operator" else "photo.png"
             raise ImageError(
                 f"{option}={source}: there is no such file; give a path{samples}; for example {option}={example}"
             )
-        if source in SAMPLES or not Path(source).is_file():
+        if source in SAMPLES or not Path(path).is_file():
             return f"sample {source}"  # or a device or a folder, which is an error on loading
         try:
-            return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+            content = hashlib.sha256(Path(path).read_bytes())
+            content.update(b"" if key is None else key.encode(errors="surrogateescape"))
+            return content.hexdigest()
         except OSError as error:
             raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
 

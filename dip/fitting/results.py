@@ -52,7 +52,7 @@ def save(path: Path, pixels: Tensor, like: Picture | None = None, slices: int = 
     path.parent.mkdir(exist_ok=True)
     if slices > 1 and pixels.shape[1] % slices == 0:
         images.save(path.with_stem(f"{path.stem}-slices"), preview(images.mosaic(pixels, slices)))
-    spectral = pixels.shape[1] not in (1, 3)
+    spectral = pixels.shape[1] not in (1, 3) or (like is not None and like.axes is not None)
     shown = None if spectral or like is None else dataclasses.replace(like, scale=None)
     images.save(path, preview(pixels, slices), shown)
     if like is not None and (spectral or like.scaled or like.mode not in ("uint8", "uint16")):

@@ -11,7 +11,11 @@ PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16", "fp64")
 
 @dataclasses.dataclass
 class Precision(Options):
-    """Number format of the network's arithmetic. Loss, moving average and optimiser use float32 (fp64: float64)."""
+    """Number format of the network's arithmetic. Loss, moving average and optimiser use float32 (fp64: float64).
+
+    `auto` is fp32 on CUDA devices before compute capability 8.0 (Ampere), which have no bf16. Those from 7.0 on have
+    tensor cores for fp16, so `precision=fp16` may be faster there; it has not been measured.
+    """
 
     name: str = option("auto", "number format", choice(PRECISIONS), "bf16")
     compile: bool = option(

@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from dip.images import arrays, containers, heif, pillow, tiff
 from dip.images.stored import MAX_BYTES, MAX_PIXELS, Array, Stored, Unreadable, no_key, one_line
 
-FORMATS = (*pillow.FORMATS, "HEIC", "NPY")
+FORMATS = (*pillow.FORMATS, "HEIC", *containers.FORMATS)
 
 _REASONS: dict[type[Exception], str] = {
     FileNotFoundError: "there is no such file",
@@ -132,8 +132,8 @@ def _check_finite(values: Array) -> None:
 
 @contextlib.contextmanager
 def _quiet_decoders() -> Iterator[None]:
-    """Silences the loggers of Pillow and tifffile inside the block: the message of `Unreadable` is enough."""
-    loggers = [logging.getLogger(name) for name in ("PIL", "tifffile")]
+    """Silences the loggers of the decoders inside the block: the message of `Unreadable` is enough."""
+    loggers = [logging.getLogger(name) for name in ("PIL", "tifffile", "pydicom", "nibabel.global")]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
@@ -162,7 +162,7 @@ def _check_length(length: int) -> None:
 def _decode(file: BinaryIO, file_bytes: int, axes: str | None, key: str | None) -> Stored:
     contents = containers.read(file, file_bytes, key)
     if contents is not None:
-        return arrays.from_values(contents.values, axes)
+        return arrays.from_contents(contents, axes)
     no_key(key)
     file.seek(0)
     head = file.read(heif.HEAD)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dip.errors import ImageError
 from dip.images import scaling
+from dip.images.axes import from_image, to_image
 from dip.images.decoding import FORMATS, read
 from dip.images.scaling import Scale
 from dip.images.stored import Array, Stored, Unreadable, one_line
@@ -38,6 +39,7 @@ class Picture:
     stored: the values before scaling; None after resizing, or if the image was made from pixels.
     jpeg: the content of the JPEG file that the image comes from, also if `pixels` have been changed since.
     depth: slices of a volume, whose channels are channels x slices; 1 for an image.
+    axes: the order of the axes of a volume, such as DHW, in which it is given back; None for an image.
     """
 
     pixels: Tensor
@@ -52,6 +54,7 @@ class Picture:
     stored: Stored | None = field(default=None, repr=False, compare=False)
     jpeg: bytes | None = field(default=None, repr=False)
     depth: int = 1
+    axes: str | None = None
 
     @property
     def units(self) -> Scale:
@@ -62,6 +65,11 @@ class Picture:
     def scaled(self) -> bool:
         """Whether the stored values that became 0 and 1 are not those of the full range of `mode`."""
         return self.units != scaling.full_scale(self.mode)
+
+    def is_volume(self, channels: int) -> bool:
+        """Whether an image of so many channels can have the axes of this volume."""
+        deep = self.axes is not None and channels % self.depth == 0
+        return deep and ("C" in str(self.axes) or channels == self.depth)
 
 
 def load(source: Any, option: str = "image", scale: Scale | None = None, axes: str | None = None) -> Picture:
@@ -98,6 +106,8 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
         chunks=stored.chunks,
         stored=stored,
         jpeg=stored.jpeg,
+        depth=stored.depth,
+        axes=stored.axes if stored.axes is not None and "D" in stored.axes else None,
     )
 
 
@@ -148,7 +158,21 @@ def _tensor(unit: Array) -> Tensor:
 
 
 def to_array(pixels: Tensor, like: Picture | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Convert (1, C, H, W) pixels to an (H, W, C) float32 array, or (H, W) if `like` has no axis of channels."""
+    """Convert (1, C, H, W) pixels to an (H, W, C) float32 array, or to the shape that `arranged` gives it."""
     assert tuple(pixels.shape[:-3]) == (1,), "pixels are (1, C, H, W)"
     array = pixels.detach().to("cpu", torch.float32)[0].permute(1, 2, 0).contiguous().numpy()  # (H, W, C)
-    return array[..., 0] if like is not None and like.flat and array.shape[2] == 1 else array
+    return array if like is None else arranged(array, like)
+
+
+def arranged(array: Array, like: Picture) -> Array:
+    """(H, W, C) as (H, W) if `like` has no axis of channels, or in the axes of `like` if that is a volume."""
+    if like.axes is not None and like.is_volume(array.shape[2]):
+        return np.ascontiguousarray(from_image(array, like.axes, like.depth))
+    return array[..., 0] if like.flat and array.shape[2] == 1 else array
+
+
+def from_array(array: Array, like: Picture) -> Tensor:
+    """The inverse of `to_array`: (1, C, H, W)."""
+    if like.axes is not None and array.ndim == len(like.axes):
+        array = to_image(array, like.axes)[0]
+    return _tensor(array if array.ndim == 3 else array[..., None])

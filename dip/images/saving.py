@@ -19,7 +19,8 @@ from torch import Tensor
 
 from dip.errors import ImageError, RunError
 from dip.files import write_bytes
-from dip.images.picture import Picture, to_array
+from dip.images.axes import from_image
+from dip.images.picture import Picture, arranged, to_array
 from dip.images.resizing import resize
 from dip.images.scaling import from_unit, full_scale
 from dip.images.slices import middle
@@ -132,7 +133,11 @@ def _encoded(values: Array, like: Picture, profile: bytes | None, format: str) -
     JPEG has quality 95 without chroma subsampling. WEBP is lossless.
     """
     channels, alpha, buffer = values.shape[2], like.alpha is not None, io.BytesIO()
-    values = values[..., 0] if channels == 1 and (like.flat or format != "NPY") else values
+    volume = like.is_volume(channels)
+    if volume and format == "TIFF":  # pages are slices
+        values = from_image(values, "CDHW" if "C" in str(like.axes) else "DHW", like.depth)
+    else:
+        values = arranged(values, like) if format == "NPY" else values[..., 0] if channels == 1 else values
     if format == "NPY":
         np.save(buffer, values, allow_pickle=False)
     elif format == "TIFF":
@@ -140,10 +145,11 @@ def _encoded(values: Array, like: Picture, profile: bytes | None, format: str) -
 
         tifffile.imwrite(
             buffer, values,
-            photometric="rgb" if channels - alpha == 3 else "minisblack",
-            planarconfig="contig" if channels > 1 else None,
+            photometric="rgb" if channels - alpha == 3 and not volume else "minisblack",
+            planarconfig="contig" if channels > 1 and not volume else None,
             extrasamples=["unassalpha"] if alpha else None,
-            compression="zlib", iccprofile=profile, metadata=None, software=False,
+            compression="zlib", iccprofile=profile, software=False,
+            metadata=None if not volume else {"axes": "CZYX"[4 - values.ndim :]},
         )  # fmt: skip
     elif format == "PNG":
         if values.dtype == np.uint16:

@@ -38,17 +38,19 @@ class Contents:
 
     values: of any shape, of bool, integers, floats or complex numbers.
     axes: the order of the axes that the kind of file defines, such as WHD; None: any order.
+    guess: the order that is usual in such files; it is told.
     """
 
     values: Array
     axes: str | None = None
+    guess: str | None = None
 
 
 @dataclass(frozen=True)
 class Stored:
     """A decoded source, with its EXIF orientation applied.
 
-    values: (H, W, C) integers or float32 in any units. NaN marks missing pixels.
+    values: (H, W, C) integers, float32 or float64 in any units. NaN marks missing pixels.
     alpha: (H, W) uint8, uint16 or float32; full scale (1.0 for float32) is opaque. None without transparency.
     icc_profile: the embedded colour profile.
     chunks: the PNG chunks that describe the colours, such as gAMA, as (name, data).
@@ -56,6 +58,7 @@ class Stored:
     flat: whether the source had no axis of channels.
     axes: the order in which the axes of an array were read; None: the format defines it.
     jpeg: the content of the file, if it is a JPEG.
+    depth: slices of a volume, whose channels are channels x slices; 1 for an image.
     """
 
     values: Array
@@ -66,6 +69,7 @@ class Stored:
     flat: bool = False
     axes: str | None = None
     jpeg: bytes | None = None
+    depth: int = 1
 
 
 def check_size(width: int, height: int) -> None:
@@ -106,6 +110,12 @@ def chosen(keys: Sequence[str], key: str | None) -> str:
     shown = ", ".join(map(one_line, keys[:SHOWN])) + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
     reason = f"the file holds several arrays: {shown}" if key is None else f"the file holds no such array, but {shown}"
     raise Unreadable(reason, f"FILE:KEY, where KEY is the name of one, for example FILE:{one_line(keys[0])}")
+
+
+def lacking(what: str, package: str, extra: str) -> Unreadable:
+    """The error for a kind of file whose package is not installed."""
+    install = f"pip install 'deep-image-prior[{extra}]'"
+    return Unreadable(f"{what} need the package {package}", f"an .npy file, or install it, for example {install}")
 
 
 def no_key(key: str | None) -> None:

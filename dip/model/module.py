@@ -6,6 +6,7 @@ Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior" (arXiv 1711.10925): theta* = arg
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -13,13 +14,15 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from dip.hardware.devices import exact
+from dip.hardware.devices import exact, noise_source
 from dip.model.losses import MSE, Loss
 from dip.model.optimizers import Adam, Optimizer
 from dip.model.speedups import speed_up
 from dip.seeds import Perturbation
 from dip.targets.jpeg_intervals import Intervals
 from dip.targets.operators import Identity, Operator
+
+log = logging.getLogger("dip")
 
 
 class DeepImagePrior(LightningModule):
@@ -100,6 +103,7 @@ class DeepImagePrior(LightningModule):
         self.speedups, self.faster = speedups, None
         self.each: Callable[..., Iterable[Any]] = map
         self.step = 0
+        self._written_on: str | None = None
         self.average = self.variance = None
         self.output: Tensor
         self.observed: Tensor
@@ -180,12 +184,23 @@ class DeepImagePrior(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the state that is not a weight."""
         names = ("step", "average", "output", *(("variance",) if self.variance is not None else ()))
-        checkpoint["dip"] = {name: getattr(self, name) for name in names}
+        state = {name: getattr(self, name) for name in names}
+        checkpoint["dip"] = {**state, "noise": noise_source(self.output.device)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the state that is not a weight."""
-        for name, value in checkpoint["dip"].items():
-            setattr(self, name, value)
+        state = checkpoint["dip"]
+        self.step, self.average, self.output = state["step"], state["average"], state["output"]
+        self.variance, self._written_on = state.get("variance"), state.get("noise")
+
+    def on_train_start(self) -> None:
+        """Warn if a resumed run draws other noise than it would have drawn without the interruption."""
+        here, there = noise_source(self.device), self._written_on
+        if there is not None and there != here and any(perturb.sigma for perturb in self.perturb):
+            log.warning(
+                "resumed on %s, the checkpoint was written on %s: the random numbers of the next steps are others, so the "
+                "result is not the same to the bit", here, there,
+            )  # fmt: skip
 
 
 def _mean(several: Sequence[Tensor]) -> Tensor:

@@ -142,7 +142,11 @@ class Hourglass(Net):
 
     def fitting(self, bounded: bool) -> Hourglass:
         """See `Net.fitting`."""
-        return self if bounded or self.output is not None else dataclasses.replace(self, output="linear")
+        return (
+            self
+            if bounded or self.output is not None
+            else dataclasses.replace(self, output="linear").for_slices(self.slices)
+        )
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
         """Build the fast network of `dip.nets.fast_hourglass`, which computes what `dip.nets.hourglass` defines. See `Net.build`.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dip.nets import Hourglass3d
-from dip.nets.hourglass import activation
+from dip.nets.hourglass import activation, output
 
 LAST = torch.channels_last_3d
 """Faster than the default layout on CPUs: of 32 x 48 x 48 x 48 numbers in bf16, the reflection takes 1.4 instead of 7 ms,
@@ -26,9 +26,9 @@ Size = tuple[int, ...]
 
 
 class Hourglass3dModule(nn.Module):
-    """(1, C_z * D', H', W') -> (1, C * D, H', W') in [0, 1], float32 under autocast, with D' = `net.z_slices()`.
+    """(1, C_z * D', H', W') -> (1, C * D, H', W'), float32 under autocast, with D' = `net.z_slices()`.
 
-    Both are channels x slices: the slices of the first channel come first.
+    Both are channels x slices: the slices of the first channel come first. Values as in `dip.nets.hourglass`.
 
     Args:
         net: the options, bound to a number of slices D by `for_slices`.
@@ -50,6 +50,7 @@ class Hourglass3dModule(nn.Module):
             levels.append(Level3d(net, entering, channels[i], skip, below))
         self.levels: list[Level3d] = nn.ModuleList(levels)  # type: ignore[assignment]
         self.head = nn.Conv3d(channels[0], out_channels // self.slices, 1)
+        self.output = output(net.output)
         self.to(memory_format=LAST)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor) -> Tensor:
@@ -69,13 +70,13 @@ class Hourglass3dModule(nn.Module):
         x = self.head(x)[:, :, : self.slices]  # (1, C, D, H', W')
         x = x.reshape(1, -1, *x.shape[3:])  # (1, C * D, H', W')
         # Near 1 the steps between 16-bit numbers are as wide as those of an 8-bit image.
-        return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))
+        return self.output(x.to(torch.promote_types(x.dtype, torch.float32)))
 
     def _run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
         if not (self.checkpoint_activations and torch.is_grad_enabled()):
             return part(*inputs)
-        output: Tensor = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
-        return output
+        recomputed: Tensor = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return recomputed
 
 
 class Level3d(nn.Module):

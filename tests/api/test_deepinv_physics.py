@@ -76,7 +76,7 @@ def phase_retrieval() -> tuple[Any, Forward]:
 LINEAR = {
     "blur": (blur, 0.08),
     "inpainting": (inpainting, 0.05),
-    "tomography": (tomography, 0.05),
+    "tomography": (tomography, 0.12),
     "compressed sensing": (compressed_sensing, 0.05),
 }
 """How each is made, and the largest relative residual after the fit."""

@@ -58,8 +58,9 @@ def test_any_image_gives_a_valid_observation_or_a_refusal_in_one_line(target: Ta
     assert torch.equal(image, before), "the image is not changed"
     assert seen.y.dtype == torch.float32
     assert seen.y.isfinite().all()
-    assert seen.y.min() >= 0
-    assert seen.y.max() <= 1
+    if target.name not in ("tomography", "mri", "matrix"):  # whose y are measurements, not images
+        assert seen.y.min() >= 0
+        assert seen.y.max() <= 1
     guess = torch.rand(1, image.shape[1], *seen.size, requires_grad=True)
     observed = seen.operator(guess)
     assert observed.shape == seen.y.shape
