@@ -9,7 +9,8 @@ import tifffile
 import dip
 from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.fitting.inputs import Pictures, several
+from dip.fitting.image_files import several
+from dip.fitting.inputs import Pictures
 from tests.api.conftest import TINY
 
 
