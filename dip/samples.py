@@ -14,6 +14,7 @@ SAMPLES = {name: f"{name}.png" for name in _PNG.split(" ")} | {
     "cat": "chelsea.png",
     "clock": "clock_motion.png",
     "hubble_deep_field": "hubble_deep_field.jpg",
+    "shepp_logan_phantom": "phantom.png",
     "immunohistochemistry": "ihc.png",
     "retina": "retina.jpg",
     "rocket": "rocket.jpg",

@@ -19,6 +19,8 @@ def test_every_sample_loads_without_network(name, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", no_network)
     picture = load(name)
     second = getattr(skimage_data, name)()
+    if second.dtype.kind == "f":  # a gray image that is stored as RGB
+        second = np.repeat(np.round(second * 255)[..., None], 3, -1)
     np.testing.assert_array_equal(np.round(to_array(picture.pixels, picture).squeeze() * 255), second)
     assert picture.name == name
     assert picture.alpha is None

@@ -20,7 +20,7 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import own_classes
 from dip.fitting.inputs import Pictures, observe
-from dip.runs import naming
+from dip.runs import naming, warm_start
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -91,11 +91,14 @@ def run(
         return done
     observed = observe(config, pictures)  # imports torch; a picture that does not fit is refused before Lightning is
     from dip.fitting.fit import Fit
+    from dip.fitting.fit_errors import one_line
+    from dip.hardware.devices import pick_device
     from dip.runs.extension import extend
 
     # Every mistake of a user is found here, before the folder is created.
     fingerprint = naming.fingerprint({**identity, "steps": None})
-    fit = (prepare or Fit)(config, folder, fingerprint, pictures, on_record, observed)
+    with one_line(folder, observed[1].size, pick_device(config.device)):
+        fit = (prepare or Fit)(config, folder, fingerprint, pictures, on_record, observed)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
@@ -113,9 +116,11 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
 
     Raises:
         ImageError: an image does not exist or cannot be read.
+        OptionError: `init` is not a finished run with a checkpoint.
     """
     pictures = pictures or Pictures(config)
     identity = naming.identity(config, pictures.digest("image"), pictures.digest("reference"))
+    identity["init"] = warm_start.digest(config.init)
     identity["target"] |= {option: pictures.digest(f"target.{option}") for option in config.target.files()}
     for group, digest in own_classes.digests(config, pictures).items():
         identity[group] |= {"class": digest}

@@ -6,18 +6,15 @@ Imports no torch until an image is loaded, so that a finished run is reported fa
 from __future__ import annotations
 
 import dataclasses
-import glob
 import hashlib
-import importlib.util
 import logging
-import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import Config
 from dip.errors import ImageError
+from dip.fitting.image_files import several
 from dip.fitting.masking import known_pixels, opaque
 from dip.samples import SAMPLES
 
@@ -25,66 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.images import Picture
+    from dip.nets import Net
     from dip.targets import Observation
 
 log = logging.getLogger("dip")
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".bmp", ".ppm", ".pgm",
-            ".npy")  # fmt: skip
-"""Suffixes of the image files that are read from a folder."""
-
-
-def several(source: str) -> list[str] | None:
-    """The files that match a pattern or lie in a folder, `photo9` before `photo10`; None if `source` is one image.
-
-    In a pattern, `*` matches any characters, `?` one character and `**/` any folders. Brackets are literal, because
-    names of photos often contain them. In a folder, files with one of `SUFFIXES` count; its subfolders do not.
-
-    Raises:
-        ImageError: there is no such file, or the folder cannot be read.
-    """
-    path = Path(source)
-    if source in SAMPLES or path.is_file() or not (path.is_dir() or {"*", "?"} & set(source)):
-        return None
-    if path.is_dir():
-        try:
-            names = [name for name in os.listdir(path) if not name.startswith(".")]
-        except OSError as error:
-            raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
-        readable = _readable()
-        found = [str(path / name) for name in names if Path(name).suffix.lower() in readable]
-        _tell_left_out(path, [name for name in names if Path(name).suffix.lower() not in readable])
-    else:
-        found = glob.glob(source.replace("[", "[[]"), recursive=True)
-    # A file with the name of a sample is written as a path.
-    found = [f"./{file}" if file in SAMPLES else file for file in found if os.path.isfile(file)]
-    if not found:
-        what = f"holds no {' '.join(SUFFIXES)}" if path.is_dir() else "matches no file"
-        raise ImageError(f"image={source}: {what}; for example image='photos/*.jpg'")
-    # Numbers are padded with zeros, so that they sort by value.
-    return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
-
-
-def _readable() -> list[str]:
-    """The `SUFFIXES` of which this installation can decode the files."""
-    from PIL import features
-
-    lacking = [".avif"] * (not features.check("avif"))
-    lacking += [".heic", ".heif"] * (importlib.util.find_spec("pi_heif") is None)
-    return [suffix for suffix in SUFFIXES if suffix not in lacking]
-
-
-def _tell_left_out(folder: Path, names: Iterable[str]) -> None:
-    """Warn about the files in `folder` that are not read, with up to ten of their `names`."""
-    files = sorted(name for name in names if (folder / name).is_file())
-    if not files:
-        return
-    shown = ", ".join(files[:10]) + (f" and {len(files) - 10} more" if len(files) > 10 else "")
-    heic = any(name.lower().endswith((".heic", ".heif")) for name in files)
-    advice = "; for HEIC install pi-heif, for example pip install 'deep-image-prior[heic]'" if heic else ""
-    log.warning(
-        "image=%s: left out, because their suffixes are not those of readable images: %s%s", folder, shown, advice
-    )
 
 
 class Pictures:
@@ -108,7 +49,7 @@ class Pictures:
         self.axes = config.axes
         self.observed: tuple[Picture, Observation] | None = None
         self._loaded: dict[str, Picture] = {}
-        self._crop_told = self._scale_told = False
+        self._crop_told = self._scale_told = self._slices_told = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
     def digest(self, option: str) -> str | None:
@@ -160,6 +101,16 @@ class Pictures:
                 width, height, size, size,
             )  # fmt: skip
 
+    def in_slices(self, picture: Picture, net: Net) -> Picture:
+        """`picture` with its number of slices: for a network of volumes, all channels are slices unless `axes` has Z."""
+        channels = picture.pixels.shape[1]
+        if not net.volumetric or picture.depth > 1:
+            return picture
+        if not self._slices_told:
+            self._slices_told = True
+            log.info("net=%s: the %d channels of the image are read as slices", net.name, channels)
+        return dataclasses.replace(picture, depth=channels)
+
     def tell_scale(self, picture: Picture, chosen: bool) -> None:
         """Log once which stored values became 0 and 1, if these are not the full range of the type."""
         if picture.scaled and not self._scale_told:
@@ -210,12 +161,12 @@ def _observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
         target = target.for_sample()
     size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
     photo = pictures.load("image")
-    whole = {option: pictures.load(f"target.{option}") for option in target.files()}
+    whole = {option: pictures.load(f"target.{option}") for option in target.files() if option not in target.data}
     known, fitted = known_pixels(target, photo, whole, size)
     photo = images.rescaled(photo, config.range, known)
     pictures.tell_scale(photo, chosen=config.range is not None)
     pictures.tell_crop(photo, size)
-    image = images.prepare(photo, size)
+    image = pictures.in_slices(images.prepare(photo, size), config.net)
     if size is not None and not target.resized and not getattr(target, "simulate", False):
         log.warning("size: resizes the image only; the kernel must be the blur of the resized image")
     beside = {option: images.prepare(file, size if target.resized else None).pixels for option, file in whole.items()}

@@ -109,6 +109,27 @@ def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
         _set_tf32_flags(*flags)
 
 
+@contextlib.contextmanager
+def exact(device: torch.device) -> Iterator[None]:
+    """Compute in the number format of the tensors inside the block: without autocast, and without TF32 on CUDA.
+
+    For the observation operator and the loss, and their backward pass: rounding errors of the network average out over
+    the steps, those of the operator do not. PyTorch recommends the backward pass outside of autocast in any case.
+    """
+    get, change = torch._C._get_fp32_precision_getter, torch._C._set_fp32_precision_setter
+    operations = ("matmul", "conv")
+    # `prepared` has enabled both for precision=tf32. The flag of convolutions alone is torch's default.
+    tf32 = device.type == "cuda" and all(get("cuda", operation) == "tf32" for operation in operations)
+    with torch.autocast(device.type, enabled=False):
+        for operation in operations if tf32 else ():
+            change("cuda", operation, "ieee")
+        try:
+            yield
+        finally:
+            for operation in operations if tf32 else ():
+                change("cuda", operation, "tf32")
+
+
 _PRECISIONS = (
     ("generic", "all"), ("cuda", "all"), ("mkldnn", "all"),
     *((backend, operation) for backend in ("cuda", "mkldnn") for operation in ("matmul", "conv", "rnn")),

@@ -37,17 +37,20 @@ is a path: the file coins is ./coins.
 from dip.images.picture import Picture, load, rescaled, to_array
 from dip.images.resizing import crop, prepare, prepare_mask
 from dip.images.saving import preview, save, save_values, stored
+from dip.images.slices import mosaic, shown
 
 __all__ = [
     "Picture",
     "crop",
     "load",
+    "mosaic",
     "prepare",
     "prepare_mask",
     "preview",
     "rescaled",
     "save",
     "save_values",
+    "shown",
     "stored",
     "to_array",
 ]

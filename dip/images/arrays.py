@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from dip.images.stored import MAX_BYTES, Array, Stored, Unreadable, check_size
+from dip.images.stored import Array, Stored, Unreadable, check_bytes, check_size
 from dip.options import log
 
-MAGIC = b"\x93NUMPY"
-"""The first bytes of a `.npy` file."""
 FEW = 4
 """An axis of at most so many entries holds channels, not rows or columns."""
-
-
-def read_npy(file: BinaryIO, size: int, axes: str | None) -> Stored:
-    """Read a `.npy` file of `size` bytes. Pickled objects are refused."""
-    file.seek(0)
-    version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(file)
-    if dtype.hasobject or dtype.itemsize * int(np.prod(shape, dtype=object)) > size:
-        raise Unreadable("the file is truncated or holds Python objects")
-    file.seek(0)
-    return from_values(np.load(file, allow_pickle=False), axes)
 
 
 def as_array(source: Any) -> Array:
@@ -65,8 +51,7 @@ def from_values(values: Array, axes: str | None = None) -> Stored:
     values = values.transpose(axes.index("H"), axes.index("W"), *([] if flat else [axes.index("C")]))
     values = values[..., None] if flat else values
     check_size(values.shape[1], values.shape[0])
-    if values.nbytes > MAX_BYTES:
-        raise Unreadable(f"the array has {values.nbytes:,} bytes, more than the limit of {MAX_BYTES:,}")
+    check_bytes(values.nbytes)
     if values.dtype == np.bool_:
         values = values.astype(np.uint8) * np.uint8(255)
     elif values.dtype.kind == "f":

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from dip.errors import ImageError
 from dip.images import scaling
-from dip.images.decoding import FORMATS, one_line, read
+from dip.images.decoding import FORMATS, read
 from dip.images.scaling import Scale
-from dip.images.stored import Array, Stored, Unreadable
+from dip.images.stored import Array, Stored, Unreadable, one_line
 from dip.options import log
 from dip.samples import SAMPLES, sample_path
+from dip.sources import split
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Picture:
     chunks: the PNG chunks that describe the colours; `save` writes them into PNG files.
     stored: the values before scaling; None after resizing, or if the image was made from pixels.
     jpeg: the content of the JPEG file that the image comes from, also if `pixels` have been changed since.
+    depth: slices of a volume, whose channels are channels x slices; 1 for an image.
     """
 
     pixels: Tensor
@@ -49,6 +51,7 @@ class Picture:
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     stored: Stored | None = field(default=None, repr=False, compare=False)
     jpeg: bytes | None = field(default=None, repr=False)
+    depth: int = 1
 
     @property
     def units(self) -> Scale:
@@ -74,18 +77,11 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
     Raises:
         ImageError: the source cannot be used. The message is one line.
     """
-    named = isinstance(source, (str, os.PathLike))
-    is_sample = isinstance(source, str) and source in SAMPLES
-    path = None if not named else sample_path(source) if is_sample else Path(source)
+    place, key, name = located(source)
     try:
-        stored = read(source if path is None else path, axes)
+        stored = read(place, axes, key)
     except Unreadable as error:
-        what = f"{option}={one_line(str(source))}: {error}" if named else f"{option}: {error}"
-        if error.advice is not None:
-            raise ImageError(f"{what}; give {error.advice}") from None
-        legal = f"a path to one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
-        legal += f", or a sample: {' '.join(sorted(SAMPLES))}"
-        raise ImageError(f"{what}; give {legal}; for example {option}=photo.png") from None
+        raise refused(source, option, error) from None
     if axes is not None and stored.axes is None and option == "image":
         log.warning("axes: has no effect on this kind of file, whose format defines the axes")
     mode, alpha = str(stored.values.dtype), stored.alpha
@@ -96,13 +92,35 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
         mode,
         stored.icc_profile,
         scale,
-        name="array" if path is None else str(source) if is_sample else path.stem,
-        path=None if path is None else path.absolute(),
+        name=name,
+        path=place.absolute() if isinstance(place, Path) else None,
         flat=stored.flat,
         chunks=stored.chunks,
         stored=stored,
         jpeg=stored.jpeg,
     )
+
+
+def located(source: Any) -> tuple[Any, str | None, str]:
+    """The `Path` that `source` names, or `source` itself; the key of an array in that file; and a name for people."""
+    if not isinstance(source, (str, os.PathLike)):
+        return source, None, "array"
+    if isinstance(source, str) and source in SAMPLES:
+        return sample_path(source), None, source
+    file, key = split(os.fspath(source))
+    path = Path(file)
+    return path, key, path.stem if key is None else f"{path.stem}_{Path(key).name}"
+
+
+def refused(source: Any, option: str, error: Unreadable) -> ImageError:
+    """The error of one line for the `source` of `option`."""
+    named = isinstance(source, (str, os.PathLike))
+    what = f"{option}={one_line(str(source))}: {error}" if named else f"{option}: {error}"
+    if error.advice is not None:
+        return ImageError(f"{what}; give {error.advice}")
+    legal = f"a path to one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
+    legal += f", or a sample: {' '.join(sorted(SAMPLES))}"
+    return ImageError(f"{what}; give {legal}; for example {option}=photo.png")
 
 
 def rescaled(picture: Picture, scale: Sequence[float] | None = None, known: Tensor | None = None) -> Picture:

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from dip.errors import ImageError, RunError
 from dip.files import write_bytes
-from dip.images.decoding import one_line
 from dip.images.picture import Picture, to_array
 from dip.images.resizing import resize
 from dip.images.scaling import from_unit, full_scale
-from dip.images.stored import Array
+from dip.images.slices import middle
+from dip.images.stored import Array, one_line
 
 SUFFIXES = dict.fromkeys((".tif", ".tiff"), "TIFF") | dict.fromkeys((".ppm", ".pgm"), "PPM")
 SUFFIXES |= {".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".npy": "NPY"}
@@ -116,8 +116,12 @@ def save_values(path: Path, values: Array) -> None:
         raise ImageError(f"cannot write {one_line(str(path))}: {error}") from None
 
 
-def preview(pixels: Tensor) -> Tensor:
-    """(1, C, H, W) as gray or RGB: of 4 channels the first three, else the first, the middle and the last."""
+def preview(pixels: Tensor, slices: int = 1) -> Tensor:
+    """(1, C, H, W) as gray or RGB: of 4 channels the first three, else the first, the middle and the last.
+
+    Of a volume (1, C * slices, H, W) the middle slice.
+    """
+    pixels = middle(pixels, slices)
     channels = pixels.shape[1]
     return pixels if channels in (1, 3) else pixels[:, [0, 1, 2] if channels == 4 else [0, channels // 2, channels - 1]]
 

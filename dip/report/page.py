@@ -113,7 +113,7 @@ def _payload(
     facts |= {"error": error or "", "folder": str(run.folder)}
     pairs = [*run.label.split(), f"seed={run.seed}", f"status={run.status}", str(run.folder), error or ""]
     baselines = [f"baseline-{name}" for name in run.result.get("baselines") or ()]
-    names = ("target", "restored", "reference", "output", *baselines)
+    names = ("target", "restored", "reference", "output", "spread", *baselines)
     images = {name.removeprefix("baseline-"): thumbnails.add(run.image(name)) for name in names}
     return {
         "id": number,

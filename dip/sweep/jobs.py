@@ -16,7 +16,7 @@ from dip.configuration.commands import text
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import experiment
-from dip.fitting.inputs import several
+from dip.fitting.image_files import several
 
 log = logging.getLogger("dip")
 

@@ -21,6 +21,7 @@ from dip.configuration import composition, schema, shipped
 from dip.configuration.commands import command
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
+from dip.options import Options
 from dip.sweep.dispatch import Attempt, Loop
 from dip.sweep.jobs import Job, plan
 from dip.sweep.outcomes import GOOD, Outcome, score
@@ -29,8 +30,10 @@ from dip.sweep.progress import Progress, table, write_reports
 log = logging.getLogger("dip")
 
 
-class SweepLauncher(Launcher):
+class SweepLauncher(Launcher, Options):
     """Runs a sweep. Subclasses define where the jobs run."""
+
+    prefix = "hydra.launcher."
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""

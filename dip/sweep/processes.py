@@ -13,7 +13,7 @@ from typing import Any
 
 from dip.configuration import cli
 from dip.errors import OptionError
-from dip.options import check_integer, option
+from dip.options import integer, option
 from dip.sweep import claims, gpus
 from dip.sweep.jobs import Job
 from dip.sweep.launcher import SweepLauncher
@@ -35,13 +35,12 @@ class ProcessesLauncher(SweepLauncher):
 
     jobs: int | None = option(
         None, "jobs at a time; null: as many as the GPUs take, or without a GPU one per two cores",
-        "null or an integer >= 1", "2",
+        integer(1, none=True), "2",
     )  # fmt: skip
-    jobs_per_gpu: int = option(1, "jobs at a time on one GPU", "an integer >= 1", "2")
+    jobs_per_gpu: int = option(1, "jobs at a time on one GPU", integer(1), "2")
 
     def __post_init__(self) -> None:
-        check_integer(self, "jobs", low=1, none=True, prefix="hydra.launcher.")
-        check_integer(self, "jobs_per_gpu", low=1, prefix="hydra.launcher.")
+        super().__post_init__()
         self.running: list[Process] = []
 
     def prepare(self, jobs: Sequence[Job]) -> None:

@@ -7,19 +7,43 @@ model (`noise_models`). `baselines` lists the classical methods that each task i
 Importing this package does not import torch.
 """
 
+from dip.targets.binning import Binning
 from dip.targets.inpainting import Inpaint
 from dip.targets.jpeg import Jpeg
+from dip.targets.matrix import Matrix
 from dip.targets.measured import Measured
+from dip.targets.mri import MRI
 from dip.targets.noise_models import NOISE_MODELS, NoiseOptions
 from dip.targets.observation import Observation
 from dip.targets.superres_deblur import Deblur, SuperRes
 from dip.targets.target import Target
+from dip.targets.tomography import Tomography
 from dip.targets.without_operator import Clean, Degraded, Flash, Noise, Noisy, Shuffled, permutation
 
 __all__ = [
-    "NOISE_MODELS", "TARGETS", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Measured", "Noise",
-    "NoiseOptions", "Noisy", "Observation", "Shuffled", "SuperRes", "Target", "permutation",
+    "MRI",
+    "NOISE_MODELS",
+    "TARGETS",
+    "Binning",
+    "Clean",
+    "Deblur",
+    "Degraded",
+    "Flash",
+    "Inpaint",
+    "Jpeg",
+    "Matrix",
+    "Measured",
+    "Noise",
+    "NoiseOptions",
+    "Noisy",
+    "Observation",
+    "Shuffled",
+    "SuperRes",
+    "Target",
+    "Tomography",
+    "permutation",
 ]  # fmt: skip
 
-_KINDS = (Clean, Noisy, Noise, Shuffled, Degraded, Inpaint, SuperRes, Jpeg, Deblur, Flash, Measured)
+_KINDS = (Clean, Noisy, Noise, Shuffled, Degraded, Inpaint, SuperRes, Jpeg, Deblur, Flash,
+          Tomography, MRI, Binning, Matrix, Measured)  # fmt: skip
 TARGETS: dict[str, type[Target]] = {kind.name: kind for kind in _KINDS}

@@ -18,7 +18,8 @@ from PIL import Image
 from skimage import filters, restoration
 from torch import Tensor
 
-from dip.targets.bm3d import bm3d
+from dip.bm3d import bm3d
+from dip.targets import reconstruction
 from dip.targets.noise_models import NoiseModel
 from dip.targets.operators import Blur
 
@@ -181,6 +182,19 @@ BASELINES: dict[str, dict[str, Baseline]] = {
     },
     "jpeg": {"shifted": _shifted},
     "inpainting": {"biharmonic": _biharmonic},
+    "tomography": {
+        "fbp": reconstruction.backprojection("ramp"),
+        "fbp_hann": reconstruction.backprojection("hann"),
+        "sart": reconstruction.sart,
+        "tv": reconstruction.total_variation,
+    },
+    "mri": {"zero_filled": reconstruction.zero_filled, "tv": reconstruction.total_variation},
+    "binning": {
+        "nearest": _resized(Image.Resampling.NEAREST),
+        "bicubic": _resized(Image.Resampling.BICUBIC),
+        "tv": reconstruction.total_variation,
+    },
+    "matrix": {"least_squares": reconstruction.least_squares, "tv": reconstruction.total_variation},
 }
 """The baselines of each task, by name. The classes of targets name their `task`."""
 

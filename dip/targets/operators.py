@@ -86,6 +86,19 @@ class Downsample(Operator):
             return self.rows @ x.to(self.rows.dtype) @ self.columns.T  # (1, C, h, w)
 
 
+class Bins(Operator):
+    """The mean of each block of `factor` x `factor` pixels; of fewer where the last block exceeds the image."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        with no_autocast(x):
+            x = x.to(torch.promote_types(x.dtype, torch.float32))
+            return F.avg_pool2d(x, self.factor, ceil_mode=True, count_include_pad=False)  # (1, C, h, w)
+
+
 class Blur(Operator):
     """Convolution with a known kernel; beyond its border the image continues with its edge pixels.
 

@@ -14,7 +14,8 @@ from dip import images
 from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.experiment import place
-from dip.fitting.inputs import Pictures, observe, several
+from dip.fitting.image_files import several
+from dip.fitting.inputs import Pictures, observe
 from dip.targets import Deblur, Degraded, Flash, Inpaint, SuperRes
 
 

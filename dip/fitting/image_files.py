@@ -1,0 +1,73 @@
+"""The files that `image` stands for: one, those of a folder, or those that match a pattern. Imports no torch."""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import logging
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from dip.errors import ImageError
+from dip.samples import SAMPLES
+
+log = logging.getLogger("dip")
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".bmp", ".ppm", ".pgm",
+            ".npy")  # fmt: skip
+"""Suffixes of the image files that are read from a folder."""
+
+
+def several(source: str) -> list[str] | None:
+    """The files that match a pattern or lie in a folder, `photo9` before `photo10`; None if `source` is one image.
+
+    In a pattern, `*` matches any characters, `?` one character and `**/` any folders. Brackets are literal, because
+    names of photos often contain them. In a folder, files with one of `SUFFIXES` count; its subfolders do not.
+
+    Raises:
+        ImageError: there is no such file, or the folder cannot be read.
+    """
+    path = Path(source)
+    if source in SAMPLES or path.is_file() or not (path.is_dir() or {"*", "?"} & set(source)):
+        return None
+    if path.is_dir():
+        try:
+            names = [name for name in os.listdir(path) if not name.startswith(".")]
+        except OSError as error:
+            raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
+        readable = _readable()
+        found = [str(path / name) for name in names if Path(name).suffix.lower() in readable]
+        _tell_left_out(path, [name for name in names if Path(name).suffix.lower() not in readable])
+    else:
+        found = glob.glob(source.replace("[", "[[]"), recursive=True)
+    # A file with the name of a sample is written as a path.
+    found = [f"./{file}" if file in SAMPLES else file for file in found if os.path.isfile(file)]
+    if not found:
+        what = f"holds no {' '.join(SUFFIXES)}" if path.is_dir() else "matches no file"
+        raise ImageError(f"image={source}: {what}; for example image='photos/*.jpg'")
+    # Numbers are padded with zeros, so that they sort by value.
+    return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
+
+
+def _readable() -> list[str]:
+    """The `SUFFIXES` of which this installation can decode the files."""
+    from PIL import features
+
+    lacking = [".avif"] * (not features.check("avif"))
+    lacking += [".heic", ".heif"] * (importlib.util.find_spec("pi_heif") is None)
+    return [suffix for suffix in SUFFIXES if suffix not in lacking]
+
+
+def _tell_left_out(folder: Path, names: Iterable[str]) -> None:
+    """Warn about the files in `folder` that are not read, with up to ten of their `names`."""
+    files = sorted(name for name in names if (folder / name).is_file())
+    if not files:
+        return
+    shown = ", ".join(files[:10]) + (f" and {len(files) - 10} more" if len(files) > 10 else "")
+    heic = any(name.lower().endswith((".heic", ".heif")) for name in files)
+    advice = "; for HEIC install pi-heif, for example pip install 'deep-image-prior[heic]'" if heic else ""
+    log.warning(
+        "image=%s: left out, because their suffixes are not those of readable images: %s%s", folder, shown, advice
+    )

@@ -1,0 +1,51 @@
+"""Magnetic resonance imaging with one coil and too few frequencies. Imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dip.options import choice, number, option
+from dip.targets.laboratory import Laboratory
+from dip.targets.observation import Observation
+from dip.targets.target import NO_PICTURES, draws
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclasses.dataclass
+class MRI(Laboratory):
+    """A part of the image's frequencies (k-space). Noise is relative to the image's range, [0, 1].
+
+    The transform is orthonormal: noise of `target.noise.sigma` in the real and in the imaginary part of all frequencies
+    has this standard deviation in the pixels.
+    """
+
+    name: str = "mri"
+    acceleration: float = option(4.0, "one of how many frequencies is sampled; 1: all", number(">= 1"), "4")
+    centre: float = option(
+        0.08, "fraction of each axis around frequency 0 that is sampled completely", number("[0, 1]"), "0.08"
+    )
+    pattern: str = option(
+        "random",
+        "which frequencies are sampled: random columns, equispaced columns, or random points, denser at low frequencies",
+        choice(("random", "equispaced", "points")),
+        "points",
+    )
+    task = "mri"
+
+    def unused(self) -> dict[str, str]:
+        real = self.real_damage()
+        return super().unused() | (dict.fromkeys(("acceleration", "centre", "pattern"), real) if real else {})
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = the sampled frequencies with noise, 0 elsewhere: real parts, then imaginary parts, (1, 2 C, H, W)."""
+        from dip.targets.fourier import MaskedFourier, sampling
+
+        size = (image.shape[-2], image.shape[-1])
+        mask = sampling(size, self.pattern, self.acceleration, self.centre, draws(seed, "pattern"))
+        operator = MaskedFourier(mask)
+        y = mask * self.with_noise(operator(image), seed)
+        return Observation(y, operator, image, size, known=mask)

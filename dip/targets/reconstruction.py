@@ -1,0 +1,142 @@
+"""Baselines of the targets of laboratories: classical reconstructions of an image from measurements of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from skimage import restoration, transform
+from torch import Tensor
+
+from dip.targets import fourier
+from dip.targets.noise_models import NoiseModel
+from dip.targets.sparse_operator import SparseOperator
+
+if TYPE_CHECKING:
+    from dip.targets.observation import Observation
+
+WEIGHTS = 10
+"""Largest number of weights that `total_variation` tries, each half of the one before."""
+
+
+def total_variation(observation: Observation, noise: NoiseModel) -> Tensor:
+    """Minimises ||A x - y||^2 / 2 + w TV(x) for x in [0, 1] by FISTA (Beck and Teboulle 2009), with Chambolle's prox.
+
+    The weight w is halved until the residual is that of the noise (Morozov's discrepancy principle); every fit starts
+    from the one before.
+    """
+    operator, y = _on_cpu(observation)
+    shape = (1, _channels(observation), *observation.size)
+    step = 1 / _largest_eigenvalue(operator, shape)
+    x = torch.full(shape, 0.0)
+    share = 1.0 if observation.known is None else float(observation.known.mean())
+    allowed = noise.level(y) ** 2 * share * y.numel()
+    weight = 0.2  # in units of the image, after the division by the largest eigenvalue
+    for _ in range(WEIGHTS):
+        ahead, momentum = x, 1.0
+        for _ in range(25):
+            gradient, _ = _gradient(operator, ahead, y)
+            moved = (ahead - step * gradient)[0].permute(1, 2, 0).numpy()  # (H, W, C)
+            smooth = restoration.denoise_tv_chambolle(  # type: ignore[no-untyped-call]
+                moved, weight=weight, eps=1e-4, max_num_iter=30, channel_axis=-1
+            )
+            new = torch.from_numpy(np.ascontiguousarray(smooth, np.float32)).permute(2, 0, 1)[None].clamp(0, 1)
+            faster = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
+            ahead, x, momentum = new + (momentum - 1) / faster * (new - x), new, faster
+        if _gradient(operator, x, y)[1] <= allowed:
+            break
+        weight /= 2
+    return x
+
+
+def backprojection(filter: str) -> Any:
+    """Filtered backprojection (`skimage.transform.iradon`) with the window `filter`, as a baseline."""
+
+    def baseline(observation: Observation, noise: NoiseModel) -> Tensor:
+        height, width = observation.size
+        side = max(height, width)
+        sinogram, degrees = _sinogram(observation)
+        planes = [
+            transform.iradon(plane, theta=degrees, circle=False, output_size=side, filter_name=filter)
+            for plane in sinogram
+        ]  # type: ignore[no-untyped-call]
+        return _middle(planes, side, observation.size)
+
+    return baseline
+
+
+def sart(observation: Observation, noise: NoiseModel) -> Tensor:
+    """Five iterations of SART (Andersen and Kak 1984) by `skimage.transform.iradon_sart`, clipped to [0, 1]."""
+    sinogram, degrees = _sinogram(observation)
+    planes = []
+    for plane in sinogram:
+        image = None
+        for _ in range(5):
+            image = transform.iradon_sart(plane, theta=np.array(degrees), image=image, clip=(0, 1))  # type: ignore[no-untyped-call]
+        planes.append(image)
+    return _middle(planes, sinogram.shape[1], observation.size)
+
+
+def zero_filled(observation: Observation, noise: NoiseModel) -> Tensor:
+    """The real part of the inverse Fourier transform, with 0 for the frequencies that were not sampled."""
+    return fourier.inverse(torch.complex(*observation.y.detach().float().cpu().chunk(2, 1))).real
+
+
+def least_squares(observation: Observation, noise: NoiseModel) -> Tensor:
+    """The image of least norm among those of least squared residual, by LSQR (Paige and Saunders 1982)."""
+    from scipy.sparse.linalg import lsqr
+
+    operator, y = _on_cpu(observation)
+    assert isinstance(operator, SparseOperator)
+    matrix = operator.to_scipy()
+    rows = y.numpy().reshape(1 if operator.joint else y.shape[1], -1)
+    solved = [lsqr(matrix, row, iter_lim=200)[0] for row in rows]
+    return torch.from_numpy(np.stack(solved).astype(np.float32)).view(1, -1, *observation.size)
+
+
+def _sinogram(observation: Observation) -> tuple[Any, list[float]]:
+    """The line integrals in units of pixels times brightness, (C, detectors, angles) float64, and the angles."""
+    operator, y = _on_cpu(observation)
+    assert isinstance(operator, SparseOperator)
+    assert operator.degrees is not None
+    return y[0].double().numpy() * operator.divisor, operator.degrees
+
+
+def _middle(planes: list[Any], side: int, size: tuple[int, int]) -> Tensor:
+    """The part of square planes that is the image; the pixel (side // 2, side // 2) is its middle one."""
+    top, left = side // 2 - size[0] // 2, side // 2 - size[1] // 2
+    cut = np.stack(planes)[:, max(top, 0) : top + size[0], max(left, 0) : left + size[1]]
+    return torch.from_numpy(np.ascontiguousarray(cut, np.float32))[None]
+
+
+def _on_cpu(observation: Observation) -> tuple[Any, Tensor]:
+    return copy.deepcopy(observation.operator).to("cpu", torch.float32), observation.y.detach().float().cpu()
+
+
+def _channels(observation: Observation) -> int:
+    if observation.reference is not None:
+        return observation.reference.shape[1]
+    halved = isinstance(observation.operator, fourier.MaskedFourier) and not observation.operator.complex
+    return observation.y.shape[1] // (2 if halved else 1)
+
+
+def _gradient(operator: Any, x: Tensor, y: Tensor) -> tuple[Tensor, float]:
+    """A'(A x - y), and the sum of the squares of A x - y."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        value = (operator(x) - y).square().sum() / 2
+        (found,) = torch.autograd.grad(value, x)
+    return found, 2 * float(value.detach())
+
+
+def _largest_eigenvalue(operator: Any, shape: tuple[int, ...]) -> float:
+    """Of A'A, by 20 power iterations, with a margin of 5 %."""
+    x = torch.ones(shape)
+    zero = torch.zeros_like(operator(x))
+    norm = 1.0
+    for _ in range(20):
+        x, _ = _gradient(operator, x / x.norm(), zero)
+        norm = float(x.norm())
+    return 1.05 * norm

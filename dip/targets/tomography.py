@@ -1,0 +1,116 @@
+"""Computed tomography with parallel beams. Imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dip.errors import ImageError
+from dip.options import integer, is_integer, number, option, reject
+from dip.targets.laboratory import Laboratory
+from dip.targets.noise_models import NoiseModel, Poisson
+from dip.targets.observation import Observation
+from dip.targets.target import NO_PICTURES
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from dip.targets.sparse_operator import SparseOperator
+
+DENSEST = 4.0
+"""Line integral of the densest ray with Poisson noise: exp(-4) = 2 % of the photons pass, as in clinical CT."""
+
+
+@dataclasses.dataclass
+class Tomography(Laboratory):
+    """The Radon transform of the image: its line integrals along parallel rays at several angles (a sinogram)."""
+
+    name: str = "tomography"
+    angles: Any = option(
+        60,
+        "number of projections, at equal distances over the arc from 0 degrees on, or their angles in degrees; counter-"
+        "clockwise as in scikit-image",
+        "an integer >= 1 or a list of different numbers",
+        "60",
+    )
+    arc: float = option(
+        180.0, "degrees over which the projections are distributed; below 180 is limited-angle tomography",
+        number("(0, 360]"), "120",
+    )  # fmt: skip
+    detectors: int | None = option(
+        None,
+        "number of detectors, one pixel apart; null: as many as see the whole image at every angle",
+        integer(1, none=True),
+        "128",
+    )
+    task = "tomography"
+    levels: ClassVar[Mapping[str, Mapping[str, float]]] = Laboratory.levels | {"poisson": {"peak": 1e4}}
+
+    def __post_init__(self) -> None:
+        if isinstance(self.angles, (list, tuple)):
+            numbers = [angle for angle in self.angles if isinstance(angle, (int, float)) and math.isfinite(angle)]
+            if not numbers or len(set(numbers)) != len(self.angles):
+                raise reject(self, "angles")
+            self.angles = [float(angle) for angle in numbers]
+        elif not is_integer(self.angles) or self.angles < 1:
+            raise reject(self, "angles")
+        super().__post_init__()
+
+    def unused(self) -> dict[str, str]:
+        listed = {"arc": f"target.angles={self.angles}"} if isinstance(self.angles, list) else {}
+        return super().unused() | listed
+
+    def degrees(self) -> list[float]:
+        """The angles of the projections in degrees."""
+        if isinstance(self.angles, list):
+            return self.angles
+        return [number * self.arc / self.angles for number in range(self.angles)]
+
+    def noise_model(self, sigma: float) -> NoiseModel:
+        """With kind=poisson that of a transmission measurement. Levels are relative to the largest line integral."""
+        model = super().noise_model(sigma)
+        return Transmission(model.peak) if isinstance(model, Poisson) else model
+
+    def projections(self, size: tuple[int, int], detectors: int) -> SparseOperator:
+        """The operator from images (1, C, H, W) to sinograms (1, C, detectors, angles), in pixels."""
+        from dip.targets.projections import radon_matrix
+        from dip.targets.sparse_operator import SparseOperator
+
+        degrees = self.degrees()
+        return SparseOperator(radon_matrix(size, degrees, detectors), (detectors, len(degrees)), degrees=degrees)
+
+    def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
+        """y = the sinogram (1, C, detectors, angles) divided by its maximum, with noise.
+
+        Raises:
+            ImageError: no ray meets the image, or the image is black.
+        """
+        from dip.targets.projections import diagonal
+
+        size = (image.shape[-2], image.shape[-1])
+        operator = self.projections(size, self.detectors or diagonal(size))
+        largest = operator(image).max()
+        if not largest > 0:
+            raise ImageError("image: its projections are 0 everywhere; give an image that is not black")
+        operator.divide(largest)
+        return Observation(self.with_noise(operator(image), seed), operator, image, size)
+
+
+@dataclasses.dataclass
+class Transmission(Poisson):
+    """Photon counts behind an object, as line integrals: y = -log(N / peak) / DENSEST, N ~ Poisson(peak exp(-DENSEST y)).
+
+    `peak` is the number of photons for each ray without object. A count of 0 is read as 1.
+    """
+
+    def sample(self, image: Tensor, generator: Generator) -> Tensor:
+        import torch
+
+        counts = torch.poisson(self.peak * (-DENSEST * image).exp(), generator=generator)
+        return (self.peak / counts.clamp(min=1)).log() / DENSEST
+
+    def variance(self, image: Tensor) -> Tensor:
+        """The first-order variance, exp(DENSEST y) / (peak DENSEST^2)."""
+        return (DENSEST * image).exp() / (self.peak * DENSEST**2)
