@@ -74,7 +74,7 @@ class DeepImagePrior(Reconstructor):
             got = f"a tensor of shape {tuple(y.shape)}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
             raise DipError(f"y: must be a tensor of measurements (B, ...) with B >= 1, not {got}")
         with isolated():
-            return torch.cat([self._one(each, physics) for each in y.detach().split(1)])
+            return torch.cat([self._one(y[i : i + 1].detach(), physics) for i in range(len(y))])
 
     def _one(self, y: Tensor, physics: Any) -> Tensor:
         """The image (1, C, H, W) of measurements y, (1, ...)."""

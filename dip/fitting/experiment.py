@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.callbacks.recorder import OnRecord
+    from dip.images import Picture
 
 log = logging.getLogger("dip")
 

@@ -82,7 +82,7 @@ class Fit:
             self.config = config = dataclasses.replace(config, net=config.net.for_slices(self.slices))
         seen = self.observation
         known = None if seen.known is None else seen.known.to(self.device)
-        stop = config.stop.suited(noisy=config.target.exact and seen.intervals is None)
+        stop = config.stop.suited(config.target.exact and seen.intervals is None, seen.measurements is None)
         self.rule = stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
         if self.rule is not None and seen.intervals is not None:
             self.rule.project = seen.intervals.to(self.device).project
@@ -222,9 +222,9 @@ class Fit:
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
         if self.stopping.spread is not None:
-            spread = self.stopping.spread.float().cpu()
-            self.spread = seen.deviation(spread)
-            if ranked := uncertainty.scores(spread, self.restored, seen.reference):
+            disagreement = self.stopping.spread.float().cpu()
+            self.spread = seen.deviation(disagreement)
+            if ranked := uncertainty.scores(disagreement, self.restored, seen.reference):
                 result["spread"] = ranked
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])

@@ -67,6 +67,7 @@ class Covariance(Stop):
         number(">= 0"),
         "0.5",
     )
+    needs_image = True
     comparable = True
     patience_limit = PATIENCE
 

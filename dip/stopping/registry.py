@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from dip.errors import OptionError
 from dip.options import Options, integer, option
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Stop(Options):
     """Whether the rule looks for a minimum, and so uses `patience`."""
     watches_variance: ClassVar[bool] = False
     """Whether the rule watches the variance of the outputs, which falls when the perturbation shrinks."""
+    needs_image: ClassVar[bool] = False
+    """Whether the rule only works where the observation is an image."""
     comparable: ClassVar[bool] = False
     """Whether `stop=compare` includes the rule."""
     patience_limit: ClassVar[int | None] = None
@@ -53,8 +56,19 @@ class Stop(Options):
         """
         return self
 
-    def suited(self, noisy: bool) -> Stop:
-        """The options for one observation: these, or those of another rule if an exact target has noise after all."""
+    def suited(self, noisy: bool = False, image: bool = True) -> Stop:
+        """The options for one observation: these, or those of another rule.
+
+        Args:
+            noisy: the target should be exact, but its observation is not.
+            image: the observation is an image with values in [0, 1], not measurements of any kind.
+
+        Raises:
+            OptionError: the rule needs an image.
+        """
+        if self.needs_image and not image:
+            legal = "a rule that does not look for noise in an image, such as heldout, wmv, emv, combined or never"
+            raise OptionError("stop", self.name, legal, "stop=heldout")
         return self
 
     @classmethod

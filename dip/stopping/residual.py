@@ -46,6 +46,7 @@ class Discrepancy(Stop):
         "0.1",
     )
     uses_patience = False
+    needs_image = True
     comparable = True
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:

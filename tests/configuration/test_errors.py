@@ -43,7 +43,7 @@ WRONG = [
         "z=${target.noise}",
         "z=${target.noise}: must be left out; its options are set one by one, for example z.channels=",
     ),
-    ("target=blurry", "target=blurry: must be one of clean, "),
+    ("target=blurry", "target=blurry: must be one of binning, clean, "),
     ("precision=fp8", "precision=fp8: must be one of auto, bf16, fp16, fp32, fp64, tf32"),
     ("stop=soon", "stop=soon: must be one of "),
     ("experiment=fastt", "experiment=fastt: must be one of fast, jpeg, paper-denoise, "),
