@@ -19,9 +19,7 @@ class Z(Options):
         text("a path, a sample's name or null", none=True),
         "guide.png",
     )
-    channels: int = option(
-        32, "channels of the random z; 0: none, the guide alone", integer(0), "32"
-    )
+    channels: int = option(32, "channels of the random z; 0: none, the guide alone", integer(0), "32")
     distribution: str = option(
         "gaussian",
         "distribution of z: gaussian N(0, scale^2), uniform U(0, scale) (the original paper), "

@@ -48,7 +48,9 @@ def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation
             "a volume of the same shape, for example z=guide.npy"
         )
     if not seen.z.isfinite().all():
-        raise ImageError(f"{source}: some values are NaN or infinite; give an image without missing pixels, or fill them in")
+        raise ImageError(
+            f"{source}: some values are NaN or infinite; give an image without missing pixels, or fill them in"
+        )
     return seen
 
 

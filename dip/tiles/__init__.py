@@ -79,7 +79,9 @@ def _prepared(
     if side == "auto" and not config.overwrite:
         side = (read_json(side_file(folder)) or {}).get("side", "auto")
     if side == "auto":
-        side = choose(with_all_channels(config, seen), (seen.y.shape[1], *seen.size), geometry(config.target, seen).factor)
+        side = choose(
+            with_all_channels(config, seen), (seen.y.shape[1], *seen.size), geometry(config.target, seen).factor
+        )
     if side == 0 or side >= max(seen.y.shape[-2:]):
         return Fit(config, folder, identity, pictures, on_record, observed)
     return TiledFit(config, folder, identity, pictures, picture, seen, side, launcher)
