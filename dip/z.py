@@ -1,18 +1,25 @@
-"""The network's fixed random input, as options; `dip.model.data.draw` makes it."""
+"""The network's fixed input, as options; `dip.fitting.network_input` makes it."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from dip.errors import OptionError
-from dip.options import Options, choice, integer, number, option
+from dip.options import Options, choice, integer, number, option, text
 
 
 @dataclasses.dataclass
 class Z(Options):
-    """The network's fixed random input."""
+    """The network's fixed input: random, an image that guides it, or both."""
 
-    channels: int = option(32, "feature maps of z", integer(1), "32")
+    guide: str | None = option(
+        None,
+        "an image or an array of the restored image's size and with any number of channels, as an input beside the drawn "
+        "z: a sharper or less noisy picture of the same scene; the perturbation is added to it too; also written z=FILE",
+        text("a path, a sample's name or null", none=True),
+        "guide.png",
+    )
+    channels: int = option(32, "channels of the random z; 0: none, the guide alone", integer(0), "32")
     distribution: str = option(
         "gaussian",
         "distribution of z: gaussian N(0, scale^2), uniform U(0, scale) (the original paper), "
@@ -26,6 +33,8 @@ class Z(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.channels == 0 and self.guide is None:
+            raise OptionError("z.channels", 0, "an integer >= 1, or 0 with z.guide", "z.channels=32")
         if self.distribution == "meshgrid" and self.channels != 2:
             raise OptionError("z.channels", self.channels, "2 with z.distribution=meshgrid", "z.channels=2")
 

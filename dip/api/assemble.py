@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from dip.errors import DipError, OptionError
 from dip.images.measurements import read_values
 from dip.options import default_of
 from dip.samples import SAMPLES
+from dip.z import Z
 
 MEASURED = ("operator", "shape", "complex")
 """Options of the target `measured` that stand beside the options of a run."""
@@ -33,7 +35,7 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Any]]:
 
     Args:
         options: fields of `Config`. A group (`target`, `net`, `stop`, ...) is the name of a choice, a dict of its
-            options with its `name` (without it, the default choice) or an object; `z` is a dict or a `Z`. A picture is
+            options with its `name` (without it, the default choice) or an object; `z` is a dict, a `Z`, or its guide. A picture is
             a path, a sample's name, a NumPy array, a tensor or a PIL image. `operator`, `shape` and `complex` are
             options of the target `measured`; an operator is also a callable. `experiment` names a file in
             conf/experiment, which sets the options that are not given.
@@ -48,7 +50,8 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Any]]:
         options = _beside(_without_code(read_experiment(experiment), experiment), options)
     sources: dict[str, Any] = {}
     config = composition.reset_unused(_made(Config, options, "", sources))
-    return config, {name: _picture(name, source, config) for name, source in sources.items()}
+    used = {name: source for name, source in sources.items() if operator.attrgetter(name)(config) is not None}
+    return config, {name: _picture(name, source, config) for name, source in used.items()}
 
 
 def _measured(own: Mapping[str, Any], target: Any) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def _picture(name: str, source: Any, config: Config) -> Any:
         return read_values(source, name)
     if name in CODE:
         return source
-    return images.load(source, name, axes=config.axes if name in ("image", "reference") else None)
+    return images.load(source, name, axes=config.axes if name in ("image", "reference", "z.guide") else None)
 
 
 def _beside(experiment: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,6 +107,8 @@ def _made(kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[
         if name not in own:
             raise unknown(full, [f"{prefix}{other}" for other in own] if prefix else option_names())
         before = default_of(own[name])
+        if full == "z" and not isinstance(value, (Mapping, Z)):  # as z="guide.png"
+            value = {"guide": value}
         if full in GROUPS:
             values[name] = _choice(full, value, given)
         elif isinstance(value, Mapping) and dataclasses.is_dataclass(before):  # as z={"channels": 3}

@@ -38,7 +38,7 @@ from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Noisy, Target
 from dip.z import Z
 
-PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash", "target.operator")
+PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash", "target.operator", "z.guide")
 """The options that name a file; from Python they also take an array, or the operator itself."""
 
 

@@ -123,6 +123,7 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
     pictures = pictures or Pictures(config)
     identity = naming.identity(config, pictures.digest("image"), pictures.digest("reference"))
     identity["init"] = warm_start.digest(config.init)
+    identity["z"] |= {"guide": pictures.digest("z.guide")}
     identity["target"] |= {option: pictures.digest(f"target.{option}") for option in config.target.files()}
     for group, digest in own_classes.digests(config, pictures).items():
         identity[group] |= {"class": digest}

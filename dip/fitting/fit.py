@@ -8,7 +8,6 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
@@ -28,6 +27,7 @@ from dip.fitting.advice import announce
 from dip.fitting.fit_errors import one_line
 from dip.fitting.inputs import Pictures, observe
 from dip.fitting.lightning_alone import OneProcess, alone
+from dip.fitting.network_input import network_input, with_all_channels
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
 from dip.images import Picture, preview
@@ -101,7 +101,8 @@ class Fit:
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
         self.spread: Tensor | None = None  # likewise, with several networks
         self.initial = None if config.init is None else warm_start.weights(config, seen.shape)
-        self.cost = cost.afford(config, seen.shape)
+        self.costed = with_all_channels(config, seen)
+        self.cost = cost.afford(self.costed, seen.shape)
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options, the seed and the weights of `init` alone."""
@@ -110,11 +111,7 @@ class Fit:
         # Each network of an ensemble has its own weights, z and perturbation.
         seeds = [config.seed, *(derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1))]
         nets = [self._net(seed, size) for seed in seeds]
-        if seen.z is None:
-            draws = [data.draw(config.z, size, seed, config.net.z_slices()) for seed in seeds]
-            z = torch.cat(draws)  # (ensemble, C_z, H', W')
-        else:
-            z = data.extend(seen.z, size).expand(len(seeds), -1, -1, -1)
+        z = network_input(config, seen, size, seeds)
         module = DeepImagePrior(
             nets, seen.size, seen.operator, loss=config.loss, optimizer=config.optimizer, lr=config.lr,
             perturbation=config.perturbation,
@@ -132,7 +129,7 @@ class Fit:
 
     def _net(self, seed: int, size: tuple[int, int]) -> nn.Module:
         seen = self.observation
-        inputs = self.config.z.planes(self.config.net.z_slices()) if seen.z is None else seen.z.shape[1]
+        inputs = self.costed.z.planes(self.config.net.z_slices())
         with Draws(generator(seed, "weights")):
             return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.config.skips, size)
 

@@ -16,6 +16,7 @@ from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.image_files import several
 from dip.fitting.masking import known_pixels, opaque
+from dip.fitting.network_input import guided
 from dip.samples import SAMPLES
 from dip.sources import split
 
@@ -43,7 +44,7 @@ class Pictures:
 
     def __init__(self, config: Config, given: Mapping[str, Any] | None = None) -> None:
         config.target.check_complete()
-        named = {"image": config.image, "reference": config.reference}
+        named = {"image": config.image, "reference": config.reference, "z.guide": config.z.guide}
         named |= {f"target.{option}": path for option, path in config.target.files().items()}
         self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
         self.given = dict(given or {})
@@ -90,7 +91,7 @@ class Pictures:
         from dip import images
 
         if option not in self._loaded:
-            axes = self.axes if option in ("image", "reference") else None
+            axes = self.axes if option in ("image", "reference", "z.guide") else None
             given = self.given.get(option)
             self._loaded[option] = images.load(self.sources[option], option, axes=axes) if given is None else given
         return self._loaded[option]
@@ -133,7 +134,7 @@ class Pictures:
 
 
 def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
-    """The image that `config` names, and its observation by the target, with the user's reference if there is one.
+    """The image that `config` names, and its observation by the target, with the user's reference and guide if given.
 
     It is made once for each `pictures`, which belong to `config`. See `dip.fitting.measured_inputs` for measurements.
 
@@ -144,9 +145,10 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
         if config.target.raw:
             from dip.fitting.measured_inputs import observe_measured
 
-            pictures.observed = observe_measured(config, pictures)
+            image, seen = observe_measured(config, pictures)
         else:
-            pictures.observed = _observe(config, pictures)
+            image, seen = _observe(config, pictures)
+        pictures.observed = image, guided(config, pictures, image, seen)
     return pictures.observed
 
 

@@ -29,7 +29,8 @@ class Observation:
     known: Tensor | None = None
     """Where `y` was observed, (1, 1, h, w): 1 = known, 0 = missing. None: everywhere."""
     z: Tensor | None = None
-    """The network's input if the target provides it, (1, C_z, H, W); None: drawn as the options `z` say."""
+    """An image that is given to the network as input, (1, C_g, H, W) in [0, 1]: the flash photo of the target `flash`, or
+    the option `z.guide`. None: the input is only drawn."""
     intervals: Intervals | None = None
     """What a JPEG file says of its image; the loss then compares the image with `intervals(image)` instead of `y`."""
     bounded: bool = True

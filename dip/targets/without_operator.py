@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.errors import ImageError
 from dip.options import choice, option
 from dip.targets.noise_models import AMOUNT, LEVEL, NOISE_MODELS, PEAK
 from dip.targets.observation import Observation, direct
@@ -132,11 +131,4 @@ class Flash(Simulated):
             tint = torch.tensor(WARM if image.shape[1] == 3 else WARM[1:2]).view(1, -1, 1, 1)
             dim = tint * image  # (1, C, H, W)
             return direct(self.add_noise(dim, seed), dim, z=image)
-        flash = pictures["flash"]
-        if flash.shape[-2:] != image.shape[-2:]:
-            got, want = (f"{p.shape[-1]} x {p.shape[-2]}" for p in (flash, image))
-            raise ImageError(
-                f"target.flash={self.flash}: is {got} pixels (width x height), the image {want}; give two photos "
-                "of one scene and size, or resize both with size, for example size=512"
-            )
-        return direct(image, None, z=flash)
+        return direct(image, None, z=pictures["flash"])

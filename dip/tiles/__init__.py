@@ -67,6 +67,7 @@ def _prepared(
 ) -> experiment.Work:
     """A fit in tiles; or of the whole image, where it is not larger than a tile or with `tile=auto` the memory suffices."""
     from dip.fitting.fit import Fit
+    from dip.fitting.network_input import with_all_channels
     from dip.tiles.cutting import geometry
     from dip.tiles.sizing import choose
     from dip.tiles.tiled_fit import TiledFit, side_file
@@ -78,7 +79,9 @@ def _prepared(
     if side == "auto" and not config.overwrite:
         side = (read_json(side_file(folder)) or {}).get("side", "auto")
     if side == "auto":
-        side = choose(config, (seen.y.shape[1], *seen.size), geometry(config.target, seen).factor)
+        side = choose(
+            with_all_channels(config, seen), (seen.y.shape[1], *seen.size), geometry(config.target, seen).factor
+        )
     if side == 0 or side >= max(seen.y.shape[-2:]):
         return Fit(config, folder, identity, pictures, on_record, observed)
     return TiledFit(config, folder, identity, pictures, picture, seen, side, launcher)

@@ -110,7 +110,10 @@ class Cutter:
     ) -> None:
         self.seen, self.folder = seen, folder
         self.factor = geometry(config.target, seen).factor
-        self.target, self.planes = observed(config.target, seen)
+        self.guide = None if config.z.guide is None else seen.z  # (1, C_g, H, W), of the size of the restored image
+        self.target, self.planes = observed(
+            config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
+        )
         self.whole = dict(pictures)
         if seen.intervals is not None and jpeg_part.part(seen.intervals, (0, 16), (0, 16)) is None:
             log.warning(
@@ -150,13 +153,16 @@ class Cutter:
         reference = None
         if self.seen.reference is not None:
             reference = _written(place / "reference.tif", self.seen.reference, box.enlarged(self.factor))
+        z = self.config.z
+        if self.guide is not None:
+            z = dataclasses.replace(z, guide=_written(place / "guide.tif", self.guide, box.enlarged(self.factor)))
         image = None if self.seen.intervals is None else jpeg_part.part(self.seen.intervals, box.rows, box.columns)
         if image is not None and not (place / "image.jpg").exists():
             write_bytes(place / "image.jpg", image)
         elif image is None and isinstance(target, Jpeg):
             target = Jpeg(intervals=False)
         config = dataclasses.replace(
-            self.config, reference=reference, out=str(place),
+            self.config, reference=reference, z=z, out=str(place),
             image=str(place / "image.jpg") if image is not None else _written(place / "image.tif", self.seen.y, box),
             target=dataclasses.replace(target, **files),
         )  # fmt: skip

@@ -45,6 +45,8 @@ def pictures(tmp_path: Path) -> Path:
         ("target=inpaint", "target.mask={}/mask.png"),
         ("target=flash",),
         ("target=flash", "target.flash={}/flash.png"),
+        ("target=degraded", "z.guide={}/flash.png"),
+        ("target=inpaint", "target.missing=0.5", "z.guide={}/flash.png", "z.channels=0"),
     ],
     ids=" ".join,
 )
@@ -60,8 +62,9 @@ def test_a_tile_observes_a_part_of_what_the_whole_observes(pictures: Path, targe
         assert (there is None) == (here is None), name
         assert there is None or torch.equal(here, there[(..., *BOX.slices())]), name
     assert job.config == composed(*job.overrides), "the command means the same run"
-    kept = ("steps", "net", "skips", "z", "lr", "stop", "seed", "precision")
+    kept = ("steps", "net", "skips", "lr", "stop", "seed", "precision")
     assert [getattr(job.config, name) for name in kept] == [getattr(config, name) for name in kept]
+    assert dataclasses.replace(job.config.z, guide=config.z.guide) == config.z
 
 
 @pytest.mark.parametrize("simulate", [False, True])
@@ -75,6 +78,11 @@ def test_tiles_of_super_resolution_are_parts_of_the_small_image(tmp_path: Path, 
     _, part = observe(job.config, Pictures(job.config))
     assert torch.equal(part.y, whole.y[(..., *BOX.slices())])
     assert part.size == (128, 128)
+    guide = np.random.default_rng(0).random((160, 288))
+    seen = dataclasses.replace(whole, z=torch.from_numpy(guide)[None, None].float())
+    guided = dataclasses.replace(config, z=dataclasses.replace(config.z, guide="guide.tif"))
+    guided = Cutter(guided, config.stop, seen, {}, tmp_path / "guided").job(BOX).config
+    assert torch.equal(observe(guided, Pictures(guided))[1].z, seen.z[..., :128, 96:224])
     if simulate:
         assert torch.equal(part.reference, whole.reference[..., :128, 96:224])
     # Inside the margin, the tile's operator is that of the whole image.

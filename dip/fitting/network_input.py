@@ -1,0 +1,90 @@
+"""The networks' fixed input: drawn, an image that guides the networks, or both. Imports no torch until it is made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dip.configuration.schema import Config
+from dip.errors import ImageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dip.fitting.inputs import Pictures
+    from dip.images import Picture
+    from dip.targets import Observation
+
+
+def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation) -> Observation:
+    """`seen` with the image of the option `z.guide` as its `z`, (1, C_g, H, W) in [0, 1].
+
+    `size` applies to it as to the reference. The input that the target gives is checked in the same way.
+
+    Raises:
+        ImageError: the input cannot be read, or does not fit the restored image.
+    """
+    from dip import images
+
+    option = "target.flash" if config.z.guide is None else "z.guide"
+    if config.z.guide is not None:
+        # A target that enlarges the image has a larger guide, cropped and resized in the same way.
+        wanted = None if config.size is None else seen.size[0] if isinstance(config.size, int) else seen.size
+        seen = dataclasses.replace(seen, z=images.prepare(pictures.load(option), wanted).pixels)
+    if seen.z is None:
+        return seen
+    source = f"{option}={pictures.sources.get(option)}"
+    channels, *sides = seen.z.shape[1:]
+    if tuple(sides) != seen.size:
+        got, want = (f"{width} x {height}" for height, width in (sides, seen.size))
+        raise ImageError(
+            f"{source}: is {got} pixels (width x height), the restored image {want}; give two images of one scene and "
+            "size, or resize both with size, for example size=512"
+        )
+    if config.net.volumetric and channels % image.depth:
+        raise ImageError(
+            f"{source}: has {channels} channels, which are not a multiple of the {image.depth} slices of the volume; give "
+            "a volume of the same shape, for example z=guide.npy"
+        )
+    if not seen.z.isfinite().all():
+        raise ImageError(
+            f"{source}: some values are NaN or infinite; give an image without missing pixels, or fill them in"
+        )
+    return seen
+
+
+def with_all_channels(config: Config, seen: Observation) -> Config:
+    """`config` whose `z.channels` counts all channels of the input, those of the guide too, as estimates need it."""
+    if seen.z is None:
+        return config
+    slices = config.net.z_slices()
+    drawn = config.z.planes(slices) // slices if _draws(config, seen) else 0
+    z = dataclasses.replace(
+        config.z, guide=None, distribution="gaussian", channels=seen.z.shape[1] // config.net.slices + drawn
+    )
+    return dataclasses.replace(config, z=z)
+
+
+def _draws(config: Config, seen: Observation) -> bool:
+    return seen.z is None or (config.z.channels > 0 and "z" not in config.target.ignores)
+
+
+def network_input(config: Config, seen: Observation, size: tuple[int, int], seeds: Sequence[int]) -> Tensor:
+    """The inputs of the networks with `seeds`, (networks, C_g + C_z, *size): the guide, which they share, and a z of each.
+
+    The guide is extended to `size` (and to the slices of z) by reflection. Channels of a volume are channels x slices.
+    """
+    import torch
+
+    from dip.model import data
+
+    slices, parts = config.net.z_slices(), []
+    if seen.z is not None:
+        guide = data.extend(seen.z, size)
+        deep = guide.view(-1, 1, config.net.slices, size[0] * size[1])  # (C_g, 1, D, H' W')
+        guide = data.extend(deep, (slices, deep.shape[-1])).view(1, -1, *size)
+        parts.append(guide.expand(len(seeds), -1, -1, -1))
+    if _draws(config, seen):
+        parts.append(torch.cat([data.draw(config.z, size, seed, slices) for seed in seeds]))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
