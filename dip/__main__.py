@@ -48,13 +48,14 @@ def main() -> None:
     import hydra
 
     from dip import sweep
-    from dip.configuration import composition
+    from dip.configuration import aliases, composition
 
     composition.register()
     sweep.register()
     with cli.errors_in_one_line():
         cli.refuse_unknown_flags(sys.argv[1:])
-        words = cli.literals_adapted(cli.flags_first(shipped.with_sweeps(sys.argv[1:])))
+        words = aliases.replaced(cli.flags_first(shipped.with_sweeps(sys.argv[1:])))
+        words = cli.literals_adapted(words)
         sys.argv[1:] = cli.files_quoted(words)
         hydra.main(version_base="1.3", config_path=str(shipped.path("conf")), config_name="config")(run)()
 

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dip.images import Picture
     from dip.stopping import Stop
-    from dip.targets import Target
+    from dip.targets import Observation, Target
 
 DEFAULTS = {"logger": "csv", "baselines": False}
 """The options of `restore` that differ from those of the command line."""
@@ -40,6 +40,8 @@ def restore(
     image: str | os.PathLike[str] | bytes | NDArray[Any] | Tensor,
     target: str | Mapping[str, Any] | Target = "degraded",
     *,
+    operator: Any = None,
+    shape: Sequence[int] | None = None,
     experiment: str | None = None,
     stop: str | Mapping[str, Any] | Stop | None = None,
     steps: int | None = None,
@@ -68,6 +70,12 @@ def restore(
         target: the observation that is made of the image: `degraded` (the image as it is), `noisy`, `inpaint`,
             `superres`, `jpeg`, `deblur`, `flash`, `clean`, `noise` or `shuffled`. It is a name, a dict of options with
             the `name`, or an object from `dip.targets`. Its pictures (a mask, a kernel) can be arrays in a dict.
+        operator: A, where `image` holds measurements y of any shape, real or complex: a differentiable function of an
+            image tensor (1, C, H, W) whose result has the shape of y, an object with such a method `A` (as a physics of
+            deepinv), or the path of a Python file that defines `operator`, which is run. Without `range` the image's
+            values are not bounded, and their scale is estimated. `complex=True` makes the image complex. See
+            `Restoration.values`.
+        shape: (C, H, W) of the image, with `operator`.
         experiment: a file in conf/experiment, such as `fast` for a noisy photo. It sets the options that are not given
             here; `target` is always the argument's.
         stop: the stopping rule, `auto` (`adaptive` for `degraded`, else `never`), `never`, `wmv`, `emv`, `heldout`,
@@ -119,6 +127,15 @@ def restore(
     >>> dip.restore("camera", target=Deblur(kernel="motion", length=5, simulate=True), **tiny).image.shape
     (32, 32)
 
+    Any operator and measurements of any shape, here a random projection; `values` are in the units of the image:
+
+    >>> import torch
+    >>> matrix = torch.randn(500, 32 * 32, generator=torch.Generator().manual_seed(0))
+    >>> y = matrix @ torch.full((32 * 32,), 7.0)
+    >>> result = dip.restore(y, operator=lambda x: matrix @ x.flatten(), shape=(1, 32, 32), **{**tiny, "size": None})
+    >>> result.values.shape
+    (32, 32)
+
     A look at the run while it fits; in a notebook, show `image` here:
 
     >>> def show(step, loss, psnr, image):
@@ -129,7 +146,14 @@ def restore(
     5 (32, 32, 1) False
     10 (32, 32, 1) False
     """
-    optional = {"experiment": experiment, "stop": stop, "steps": steps, "out": out}
+    optional = {
+        "operator": operator,
+        "shape": shape,
+        "experiment": experiment,
+        "stop": stop,
+        "steps": steps,
+        "out": out,
+    }
     options |= {name: value for name, value in optional.items() if value is not None}
     with isolated(), log_shown(progress):
         config, given = assemble({**DEFAULTS, **options, "image": image, "target": target})
@@ -158,6 +182,9 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
         like, seen = observe(config, pictures)
     finally:
         log.setLevel(level)
+    if config.target.raw:
+        values = np.load(folder / "images" / "restored.npy", allow_pickle=False)  # (H, W, C)
+        return _measured(values, seen, metrics, runs.history(folder), folder, like)
     return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like)
 
 
@@ -183,6 +210,9 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: On
     _raise_interrupt(metrics)
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)
     assert fit.restored is not None, "set by every fit that was not interrupted"
+    if config.target.raw:
+        seen = fit.observation
+        return _measured(seen.values(fit.restored), seen, metrics, history, None, fit.picture)
     return _restoration(fit.restored, fit.observation.y, metrics, history, None, fit.picture)
 
 
@@ -197,6 +227,21 @@ def _restoration(
     """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C)."""
     arrays = images.to_array(restored, picture), images.to_array(y, picture)
     return Restoration(*arrays, metrics, history, folder, picture)
+
+
+def _measured(
+    values: NDArray[Any],
+    seen: Observation,
+    metrics: dict[str, Any],
+    history: dict[str, list[float]],
+    folder: Path | None,
+    picture: Picture,
+) -> Restoration:
+    """The result for measurements; `values` are (H, W, C) in the user's units."""
+    image = seen.display(torch.from_numpy(values).permute(2, 0, 1)[None]).clamp(0, 1)
+    in_units = values[..., 0] if picture.flat else values
+    assert seen.measurements is not None, "the target is raw"
+    return Restoration(images.to_array(image, picture), seen.measurements, metrics, history, folder, picture, in_units)
 
 
 def _read_back(folder: Path, like: Picture) -> Tensor:

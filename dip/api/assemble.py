@@ -6,49 +6,75 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from dip.configuration import composition
+from dip.configuration.aliases import CODE
 from dip.configuration.explain import closest, unknown
 from dip.configuration.schema import BASES, GROUPS, PICTURES, Config, option_names
 from dip.configuration.shipped_experiments import merged, read_experiment
 from dip.errors import DipError, OptionError
+from dip.images.measurements import read_values
 from dip.options import default_of
 from dip.samples import SAMPLES
 
-if TYPE_CHECKING:
-    from dip.images import Picture
+MEASURED = ("operator", "shape", "complex")
+"""Options of the target `measured` that stand beside the options of a run."""
 
 NAMED = {"target": "noisy", "stop": "combined"}
 """Groups in which a dict of options needs the `name` of the choice, because the default choice has no options."""
 
 
-def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Picture]]:
-    """The `Config` that `options` describe, and the arrays among them as pictures, by option.
+def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Any]]:
+    """The `Config` that `options` describe, and the arrays among them as pictures, by option; see `Pictures`.
 
     Args:
         options: fields of `Config`. A group (`target`, `net`, `stop`, ...) is the name of a choice, a dict of its
             options with its `name` (without it, the default choice) or an object; `z` is a dict or a `Z`. A picture is
-            a path, a sample's name, a NumPy array, a tensor or a PIL image. `experiment` names a file in
+            a path, a sample's name, a NumPy array, a tensor or a PIL image. `operator`, `shape` and `complex` are
+            options of the target `measured`; an operator is also a callable. `experiment` names a file in
             conf/experiment, which sets the options that are not given.
 
     Raises:
         DipError: an option does not exist or has an illegal value.
     """
     options = dict(options)
+    if own := {name: options.pop(name) for name in MEASURED if options.get(name) is not None}:
+        options["target"] = _measured(own, options.get("target", "degraded"))
     if (experiment := options.pop("experiment", None)) is not None:
-        options = _beside(read_experiment(experiment), options)
+        options = _beside(_without_code(read_experiment(experiment), experiment), options)
     sources: dict[str, Any] = {}
     config = composition.reset_unused(_made(Config, options, "", sources))
     return config, {name: _picture(name, source, config) for name, source in sources.items()}
 
 
-def _picture(name: str, source: Any, config: Config) -> Picture:
-    """The picture in memory that was given for the option `name`."""
+def _measured(own: Mapping[str, Any], target: Any) -> dict[str, Any]:
+    """The target that measurements with the options `own` make; `target` must not be another one."""
+    described = dict(target) if isinstance(target, Mapping) else {"name": target}
+    if described.get("name", "measured") not in ("degraded", "measured"):
+        raise OptionError("target", described["name"], "left out where operator= is given", "operator=A")
+    return {**described, "name": "measured", **own}
+
+
+def _without_code(experiment: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """`experiment`, which must not name code to run."""
+    for option in CODE:
+        group, _, key = option.partition(".")
+        if experiment.get(group, {}).get(key) is not None:
+            raise DipError(f"experiment={name}: sets {option}, which is code that would be run; give it to dip.restore")
+    return experiment
+
+
+def _picture(name: str, source: Any, config: Config) -> Any:
+    """What was given in memory for the option `name`: a picture; for measurements an array; or an operator."""
     from dip import images
 
+    if config.target.raw and name in ("image", "reference"):
+        return read_values(source, name)
+    if name in CODE:
+        return source
     return images.load(source, name, axes=config.axes if name in ("image", "reference") else None)
 
 
@@ -124,5 +150,5 @@ def _plain(name: str, value: Any, given: dict[str, Any]) -> Any:
         return os.path.join(os.curdir, path) if named else path  # a path never means a sample or a colour
     if name in PICTURES and value is not None and not isinstance(value, (str, bool, int, float)):
         given[name] = value
-        return "array"
+        return "given" if name in CODE else "array"
     return value.tolist() if hasattr(value, "tolist") else value  # np.int64(3), torch.tensor([8, 9])

@@ -27,9 +27,11 @@ class Restoration:
     """A restored image and the run that made it."""
 
     image: NDArray[np.float32]
-    """The restored image in [0, 1], (H, W, C), or (H, W) where a gray file or an (H, W) array was given; see `values`."""
-    observed: NDArray[np.float32]
-    """The observation that was fitted, (h, w, C) or (h, w) in [0, 1]: the degraded image."""
+    """The restored image in [0, 1], (H, W, C), or (H, W) where a gray file or an (H, W) array was given; see `values`.
+
+    With `operator`: the magnitude of a complex image; 0 and 1 are `range`, else the reference's or the image's extremes."""
+    observed: NDArray[Any]
+    """The observation that was fitted, (h, w, C) or (h, w) in [0, 1]: the degraded image. With `operator`: y as given."""
     metrics: dict[str, Any]
     """The content of `result.json`: `psnr` and `ssim` (None without a reference), `steps`, `loss`, `seconds`, ..."""
     history: dict[str, list[float]]
@@ -38,10 +40,17 @@ class Restoration:
     """The run folder; None without `out`."""
     like: images.Picture = dataclasses.field(repr=False)
     """How the input was stored; `save` uses the same depth, units, transparency and colour profile."""
+    in_units: NDArray[Any] | None = dataclasses.field(default=None, repr=False)
+    """With `operator`: see `values`."""
 
     @property
     def values(self) -> NDArray[Any]:
-        """The restored image in the type and the units of the input, such as uint8, or 12 bits in uint16."""
+        """The restored image in the type and the units of the input, such as uint8, or 12 bits in uint16.
+
+        With `operator`: float32 or complex64 in the units of the operator's image.
+        """
+        if self.in_units is not None:
+            return self.in_units
         array = images.stored(self._pixels(), self.like.mode, self.like.units)  # (H, W, C)
         return array if self.image.ndim == 3 else array[..., 0]
 
@@ -53,10 +62,23 @@ class Restoration:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the image to `path` (.png .tif .npy ...) with the input's depth, units, transparency and colour profile.
 
+        With `operator`, `.npy` and `.tif` files hold `values`, other files `image`.
+
         Raises:
             ImageError: the format cannot hold it, or the file cannot be written.
         """
-        images.save(Path(path), self._pixels(), self.like)
+        path = Path(path)
+        if self.in_units is not None and path.suffix.lower() in (".npy", ".tif", ".tiff"):
+            images.save_values(path, self.in_units)
+        else:
+            images.save(path, self._pixels(), self.like if self.in_units is None else None)
+
+    def _observed_image(self) -> NDArray[np.float32] | None:
+        """`observed` as an image in [0, 1]; None for measurements that are not an array of rows and columns."""
+        if self.in_units is None:
+            return self.observed
+        y = np.abs(self.observed.squeeze()) if np.iscomplexobj(self.observed) else self.observed.squeeze()
+        return ((y - y.min()) / ((y.max() - y.min()) or 1)).astype(np.float32) if y.ndim == 2 else None
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.image.shape))
@@ -70,7 +92,8 @@ class Restoration:
         pictures = "".join(
             f'<figure style="margin:0"><img style="max-width:100%;min-width:128px" alt="{name}" src="{_inline(array)}">'
             f"<figcaption>{name}</figcaption></figure>"
-            for name, array in (("observed", self.observed), ("restored", self.image))
+            for name, array in (("observed", self._observed_image()), ("restored", self.image))
+            if array is not None
         )
         known = {name: self.metrics[name] for name in SHOWN if self.metrics.get(name) is not None}
         shown = ", ".join(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
+import sys
 from typing import Any, TypeVar
 
+from dip.configuration.aliases import refuse_unnamed_code
 from dip.configuration.explain import unknown
 from dip.configuration.schema import BASES, GROUPS, Config, classes, option_names
 from dip.errors import OptionError
@@ -43,7 +45,8 @@ def read(composed: Any) -> Config:
 
     Raises:
         OptionError: an option has an illegal value.
-        DipError: an option does not exist (as `+key=value` can add), or reads the environment.
+        DipError: an option does not exist (as `+key=value` can add), or reads the environment; or the options name code
+            to run that the command line of this process does not name.
     """
     from omegaconf import OmegaConf
 
@@ -53,6 +56,7 @@ def read(composed: Any) -> Config:
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "the composed configuration must start from config_schema"
     _refuse_unknown(config)
+    refuse_unnamed_code(config, sys.argv[1:])
     return reset_unused(config)
 
 

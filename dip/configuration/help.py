@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dip.configuration import shipped
+from dip.configuration.aliases import ALIASES
 from dip.configuration.schema import GROUPS, Config, with_nested
 from dip.options import default_of, head_comment
 
@@ -18,9 +19,13 @@ Examples
   python train.py image=photo.png target=noisy target.sigma=0.1  add noise to a photo and remove it
   python train.py image=photo.jpg target=degraded                restore a photo that is already noisy
   python train.py target=shuffled 'skips=[3,4]'                  the report's experiment
+  python train.py operator=op.py y=y.npy 'shape=[1,256,256]'     reconstruct an image from measurements
   python train.py -m target=clean,noisy 'skips=[],[3,4]'         every combination, one run each
   python train.py -cd sweeps -cn figure3                         a shipped sweep
 """
+
+SHORT = {"operator": ", and target=measured; the only way to name code that is run"}
+"""What else a short word means."""
 
 FILES = {
     "conf/experiment": "experiment=...: several options at once",
@@ -36,6 +41,9 @@ def help_text() -> str:
         "Deep Image Prior: fits a network to one image; early stopping restores the image.",
         "",
         EXAMPLES,
+        "Short words",
+        *(_wrapped(f"  {word}=...", f"{name}=..." + SHORT.get(word, "")) for word, name in ALIASES.items()),
+        "",
         "Options (name=default)",
         *_options("", Config),
     ]

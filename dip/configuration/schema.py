@@ -32,12 +32,12 @@ from dip.options import (
     option,
     reject,
 )
-from dip.stopping import STOPS, Auto, Consistent, Stop
-from dip.targets import TARGETS, Degraded, Noisy, Target
+from dip.stopping import STOPS, Auto, Stop
+from dip.targets import TARGETS, Noisy, Target
 from dip.z import Z
 
-PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash")
-"""The options that name an image file."""
+PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash", "target.operator")
+"""The options that name a file; from Python they also take an array, or the operator itself."""
 
 
 @dataclasses.dataclass
@@ -196,13 +196,13 @@ class Config:
         self._check_tile()
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
-        if self.target.exact and self.stop.name in ("auto", "adaptive"):
-            self.stop = Consistent(patience=self.stop.patience)
-        blind, denoising = isinstance(self.target, Degraded), self.target.task == "denoising"
-        self.stop = self.stop.choose(blind, self.perturbation_shrinks, denoising)
+        denoising = self.target.task == "denoising"
+        self.stop = self.stop.choose(self.target.auto_stop, self.perturbation_shrinks, denoising)
 
     def _check_tile(self) -> None:
         self.tile = 0 if self.tile in (None, "none") else self.tile
+        if self.tile and self.target.raw:
+            raise OptionError("tile", self.tile, f"0 for measurements (target={self.target.name})", "tile=0")
         check_integer(self, "overlap", low=0, none=True)
         if self.tile == "auto" or (is_integer(self.tile) and self.tile == 0):
             return
@@ -239,6 +239,10 @@ class Config:
     def warnings(self) -> list[str]:
         """A line for each combination of options that is legal but unlikely to work."""
         lines = []
+        if self.target.raw and self.range is None and getattr(self.net, "output", None) == "sigmoid":
+            lines.append(
+                "net.output=sigmoid: limits the image to the estimated scale; set it by range, for example range=[0,1]"
+            )
         if self.stop.comparable and (line := self.stop.too_long(self.steps)):  # adaptive selects its rule later
             lines.append(line)
         if self.stop.watches_variance and self.perturbation_shrinks:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.callbacks.recorder import OnRecord
-    from dip.images import Picture
 
 log = logging.getLogger("dip")
 
@@ -59,7 +58,7 @@ def run(
     config: Config,
     overrides: Sequence[str] = (),
     progress: bool = True,
-    given: Mapping[str, Picture] | None = None,
+    given: Mapping[str, Any] | None = None,
     array: bool = False,
     on_record: OnRecord | None = None,
     prepare: Prepare | None = None,
@@ -72,8 +71,9 @@ def run(
         config: the options.
         overrides: the command line arguments, stored in the run folder.
         progress: show a progress bar.
-        given: images in memory, by the option (`image`, `reference`, `target.mask`, ...) that they replace.
-        array: also write `images/restored.npy`, the restored image (H, W, C) float32, exactly.
+        given: what is in memory, by the option (`image`, `reference`, `target.mask`, ...) that it replaces; see `Pictures`.
+        array: also write `images/restored.npy`, the restored image (H, W, C) float32, exactly. For measurements it is
+            always written.
         on_record: called at each record, see `dip.callbacks.recorder.OnRecord`; not for a run that has finished before.
         prepare: makes what computes the run; default: `dip.fitting.fit.Fit`.
 
@@ -139,7 +139,7 @@ def _fit_and_save(fit: Work, progress: bool, array: bool) -> dict[str, Any]:
     folder = fit.folder
     try:
         result = fit.run(progress)
-        if array and fit.restored is not None:
+        if array and fit.restored is not None and not fit.config.target.raw:
             numpy.save(folder / "images" / "restored.npy", images.to_array(fit.restored))
     except Exception as error:
         if not folder.is_dir():

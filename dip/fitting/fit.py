@@ -35,8 +35,6 @@ from dip.model.module import DeepImagePrior
 from dip.runs import naming
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import Draws, derive, generator
-from dip.stopping import WMV, Consistent
-from dip.stopping.consistent import Agreement
 from dip.stopping.panel import Panel
 from dip.targets import Observation
 
@@ -79,27 +77,24 @@ class Fit:
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
         self.picture, self.observation = observed or observe(config, pictures or Pictures(config))
         seen = self.observation
-        self.reference = seen.reference
         known = None if seen.known is None else seen.known.to(self.device)
-        stop = config.stop
-        if isinstance(stop, Consistent) and config.target.exact and seen.intervals is None:
-            stop = WMV(patience=stop.patience)  # the pixels of a JPEG, which are not exact
+        stop = config.stop.suited(noisy=config.target.exact and seen.intervals is None)
         self.rule = stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
-        if isinstance(self.rule, Agreement) and seen.intervals is not None:
+        if self.rule is not None and seen.intervals is not None:
             self.rule.project = seen.intervals.to(self.device).project
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
         self.stopping = Stopping(self.rule, self.schedule)
         self.rollback = Rollback(self.schedule, self.stopping)
-        reference = None if self.reference is None else self.reference.to(self.device)
+        reference = None if seen.reference is None else seen.shown(seen.reference).to(self.device)
         self.recorder = Recorder(
             folder, self.schedule, reference, self.stopping, self.rollback,
-            finish=lambda image: config.target.finish(image, seen),
+            finish=lambda image: seen.shown(config.target.finish(image, seen)),
             on_record=on_record,
         )  # fmt: skip
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
-        self.cost = cost.afford(config, (self.picture.pixels.shape[1], *seen.size))
+        self.cost = cost.afford(config, seen.shape)
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options and the seed alone."""
@@ -126,10 +121,10 @@ class Fit:
         return module, data.FixedPair(z, seen.y, self.device)
 
     def _net(self, seed: int, size: tuple[int, int]) -> nn.Module:
-        seen, channels = self.observation, self.picture.pixels.shape[1]
+        seen = self.observation
         inputs = self.config.z.channels if seen.z is None else seen.z.shape[1]
         with Draws(generator(seed, "weights")):
-            return self.config.net.build(inputs, channels, self.config.skips, size)
+            return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.config.skips, size)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
         """Fit, or resume, and save. Returns the content of `result.json`.
@@ -166,12 +161,10 @@ class Fit:
                 enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
             )  # fmt: skip
             if pictures:
-                seen = self.observation
-                for name, pixels in (("target", seen.y), ("reference", self.reference), ("mask", seen.known)):
-                    if pixels is not None:
-                        self._save(name, pixels)
-                        if checkpoint is None:
-                            self._show(trainer, name, pixels, 0)
+                for name, pixels in results.given(self.observation).items():
+                    self._save(name, pixels)
+                    if checkpoint is None:
+                        self._show(trainer, name, pixels, 0)
             announce(self.config, self.picture, self.cost, self.rule, self.device)
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
             complete = module.step == self.config.steps or self.stopping.fired
@@ -194,9 +187,8 @@ class Fit:
         assert self.module is not None
         average, step = self.stopping.restored(self.module)
         if pictures:
-            image = self.config.target.finish(average.cpu().clamp(0, 1), self.observation)
-            path = self.folder / "images" / "restored.png"
-            self.recorder.guard(lambda: results.save(path, image, like=self.picture))
+            image = self.config.target.finish(self.observation.limited(average.cpu()), self.observation)
+            self.recorder.guard(lambda: results.save_restored(self.folder, image, self.observation, self.picture))
         return step
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
@@ -205,7 +197,7 @@ class Fit:
         config, target, seen = self.config, self.config.target, self.observation
         self.recorder.guard(self.recorder.rewrite)  # a run that resumed at its last step has recorded nothing
         average, step = self.stopping.restored(self.module)
-        self.restored = target.finish(average.cpu().clamp(0, 1), seen)  # some networks are unbounded
+        self.restored = target.finish(seen.limited(average.cpu()), seen)
         scores = results.scores(target, self.restored, seen)
         status = "stopped" if self.stopping.fired else "finished"
         flat = results.constant_loss(self.module, seen)
@@ -213,6 +205,8 @@ class Fit:
         if step > 0 and (warning := results.warning(result["loss"], flat)):
             result["warning"] = warning
             log.warning("%s", warning)
+        if seen.measurements is not None:
+            result["units"] = list(seen.scale)
         if seen.known is not None:
             result["missing"] = 1 - seen.known.mean().item()
         if self.rule is not None and self.rule.chosen is not None:
@@ -221,9 +215,9 @@ class Fit:
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
             self.recorder.save_losses()
-            self._save("output", self.module.output.cpu())
-            results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
-            self._show(trainer, "restored", self.restored, step)
+            self._save("output", seen.shown(self.module.output.cpu()))
+            results.save_restored(self.folder, self.restored, seen, self.picture)
+            self._show(trainer, "restored", seen.shown(self.restored), step)
             if self.config.baselines:
                 result["baselines"] = results.baselines(target, seen, self.folder / "images")
         if trainer.logger is not None:

@@ -20,7 +20,6 @@ from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.masking import known_pixels, opaque
 from dip.samples import SAMPLES
-from dip.targets import Jpeg
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,15 +92,21 @@ class Pictures:
 
     Args:
         config: the options.
-        given: images in memory, by the option that they replace; the option's value is then only a name.
+        given: images in memory, by the option that they replace; the option's value is then only a name. Measurements
+            are arrays, an operator is a callable.
+
+    Raises:
+        OptionError: an option of the target without a default is missing.
     """
 
-    def __init__(self, config: Config, given: Mapping[str, Picture] | None = None) -> None:
+    def __init__(self, config: Config, given: Mapping[str, Any] | None = None) -> None:
+        config.target.check_complete()
         named = {"image": config.image, "reference": config.reference}
         named |= {f"target.{option}": path for option, path in config.target.files().items()}
         self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
         self.given = dict(given or {})
         self.axes = config.axes
+        self.observed: tuple[Picture, Observation] | None = None
         self._loaded: dict[str, Picture] = {}
         self._crop_told = self._scale_told = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
@@ -116,7 +121,7 @@ class Pictures:
         if source is None:
             return None
         if option in self.given:
-            return _content(self.given[option])
+            return _content(self.given[option], option)
         if option == "image" and (files := several(source)) is not None:
             raise ImageError(
                 f"image={source}: matches {len(files)} images; add -m for one run per image, for example "
@@ -124,8 +129,9 @@ class Pictures:
             )
         if source not in SAMPLES and not Path(source).exists():
             samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
+            example = "my_operator.py" if option == "target.operator" else "photo.png"
             raise ImageError(
-                f"{option}={source}: there is no such file; give a path{samples}; for example {option}=photo.png"
+                f"{option}={source}: there is no such file; give a path{samples}; for example {option}={example}"
             )
         if source in SAMPLES or not Path(source).is_file():
             return f"sample {source}"  # or a device or a folder, which is an error on loading
@@ -174,6 +180,24 @@ class Pictures:
 def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     """The image that `config` names, and its observation by the target, with the user's reference if there is one.
 
+    It is made once for each `pictures`, which belong to `config`. See `dip.fitting.measured_inputs` for measurements.
+
+    Raises:
+        DipError: an image cannot be read, or two images do not match.
+    """
+    if pictures.observed is None:
+        if config.target.raw:
+            from dip.fitting.measured_inputs import observe_measured
+
+            pictures.observed = observe_measured(config, pictures)
+        else:
+            pictures.observed = _observe(config, pictures)
+    return pictures.observed
+
+
+def _observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
+    """`observe` for an image.
+
     Pixels that are not observed (cropped by `size`, unknown by the target's mask, NaN) have no influence on the scale.
 
     Raises:
@@ -201,10 +225,8 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
             f"image={pictures.sources['image']}: some values are NaN or infinite, which marks missing pixels; fill them in "
             "with target=inpaint, for example target=inpaint target.mask=mask.png"
         )
-    if isinstance(target, Jpeg):
-        seen = target.observe(image.pixels, config.seed, beside, image.jpeg)
-    else:
-        seen = target.observe(image.pixels, config.seed, beside)
+    seen = target.observe_file(image.pixels, config.seed, beside, image.jpeg)
+    seen = dataclasses.replace(seen, channels=image.pixels.shape[1])
     image = opaque(image, seen) if target.masked else image
     if config.reference is not None:
         seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))
@@ -232,8 +254,15 @@ def _reference(size: Any, made: tuple[int, int], image: Picture, pictures: Pictu
     return known
 
 
-def _content(picture: Picture) -> str:
-    """SHA-256 of the pixels and of the properties that decide how the result is stored."""
+def _content(given: Any, option: str) -> str:
+    """SHA-256 of what was given from Python: of pixels and of the properties that decide how the result is stored."""
+    from dip.images import Picture
+
+    if not isinstance(given, Picture):  # measurements or an operator
+        from dip.fitting.callables import digest
+
+        return digest(given, option.removeprefix("target."))
+    picture = given
     planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
     described = (tuple(picture.pixels.shape), len(planes), picture.mode, picture.units, picture.flat, picture.chunks)
     found = hashlib.sha256(repr(described).encode() + (picture.icc_profile or b"") + (picture.jpeg or b""))

@@ -31,7 +31,7 @@ def digests(config: Config, pictures: Pictures) -> dict[str, str]:
         chosen = getattr(config, group)
         if group in WITHOUT_EFFECT or type(chosen) in GROUPS[group].values():
             continue
-        digest = hashlib.sha256(repr(_code(type(chosen), type(chosen).__module__, set())).encode())
+        digest = hashlib.sha256(repr(code(type(chosen))).encode())
         if group == "target":
             for tensor in _effect(config, pictures):
                 digest.update(repr(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
@@ -43,9 +43,9 @@ def _effect(config: Config, pictures: Pictures) -> list[Tensor]:
     """The tensors of the observation, and the operator's result for a random image."""
     import torch
 
-    picture, seen = observe(config, pictures)
+    _, seen = observe(config, pictures)
     generator = torch.Generator().manual_seed(0)
-    image = torch.rand(1, picture.pixels.shape[1], *seen.size, generator=generator)
+    image = torch.rand(1, *seen.shape, generator=generator)
     with torch.no_grad():
         made = seen.operator(image)
     return [
@@ -53,8 +53,12 @@ def _effect(config: Config, pictures: Pictures) -> list[Tensor]:
     ]
 
 
+def code(thing: Any) -> Any:
+    """The code of a class or a function as nested tuples, with what it names in its own module; no line numbers."""
+    return _code(thing, thing.__module__, set())
+
+
 def _code(thing: Any, module: str, visited: set[int]) -> Any:
-    """The code of a class or a function as nested tuples, with what it names in its own `module`; no line numbers."""
     if id(thing) in visited:
         return None
     visited.add(id(thing))
@@ -67,8 +71,8 @@ def _code(thing: Any, module: str, visited: set[int]) -> Any:
         bases = [_code(base, module, visited) for base in thing.__bases__]
         return [(name, _code(value, module, visited)) for name, value in parts], bases
     if isinstance(thing, types.FunctionType) and thing.__module__ == module:
-        named = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
-        cells = [_content(cell) for cell in thing.__closure__ or ()]
+        named = {name: thing.__globals__[name] for name in names(thing.__code__) if name in thing.__globals__}
+        cells = [content(cell) for cell in thing.__closure__ or ()]
         values = [*sorted(named.items()), *enumerate(cells), ("defaults", thing.__defaults__)]
         return _instructions(thing.__code__), [(name, _code(value, module, visited)) for name, value in values]
     if isinstance(thing, (bool, int, float, complex, str, bytes, tuple, frozenset, type(None))):
@@ -81,9 +85,10 @@ _CHANGING = {"__doc__", "__dict__", "__weakref__", "__module__", "__firstlineno_
 """Attributes of a class that are not code, or that differ between two processes."""
 
 
-def _names(code: types.CodeType) -> set[str]:
+def names(code: types.CodeType) -> set[str]:
+    """The names of globals and attributes in a function's code, with those of functions inside it."""
     inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+    return set(code.co_names).union(*map(names, inner))
 
 
 def _instructions(code: types.CodeType) -> tuple[Any, ...]:
@@ -99,7 +104,8 @@ def _constant(value: Any) -> Any:
     return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
 
 
-def _content(cell: types.CellType) -> Any:
+def content(cell: types.CellType) -> Any:
+    """What a function captures in `cell`; None if nothing yet."""
     try:
         return cell.cell_contents
     except ValueError:  # not bound yet

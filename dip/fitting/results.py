@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -55,6 +56,21 @@ def save(path: Path, pixels: Tensor, like: Picture | None = None) -> None:
         images.save(path.with_suffix(".tif"), pixels, like)
 
 
+def save_restored(folder: Path, image: Tensor, seen: Observation, like: Picture) -> None:
+    """Write the restored image into `images/` of the run folder: as `save` does, or for measurements as
+    `restored.png` and, in the user's units, `restored.npy` (H, W, C)."""
+    save(folder / "images" / "restored.png", seen.shown(image), like=None if seen.measurements is not None else like)
+    if seen.measurements is not None:
+        numpy.save(folder / "images" / "restored.npy", seen.values(image), allow_pickle=False)
+
+
+def given(seen: Observation) -> dict[str, Tensor]:
+    """The images that a fit starts from, by name, (1, C, h, w): the observation, the reference and the mask."""
+    reference = None if seen.reference is None else seen.shown(seen.reference)
+    found = {"target": seen.picture_of_y(), "reference": reference, "mask": seen.known}
+    return {name: pixels for name, pixels in found.items() if pixels is not None}
+
+
 def scores(target: Target, restored: Tensor, observation: Observation) -> dict[str, Any]:
     """The scores of `restored`, and under "protocol" how each is computed. {} without a reference."""
     found = target.scores(restored, observation)
@@ -67,6 +83,8 @@ def baselines(target: Target, observation: Observation, folder: Path) -> dict[st
     An error is a warning, because a baseline must not cost the run its result.
     """
     height, width = observation.size
+    if observation.measurements is not None:
+        return {}
     if height * width > BASELINE_PIXELS:
         log.info("baselines: skipped above %d pixels, because they would take minutes", BASELINE_PIXELS)
         return {}
@@ -83,8 +101,17 @@ def baselines(target: Target, observation: Observation, folder: Path) -> dict[st
 
 
 def constant_loss(module: DeepImagePrior, observation: Observation) -> float:
-    """The loss of a constant image, the mean of each channel of the observation: what any fit should undercut."""
+    """The loss of a constant image, the mean of each channel of the observation: what any fit should undercut.
+
+    For measurements it is the multiple of the image of ones that fits `y` best.
+    """
     y, known = observation.y.to(module.output), observation.known
+    if observation.measurements is not None:
+        with torch.no_grad():
+            ones = torch.ones_like(module.output)
+            seen = module.operator(ones)
+            image = (seen * y).sum() / seen.square().sum().clamp(min=1e-30) * ones
+            return float(module.criterion(module.operator(image), y, image, module.weights))
     weights = torch.ones_like(y[:, :1]) if known is None else known.to(y)
     level = (weights * y).sum((2, 3), keepdim=True) / weights.sum()  # (1, C, 1, 1)
     if y.shape[1] != module.output.shape[1]:

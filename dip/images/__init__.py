@@ -36,6 +36,18 @@ is a path: the file coins is ./coins.
 
 from dip.images.picture import Picture, load, rescaled, to_array
 from dip.images.resizing import crop, prepare, prepare_mask
-from dip.images.saving import preview, save, stored
+from dip.images.saving import preview, save, save_values, stored
 
-__all__ = ["Picture", "crop", "load", "prepare", "prepare_mask", "preview", "rescaled", "save", "stored", "to_array"]
+__all__ = [
+    "Picture",
+    "crop",
+    "load",
+    "prepare",
+    "prepare_mask",
+    "preview",
+    "rescaled",
+    "save",
+    "save_values",
+    "stored",
+    "to_array",
+]

@@ -99,6 +99,23 @@ def stored(pixels: Tensor, mode: str, units: tuple[float, float] | None = None) 
     return from_unit(to_array(pixels.clamp(0, 1)), mode, full_scale(mode) if units is None else units)
 
 
+def save_values(path: Path, values: Array) -> None:
+    """Write an array of numbers as it is, to a `.npy` file or, real ones, to a TIFF file. Raises ImageError."""
+    buffer = io.BytesIO()
+    if path.suffix.lower() == ".npy":
+        np.save(buffer, values, allow_pickle=False)
+    elif np.iscomplexobj(values):
+        raise ImageError(f"cannot write {one_line(str(path))}: complex values need a NPY file, for example out.npy")
+    else:
+        import tifffile
+
+        tifffile.imwrite(buffer, values, compression="zlib", metadata=None, software=False)
+    try:
+        write_bytes(path, buffer.getvalue())
+    except RunError as error:
+        raise ImageError(f"cannot write {one_line(str(path))}: {error}") from None
+
+
 def preview(pixels: Tensor) -> Tensor:
     """(1, C, H, W) as gray or RGB: of 4 channels the first three, else the first, the middle and the last."""
     channels = pixels.shape[1]

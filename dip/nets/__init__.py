@@ -6,7 +6,7 @@ Importing this package does not import torch, so options can be listed and check
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 UPSAMPLINGS = ("bilinear", "nearest")
 PADDINGS = ("reflection", "zeros")
 ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
+OUTPUTS = ("sigmoid", "linear", "softplus")
 
 _PER_LEVEL = "an integer >= 1 or a list of net.depth such integers"
 _KERNEL = "an odd integer from 1 to 15"
@@ -35,6 +36,10 @@ class Net:
 
     ignores: ClassVar[tuple[str, ...]] = ()
     """Options of `dip.configuration.schema.Config` that have no effect with this network."""
+
+    def fitting(self, bounded: bool) -> Net:
+        """The options for an image whose values are limited to [0, 1] (`bounded`), or can be any real numbers."""
+        return self
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
         """Build the module, (1, in_channels, H, W) -> (1, out_channels, H, W), from z to the image.
@@ -92,6 +97,13 @@ class Hourglass(Net):
         "leaky_relu",
     )
     use_1x1: bool = option(True, "follow each convolution of the decoder by a 1 x 1 convolution", _FLAG, "true")
+    output: str | None = option(
+        None,
+        "function of the last layer: sigmoid (values in [0, 1]), linear (any) or softplus (positive); null: sigmoid, or "
+        "linear where the image's values are not bounded",
+        f"null or one of {', '.join(OUTPUTS)}",
+        "softplus",
+    )
     checkpoint_activations: bool = option(
         False,
         "keep only the inputs of each half of a level, recompute the rest in the backward pass, and return freed "
@@ -112,13 +124,19 @@ class Hourglass(Net):
                 raise reject(self, name, "net.")
         for name, choices in (("upsampling", UPSAMPLINGS), ("padding", PADDINGS), ("activation", ACTIVATIONS)):
             check_choice(self, name, choices, prefix="net.")
+        if self.output is not None:
+            check_choice(self, "output", OUTPUTS, prefix="net.")
         for name in ("use_1x1", "checkpoint_activations"):
             check_flag(self, name, prefix="net.")
+
+    def fitting(self, bounded: bool) -> Hourglass:
+        """See `Net.fitting`."""
+        return self if bounded or self.output is not None else replace(self, output="linear")
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
         """Build the fast network of `dip.nets.fast_hourglass`, which computes what `dip.nets.hourglass` defines. See `Net.build`.
 
-        The image's values lie in [0, 1]. With default options, 32 input channels and five skips the network has
+        By default the image's values lie in [0, 1]. With default options, 32 input channels and five skips the network has
         2,214,591 parameters. The paper's network has 2,217,831: it also has 2,580 biases of convolutions and 660 of the
         normalisations of concatenations, which have no effect because a normalisation follows.
         """

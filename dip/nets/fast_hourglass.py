@@ -30,7 +30,7 @@ arithmetic that it saves grows with the size (measured for 32 to 128 channels, o
 
 
 class FastHourglass(HourglassModule):
-    """(1, in_channels, H, W) -> (1, out_channels, H, W) in [0, 1], float32 under autocast. See `HourglassModule`."""
+    """(1, in_channels, H, W) -> (1, out_channels, H, W), float32 under autocast. See `HourglassModule`."""
 
     def __init__(self, net: Hourglass, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
         super().__init__(net, in_channels, out_channels, skips)
@@ -57,7 +57,7 @@ class FastHourglass(HourglassModule):
                 x = self._run(level.mix, x)
         x = self.head(x)
         # Near 1 the steps between 16-bit numbers are as wide as those of an 8-bit image.
-        return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))
+        return self.output(x.to(torch.promote_types(x.dtype, torch.float32)))
 
     def _run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
         if not (self.checkpoint_activations and torch.is_grad_enabled()):

@@ -6,7 +6,7 @@ Runs use `dip.nets.fast_hourglass.FastHourglass`, a subclass with the same param
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,9 @@ from dip.nets import Hourglass
 
 
 class HourglassModule(nn.Module):
-    """(1, in_channels, H, W) -> (1, out_channels, H, W) in [0, 1]; H and W are multiples of 2**depth.
+    """(1, in_channels, H, W) -> (1, out_channels, H, W); H and W are multiples of 2**depth.
+
+    The values lie in [0, 1] unless `net.output` says otherwise.
 
     Args:
         net: the options.
@@ -36,6 +38,7 @@ class HourglassModule(nn.Module):
             levels.append(Level(net, entering, channels[i], skip, below))
         self.levels: list[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
         self.head = nn.Conv2d(channels[0], out_channels, 1)
+        self.output = output(net.output)
 
     def forward(self, z: Tensor) -> Tensor:
         x = z  # (1, in_channels, H, W)
@@ -45,7 +48,7 @@ class HourglassModule(nn.Module):
             x = level.encode(x)  # (1, C, H / 2, W / 2)
         for level, beside in zip(reversed(self.levels), reversed(entering), strict=True):  # decoder
             x = level.decode(x, beside)  # (1, C, 2H, 2W)
-        return torch.sigmoid(self.head(x))  # (1, out_channels, H, W)
+        return self.output(self.head(x))  # (1, out_channels, H, W)
 
 
 class Level(nn.Module):
@@ -111,6 +114,16 @@ class Block(nn.Module):
 def normalization(channels: int) -> nn.BatchNorm2d:
     """Batch normalisation that always uses the statistics of its input: there is one image, and no evaluation mode."""
     return nn.BatchNorm2d(channels, eps=1e-5, track_running_stats=False)
+
+
+def output(name: str | None) -> Callable[[Tensor], Tensor]:
+    """The function of the last layer called `name`, one of `dip.nets.OUTPUTS`; None: sigmoid."""
+    known: dict[str | None, Callable[[Tensor], Tensor]] = {"linear": _same, "softplus": F.softplus}
+    return known.get(name, torch.sigmoid)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
 
 
 def activation(name: str) -> nn.Module:

@@ -80,8 +80,10 @@ class Adaptive(Stop):
         if self.white is not None:
             check_choice(self, "white", _RULES, prefix="stop.")
 
-    def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
-        """These options with `white` filled in. Where the task is not denoising, the rule `white` itself."""
+    def choose(self, auto: str, shrinking: bool, denoising: bool = True) -> Stop:
+        """These options with `white` filled in. Where the task is not denoising, `white` itself; `consistent` if exact."""
+        if auto == "consistent":
+            return STOPS[auto](patience=self.patience)
         white = self.white or ("heldout" if shrinking else "combined")
         if not denoising:
             return STOPS[white](patience=self.patience)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dip.stopping.registry import Stop
 from dip.stopping.rule import Rule
+from dip.stopping.variance import WMV
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,10 @@ class Consistent(Stop):
 
     name: str = "consistent"
 
+    def suited(self, noisy: bool) -> Stop:
+        """These options; those of `wmv` if the observation is not exact, as the pixels of some JPEG files."""
+        return WMV(patience=self.patience) if noisy else self
+
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         return Agreement(target, self.patience)
 
@@ -36,12 +40,10 @@ class Agreement(Rule):
     """Watches the mean squared distance of the average of the observed outputs to the nearest image that agrees.
 
     Args:
-        target: the observation, (1, C, h, w); it is that image unless `project` is set.
+        target: the observation, (1, C, h, w); it is that image unless `Rule.project` is set.
         patience: see `Rule`.
     """
 
-    project: Callable[[Tensor], Tensor] | None = None
-    """Maps an image (1, C, H, W) to the nearest one that agrees with the data."""
     saved = ("mean",)
     mean: Tensor  # (1, C, h, w)
 

@@ -45,14 +45,18 @@ class Stop:
             f"minimum (stop.patience); it still chooses the step of the image. Lower it, for example stop.patience={max(1, steps // 4)}"
         )
 
-    def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
+    def choose(self, auto: str, shrinking: bool, denoising: bool = True) -> Stop:
         """The options of the rule that watches the run: these, except for `stop=auto` and `stop=adaptive`.
 
         Args:
-            blind: there is no reference image.
+            auto: the rule that the target selects for `stop=auto`.
             shrinking: the perturbation shrinks (`perturbation_half_life`).
             denoising: the observation is the image itself with noise.
         """
+        return self
+
+    def suited(self, noisy: bool) -> Stop:
+        """The options for one observation: these, or those of another rule if an exact target has noise after all."""
         return self
 
     @classmethod
@@ -92,10 +96,9 @@ class Never(Stop):
 
 @dataclass
 class Auto(Stop):
-    """For target=degraded adaptive; for target=jpeg with target.intervals consistent; for all other targets never."""
+    """For target=degraded adaptive; for target=jpeg with target.intervals consistent; for measurements heldout; else never."""
 
     name: str = "auto"
 
-    def choose(self, blind: bool, shrinking: bool, denoising: bool = True) -> Stop:
-        chosen = STOPS["adaptive" if blind else "never"](patience=self.patience)
-        return chosen.choose(blind, shrinking, denoising)
+    def choose(self, auto: str, shrinking: bool, denoising: bool = True) -> Stop:
+        return STOPS[auto](patience=self.patience).choose(auto, shrinking, denoising)

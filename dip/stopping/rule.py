@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Rule(ABC):
     """Weights of the pixels in the loss, (1, 1, h, w) with mean 1; None: all pixels count equally."""
     loss_filter: Tensor | None = None
     """Filter of the residual in the loss, (k, k) with k odd: see `dip.stopping.whitening`. None: no filter."""
+    project: Callable[[Tensor], Tensor] | None = None
+    """Maps an image (1, C, H, W) to the nearest one that agrees with exact data; None: the data are not exact."""
     chosen: dict[str, Any] | None = None
     """What `stop=adaptive` found, and the rule that it selected: see `dip.stopping.adaptive.explain`."""
     saved: ClassVar[tuple[str, ...]] = ()

@@ -11,6 +11,7 @@ from dip.targets.binning import Binning
 from dip.targets.inpainting import Inpaint
 from dip.targets.jpeg import Jpeg
 from dip.targets.matrix import Matrix
+from dip.targets.measured import Measured
 from dip.targets.mri import MRI
 from dip.targets.noise_models import NOISE_MODELS, NoiseOptions
 from dip.targets.observation import Observation
@@ -20,10 +21,11 @@ from dip.targets.tomography import Tomography
 from dip.targets.without_operator import Clean, Degraded, Flash, Noise, Noisy, Shuffled, permutation
 
 __all__ = [
-    "MRI", "NOISE_MODELS", "TARGETS", "Binning", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Noise", "NoiseOptions",
-    "Noisy", "Matrix", "Observation", "Shuffled", "SuperRes", "Target", "Tomography", "permutation",
+    "MRI", "NOISE_MODELS", "TARGETS", "Binning", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Matrix",
+    "Measured", "Noise", "NoiseOptions", "Noisy", "Observation", "Shuffled", "SuperRes", "Target", "Tomography",
+    "permutation",
 ]  # fmt: skip
 
-_KINDS = (Clean, Noisy, Noise, Shuffled, Degraded, Inpaint, SuperRes, Jpeg, Deblur, Flash,
+_KINDS = (Clean, Noisy, Noise, Shuffled, Degraded, Inpaint, SuperRes, Jpeg, Deblur, Flash, Measured,
           Tomography, MRI, Binning, Matrix)  # fmt: skip
 TARGETS: dict[str, type[Target]] = {kind.name: kind for kind in _KINDS}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dip.options import check_integer, option
-from dip.targets.noise_models import NOISE_MODELS
 from dip.targets.laboratory import Laboratory
+from dip.targets.noise_models import NOISE_MODELS
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES
 
@@ -23,11 +23,14 @@ class Binning(Laboratory):
     name: str = "binning"
     factor: int = option(2, "side of the blocks in pixels", "an integer from 2 to 64", "4")
     task = "binning"
-    levels = {kind: {"sigma": 0.01} if kind == "gaussian" else {} for kind in NOISE_MODELS if kind != "none"}
+    levels: ClassVar[Mapping[str, Mapping[str, float]]] = {kind: {} for kind in NOISE_MODELS} | Laboratory.levels
 
     def __post_init__(self) -> None:
         check_integer(self, "factor", low=2, high=64, prefix="target.")
         super().__post_init__()
+
+    def unused(self) -> dict[str, str]:
+        return super().unused() | ({} if self.shape is None else {"shape": "target=binning"})
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = image, or with `simulate` the means of its blocks with noise, clipped to [0, 1]."""
@@ -37,3 +40,8 @@ class Binning(Laboratory):
         if not self.simulate:
             return Observation(image, bins, None, (self.factor * size[0], self.factor * size[1]))
         return Observation(self.add_noise(bins(image), seed), bins, image, size)
+
+    @property
+    def raw(self) -> bool:
+        """False: binned pixels are an image."""
+        return False

@@ -49,6 +49,10 @@ class Jpeg(Simulated):
     def real_damage(self) -> str | None:
         return "target.quality=null" if self.quality is None else None
 
+    def observe_file(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor], file: bytes | None) -> Observation:
+        """See `observe`."""
+        return self.observe(image, seed, pictures, file)
+
     def observe(
         self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES, file: bytes | None = None
     ) -> Observation:

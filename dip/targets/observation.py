@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from dip.targets.jpeg_intervals import Intervals
@@ -17,7 +19,7 @@ class Observation:
     """The data of one run: the fit minimises the loss between operator(network) and `y`."""
 
     y: Tensor
-    """The observation, (1, C, h, w) float32 in [0, 1]."""
+    """The observation, (1, C, h, w) float32: in [0, 1], or scaled measurements, see `dip.targets.user_operator`."""
     operator: Operator
     """Maps an image (1, C, H, W) to the space of `y`."""
     reference: Tensor | None
@@ -30,6 +32,74 @@ class Observation:
     """The network's input if the target provides it, (1, C_z, H, W); None: drawn as the options `z` say."""
     intervals: Intervals | None = None
     """What a JPEG file says of its image; the loss then compares the image with `intervals(image)` instead of `y`."""
+    bounded: bool = True
+    """Whether the image's values are limited to [0, 1], by a sigmoid and by clipping. False: any real value."""
+    scale: tuple[float, float] = (0.0, 1.0)
+    """The values, in the user's units, that are 0 and 1 in the network's image."""
+    complex: bool = False
+    """Whether the channels of the network's image are all real parts, then all imaginary parts of a complex image."""
+    channels: int | None = None
+    """C of the network's image; None: that of `y`."""
+    measurements: NDArray[Any] | None = None
+    """The measurements as they were given, of any shape, real or complex; None where `y` is an image."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the network's image."""
+        return (self.y.shape[1] if self.channels is None else self.channels, *self.size)
+
+    def limited(self, image: Tensor) -> Tensor:
+        """`image` clipped to [0, 1] if its values are bounded: some networks are not."""
+        return image.clamp(0, 1) if self.bounded else image
+
+    def in_units(self, image: Tensor) -> Tensor:
+        """The network's image (1, C, H, W) in the user's units; complex if the image is."""
+        from dip.targets.user_operator import complex_image
+
+        low, high = self.scale
+        if self.scale != (0.0, 1.0):
+            image = image * (high - low) + low
+        return complex_image(image) if self.complex else image
+
+    def shown(self, image: Tensor) -> Tensor:
+        """What is shown and scored of the network's image: (1, C, H, W), mostly within [0, 1].
+
+        An image is shown as it is. Where `y` are measurements, 0 and 1 are the bounds of the image, else the minimum and
+        the maximum of the reference, else those of `image` itself. A complex image is shown by its magnitude.
+        """
+        return image if self.measurements is None else self.display(self.in_units(image))
+
+    def display(self, values: Tensor) -> Tensor:
+        """As `shown`, for an image (1, C, H, W) in the user's units."""
+        values = values.abs() if self.complex else values
+        if self.bounded and not self.complex:
+            low, high = self.scale
+        else:
+            ends = values if self.reference is None else self.in_units(self.reference)
+            ends = ends.abs() if self.complex else ends
+            low, high = float(ends.min()), float(ends.max())
+        return ((values - low) / ((high - low) or 1.0)).float()
+
+    def picture_of_y(self) -> Tensor | None:
+        """`y` as an image, (1, C, h, w) in [0, 1]; None for measurements that are not an array of rows and columns.
+
+        Measurements are scaled to [0, 1]; of complex ones the logarithm of the magnitude is shown.
+        """
+        if self.measurements is None:
+            return self.y
+        if self.measurements.squeeze().ndim != 2:
+            return None
+        y = self.y
+        if y.shape[1] == 2:  # real and imaginary parts
+            magnitude = y.square().sum(1, keepdim=True).sqrt()
+            y = (magnitude + 1e-3 * magnitude.max()).log()
+        return (y - y.min()) / (y.max() - y.min()).clamp(min=1e-12)
+
+    def values(self, image: Tensor) -> NDArray[np.generic]:
+        """The network's image as an array (H, W, C) in the user's units, float32 or complex64."""
+        from dip.targets.user_operator import as_array
+
+        return as_array(self.in_units(image))
 
 
 def direct(y: Tensor, reference: Tensor | None, z: Tensor | None = None) -> Observation:

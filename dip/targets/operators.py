@@ -82,7 +82,7 @@ class Downsample(Operator):
         self.register_buffer("columns", _shrink_matrix(width, factor, lobes), persistent=False)  # (w, W)
 
     def forward(self, x: Tensor) -> Tensor:
-        with _no_autocast(x):
+        with no_autocast(x):
             return self.rows @ x.to(self.rows.dtype) @ self.columns.T  # (1, C, h, w)
 
 
@@ -94,7 +94,7 @@ class Bins(Operator):
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        with _no_autocast(x):
+        with no_autocast(x):
             x = x.to(torch.promote_types(x.dtype, torch.float32))
             return F.avg_pool2d(x, self.factor, ceil_mode=True, count_include_pad=False)  # (1, C, h, w)
 
@@ -122,7 +122,7 @@ class Blur(Operator):
 
         ry, rx = self.kernel.shape[0] // 2, self.kernel.shape[1] // 2
         height, width = x.shape[-2:]
-        with _no_autocast(x):
+        with no_autocast(x):
             wide = _extend(_extend(x.to(self.kernel.dtype), ry, -2), rx, -1)  # (1, C, H + 2 ry, W + 2 rx)
             grid = [next_fast_len(side, real=True) for side in wide.shape[-2:]]
             product = torch.fft.rfft2(wide, s=grid) * torch.fft.rfft2(self.kernel, s=grid)
@@ -193,7 +193,7 @@ def _shrink_matrix(length: int, factor: int, lobes: int) -> Tensor:
     return (weights / weights.sum(1, keepdim=True)).float()
 
 
-def _no_autocast(x: Tensor) -> torch.autocast:
+def no_autocast(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 

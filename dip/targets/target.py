@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.options import log, reject
 from dip.targets.noise_models import Gaussian, NoiseModel, NoiseOptions, check
 from dip.targets.observation import Observation
 
 if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
     from torch import Generator, Tensor
 
 NO_PICTURES: Mapping[str, Tensor] = types.MappingProxyType({})
+
+RAW_STOP = "heldout"
+"""The rule of stop=auto where `Target.raw` is true."""
 
 
 @dataclasses.dataclass
@@ -56,6 +61,19 @@ class Target:
         """
         raise NotImplementedError
 
+    @property
+    def raw(self) -> bool:
+        """Whether the image's file holds measurements of any shape and type, not an image; see `observe_raw`."""
+        return False
+
+    @property
+    def auto_stop(self) -> str:
+        """The stopping rule that stop=auto selects."""
+        return "consistent" if self.exact else RAW_STOP if self.raw else "never"
+
+    def check_complete(self) -> None:
+        """Raise OptionError if an option without a default is missing; called before anything is read."""
+
     def for_sample(self) -> Target:
         """The target for a sample image, which is not damaged, where the options leave the damage open."""
         return self
@@ -82,6 +100,32 @@ class Target:
         """
         raise NotImplementedError
 
+    def observe_file(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor], file: bytes | None) -> Observation:
+        """`observe`, with the content of the JPEG file that `image` was read from, if it was."""
+        return self.observe(image, seed, pictures)
+
+    def observe_raw(
+        self,
+        values: NDArray[Any],
+        span: Sequence[float] | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        given: Mapping[str, Any],
+    ) -> Observation:
+        """The observation that measurements make, where `raw` is true; see `dip.targets.user_operator.observation`.
+
+        Args:
+            values: the measurements, of any shape, real or complex.
+            span: the bounds of the image in its units (the option `range`); None: it is not bounded.
+            device: of the fit.
+            dtype: of the fit, float32 or float64.
+            given: objects that were given from Python, by the option of this target that they replace.
+
+        Raises:
+            DipError: the measurements and the options do not fit together.
+        """
+        raise NotImplementedError
+
     def finish(self, restored: Tensor, observation: Observation) -> Tensor:
         """The image that the user gets, (1, C, H, W), made from the one that the fit ended with."""
         return restored
@@ -92,7 +136,7 @@ class Target:
             return {}
         from dip import metrics
 
-        reference = observation.reference.to(restored)
+        restored, reference = observation.shown(restored), observation.shown(observation.reference.to(restored))
         return {name: getattr(metrics, name)(restored, reference).item() for name in ("psnr", "ssim")}
 
     def noise_model(self, sigma: float) -> NoiseModel:

@@ -36,6 +36,10 @@ class Degraded(Target):
     name: str = "degraded"
     task = "denoising"
 
+    @property
+    def auto_stop(self) -> str:
+        return "adaptive"
+
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = image, without a reference."""
         return direct(image, None)

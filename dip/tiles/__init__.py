@@ -31,7 +31,7 @@ def run(
     config: Config,
     overrides: Sequence[str] = (),
     progress: bool = True,
-    given: Mapping[str, Picture] | None = None,
+    given: Mapping[str, Any] | None = None,
     array: bool = False,
     on_record: OnRecord | None = None,
     launcher: SweepLauncher | None = None,

@@ -41,9 +41,9 @@ def _draw(folder: Path) -> None:
         place / "psnr.png", history["step"], history["psnr"], history["psnr_ema"],
         result["oracle_step"], result["restored_step"], history["watched"],
     )  # fmt: skip
-    reference = images / "reference.png"
+    reference, target = images / "reference.png", images / "target.png"
     steps_strip(  # last: `runs.lacks_figures` looks for it
-        place / "snapshots.png", runs.snapshots(folder), images / "target.png",
+        place / "snapshots.png", runs.snapshots(folder), target if target.is_file() else None,
         reference if reference.is_file() else None, restored=(images / "restored.png", result["psnr"]),
         formats=("png",),
     )  # fmt: skip

@@ -1,0 +1,166 @@
+"""Any differentiable operator between an image in the user's units and measurements of any shape, as an `Operator`.
+
+Inside a run everything is real and has four axes: the image is (1, C, H, W), and a complex one has 2 C channels, the
+real parts before the imaginary parts. Measurements (M,) become (1, 1, 1, M), (h, w) become (1, 1, h, w), more leading
+axes are flattened into channels, and complex values become channels in the same way. They are divided by a constant
+that makes their root mean square `LEVEL`, as that of an image in [0, 1].
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dip.errors import DipError
+from dip.options import log
+from dip.targets.observation import Observation
+from dip.targets.operator_checks import checked, scale_of
+from dip.targets.operators import Operator, no_autocast
+
+LEVEL = 0.5
+"""Root mean square of the scaled measurements, and of the image where its scale is estimated."""
+
+
+class UserOperator(Operator):
+    """`call` between the network's image (1, C, H, W) and measurements in four real axes, in the same units as y.
+
+    Args:
+        call: a callable, or an object with a method `A`; from an image in the user's units, complex if `complex`. Modules
+            are copied, their parameters are constants, and they move to the device of the image.
+        unit: of the measurements, by which they are divided.
+        complex: whether the image is complex.
+        dtype: of the image that `call` gets, float32 or float64 (complex64 or complex128).
+    """
+
+    def __init__(self, call: Any, unit: float, complex: bool, dtype: torch.dtype) -> None:
+        super().__init__()
+        function, owner = separated(call)
+        # In a tuple, so that Lightning neither moves nor converts them, and no checkpoint holds them.
+        self._held = (function, owner)
+        self.unit, self.complex, self.dtype = unit, complex, dtype
+        self.scale = (0.0, 1.0)  # the user's values that are 0 and 1 in the network's image
+        self._device: torch.device | None = None
+
+    def raw(self, x: Tensor) -> Any:
+        """What `call` returns for the network's image (1, C, H, W); not checked."""
+        function, owner = self._held
+        if owner is not None and x.device != self._device:
+            owner.to(x.device, self.dtype)
+            self._device = x.device
+        low, high = self.scale
+        with no_autocast(x):
+            image = x.to(self.dtype) * (high - low) + low  # never `x` itself, which `call` could change
+            return function(complex_image(image) if self.complex else image)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.raw(x)
+        return (four_axes(result) / self.unit).to(x.dtype)
+
+
+def observation(
+    call: Any,
+    values: NDArray[Any],
+    shape: Sequence[int],
+    span: Sequence[float] | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    complex: bool = False,
+    name: str = "operator",
+) -> Observation:
+    """The observation that measurements make, without a reference.
+
+    Args:
+        call: see `UserOperator`.
+        values: the measurements, of any shape, real or complex.
+        shape: (C, H, W) of the image.
+        span: the bounds of the image in the user's units; None: its values are not bounded, and their scale is estimated.
+        device: of the fit, on which `call` is tried.
+        dtype: of the fit, float32 or float64.
+        complex: whether the image is complex. `span` then bounds its real and its imaginary parts.
+        name: of the operator in messages.
+
+    Raises:
+        DipError: the measurements are not numbers, or the operator does not fit them; the message is one line.
+    """
+    given = torch.from_numpy(np.ascontiguousarray(values))
+    given = given if given.is_complex() or given.is_floating_point() else given.to(torch.float64)
+    y = four_axes(given.to(torch.complex128 if given.is_complex() else torch.float64))
+    if y.numel() == 0 or not y.isfinite().all():
+        what = "no values" if y.numel() == 0 else "values that are NaN or infinite"
+        raise DipError(f"image: the measurements have {what}; leave missing ones out of y and of what {name} returns")
+    unit = float(y.square().mean().sqrt()) / LEVEL
+    if unit == 0:
+        raise DipError("image: all measurements are 0, which says nothing about the image")
+    y = (y / unit).float()
+    channels, height, width = shape
+    inner = (1, channels * (2 if complex else 1), height, width)
+    operator = checked(
+        lambda kind: UserOperator(call, unit, complex, kind), given, inner, torch.device(device), dtype, name
+    )
+    if span is None:
+        high = scale_of(operator, y.to(device), inner, LEVEL)
+        log.info(
+            "image: values are not bounded, and %.4g is 1 inside the fit, estimated from y; results have the units of %s; "
+            "range=[low,high] bounds them", high, name,
+        )  # fmt: skip
+        operator.scale = (0.0, high)
+    else:
+        operator.scale = (float(span[0]), float(span[1]))
+    if given.is_complex() and not complex:
+        log.info("image: real values, although y is complex; complex=true fits a complex image")
+    return Observation(
+        y, operator, None, (height, width), bounded=span is not None, scale=operator.scale, complex=complex,
+        channels=inner[1], measurements=values,
+    )  # fmt: skip
+
+
+def separated(call: Any) -> tuple[Callable[[Tensor], Any], nn.Module | None]:
+    """The function that computes A x, and the module that it belongs to, as a copy without trainable parameters.
+
+    Raises:
+        DipError: `call` is neither callable nor an object with a method `A`.
+    """
+    method = "A" if callable(getattr(call, "A", None)) else "__call__"
+    owner = call
+    if inspect.ismethod(call) and isinstance(call.__self__, nn.Module):
+        owner, method = call.__self__, call.__name__
+    if isinstance(owner, nn.Module):
+        try:
+            owner = copy.deepcopy(owner)
+        except Exception:  # some modules cannot be copied, such as those that hold results of a computation
+            return getattr(owner, method), None
+        owner.requires_grad_(False)
+        return getattr(owner, method), owner
+    if not callable(getattr(call, method, None)):
+        raise DipError(
+            f"operator: {type(call).__name__} cannot be called; give a function of an image tensor (1, C, H, W), or an "
+            "object with a method A, for example operator=lambda x: x[..., ::2, ::2]"
+        )
+    return (call.A if method == "A" else call), None
+
+
+def four_axes(values: Tensor) -> Tensor:
+    """Measurements of any shape as (1, C, h, w), complex ones with their real before their imaginary parts in C."""
+    axes = values.ndim
+    shape = (1,) * (4 - axes) + tuple(values.shape) if axes < 4 else (1, -1, *values.shape[-2:])
+    values = values.reshape(shape) if values.numel() else values.new_zeros(1, 1, 0, 0)
+    return torch.cat([values.real, values.imag], 1) if values.is_complex() else values
+
+
+def complex_image(image: Tensor) -> Tensor:
+    """(1, 2 C, H, W), the real parts before the imaginary parts, as a complex image (1, C, H, W)."""
+    real, imaginary = image.chunk(2, 1)
+    return torch.complex(real.contiguous(), imaginary.contiguous())
+
+
+def as_array(image: Tensor) -> NDArray[Any]:
+    """(1, C, H, W) as an array (H, W, C), float32 or complex64."""
+    kind = torch.complex64 if image.is_complex() else torch.float32
+    return image.detach().to("cpu", kind)[0].permute(1, 2, 0).contiguous().numpy()
