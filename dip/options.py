@@ -1,7 +1,7 @@
 """Options as dataclass fields that carry their own help text, legal values and example.
 
-`option` makes the field; the `check_*` functions validate a value. Help texts and error messages are made from these
-fields, so that each number and each description has one place.
+`option` makes the field, and the base class `Options` checks its value. Help texts, checks and error messages are made from
+these fields, so that each number and each description has one place.
 """
 
 from __future__ import annotations
@@ -11,65 +11,123 @@ import dataclasses
 import itertools
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from dip.errors import OptionError
 
 log = logging.getLogger("dip")
 
 
-def option(default: Any, help: str, legal: str, example: str) -> Any:
-    """A dataclass field that documents itself.
+@dataclasses.dataclass(frozen=True)
+class Legal:
+    """The legal values of an option."""
 
-    Args:
-        default: the default value; lists and dataclass objects are copied for every instance.
-        help: what the option does, with its unit.
-        legal: the legal values, in words that follow "must be".
-        example: a value, as typed after `name=`.
-    """
-    metadata = {"help": help, "legal": legal, "example": example}
-    if isinstance(default, list) or dataclasses.is_dataclass(default):
-        return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    words: str
+    """As in "must be <words>"."""
+    convert: Callable[[Any], Any]
+    """The value in its canonical type, so that 1 and 1.0 share a run folder. Raises ValueError for an illegal value."""
 
 
-def default_of(field: dataclasses.Field[Any]) -> Any:
-    """The default value of `field`."""
-    return field.default_factory() if callable(field.default_factory) else field.default
+def number(limits: str, *, none: bool = False) -> Legal:
+    """A finite number in `limits`, such as ">= 0", "> 0", "[0, 1]" or "(0, 0.5]"; with `none` also None."""
+    if limits[0] == ">":
+        low, high, ends = float(limits.lstrip(">= ")), math.inf, ("[" if "=" in limits else "(", "]")
+    else:
+        low, high = map(float, limits[1:-1].split(","))
+        ends = (limits[0], limits[-1])
+
+    def convert(value: Any) -> float:
+        if not _is_number(value) or not low <= value <= high:
+            raise ValueError
+        if (ends[0] == "(" and value == low) or (ends[1] == ")" and value == high):
+            raise ValueError
+        return float(value)
+
+    return _or_null(Legal(f"a number {limits}" if limits[0] == ">" else f"a number in {limits}", convert), none)
 
 
-def reject(owner: object, name: str, prefix: str = "") -> OptionError:
-    """The error for the present value of field `name` of dataclass `owner`, with the field's legal values."""
-    metadata = type(owner).__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
-    full = f"{prefix}{name}"
-    return OptionError(full, getattr(owner, name), metadata["legal"], f"{full}={metadata['example']}")
+def integer(low: int, high: int | None = None, *, none: bool = False) -> Legal:
+    """An integer from `low` to `high`; 1e4 becomes 10000; with `none` also None."""
+
+    def convert(value: Any) -> int:
+        value = int(value) if isinstance(value, float) and value.is_integer() else value
+        if not is_integer(value) or value < low or (high is not None and value > high):
+            raise ValueError
+        return int(value)
+
+    return _or_null(
+        Legal(f"an integer >= {low}" if high is None else f"an integer from {low} to {high}", convert), none
+    )
 
 
-def check_number(
-    owner: object,
-    name: str,
-    *,
-    low: float = -math.inf,
-    high: float = math.inf,
-    open_low: bool = False,
-    open_high: bool = False,
-    none: bool = False,
-    prefix: str = "",
-) -> None:
-    """Raise `OptionError` unless field `name` is a finite number in [low, high], or None where `none`.
+def choice(names: Iterable[str], *, none: bool = False) -> Legal:
+    """One of `names`; with `none` also None."""
+    names = tuple(names)
 
-    `open_low` and `open_high` exclude the bounds. The value becomes a float, so that 1 and 1.0 share a run folder.
-    """
-    value = getattr(owner, name)
-    if value is None and none:
-        return
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    excluded = (open_low and value == low) or (open_high and value == high)
-    if not number or not low <= value <= high or excluded:
-        raise reject(owner, name, prefix)
-    setattr(owner, name, float(value))
+    def convert(value: Any) -> str:
+        if value not in names:
+            raise ValueError
+        return str(value)
+
+    return _or_null(Legal(" or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}", convert), none)
+
+
+def flag(*, none: bool = False) -> Legal:
+    """True or False; with `none` also None."""
+
+    def convert(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    return _or_null(Legal("true or false", convert), none)
+
+
+def interval() -> Legal:
+    """None, or two finite numbers, the lower first."""
+
+    def convert(value: Any) -> list[float]:
+        ends = list(value) if isinstance(value, (list, tuple)) else []
+        if len(ends) != 2 or not all(map(_is_number, ends)) or not ends[0] < ends[1]:
+            raise ValueError
+        return [float(end) for end in ends]
+
+    return _or_null(Legal("[low,high] with low < high", convert), True)
+
+
+def sides() -> Legal:
+    """None, a side in pixels, or a list of height and width."""
+
+    def convert(value: Any) -> Any:
+        sides = value if isinstance(value, (list, tuple)) and len(value) == 2 else [value]
+        if not all(is_integer(side) and side >= 1 for side in sides):
+            raise ValueError
+        return value
+
+    return _or_null(Legal("an integer >= 1 or two of them", convert), True)
+
+
+def text(words: str, *, none: bool = False) -> Legal:
+    """A string that is not empty, described by `words`; with `none` also None."""
+
+    def convert(value: Any) -> str | None:
+        if not (isinstance(value, str) and value) and not (none and value is None):
+            raise ValueError
+        return value
+
+    return Legal(words, convert)
+
+
+def _or_null(legal: Legal, none: bool) -> Legal:
+    if not none:
+        return legal
+    return Legal(f"null or {legal.words}", lambda value: None if value is None else legal.convert(value))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_integer(value: object) -> bool:
@@ -77,47 +135,47 @@ def is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def check_integer(
-    owner: object, name: str, *, low: float, high: float = math.inf, none: bool = False, prefix: str = ""
-) -> None:
-    """Raise `OptionError` unless field `name` is an integer in [low, high], or None where `none`; 1e4 becomes 10000."""
-    value = getattr(owner, name)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-        setattr(owner, name, value)
-    if not (is_integer(value) and low <= value <= high) and not (value is None and none):
-        raise reject(owner, name, prefix)
+def option(default: Any, help: str, legal: str | Legal, example: str) -> Any:
+    """A dataclass field that documents itself, and that `Options` checks.
+
+    Args:
+        default: the default value; lists and dataclass objects are copied for every instance.
+        help: what the option does, with its unit.
+        legal: the legal values; as words that follow "must be", if the class checks them itself.
+        example: a value, as typed after `name=`.
+    """
+    words, convert = (legal, None) if isinstance(legal, str) else (legal.words, legal.convert)
+    metadata = {"help": help, "legal": words, "convert": convert, "example": example}
+    if isinstance(default, list) or dataclasses.is_dataclass(default):
+        return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def check_choice(owner: object, name: str, choices: Collection[str], *, prefix: str = "") -> None:
-    """Raise `OptionError` unless field `name` is one of `choices`."""
-    if getattr(owner, name) not in choices:
-        raise reject(owner, name, prefix)
+class Options:
+    """Base of the dataclasses of options: raises `OptionError` for an illegal value, see `option`."""
+
+    prefix: ClassVar[str] = ""
+    """What stands before the names of the fields on the command line, such as "net."."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if convert := field.metadata.get("convert"):
+                try:
+                    setattr(self, field.name, convert(getattr(self, field.name)))
+                except ValueError:
+                    raise reject(self, field.name) from None
 
 
-def check_flag(owner: object, name: str, *, prefix: str = "") -> None:
-    """Raise `OptionError` unless field `name` is true or false."""
-    if not isinstance(getattr(owner, name), bool):
-        raise reject(owner, name, prefix)
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The default value of `field`."""
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
-def check_size(owner: object, name: str) -> None:
-    """Raise `OptionError` unless field `name` is None, a side in pixels, or a list of height and width."""
-    value = getattr(owner, name)
-    sides = value if isinstance(value, (list, tuple)) and len(value) == 2 else [value]
-    if value is not None and not all(is_integer(side) and side >= 1 for side in sides):
-        raise reject(owner, name)
-
-
-def check_interval(owner: object, name: str) -> None:
-    """Raise `OptionError` unless field `name` is None or two finite numbers, the lower first. They become floats."""
-    value = getattr(owner, name)
-    if value is None:
-        return
-    ends = list(value) if isinstance(value, (list, tuple)) else []
-    if not all(isinstance(end, (int, float)) and math.isfinite(end) for end in ends) or ends != sorted(set(ends))[:2]:
-        raise reject(owner, name)
-    setattr(owner, name, [float(end) for end in ends])
+def reject(owner: Options, name: str) -> OptionError:
+    """The error for the present value of field `name` of `owner`, with the field's legal values."""
+    metadata = type(owner).__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
+    full = f"{owner.prefix}{name}"
+    return OptionError(full, getattr(owner, name), metadata["legal"], f"{full}={metadata['example']}")
 
 
 def head_comment(path: Path) -> list[str]:

@@ -59,7 +59,10 @@ class Draws(TorchFunctionMode):
 
 
 class Perturbation:
-    """Adds noise to z at each step, a pure function of (seed, step).
+    """Adds noise to z at each step, a pure function of (seed, step) and of the kind of device.
+
+    On CUDA the numbers depend on the number of multiprocessors too, since torch divides the sequence among them. A run
+    that is resumed on another model of GPU draws other noise: its result is as good, but not the same to the bit.
 
     The original paper's noise-based regularisation (Ulyanov et al., 2018, section "Denoising" of the supplement).
 

@@ -182,10 +182,12 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
         like, seen = observe(config, pictures)
     finally:
         log.setLevel(level)
+    spread = folder / "images" / "spread.npy"
+    certain = _loaded(spread) if spread.is_file() else None
     if config.target.raw:
         values = np.load(folder / "images" / "restored.npy", allow_pickle=False)  # (H, W, C)
-        return _measured(values, seen, metrics, runs.history(folder), folder, like)
-    return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like)
+        return _measured(values, seen, metrics, runs.history(folder), folder, like, certain)
+    return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like, certain)
 
 
 def _in_tiles(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
@@ -212,8 +214,8 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: On
     assert fit.restored is not None, "set by every fit that was not interrupted"
     if config.target.raw:
         seen = fit.observation
-        return _measured(seen.values(fit.restored), seen, metrics, history, None, fit.picture)
-    return _restoration(fit.restored, fit.observation.y, metrics, history, None, fit.picture)
+        return _measured(seen.values(fit.restored), seen, metrics, history, None, fit.picture, fit.spread)
+    return _restoration(fit.restored, fit.observation.y, metrics, history, None, fit.picture, fit.spread)
 
 
 def _restoration(
@@ -223,10 +225,12 @@ def _restoration(
     history: dict[str, list[float]],
     folder: Path | None,
     picture: Picture,
+    spread: Tensor | None,
 ) -> Restoration:
-    """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C)."""
+    """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C); volumes in the axes of the input."""
     arrays = images.to_array(restored, picture), images.to_array(y, picture)
-    return Restoration(*arrays, metrics, history, folder, picture)
+    disagreement = None if spread is None else images.to_array(spread, picture)
+    return Restoration(*arrays, metrics, history, folder, picture, spread=disagreement)
 
 
 def _measured(
@@ -236,22 +240,32 @@ def _measured(
     history: dict[str, list[float]],
     folder: Path | None,
     picture: Picture,
+    spread: Tensor | None = None,
 ) -> Restoration:
     """The result for measurements; `values` are (H, W, C) in the user's units."""
     image = seen.display(torch.from_numpy(values).permute(2, 0, 1)[None]).clamp(0, 1)
     in_units = values[..., 0] if picture.flat else values
+    disagreement = None if spread is None else images.to_array(spread, picture)
     assert seen.measurements is not None, "the target is raw"
-    return Restoration(images.to_array(image, picture), seen.measurements, metrics, history, folder, picture, in_units)
+    return Restoration(
+        images.to_array(image, picture), seen.measurements, metrics, history, folder, picture, in_units, disagreement
+    )
 
 
 def _read_back(folder: Path, like: Picture) -> Tensor:
     """The restored image in a run folder, (1, C, H, W)."""
     exact, deep = folder / "images" / "restored.npy", folder / "images" / "restored.tif"
     if exact.is_file():
-        array = np.load(exact, allow_pickle=False)  # (H, W, C)
-        return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+        return images.from_array(np.load(exact, allow_pickle=False), like)
     path = deep if deep.is_file() else folder / "images" / "restored.png"
-    return images.load(path, "out", like.units if path == deep else dataclasses.replace(like, scale=None).units).pixels
+    pages = None if like.axes is None or path != deep else "CDHW" if "C" in like.axes else "DHW"
+    units = like.units if path == deep else dataclasses.replace(like, scale=None).units
+    return images.load(path, "out", units, pages).pixels
+
+
+def _loaded(path: Path) -> Tensor:
+    """An array (H, W, C) in a file, as (1, C, H, W)."""
+    return torch.from_numpy(np.load(path, allow_pickle=False)).permute(2, 0, 1)[None].contiguous()
 
 
 def _raise_interrupt(metrics: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ import torch
 from dip.configuration import composition
 from dip.configuration.aliases import CODE
 from dip.configuration.explain import closest, unknown
-from dip.configuration.schema import BASES, GROUPS, PICTURES, Config, option_names
+from dip.configuration.listing import option_names
+from dip.configuration.schema import BASES, GROUPS, PICTURES, Config
 from dip.configuration.shipped_experiments import merged, read_experiment
 from dip.errors import DipError, OptionError
 from dip.images.measurements import read_values
@@ -140,7 +141,7 @@ def _no_choice(group: str, value: object) -> OptionError:
 
 def _plain(name: str, value: Any, given: dict[str, Any]) -> Any:
     """`value` as a configuration holds it; a picture in memory goes to `given`, and "array" takes its place."""
-    if name in (*PICTURES, "out") and isinstance(value, (str, os.PathLike)) and str(value).startswith("~"):
+    if name in (*PICTURES, "out", "init") and isinstance(value, (str, os.PathLike)) and str(value).startswith("~"):
         value = Path(value).expanduser()
     if isinstance(value, torch.device):
         return str(value)

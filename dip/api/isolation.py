@@ -67,7 +67,7 @@ def _state_restored() -> Iterator[None]:
     _avoid_lost_threads()
     main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()} if main else {}
-    threads, variables = torch.get_num_threads(), _variables()
+    threads, variables, gpu = torch.get_num_threads(), _variables(), _current_gpu()
     try:
         with warnings.catch_warnings():
             yield
@@ -86,7 +86,14 @@ def _state_restored() -> Iterator[None]:
             for name in changed.keys() - variables.keys():
                 del os.environ[name]
             os.environ.update(variables)
+        if (used := _current_gpu()) is not None and used != (gpu or 0):
+            torch.cuda.set_device(gpu or 0)  # Lightning selects the run's device
         gc.collect()  # a trainer and its parts are a reference cycle, which keeps the run's tensors
+
+
+def _current_gpu() -> int | None:
+    """The current CUDA device; None if CUDA is not in use, which this function does not change."""
+    return torch.cuda.current_device() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
 
 
 def _variables() -> dict[str, str]:

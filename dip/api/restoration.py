@@ -42,6 +42,9 @@ class Restoration:
     """How the input was stored; `save` uses the same depth, units, transparency and colour profile."""
     in_units: NDArray[Any] | None = dataclasses.field(default=None, repr=False)
     """With `operator`: see `values`."""
+    spread: NDArray[np.float32] | None = None
+    """With `ensemble` >= 2 the standard deviation of the networks' outputs, averaged over steps, of the shape of
+    `image`: where it is high, the image is uncertain. None for a single network and for an image in tiles."""
 
     @property
     def values(self) -> NDArray[Any]:
@@ -52,12 +55,11 @@ class Restoration:
         if self.in_units is not None:
             return self.in_units
         array = images.stored(self._pixels(), self.like.mode, self.like.units)  # (H, W, C)
-        return array if self.image.ndim == 3 else array[..., 0]
+        return images.arranged(array, self.like)
 
     def _pixels(self) -> torch.Tensor:
         """The restored image, (1, C, H, W)."""
-        array = self.image if self.image.ndim == 3 else self.image[..., None]  # (H, W, C)
-        return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None]
+        return images.from_array(self.image, self.like)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the image to `path` (.png .tif .npy ...) with the input's depth, units, transparency and colour profile.
@@ -90,7 +92,7 @@ class Restoration:
     def _repr_html_(self) -> str:
         """The observation and the restored image side by side, with the scores, for a notebook."""
         pictures = "".join(
-            f'<figure style="margin:0"><img style="max-width:100%;min-width:128px" alt="{name}" src="{_inline(array)}">'
+            f'<figure style="margin:0"><img style="max-width:100%;min-width:128px" alt="{name}" src="{_inline(images.from_array(array, self.like), self.like.depth)}">'
             f"<figcaption>{name}</figcaption></figure>"
             for name, array in (("observed", self._observed_image()), ("restored", self.image))
             if array is not None
@@ -102,12 +104,11 @@ class Restoration:
         return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{pictures}</div><p>{html.escape(shown)}</p>'
 
 
-def _inline(array: NDArray[np.float32]) -> str:
-    """`array`, (H, W) or (H, W, C), as the data URL of a PNG of at most `SHOWN_SIDE` pixels a side."""
-    array = array if array.ndim == 3 else array[..., None]
-    step = math.ceil(max(array.shape[:2]) / SHOWN_SIDE)
-    pixels = torch.from_numpy(array[::step, ::step].copy()).permute(2, 0, 1)[None]  # (1, C, h, w)
-    shown = images.to_array(images.preview(pixels)).clip(0, 1) * 255 + 0.5  # (h, w, 1 or 3)
+def _inline(pixels: torch.Tensor, slices: int) -> str:
+    """(1, C, H, W) as the data URL of a PNG of at most `SHOWN_SIDE` pixels a side."""
+    step = math.ceil(max(pixels.shape[2:]) / SHOWN_SIDE)
+    pixels = pixels[..., ::step, ::step]
+    shown = images.to_array(images.preview(pixels, slices)).clip(0, 1) * 255 + 0.5  # (h, w, 1 or 3)
     png = io.BytesIO()
     Image.fromarray(np.broadcast_to(shown, (*shown.shape[:2], 3)).astype(np.uint8)).save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

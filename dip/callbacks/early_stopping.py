@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
@@ -17,12 +18,16 @@ class Stopping(Callback):
     """Apply `rule` to the run; None never stops.
 
     The rule accumulates on the device at every step. It is evaluated only when a record is due.
+
+    `spread` belongs to the same step as the restored image, (1, C, H, W); None for a single network. See
+    `DeepImagePrior.spread`.
     """
 
     def __init__(self, rule: Rule | None, schedule: Schedule) -> None:
         self.rule, self.schedule = rule, schedule
         self.watched: float | None = None
         self.fired = False
+        self.spread: Tensor | None = None
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """End the run at once if its checkpoint is that of the step at which the rule fired."""
@@ -30,10 +35,15 @@ class Stopping(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
         """Update the rule; at a record, evaluate it."""
+        if self.rule is not None:
+            assert module.average is not None
+            self.rule.update(module.step, module.observed, module.output, module.average, module.loss)
+        if module.variance is not None:
+            kept, now = None if self.rule is None else self.rule.kept, module.spread()
+            before = None if kept is None or self.spread is None else self.spread.to(now.device)
+            self.spread = now if before is None or kept is None else torch.where(kept, now, before)
         if self.rule is None:
             return
-        assert module.average is not None
-        self.rule.update(module.step, module.observed, module.output, module.average, module.loss)
         if self.schedule.records(module.step):
             reading = self.rule.read()
             self.watched = reading.watched if math.isfinite(reading.watched) else None
@@ -49,12 +59,14 @@ class Stopping(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The rule's state."""
+        spread = {} if self.spread is None else {"spread": self.spread}
         if self.rule is None:
-            return {}
-        return {"rule": self.rule.state_dict(), "watched": self.watched, "fired": self.fired}
+            return spread
+        return {"rule": self.rule.state_dict(), "watched": self.watched, "fired": self.fired, **spread}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the rule's state."""
+        self.spread = state_dict.get("spread")
         if self.rule is not None:
             self.rule.load_state_dict(state_dict["rule"])
             self.watched, self.fired = state_dict["watched"], state_dict["fired"]

@@ -47,6 +47,7 @@ class Recorder(Callback):
         rollback: the rollback callback; `back_to` is the step of the state that was restored.
         finish: maps a network's output to the restored image, which is scored.
         on_record: called after each record; its exceptions end the run.
+        slices: of a volume, whose middle slice is shown.
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class Recorder(Callback):
         rollback: Rollback,
         finish: Callable[[Tensor], Tensor],
         on_record: OnRecord | None = None,
+        slices: int = 1,
     ) -> None:
         self.folder, self.schedule, self.reference = folder, schedule, reference
         self.stopping, self.rollback, self.finish = stopping, rollback, finish
-        self.on_record = on_record
+        self.on_record, self.slices = on_record, slices
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
         self.before = 0.0  # seconds of computation in earlier processes
@@ -135,7 +137,7 @@ class Recorder(Callback):
                 raise RuntimeError("on_record raised StopIteration") from error
 
     def _snapshot(self, trainer: Trainer, output: Tensor, step: int) -> None:
-        output = preview(self.finish(output))
+        output = preview(self.finish(output), self.slices)
         self.guard(lambda: images.save(self.folder / "images" / f"step-{step:06d}.png", output))
         self.guard(lambda: show(trainer.logger, "output", output, step))
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from dip.configuration.explain import in_one_line
-from dip.configuration.schema import PICTURES, integers, option_names
+from dip.configuration.listing import integers, option_names
+from dip.configuration.schema import PICTURES
 from dip.errors import DipError
 
 # Read before `errors_in_one_line` sets it for Hydra.

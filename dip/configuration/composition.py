@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from dip.configuration.aliases import refuse_unnamed_code
 from dip.configuration.explain import unknown
-from dip.configuration.schema import BASES, GROUPS, Config, classes, option_names
+from dip.configuration.listing import classes, option_names
+from dip.configuration.schema import BASES, GROUPS, Config
 from dip.errors import OptionError
 from dip.options import default_of
 from dip.z import Z

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dip.configuration import shipped
-from dip.configuration.schema import GROUPS, option_names
+from dip.configuration.listing import option_names
+from dip.configuration.schema import GROUPS
 from dip.errors import DipError
 
 OLD_NAMES = {"restarts": "ensemble", "net.tv": "loss.tv"}

@@ -10,7 +10,8 @@ from typing import Any
 
 from dip.configuration import shipped
 from dip.configuration.aliases import ALIASES
-from dip.configuration.schema import GROUPS, Config, with_nested
+from dip.configuration.listing import with_nested
+from dip.configuration.schema import GROUPS, Config
 from dip.options import default_of, head_comment
 
 EXAMPLES = """\

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError, RunError
-from dip.options import check_flag, option
+from dip.options import Options, flag, option
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger as LightningLogger
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass
-class Logger:
+class Logger(Options):
     """Base of the `logger` group."""
 
     name: str = "logger"
 
+    prefix = "logger."
     package: ClassVar[str] = ""
     """A package that must be installed, and the name of the extra that installs it."""
 
@@ -83,11 +84,8 @@ class Wandb(Logger):
 
     name: str = "wandb"
     project: str = option("deep-image-prior", "name of the project", "a name", "my-project")
-    offline: bool = option(False, "write to this machine only, without a server", "true or false", "true")
+    offline: bool = option(False, "write to this machine only, without a server", flag(), "true")
     package = "wandb"
-
-    def __post_init__(self) -> None:
-        check_flag(self, "offline", prefix="logger.")
 
     def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
         """See `Logger.build`."""

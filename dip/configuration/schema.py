@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from dip.configuration.loggers import LOGGERS, Logger, TensorBoard
@@ -21,17 +21,19 @@ from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
 from dip.options import (
-    check_choice,
-    check_flag,
-    check_integer,
-    check_interval,
-    check_number,
-    check_size,
-    default_of,
+    Options,
+    choice,
+    flag,
+    integer,
+    interval,
     is_integer,
+    number,
     option,
     reject,
+    sides,
+    text,
 )
+from dip.sources import canonical
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Noisy, Target
 from dip.z import Z
@@ -41,49 +43,53 @@ PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash"
 
 
 @dataclasses.dataclass
-class Config:
+class Config(Options):
     """Every option of one run. The defaults are the report's best model on a 512 x 512 photograph."""
 
     image: str = option(
         "astronaut",
         "the image: a file or the name of a scikit-image sample; with -m also a folder or a pattern, one run per file",
-        "a path or a sample's name",
+        text("a path or a sample's name"),
         "photo.png",
     )
     reference: str | None = option(
-        None, "a clean image to compute scores against; the fit does not use it", "a path or null", "clean.png"
+        None,
+        "a clean image to compute scores against; the fit does not use it",
+        text("a path or null", none=True),
+        "clean.png",
     )
     size: Any = option(
         None,
         "pixels: null keeps the image's size, N crops the central square and resizes it to N x N, [H,W] resizes",
-        "null, an integer >= 1 or two of them",
+        sides(),
         "256",
     )
     range: Any = option(
         None,
         "values of the image that become 0 and 1, the limits of the fit and the peak of the PSNR; results keep the units; "
         "null: 0 and the maximum of 8, 10, 12, 14 or 16 bits, or for floats outside [0, 1] their minimum and maximum",
-        "null or [low,high] with low < high",
+        interval(),
         "[0,4095]",
     )
     axes: str | None = option(
         None,
-        "order of the axes of an array (H, W, C: rows, columns, channels) or of a TIFF file of several pages; null: channels "
-        "last, unless the shape says otherwise, which is told",
-        "null, HW or the letters C, H and W in any order",
+        "order of the axes of an array (H or Y: rows, W or X: columns, C: channels, D or Z: slices of a volume) or of a TIFF "
+        "file of several pages; null: that of the kind of file, else channels last, unless the shape says otherwise, which "
+        "is told",
+        "null, HW or the letters C, H, W and for volumes Z in any order",
         "CHW",
     )
     tile: Any = option(
         0,
         "fit a large image in overlapping tiles, each a run of its own, and blend them: side of a tile in pixels of the "
         "observation; 0: the whole image at once; auto: tiles if the memory is too small for that",
-        "0, auto or an integer >= 2**net.depth",
+        "0, auto or an integer >= 2**(net.depth + 1), 64 by default",
         "512",
     )
     overlap: int | None = option(
         None,
         "least overlap of neighbouring tiles in pixels; null: a quarter of tile, at most 64, or more if the blur needs it",
-        "null or an integer from 0 to below half of tile",
+        dataclasses.replace(integer(0, none=True), words="null or an integer from 0 to below half of tile"),
         "64",
     )
     target: Target = dataclasses.field(default_factory=Noisy)
@@ -95,72 +101,80 @@ class Config:
         "[3,4]",
     )
     precision: Precision = dataclasses.field(default_factory=Precision)
-    steps: int = option(10_000, "optimisation steps (called epochs in the report)", "an integer >= 1", "3000")
+    steps: int = option(10_000, "optimisation steps (called epochs in the report)", integer(1), "3000")
     loss: Loss = dataclasses.field(default_factory=MSE)
     optimizer: Optimizer = dataclasses.field(default_factory=Adam)
     lr: float = option(
-        0.01, "learning rate of the optimizer; experiment=fast uses 0.02 with muon", "a number > 0", "0.01"
+        0.01, "learning rate of the optimizer; experiment=fast uses 0.02 with muon", number("> 0"), "0.01"
     )
     perturbation: float = option(
-        1 / 30, "standard deviation of the noise that is added to z, drawn anew at each step", "a number >= 0", "0.03"
+        1 / 30, "standard deviation of the noise that is added to z, drawn anew at each step", number(">= 0"), "0.03"
     )
     perturbation_warm_up: int = option(
         0,
         "steps over which the perturbation grows linearly from 0 to its full size, for faster convergence",
-        "an integer >= 0",
+        integer(0),
         "1500",
     )
     perturbation_half_life: int = option(
-        0, "half-life of the perturbation after the warm-up, in steps; 0: it stays constant", "an integer >= 0", "500"
+        0, "half-life of the perturbation after the warm-up, in steps; 0: it stays constant", integer(0), "500"
     )
     perturbation_distribution: str = option(
         "gaussian",
         "distribution of that noise: gaussian, as in the paper, or uniform, which is 5 x faster to sample on a CPU",
-        "gaussian or uniform",
+        choice(("gaussian", "uniform")),
         "uniform",
     )
     z: Z = dataclasses.field(default_factory=Z)
     ema: float = option(
         0.99,
         "decay of the exponential moving average of the outputs; the average is the restored image",
-        "a number in [0, 1)",
+        number("[0, 1)"),
         "0.99",
     )
     ensemble: int = option(
         1,
         "number of networks with different seeds that are fitted together; their outputs are averaged",
-        "an integer >= 1",
+        integer(1),
         "2",
     )
     stop: Stop = dataclasses.field(default_factory=Auto)
+    init: str | None = option(
+        None,
+        "warm start: the folder of a finished run, made with keep_checkpoint=true, whose weights this run starts from; null: "
+        "random weights",
+        text("a path or null", none=True),
+        "outputs/RUN",
+    )
     seed: int = option(
-        0, "seed of the initial weights, z, the target's noise and the perturbation", "an integer >= 0", "1"
+        0, "seed of the initial weights, z, the target's noise and the perturbation", integer(0, 2**63 - 1), "1"
     )
     device: str = option(
-        "auto", "device of the fit; auto takes cuda if available, else cpu", "auto, cpu, cuda, cuda:N or mps", "cuda:1"
+        "auto",
+        "device of the fit; auto takes cuda if available, else cpu",
+        text("auto, cpu, cuda, cuda:N or mps"),
+        "cuda:1",
     )
-    out: str = option("outputs", "folder in which the run folders are made", "a path", "outputs/skips")
+    out: str = option("outputs", "folder in which the run folders are made", text("a path"), "outputs/skips")
     logger: Logger = dataclasses.field(default_factory=TensorBoard)
-    record_every: int = option(50, "steps between two rows of metrics.csv", "an integer >= 1", "100")
+    record_every: int = option(50, "steps between two rows of metrics.csv", integer(1), "100")
     snapshot_every: int | None = option(
         None,
         "steps between two snapshot images; null: steps 1, 2, 5, 10, 20, 50, ...",
-        "null or an integer >= 1",
+        integer(1, none=True),
         "500",
     )
     checkpoint_every: float = option(
-        60.0, "seconds between two checkpoints; increased automatically where writing is slow", "a number >= 0", "30"
+        60.0, "seconds between two checkpoints; increased automatically where writing is slow", number(">= 0"), "30"
     )
-    keep_checkpoint: bool = option(False, "keep the last checkpoint of a finished run", "true or false", "true")
+    keep_checkpoint: bool = option(False, "keep the last checkpoint of a finished run", flag(), "true")
     baselines: bool = option(
         True,
         "compute classical baselines for the same observation after the fit, for up to a million pixels",
-        "true or false",
+        flag(),
         "false",
     )
-    overwrite: bool = option(
-        False, "delete the existing run of the same options and start from step 0", "true or false", "true"
-    )
+    overwrite: bool = option(False, "delete the existing run of the same options and start from step 0", flag(), "true")
 
     def __post_init__(self) -> None:
         for group, base in BASES.items():
@@ -172,26 +186,8 @@ class Config:
             if names and chosen.name not in names:  # the name of an unregistered class is free
                 legal = f"{names[0]} here; choose with {group}="
                 raise OptionError(f"{group}.name", chosen.name, legal, f"{group}={names[0]}")
-        for name in ("image", "out", "device", "reference"):
-            value = getattr(self, name)
-            if not (isinstance(value, str) and value) and not (name == "reference" and value is None):
-                raise reject(self, name)
-        for name in ("steps", "record_every", "ensemble"):
-            check_integer(self, name, low=1)
-        for name in ("perturbation_warm_up", "perturbation_half_life"):
-            check_integer(self, name, low=0)
-        check_integer(self, "snapshot_every", low=1, none=True)
-        check_integer(self, "seed", low=0, high=2**63 - 1)
-        check_number(self, "lr", low=0, open_low=True)
-        check_number(self, "perturbation", low=0)
-        check_choice(self, "perturbation_distribution", ("gaussian", "uniform"))
-        check_number(self, "checkpoint_every", low=0)
-        check_number(self, "ema", low=0, high=1, open_high=True)
-        for name in ("keep_checkpoint", "baselines", "overwrite"):
-            check_flag(self, name)
-        check_size(self, "size")
-        check_interval(self, "range")
-        if self.axes is not None and sorted(str(self.axes)) not in (sorted("HW"), sorted("CHW")):
+        super().__post_init__()
+        if self.axes is not None and "".join(sorted(canonical(str(self.axes)))) not in ("HW", "CHW", "DHW", "CDHW"):
             raise reject(self, "axes")
         self._check_tile()
         if "skips" not in self.unused():
@@ -203,10 +199,10 @@ class Config:
         self.tile = 0 if self.tile in (None, "none") else self.tile
         if self.tile and self.target.raw:
             raise OptionError("tile", self.tile, f"0 for measurements (target={self.target.name})", "tile=0")
-        check_integer(self, "overlap", low=0, none=True)
-        if self.tile == "auto" or (is_integer(self.tile) and self.tile == 0):
+        if self.tile in ("auto", 0) and not isinstance(self.tile, bool):
             return
-        check_integer(self, "tile", low=1)
+        if not is_integer(self.tile) or self.tile < 0:
+            raise reject(self, "tile")
         factor: int = getattr(self.target, "factor", 1)  # the network makes the enlarged image
         smallest = -(-max(self.net.padded(1, 1)) // factor)
         if self.tile < smallest:
@@ -266,36 +262,6 @@ GROUPS: dict[str, Mapping[str, type[Any]]] = {
 
 BASES: dict[str, type[Any]] = {group: typing.get_type_hints(Config)[group] for group in GROUPS}
 """The base class of each group's choices. An object of another subclass, given from Python, is accepted too."""
-
-
-def classes() -> list[tuple[str, type[Any]]]:
-    """(prefix, dataclass) of everything that has options: ("", Config), ("z.", Z), ("target.", Noisy), ..."""
-    choices = [(f"{group}.", kind) for group, kinds in GROUPS.items() for kind in dict.fromkeys(kinds.values())]
-    return [found for prefix, kind in [("", Config), *choices] for found in with_nested(prefix, kind)]
-
-
-def with_nested(prefix: str, kind: type[Any]) -> Iterator[tuple[str, type[Any]]]:
-    """(prefix, dataclass) of `kind` and of the dataclasses among its fields, such as `z`; groups are left out."""
-    yield prefix, kind
-    for field in dataclasses.fields(kind):
-        value = default_of(field)
-        if dataclasses.is_dataclass(value) and field.name not in GROUPS:
-            yield from with_nested(f"{prefix}{field.name}.", type(value))
-
-
-def option_names() -> list[str]:
-    """Every option by its full name, such as `target.sigma`."""
-    return [f"{prefix}{field.name}" for prefix, kind in classes() for field in dataclasses.fields(kind)]
-
-
-def integers() -> list[str]:
-    """The options whose value is an integer."""
-    return [
-        f"{prefix}{name}"
-        for prefix, kind in classes()
-        for name, hint in typing.get_type_hints(kind).items()
-        if hint in (int, int | None)
-    ]
 
 
 def plain(config: Config) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import torch
 from dip.configuration.schema import Config
 from dip.fitting.cost import Cost, describe
 from dip.images import Picture
-from dip.images.jpeg_quality import file_quality
 from dip.stopping import STOPS
 from dip.stopping.adaptive import explain
 from dip.stopping.rule import Rule
+from dip.targets.jpeg_file import quality_of
 
 STRONG = 50
 """Quality of a JPEG below which its artefacts, and not noise, are what is visible."""
@@ -34,10 +34,10 @@ def announce(config: Config, picture: Picture, estimated: Cost | None, rule: Rul
 
 def _advise(config: Config, picture: Picture) -> None:
     """Warn if `target=degraded` is used on a strongly compressed JPEG file."""
-    if config.target.name != "degraded" or config.size is not None or picture.path is None:
+    if config.target.name != "degraded" or config.size is not None or picture.jpeg is None:
         return
-    quality = file_quality(picture.path)
-    if quality is not None and quality < STRONG:
+    quality = quality_of(picture.jpeg)
+    if quality < STRONG:
         log.warning(
             "image=%s: a JPEG of quality %d, whose artefacts are not noise; target=jpeg removes them, for example "
             "python train.py image=%s target=jpeg", config.image, quality, config.image,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import io
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -71,7 +72,7 @@ def _parts(thing: Any, visited: set[int]) -> Iterator[bytes]:
         yield str(getattr(thing, "__qualname__", thing.__name__)).encode()
         if isinstance(thing, type):
             yield repr(own_classes.code(thing)).encode()
-    elif hasattr(thing, "__dict__"):
+    elif hasattr(thing, "__dict__") and not isinstance(thing, (io.IOBase, Iterator)):
         yield repr(own_classes.code(type(thing))).encode()
         yield from _parts(vars(thing), visited)
     else:

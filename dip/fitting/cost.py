@@ -16,7 +16,7 @@ import torch
 
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
-from dip.fitting.probe import Measured, Shape, measure, padded_pixels, together
+from dip.fitting.probe import Measured, Shape, cropped, measure, padded_pixels, together
 from dip.hardware import devices, memory
 from dip.hardware.free_memory import available
 
@@ -79,20 +79,20 @@ def estimate(config: Config, shape: Shape) -> Cost:
     device = devices.pick_device(config.device)
     arithmetic = devices.pick_precision(config.precision.name, device)
     free = available(device)
-    crops = [(shape[0], min(side, shape[1]), min(side, shape[2])) for side in SIDES]
-    if free is not None and _rough(config, crops[0]) > free / 2:  # the probe itself would need too much
+    crops = [cropped(config, shape, side) for side in SIDES]
+    if free is not None and _rough(*crops[0]) > free / 2:  # the probe itself would need too much
         return Cost(_rough(config, shape), math.nan, free)
     networks, pixels = min(config.ensemble, together(config, device)), padded_pixels(config, shape)
     found: list[Measured] = []
     for crop in crops:
-        count = padded_pixels(config, crop)
+        count = padded_pixels(*crop)
         if found and count <= found[-1].pixels:
             break  # the whole image has been measured
         if len(found) == 2:
             needed = _memory(found, config, shape, networks, device)
             if MEASURED_STEPS * count > SHARE * config.steps * pixels or (free is not None and needed > free):
                 break
-        found.append(measure(config, crop, device, arithmetic, networks))
+        found.append(measure(*crop, device, arithmetic, networks))
     last = found[-1]
     seconds = last.seconds * pixels / last.pixels * config.ensemble / networks
     return Cost(_memory(found, config, shape, networks, device), seconds, free)
@@ -104,17 +104,19 @@ def _memory(found: Sequence[Measured], config: Config, shape: Shape, networks: i
     slope = last.peak / last.pixels
     if len(found) > 1:
         slope = (last.peak - found[-2].peak) / (last.pixels - found[-2].pixels)
-    waiting = (config.ensemble - networks) * 4 * (config.z.channels + 3 * shape[0])  # z and output, bytes per pixel
+    channels = shape[0] / config.net.slices
+    waiting = (config.ensemble - networks) * 4 * (config.z.channels + 3 * channels)  # z and output, bytes per pixel
     constant = last.peak - slope * last.pixels + 2 * last.state  # two states for a rollback
     factor, start = GPU_MEMORY if device.type == "cuda" else CPU_MEMORY
-    growing = factor * (slope * networks + waiting) + PER_VALUE * shape[0]
+    growing = factor * (slope * networks + waiting) + PER_VALUE * channels
     return int(growing * pixels + constant * config.ensemble / networks + start)
 
 
 def _rough(config: Config, shape: Shape) -> int:
     """An upper bound of the memory, in bytes, from the number of weights and feature maps alone."""
     with torch.device("meta"):
-        net = config.net.build(config.z.channels, shape[0], config.skips, config.net.padded(*shape[1:]))
+        planes = config.z.planes(config.net.z_slices())
+        net = config.net.build(planes, shape[0], config.skips, config.net.padded(*shape[1:]))
     weights = sum(parameter.nbytes for parameter in net.parameters())
     return config.ensemble * (10 * weights + 100 * _widest(config) * padded_pixels(config, shape))
 
@@ -147,10 +149,10 @@ def afford(config: Config, shape: Shape) -> Cost | None:
     if cost.fits:
         return cost
     assert cost.available is not None
-    _, height, width = shape
-    device = devices.pick_device(config.device)
+    device, slices = devices.pick_device(config.device), config.net.slices
+    size = " x ".join(map(str, [*([slices] if slices > 1 else []), *shape[1:]]))
     raise RunError(
-        f"{height} x {width} pixels need about {_gigabytes(cost.bytes)} of memory, {_gigabytes(cost.available)} are free"
+        f"{size} {'voxels' if slices > 1 else 'pixels'} need about {_gigabytes(cost.bytes)} of memory, {_gigabytes(cost.available)} are free"
         f"{' on ' + str(device) if device.type == 'cuda' else ''}{memory.held_by_others(device)}: use "
         + ", ".join(_smaller(config, shape, 0.8 * cost.available / cost.bytes))
     )

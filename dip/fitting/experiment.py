@@ -20,13 +20,14 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import own_classes
 from dip.fitting.inputs import Pictures, observe
-from dip.runs import naming
+from dip.runs import naming, warm_start
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.callbacks.recorder import OnRecord
+    from dip.images import Picture
 
 log = logging.getLogger("dip")
 
@@ -38,6 +39,7 @@ class Work(Protocol):
     folder: Path
     identity: str
     restored: Tensor | None
+    picture: Picture
 
     @property
     def signals(self) -> contextlib.AbstractContextManager[Any]:
@@ -91,11 +93,14 @@ def run(
         return done
     observed = observe(config, pictures)  # imports torch; a picture that does not fit is refused before Lightning is
     from dip.fitting.fit import Fit
+    from dip.fitting.fit_errors import one_line
+    from dip.hardware.devices import pick_device
     from dip.runs.extension import extend
 
     # Every mistake of a user is found here, before the folder is created.
     fingerprint = naming.fingerprint({**identity, "steps": None})
-    fit = (prepare or Fit)(config, folder, fingerprint, pictures, on_record, observed)
+    with one_line(folder, observed[1].size, pick_device(config.device)):
+        fit = (prepare or Fit)(config, folder, fingerprint, pictures, on_record, observed)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
@@ -113,9 +118,11 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
 
     Raises:
         ImageError: an image does not exist or cannot be read.
+        OptionError: `init` is not a finished run with a checkpoint.
     """
     pictures = pictures or Pictures(config)
     identity = naming.identity(config, pictures.digest("image"), pictures.digest("reference"))
+    identity["init"] = warm_start.digest(config.init)
     identity["target"] |= {option: pictures.digest(f"target.{option}") for option in config.target.files()}
     for group, digest in own_classes.digests(config, pictures).items():
         identity[group] |= {"class": digest}
@@ -140,7 +147,8 @@ def _fit_and_save(fit: Work, progress: bool, array: bool) -> dict[str, Any]:
     try:
         result = fit.run(progress)
         if array and fit.restored is not None and not fit.config.target.raw:
-            numpy.save(folder / "images" / "restored.npy", images.to_array(fit.restored))
+            like = fit.picture if fit.picture.axes else None
+            numpy.save(folder / "images" / "restored.npy", images.to_array(fit.restored, like))
     except Exception as error:
         if not folder.is_dir():
             raise RunError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import statistics
 from pathlib import Path
@@ -22,7 +23,7 @@ from dip.callbacks.signals import Signals
 from dip.configuration import schema
 from dip.configuration.loggers import show
 from dip.configuration.schema import Config
-from dip.fitting import cost, results
+from dip.fitting import cost, results, uncertainty
 from dip.fitting.advice import announce
 from dip.fitting.fit_errors import one_line
 from dip.fitting.inputs import Pictures, observe
@@ -32,7 +33,7 @@ from dip.hardware import devices, memory, threads
 from dip.images import Picture, preview
 from dip.model import data
 from dip.model.module import DeepImagePrior
-from dip.runs import naming
+from dip.runs import naming, warm_start
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import Draws, derive, generator
 from dip.stopping.panel import Panel
@@ -76,9 +77,12 @@ class Fit:
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
         self.picture, self.observation = observed or observe(config, pictures or Pictures(config))
+        self.slices = self.picture.depth
+        if config.net.volumetric:
+            self.config = config = dataclasses.replace(config, net=config.net.for_slices(self.slices))
         seen = self.observation
         known = None if seen.known is None else seen.known.to(self.device)
-        stop = config.stop.suited(noisy=config.target.exact and seen.intervals is None)
+        stop = config.stop.suited(config.target.exact and seen.intervals is None, seen.measurements is None)
         self.rule = stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
         if self.rule is not None and seen.intervals is not None:
             self.rule.project = seen.intervals.to(self.device).project
@@ -90,21 +94,25 @@ class Fit:
             folder, self.schedule, reference, self.stopping, self.rollback,
             finish=lambda image: seen.shown(config.target.finish(image, seen)),
             on_record=on_record,
+            slices=self.slices,
         )  # fmt: skip
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
+        self.spread: Tensor | None = None  # likewise, with several networks
+        self.initial = None if config.init is None else warm_start.weights(config, seen.shape)
         self.cost = cost.afford(config, seen.shape)
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
-        """The module and its data, a function of the options and the seed alone."""
+        """The module and its data, a function of the options, the seed and the weights of `init` alone."""
         config, seen = self.config, self.observation
         size = config.net.padded(*seen.size)
         # Each network of an ensemble has its own weights, z and perturbation.
         seeds = [config.seed, *(derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1))]
         nets = [self._net(seed, size) for seed in seeds]
         if seen.z is None:
-            z = torch.cat([data.draw(config.z, size, seed) for seed in seeds])  # (ensemble, C_z, H', W')
+            draws = [data.draw(config.z, size, seed, config.net.z_slices()) for seed in seeds]
+            z = torch.cat(draws)  # (ensemble, C_z, H', W')
         else:
             z = data.extend(seen.z, size).expand(len(seeds), -1, -1, -1)
         module = DeepImagePrior(
@@ -116,13 +124,15 @@ class Fit:
             kernel=None if self.rule is None else self.rule.loss_filter,
             intervals=seen.intervals, speedups=config.precision.speedups(),
         )  # fmt: skip
+        if config.init is not None and self.initial is not None:
+            warm_start.start(module, self.initial, config.init)
         if self.arithmetic.name == "fp64":
             module.double()  # Lightning does this too, but only after it has loaded a checkpoint's weights
         return module, data.FixedPair(z, seen.y, self.device)
 
     def _net(self, seed: int, size: tuple[int, int]) -> nn.Module:
         seen = self.observation
-        inputs = self.config.z.channels if seen.z is None else seen.z.shape[1]
+        inputs = self.config.z.planes(self.config.net.z_slices()) if seen.z is None else seen.z.shape[1]
         with Draws(generator(seed, "weights")):
             return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.config.skips, size)
 
@@ -177,10 +187,10 @@ class Fit:
 
     def _save(self, name: str, pixels: Tensor) -> None:
         """Save an image that the run does not depend on; an error is a warning."""
-        self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels))
+        self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels, slices=self.slices))
 
     def _show(self, trainer: Trainer, name: str, pixels: Tensor, step: int) -> None:
-        self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels), step))
+        self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels, self.slices), step))
 
     def _save_present(self, pictures: bool) -> int:
         """Save the present restored image of an interrupted run. Returns its step."""
@@ -188,7 +198,8 @@ class Fit:
         average, step = self.stopping.restored(self.module)
         if pictures:
             image = self.config.target.finish(self.observation.limited(average.cpu()), self.observation)
-            self.recorder.guard(lambda: results.save_restored(self.folder, image, self.observation, self.picture))
+            seen, like = self.observation, self.picture
+            self.recorder.guard(lambda: results.save_restored(self.folder, image, seen, like, self.slices))
         return step
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
@@ -209,17 +220,26 @@ class Fit:
             result["units"] = list(seen.scale)
         if seen.known is not None:
             result["missing"] = 1 - seen.known.mean().item()
+        if self.slices > 1:
+            result["slices"] = self.slices
         if self.rule is not None and self.rule.chosen is not None:
             result["rule"] = self.rule.chosen
+        if self.stopping.spread is not None:
+            disagreement = self.stopping.spread.float().cpu()
+            self.spread = seen.deviation(disagreement)
+            if ranked := uncertainty.scores(disagreement, self.restored, seen.reference):
+                result["spread"] = ranked
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
             self.recorder.save_losses()
             self._save("output", seen.shown(self.module.output.cpu()))
-            results.save_restored(self.folder, self.restored, seen, self.picture)
+            if (spread := self.spread) is not None:
+                self.recorder.guard(lambda: uncertainty.save(self.folder / "images", spread))
+            results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
             self._show(trainer, "restored", seen.shown(self.restored), step)
             if self.config.baselines:
-                result["baselines"] = results.baselines(target, seen, self.folder / "images")
+                result["baselines"] = results.baselines(target, seen, self.folder / "images", self.slices)
         if trainer.logger is not None:
             final = {f"restored/{name}": result[name] for name in ("psnr", "ssim") if result[name] is not None}
             plain = {name: value for name, value in schema.plain(config).items() if name not in naming.WITHOUT_EFFECT}

@@ -20,18 +20,23 @@ from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.masking import known_pixels, opaque
 from dip.samples import SAMPLES
+from dip.sources import split
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.images import Picture
+    from dip.nets import Net
     from dip.targets import Observation
 
 log = logging.getLogger("dip")
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".bmp", ".ppm", ".pgm",
-            ".npy")  # fmt: skip
+            ".npy", ".npz", ".mat", ".h5", ".hdf5", ".dcm", ".nii", ".nii.gz", ".fits", ".fit")  # fmt: skip
 """Suffixes of the image files that are read from a folder."""
+PACKAGES = {"pi_heif": [".heic", ".heif"], "h5py": [".h5", ".hdf5"], "pydicom": [".dcm"], "nibabel": [".nii", ".nii.gz"],
+            "astropy": [".fits", ".fit"]}  # fmt: skip
+"""Optional packages, and the suffixes of the files that need them."""
 
 
 def several(source: str) -> list[str] | None:
@@ -43,6 +48,7 @@ def several(source: str) -> list[str] | None:
     Raises:
         ImageError: there is no such file, or the folder cannot be read.
     """
+    source, key = split(source)
     path = Path(source)
     if source in SAMPLES or path.is_file() or not (path.is_dir() or {"*", "?"} & set(source)):
         return None
@@ -52,8 +58,8 @@ def several(source: str) -> list[str] | None:
         except OSError as error:
             raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
         readable = _readable()
-        found = [str(path / name) for name in names if Path(name).suffix.lower() in readable]
-        _tell_left_out(path, [name for name in names if Path(name).suffix.lower() not in readable])
+        found = [str(path / name) for name in names if name.lower().endswith(readable)]
+        _tell_left_out(path, [name for name in names if not name.lower().endswith(readable)])
     else:
         found = glob.glob(source.replace("[", "[[]"), recursive=True)
     # A file with the name of a sample is written as a path.
@@ -61,17 +67,19 @@ def several(source: str) -> list[str] | None:
     if not found:
         what = f"holds no {' '.join(SUFFIXES)}" if path.is_dir() else "matches no file"
         raise ImageError(f"image={source}: {what}; for example image='photos/*.jpg'")
+    found = found if key is None else [f"{file}:{key}" for file in found]
     # Numbers are padded with zeros, so that they sort by value.
     return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
 
 
-def _readable() -> list[str]:
+def _readable() -> tuple[str, ...]:
     """The `SUFFIXES` of which this installation can decode the files."""
     from PIL import features
 
     lacking = [".avif"] * (not features.check("avif"))
-    lacking += [".heic", ".heif"] * (importlib.util.find_spec("pi_heif") is None)
-    return [suffix for suffix in SUFFIXES if suffix not in lacking]
+    for package, suffixes in PACKAGES.items():
+        lacking += suffixes if importlib.util.find_spec(package) is None else []
+    return tuple(suffix for suffix in SUFFIXES if suffix not in lacking)
 
 
 def _tell_left_out(folder: Path, names: Iterable[str]) -> None:
@@ -108,7 +116,7 @@ class Pictures:
         self.axes = config.axes
         self.observed: tuple[Picture, Observation] | None = None
         self._loaded: dict[str, Picture] = {}
-        self._crop_told = self._scale_told = False
+        self._crop_told = self._scale_told = self._slices_told = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
     def digest(self, option: str) -> str | None:
@@ -127,16 +135,19 @@ class Pictures:
                 f"image={source}: matches {len(files)} images; add -m for one run per image, for example "
                 "python train.py -m 'image=photos/*.jpg'"
             )
-        if source not in SAMPLES and not Path(source).exists():
+        path, key = split(source)
+        if source not in SAMPLES and not Path(path).exists():
             samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
             example = "my_operator.py" if option == "target.operator" else "photo.png"
             raise ImageError(
                 f"{option}={source}: there is no such file; give a path{samples}; for example {option}={example}"
             )
-        if source in SAMPLES or not Path(source).is_file():
+        if source in SAMPLES or not Path(path).is_file():
             return f"sample {source}"  # or a device or a folder, which is an error on loading
         try:
-            return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+            content = hashlib.sha256(Path(path).read_bytes())
+            content.update(b"" if key is None else key.encode(errors="surrogateescape"))
+            return content.hexdigest()
         except OSError as error:
             raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
 
@@ -159,6 +170,16 @@ class Pictures:
                 "image: %d x %d pixels, cropped to the middle square and resized to %d x %d; size=null keeps all",
                 width, height, size, size,
             )  # fmt: skip
+
+    def in_slices(self, picture: Picture, net: Net) -> Picture:
+        """`picture` with its number of slices: for a network of volumes, all channels are slices unless `axes` has Z."""
+        channels = picture.pixels.shape[1]
+        if not net.volumetric or picture.depth > 1:
+            return picture
+        if not self._slices_told:
+            self._slices_told = True
+            log.info("net=%s: the %d channels of the image are read as slices", net.name, channels)
+        return dataclasses.replace(picture, depth=channels)
 
     def tell_scale(self, picture: Picture, chosen: bool) -> None:
         """Log once which stored values became 0 and 1, if these are not the full range of the type."""
@@ -215,7 +236,7 @@ def _observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     photo = images.rescaled(photo, config.range, known)
     pictures.tell_scale(photo, chosen=config.range is not None)
     pictures.tell_crop(photo, size)
-    image = images.prepare(photo, size)
+    image = pictures.in_slices(images.prepare(photo, size), config.net)
     if size is not None and not target.resized and not getattr(target, "simulate", False):
         log.warning("size: resizes the image only; the kernel must be the blur of the resized image")
     beside = {option: images.prepare(file, size if target.resized else None).pixels for option, file in whole.items()}

@@ -30,9 +30,19 @@ def together(config: Config, device: torch.device) -> int:
 
 
 def padded_pixels(config: Config, shape: Shape) -> int:
-    """The number of pixels of z for an image of `shape` (C, H, W)."""
+    """The number of pixels of z for an image of `shape` (C, H, W), of voxels for a volume."""
     height, width = config.net.padded(*shape[1:])
-    return height * width
+    return height * width * config.net.z_slices()
+
+
+def cropped(config: Config, shape: Shape, side: int) -> tuple[Config, Shape]:
+    """`config` and `shape` (C, H, W) with at most `side` pixels a side; for a volume, the cube of as many voxels."""
+    (channels, height, width), net = shape, config.net
+    if net.slices > 1:
+        side = 2 * round(side ** (2 / 3) / 2)
+        slices = min(side, net.slices)
+        config, channels = dataclasses.replace(config, net=net.for_slices(slices)), channels // net.slices * slices
+    return config, (channels, min(side, height), min(side, width))
 
 
 @dataclasses.dataclass
@@ -71,18 +81,20 @@ def measure(
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(arithmetic.name)
     frugal = getattr(config.net, "checkpoint_activations", False)
     channels, height, width = shape
-    padded = config.net.padded(height, width)
+    padded, planes = config.net.padded(height, width), config.z.planes(config.net.z_slices())
     with (
         devices.prepared(arithmetic, frugal), torch.random.fork_rng(devices=[]), torch.enable_grad(),
         torch.autocast(device.type, half or torch.bfloat16, enabled=half is not None),
     ):  # fmt: skip
         with _live(device) as live:
-            nets = [config.net.build(config.z.channels, channels, config.skips, padded) for _ in range(networks)]
+            nets = [config.net.build(planes, channels, config.skips, padded) for _ in range(networks)]
             module = _Alone(
                 nets, (height, width), loss=config.loss, optimizer=config.optimizer, lr=config.lr,
                 perturbation=config.perturbation, distribution=config.perturbation_distribution, seeds=range(networks),
             ).to(device, dtype)  # fmt: skip
-            z = data.draw(config.z, padded, 0).to(device, dtype, memory_format=torch.channels_last)
+            z = data.draw(config.z, padded, 0, config.net.z_slices()).to(
+                device, dtype, memory_format=torch.channels_last
+            )
             pair = z.expand(networks, -1, -1, -1), torch.zeros(1, *shape, device=device, dtype=dtype)
             for _ in range(2):  # the second step has the optimiser's state, too
                 module.training_step(pair)

@@ -22,8 +22,8 @@ from dip.stopping.panel import Panel
 from dip.targets import Observation, Target
 
 PROTOCOLS = {
-    "psnr": "dB over all pixels and channels, peak 1, not rounded to 8 bit",
-    "ssim": "Gaussian window of sigma 1.5 in 11 x 11, K = (0.01, 0.03), inside the image only, mean over channels",
+    "psnr": "dB over all pixels, channels and slices, peak 1, not rounded to 8 bit",
+    "ssim": "Gaussian window of sigma 1.5 in 11 x 11, K = (0.01, 0.03), inside the image only, mean over channels and slices",
     "psnr_y": "dB of Y (BT.601, 16 to 235, peak 255), without a border of 4 pixels",
     "psnr_hole": "dB over the missing pixels alone, all channels, peak 1",
 }
@@ -42,24 +42,28 @@ MEASURED = ("loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step
 log = logging.getLogger("dip")
 
 
-def save(path: Path, pixels: Tensor, like: Picture | None = None) -> None:
+def save(path: Path, pixels: Tensor, like: Picture | None = None, slices: int = 1) -> None:
     """Write (1, C, H, W) in [0, 1] as PNG, 1 = white. With `like`, also write what such a PNG cannot hold as TIFF.
 
     That is other types than uint8 and uint16, units other than their full range, and other than 1 or 3 channels:
-    `restored.tif` beside `restored.png`.
+    `restored.tif` beside `restored.png`. Of a volume of `slices` slices the PNG shows the middle one, and a second one,
+    `restored-slices.png`, shows them side by side.
     """
-    spectral = pixels.shape[1] not in (1, 3)
     path.parent.mkdir(exist_ok=True)
+    if slices > 1 and pixels.shape[1] % slices == 0:
+        images.save(path.with_stem(f"{path.stem}-slices"), preview(images.mosaic(pixels, slices)))
+    spectral = pixels.shape[1] not in (1, 3) or (like is not None and like.axes is not None)
     shown = None if spectral or like is None else dataclasses.replace(like, scale=None)
-    images.save(path, preview(pixels), shown)
+    images.save(path, preview(pixels, slices), shown)
     if like is not None and (spectral or like.scaled or like.mode not in ("uint8", "uint16")):
         images.save(path.with_suffix(".tif"), pixels, like)
 
 
-def save_restored(folder: Path, image: Tensor, seen: Observation, like: Picture) -> None:
+def save_restored(folder: Path, image: Tensor, seen: Observation, like: Picture, slices: int = 1) -> None:
     """Write the restored image into `images/` of the run folder: as `save` does, or for measurements as
     `restored.png` and, in the user's units, `restored.npy` (H, W, C)."""
-    save(folder / "images" / "restored.png", seen.shown(image), like=None if seen.measurements is not None else like)
+    like_file = None if seen.measurements is not None else like
+    save(folder / "images" / "restored.png", seen.shown(image), like_file, slices)
     if seen.measurements is not None:
         numpy.save(folder / "images" / "restored.npy", seen.values(image), allow_pickle=False)
 
@@ -77,7 +81,7 @@ def scores(target: Target, restored: Tensor, observation: Observation) -> dict[s
     return {**found, "protocol": {name: PROTOCOLS[name] for name in found}} if found else {}
 
 
-def baselines(target: Target, observation: Observation, folder: Path) -> dict[str, dict[str, float]]:
+def baselines(target: Target, observation: Observation, folder: Path, slices: int = 1) -> dict[str, dict[str, float]]:
     """Compute the baselines, save each as `baseline-<name>.png` in `folder`, and return their scores by name.
 
     An error is a warning, because a baseline must not cost the run its result.
@@ -93,7 +97,7 @@ def baselines(target: Target, observation: Observation, folder: Path) -> dict[st
         sigma = examine(y, known).sigma if target.task == "denoising" else noise_level(y, known)
         found = target.baselines(observation, sigma)
         for name, image in found.items():
-            save(folder / f"baseline-{name}.png", image)
+            save(folder / f"baseline-{name}.png", image, slices=slices)
         return {name: target.scores(image, observation) for name, image in found.items()}
     except Exception as error:  # scikit-image raises many kinds of errors on unusual images
         log.warning("no baselines (%s: %s)", type(error).__name__, " ".join(str(error).split()))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.metadata
+import logging
+import os
 import platform
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +15,8 @@ import torch
 
 from dip.errors import OptionError
 from dip.hardware import memory
+
+log = logging.getLogger("dip")
 
 PACKAGES = ("deep-image-prior", "torch", "lightning", "hydra-core", "numpy", "pillow", "scikit-image")
 
@@ -46,7 +50,13 @@ def pick_device(wanted: str) -> torch.device:
         OptionError: this is not a device, or not one of this machine. There is no silent fallback to the CPU.
     """
     if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "").strip()
+        if torch.version.cuda is not None and chosen not in ("", "-1"):
+            legal = f"cpu here, because CUDA_VISIBLE_DEVICES={chosen} names a GPU that is not there"
+            raise OptionError("device", wanted, legal, "device=cpu")
+        return torch.device("cpu")
     try:
         device = torch.device(wanted)
     except RuntimeError:
@@ -66,7 +76,11 @@ def pick_precision(wanted: str, device: torch.device) -> Arithmetic:
         OptionError: fp16 on a CPU, tf32 on a device other than CUDA, or fp64 on mps.
     """
     if wanted == "auto":
-        return Arithmetic("bf16" if _native_bf16(device) else "fp32")
+        if _native_bf16(device):
+            return Arithmetic("bf16")
+        if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0):
+            log.info("precision=auto: fp32, since this GPU has no bf16; precision=fp16 may be faster on it")
+        return Arithmetic("fp32")
     if wanted == "fp16" and device.type == "cpu":
         raise OptionError("precision", wanted, "bf16 or fp32 on a CPU (fp16 needs a GPU)", "precision=bf16")
     if wanted == "tf32" and device.type != "cuda":
@@ -107,6 +121,27 @@ def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
             memory.release_memory()
         torch.backends.cudnn.benchmark = benchmark
         _set_tf32_flags(*flags)
+
+
+@contextlib.contextmanager
+def exact(device: torch.device) -> Iterator[None]:
+    """Compute in the number format of the tensors inside the block: without autocast, and without TF32 on CUDA.
+
+    For the observation operator and the loss, and their backward pass: rounding errors of the network average out over
+    the steps, those of the operator do not. PyTorch recommends the backward pass outside of autocast in any case.
+    """
+    get, change = torch._C._get_fp32_precision_getter, torch._C._set_fp32_precision_setter
+    operations = ("matmul", "conv")
+    # `prepared` has enabled both for precision=tf32. The flag of convolutions alone is torch's default.
+    tf32 = device.type == "cuda" and all(get("cuda", operation) == "tf32" for operation in operations)
+    with torch.autocast(device.type, enabled=False):
+        for operation in operations if tf32 else ():
+            change("cuda", operation, "ieee")
+        try:
+            yield
+        finally:
+            for operation in operations if tf32 else ():
+                change("cuda", operation, "tf32")
 
 
 _PRECISIONS = (
@@ -151,6 +186,14 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device.type} ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def noise_source(device: torch.device) -> str:
+    """What the random numbers of `device` depend on besides the seed; see `dip.seeds.Perturbation`."""
+    if device.type != "cuda":
+        return device.type
+    count = torch.cuda.get_device_properties(device).multi_processor_count
+    return f"{device.type} ({torch.cuda.get_device_name(device)}, {count} multiprocessors)"
 
 
 def versions() -> dict[str, str]:

@@ -63,7 +63,10 @@ def held_by_others(device: torch.device) -> str:
     """Describe how much of a GPU's memory other processes hold, as part of an error message; "" if below 10 %."""
     if device.type != "cuda":
         return ""
-    free, total = torch.cuda.mem_get_info(device)
+    try:
+        free, total = torch.cuda.mem_get_info(device)
+    except RuntimeError:  # a GPU without room for this process's context, or one that is lost
+        return ""
     held = total - free - torch.cuda.memory_reserved(device)
     if held < total // 10:  # the context of every process takes some
         return ""

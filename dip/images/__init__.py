@@ -6,8 +6,11 @@ Paths, the bytes of files, open files, PIL images, arrays and tensors are read b
 |---------------------------------------|--------------------------------------------------------------------|
 | PNG JPEG TIFF WEBP AVIF BMP PPM HEIC  | one image; animations and pages are refused, previews ignored.     |
 |                                       | HEIC needs the extra `heic`; AVIF is reduced to 8 bits             |
-| NPY, arrays, tensors                  | (H, W), or with C channels in the order of `axes`, else a guess    |
-| TIFF of several pages                 | refused, unless `axes` says what the pages are                     |
+| arrays, tensors, and files of arrays  | (H, W), or with C channels in the order of `axes`, else that of    |
+| (see `dip.images.containers`)         | the kind of file, else a guess that is told; FILE:KEY is one of    |
+|                                       | several arrays                                                     |
+| volumes: `axes=ZYX`, `axes=CZYX`      | C = channels x slices; results have the input's axes               |
+| TIFF of several pages                 | refused, unless `axes` or ImageJ or OME says what the pages are    |
 | 1-bit, gray                           | C = 1                                                              |
 | RGB, palette                          | C = 3                                                              |
 | CMYK, YCbCr, HSV                      | RGB by Pillow's formula; a CMYK colour profile is dropped          |
@@ -34,14 +37,18 @@ A string that is in `dip.samples.SAMPLES` means that sample image of scikit-imag
 is a path: the file coins is ./coins.
 """
 
-from dip.images.picture import Picture, load, rescaled, to_array
+from dip.images.picture import Picture, arranged, from_array, load, rescaled, to_array
 from dip.images.resizing import crop, prepare, prepare_mask
 from dip.images.saving import preview, save, save_values, stored
+from dip.images.slices import mosaic
 
 __all__ = [
     "Picture",
+    "arranged",
     "crop",
+    "from_array",
     "load",
+    "mosaic",
     "prepare",
     "prepare_mask",
     "preview",

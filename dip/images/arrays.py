@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from dip.images.stored import MAX_BYTES, Array, Stored, Unreadable, check_size
+from dip.images.axes import to_image
+from dip.images.stored import Array, Contents, Stored, Unreadable, check_bytes, check_size
 from dip.options import log
+from dip.sources import canonical
 
-MAGIC = b"\x93NUMPY"
-"""The first bytes of a `.npy` file."""
 FEW = 4
 """An axis of at most so many entries holds channels, not rows or columns."""
-
-
-def read_npy(file: BinaryIO, size: int, axes: str | None) -> Stored:
-    """Read a `.npy` file of `size` bytes. Pickled objects are refused."""
-    file.seek(0)
-    version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(file)
-    if dtype.hasobject or dtype.itemsize * int(np.prod(shape, dtype=object)) > size:
-        raise Unreadable("the file is truncated or holds Python objects")
-    file.seek(0)
-    return from_values(np.load(file, allow_pickle=False), axes)
 
 
 def as_array(source: Any) -> Array:
@@ -40,41 +28,57 @@ def as_array(source: Any) -> Array:
     return np.asarray(source)
 
 
+def from_contents(contents: Contents, axes: str | None = None) -> Stored:
+    """Interpret an array from a file: in the order `axes`, or in that of the kind of file."""
+    values = contents.values
+    if axes is None and contents.axes is not None and "D" in contents.axes:
+        log.info("the file is read as a volume (%s) of shape %s", ", ".join(contents.axes), values.shape)
+    usual = contents.guess if values.ndim == 3 and values.shape[-1] > FEW else None
+    if axes is None and usual is not None:
+        log.info("an array of shape %s is read as (%s), as is usual in such files; axes=ZYX or another order says otherwise",
+                 values.shape, ", ".join(usual))  # fmt: skip
+    return from_values(values, axes or contents.axes or contents.guess)
+
+
 def from_values(values: Array, axes: str | None = None) -> Stored:
     """Interpret an array as an image.
 
     Args:
-        values: bool, integers or floats, (H, W) or three axes; a leading fourth axis of length 1 is dropped.
-        axes: the order of the axes, such as CHW. None: the channels are the last axis if that has at most 4 entries,
-            else the first if it is much shorter than the others or these are equal, else the last; a guess is logged.
+        values: bool, integers or floats, (H, W) or three axes, or with `axes` four; a leading further axis of length 1
+            is dropped.
+        axes: the order of the axes, such as CHW, or ZYX for a volume. None: the channels are the last axis if that has
+            at most 4 entries, else the first if it is much shorter than the others or these are equal, else the last; a
+            guess is logged.
 
     Raises:
         Unreadable: another type or shape.
     """
-    values = values[0] if values.ndim == 4 and values.shape[0] == 1 else values
+    axes = None if axes is None else canonical(axes)
+    while values.ndim > max(3, len(axes or "")) and values.shape[0] == 1:
+        values = values[0]
+    if values.dtype.kind == "c":
+        advice = "real numbers, for example abs(array), or complex measurements with target=measured and its operator"
+        raise Unreadable(f"got an array of {values.dtype}", advice)
     if values.dtype.kind not in "buif":
         raise Unreadable(f"got an array of {values.dtype}", "real numbers, for example array.astype('float32')")
-    if values.ndim not in (2, 3) or values.size == 0:
+    if axes is None and values.ndim == 4 and values.size:
+        legal = "the order of its axes, for example axes=CZYX or axes=ZYXC (Z: slices, C: channels)"
+        raise Unreadable(f"got an array of four axes, {values.shape}", legal)
+    if values.ndim not in (2, 3, 4) or values.size == 0:
         legal = "one of shape (H, W) or (H, W, C), not empty"
         raise Unreadable(f"got an array of shape {values.shape}", f"{legal}, for example array[..., :3]")
     axes = axes or _guessed(values.shape)
-    axes = axes.replace("C", "") if values.ndim == 2 else axes
-    if len(axes) != values.ndim:
-        raise Unreadable(f"axes={axes}, but the array has {values.ndim} axes, {values.shape}", "axes=HW or axes=HWC")
-    flat = values.ndim == 2
-    values = values.transpose(axes.index("H"), axes.index("W"), *([] if flat else [axes.index("C")]))
-    values = values[..., None] if flat else values
+    axes = axes.replace("C", "") if values.ndim == len(axes) - 1 else axes
+    values, depth = to_image(values, axes)
     check_size(values.shape[1], values.shape[0])
-    if values.nbytes > MAX_BYTES:
-        raise Unreadable(f"the array has {values.nbytes:,} bytes, more than the limit of {MAX_BYTES:,}")
+    check_bytes(values.nbytes)
     if values.dtype == np.bool_:
         values = values.astype(np.uint8) * np.uint8(255)
     elif values.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # becomes infinite, which counts as missing
-            values = values.astype(np.float32)
+        values = values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32)
     else:
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    return Stored(np.ascontiguousarray(values), flat=flat, axes=axes)
+    return Stored(np.ascontiguousarray(values), flat="C" not in axes and depth == 1, axes=axes, depth=depth)
 
 
 def _guessed(shape: tuple[int, ...]) -> str:

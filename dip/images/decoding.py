@@ -19,10 +19,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dip.images import arrays, heif, pillow, tiff
-from dip.images.stored import MAX_BYTES, MAX_PIXELS, Stored, Unreadable
+from dip.images import arrays, containers, heif, pillow, tiff
+from dip.images.stored import MAX_BYTES, MAX_PIXELS, Array, Stored, Unreadable, no_key, one_line
 
-FORMATS = (*pillow.FORMATS, "HEIC", "NPY")
+FORMATS = (*pillow.FORMATS, "HEIC", *containers.FORMATS)
 
 _REASONS: dict[type[Exception], str] = {
     FileNotFoundError: "there is no such file",
@@ -33,23 +33,46 @@ _REASONS: dict[type[Exception], str] = {
 }
 
 
-def read(source: Any, axes: str | None = None) -> Stored:
-    """Decode one source. Raises `Unreadable`, and no other exception, for any source and any content.
+def read(source: Any, axes: str | None = None, key: str | None = None) -> Stored:
+    """Decode an image. Raises `Unreadable`, and no other exception, for any source and any content.
 
     Args:
         source: a `Path`, the bytes of a file, a file that is open for reading bytes, a PIL image, or anything that
             NumPy converts to an array.
         axes: the order of the axes of an array or of the pages of a TIFF, such as CHW (see `arrays.from_values`).
+        key: the name of an array in a file of several.
     """
+    with _refusing():
+        stored = _read(source, axes, key)
+        if stored.values.ndim != 3 or stored.values.size == 0:
+            raise Unreadable("the image has no pixels")
+        _check_finite(stored.values)
+        return stored
+
+
+def read_array(source: Any, key: str | None = None) -> Array:
+    """The values in `source` as they are: of any shape, bool, integers, floats or complex. An image is (H, W, C) or
+    (H, W). Arguments and errors are those of `read`."""
+    with _refusing():
+        with _opened(source) as opened:
+            contents = None if opened is None else containers.read(*opened, key)
+        if contents is None and (opened is not None or isinstance(source, Image.Image)):
+            stored = _read(source, None, key)
+            return stored.values[..., 0] if stored.flat else stored.values
+        values = arrays.as_array(source) if contents is None else contents.values
+        if values.dtype.kind not in "buifc" or values.size == 0:
+            raise Unreadable(f"got an array of {values.dtype} and shape {values.shape}", "numbers, real or complex")
+        _check_finite(values)
+        return values
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn every exception inside the block into `Unreadable` with the reason. Warnings are silenced."""
     try:
         with warnings.catch_warnings(), _quiet_decoders():
             warnings.simplefilter("ignore")  # about unusual metadata, which is not used
-            stored = _read(source, axes)
-        if stored.values.ndim != 3 or stored.values.size == 0:
-            raise Unreadable("the image has no pixels")
-        if stored.values.dtype.kind == "f" and not np.isfinite(stored.values).any():
-            raise Unreadable("all values are NaN or infinite")
-        return stored
+            yield
     except Unreadable:
         raise
     except Exception as error:  # for damaged files, decoders raise exceptions of nearly every type
@@ -58,23 +81,36 @@ def read(source: Any, axes: str | None = None) -> Stored:
         raise Unreadable(next((text for kind, text in _REASONS.items() if isinstance(error, kind)), default)) from None
 
 
-def _read(source: Any, axes: str | None) -> Stored:
+def _read(source: Any, axes: str | None, key: str | None) -> Stored:
+    with _opened(source) as opened:
+        if opened is not None:
+            return _decode(*opened, axes, key)
+    if isinstance(source, Image.Image):
+        return pillow.decode(source)
+    return arrays.from_values(arrays.as_array(source), axes)
+
+
+@contextlib.contextmanager
+def _opened(source: Any) -> Iterator[tuple[BinaryIO, int] | None]:
+    """The file that `source` is or names, and its size in bytes; None for an image or array in memory."""
     if isinstance(source, Path):
         status = source.stat()
         _check_status(status)
         with source.open("rb") as file:
-            return _decode(file, status.st_size, axes)
+            yield file, status.st_size
+        return
     if isinstance(source, Image.Image):
-        behind = pillow.unread(source)
+        behind: Any = pillow.unread(source)
         if behind is None:
-            return pillow.decode(source)
+            yield None
+            return
         position = behind.tell()  # where Pillow will go on reading
         try:
             behind.seek(0)
-            return _read(behind, axes)
+            source = behind.read(MAX_BYTES + 1)
         finally:
             behind.seek(position)
-    if hasattr(source, "read") and not hasattr(source, "__array__"):
+    elif hasattr(source, "read") and not hasattr(source, "__array__"):
         if getattr(source, "seekable", bool)():
             source.seek(0)
         source = source.read(MAX_BYTES + 1)
@@ -82,16 +118,22 @@ def _read(source: Any, axes: str | None) -> Stored:
         raise Unreadable(
             "the file is open as text", 'a file that is open as bytes, for example open("photo.png", "rb")'
         )
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        _check_length(len(source))
-        return _decode(io.BytesIO(source), len(source), axes)
-    return arrays.from_values(arrays.as_array(source), axes)
+    if not isinstance(source, (bytes, bytearray, memoryview)):
+        yield None
+        return
+    _check_length(len(source))
+    yield io.BytesIO(source), len(source)
+
+
+def _check_finite(values: Array) -> None:
+    if values.dtype.kind in "fc" and not np.isfinite(values).any():
+        raise Unreadable("all values are NaN or infinite")
 
 
 @contextlib.contextmanager
 def _quiet_decoders() -> Iterator[None]:
-    """Silences the loggers of Pillow and tifffile inside the block: the message of `Unreadable` is enough."""
-    loggers = [logging.getLogger(name) for name in ("PIL", "tifffile")]
+    """Silences the loggers of the decoders inside the block: the message of `Unreadable` is enough."""
+    loggers = [logging.getLogger(name) for name in ("PIL", "tifffile", "pydicom", "nibabel.global")]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
@@ -100,11 +142,6 @@ def _quiet_decoders() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def one_line(text: str) -> str:
-    """`text` with line breaks and other unprintable characters escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _check_status(status: os.stat_result) -> None:
@@ -122,10 +159,13 @@ def _check_length(length: int) -> None:
         raise Unreadable(f"the file has {length:,} bytes, more than the limit of {MAX_BYTES:,}")
 
 
-def _decode(file: BinaryIO, file_bytes: int, axes: str | None) -> Stored:
+def _decode(file: BinaryIO, file_bytes: int, axes: str | None, key: str | None) -> Stored:
+    contents = containers.read(file, file_bytes, key)
+    if contents is not None:
+        return arrays.from_contents(contents, axes)
+    no_key(key)
+    file.seek(0)
     head = file.read(heif.HEAD)
-    if head.startswith(arrays.MAGIC):
-        return arrays.read_npy(file, file_bytes, axes)
     if heif.recognised(head):
         return heif.read(file)
     stored = tiff.read(file, file_bytes, axes) if head.startswith(tiff.MAGIC) else None

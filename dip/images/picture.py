@@ -14,11 +14,13 @@ from torch import Tensor
 
 from dip.errors import ImageError
 from dip.images import scaling
-from dip.images.decoding import FORMATS, one_line, read
+from dip.images.axes import from_image, to_image
+from dip.images.decoding import FORMATS, read
 from dip.images.scaling import Scale
-from dip.images.stored import Array, Stored, Unreadable
+from dip.images.stored import Array, Stored, Unreadable, one_line
 from dip.options import log
 from dip.samples import SAMPLES, sample_path
+from dip.sources import split
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Picture:
     chunks: the PNG chunks that describe the colours; `save` writes them into PNG files.
     stored: the values before scaling; None after resizing, or if the image was made from pixels.
     jpeg: the content of the JPEG file that the image comes from, also if `pixels` have been changed since.
+    depth: slices of a volume, whose channels are channels x slices; 1 for an image.
+    axes: the order of the axes of a volume, such as DHW, in which it is given back; None for an image.
     """
 
     pixels: Tensor
@@ -49,6 +53,8 @@ class Picture:
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     stored: Stored | None = field(default=None, repr=False, compare=False)
     jpeg: bytes | None = field(default=None, repr=False)
+    depth: int = 1
+    axes: str | None = None
 
     @property
     def units(self) -> Scale:
@@ -59,6 +65,11 @@ class Picture:
     def scaled(self) -> bool:
         """Whether the stored values that became 0 and 1 are not those of the full range of `mode`."""
         return self.units != scaling.full_scale(self.mode)
+
+    def is_volume(self, channels: int) -> bool:
+        """Whether an image of so many channels can have the axes of this volume."""
+        deep = self.axes is not None and channels % self.depth == 0
+        return deep and ("C" in str(self.axes) or channels == self.depth)
 
 
 def load(source: Any, option: str = "image", scale: Scale | None = None, axes: str | None = None) -> Picture:
@@ -74,18 +85,11 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
     Raises:
         ImageError: the source cannot be used. The message is one line.
     """
-    named = isinstance(source, (str, os.PathLike))
-    is_sample = isinstance(source, str) and source in SAMPLES
-    path = None if not named else sample_path(source) if is_sample else Path(source)
+    place, key, name = located(source)
     try:
-        stored = read(source if path is None else path, axes)
+        stored = read(place, axes, key)
     except Unreadable as error:
-        what = f"{option}={one_line(str(source))}: {error}" if named else f"{option}: {error}"
-        if error.advice is not None:
-            raise ImageError(f"{what}; give {error.advice}") from None
-        legal = f"a path to one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
-        legal += f", or a sample: {' '.join(sorted(SAMPLES))}"
-        raise ImageError(f"{what}; give {legal}; for example {option}=photo.png") from None
+        raise refused(source, option, error) from None
     if axes is not None and stored.axes is None and option == "image":
         log.warning("axes: has no effect on this kind of file, whose format defines the axes")
     mode, alpha = str(stored.values.dtype), stored.alpha
@@ -96,13 +100,37 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
         mode,
         stored.icc_profile,
         scale,
-        name="array" if path is None else str(source) if is_sample else path.stem,
-        path=None if path is None else path.absolute(),
+        name=name,
+        path=place.absolute() if isinstance(place, Path) else None,
         flat=stored.flat,
         chunks=stored.chunks,
         stored=stored,
         jpeg=stored.jpeg,
+        depth=stored.depth,
+        axes=stored.axes if stored.axes is not None and "D" in stored.axes else None,
     )
+
+
+def located(source: Any) -> tuple[Any, str | None, str]:
+    """The `Path` that `source` names, or `source` itself; the key of an array in that file; and a name for people."""
+    if not isinstance(source, (str, os.PathLike)):
+        return source, None, "array"
+    if isinstance(source, str) and source in SAMPLES:
+        return sample_path(source), None, source
+    file, key = split(os.fspath(source))
+    path = Path(file)
+    return path, key, path.stem if key is None else f"{path.stem}_{Path(key).name}"
+
+
+def refused(source: Any, option: str, error: Unreadable) -> ImageError:
+    """The error of one line for the `source` of `option`."""
+    named = isinstance(source, (str, os.PathLike))
+    what = f"{option}={one_line(str(source))}: {error}" if named else f"{option}: {error}"
+    if error.advice is not None:
+        return ImageError(f"{what}; give {error.advice}")
+    legal = f"a path to one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
+    legal += f", or a sample: {' '.join(sorted(SAMPLES))}"
+    return ImageError(f"{what}; give {legal}; for example {option}=photo.png")
 
 
 def rescaled(picture: Picture, scale: Sequence[float] | None = None, known: Tensor | None = None) -> Picture:
@@ -130,7 +158,21 @@ def _tensor(unit: Array) -> Tensor:
 
 
 def to_array(pixels: Tensor, like: Picture | None = None) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Convert (1, C, H, W) pixels to an (H, W, C) float32 array, or (H, W) if `like` has no axis of channels."""
+    """Convert (1, C, H, W) pixels to an (H, W, C) float32 array, or to the shape that `arranged` gives it."""
     assert tuple(pixels.shape[:-3]) == (1,), "pixels are (1, C, H, W)"
     array = pixels.detach().to("cpu", torch.float32)[0].permute(1, 2, 0).contiguous().numpy()  # (H, W, C)
-    return array[..., 0] if like is not None and like.flat and array.shape[2] == 1 else array
+    return array if like is None else arranged(array, like)
+
+
+def arranged(array: Array, like: Picture) -> Array:
+    """(H, W, C) as (H, W) if `like` has no axis of channels, or in the axes of `like` if that is a volume."""
+    if like.axes is not None and like.is_volume(array.shape[2]):
+        return np.ascontiguousarray(from_image(array, like.axes, like.depth))
+    return array[..., 0] if like.flat and array.shape[2] == 1 else array
+
+
+def from_array(array: Array, like: Picture) -> Tensor:
+    """The inverse of `to_array`: (1, C, H, W)."""
+    if like.axes is not None and array.ndim == len(like.axes):
+        array = to_image(array, like.axes)[0]
+    return _tensor(array if array.ndim == 3 else array[..., None])

@@ -19,11 +19,12 @@ from torch import Tensor
 
 from dip.errors import ImageError, RunError
 from dip.files import write_bytes
-from dip.images.decoding import one_line
-from dip.images.picture import Picture, to_array
+from dip.images.axes import from_image
+from dip.images.picture import Picture, arranged, to_array
 from dip.images.resizing import resize
 from dip.images.scaling import from_unit, full_scale
-from dip.images.stored import Array
+from dip.images.slices import middle
+from dip.images.stored import Array, one_line
 
 SUFFIXES = dict.fromkeys((".tif", ".tiff"), "TIFF") | dict.fromkeys((".ppm", ".pgm"), "PPM")
 SUFFIXES |= {".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".npy": "NPY"}
@@ -116,8 +117,12 @@ def save_values(path: Path, values: Array) -> None:
         raise ImageError(f"cannot write {one_line(str(path))}: {error}") from None
 
 
-def preview(pixels: Tensor) -> Tensor:
-    """(1, C, H, W) as gray or RGB: of 4 channels the first three, else the first, the middle and the last."""
+def preview(pixels: Tensor, slices: int = 1) -> Tensor:
+    """(1, C, H, W) as gray or RGB: of 4 channels the first three, else the first, the middle and the last.
+
+    Of a volume (1, C * slices, H, W) the middle slice.
+    """
+    pixels = middle(pixels, slices)
     channels = pixels.shape[1]
     return pixels if channels in (1, 3) else pixels[:, [0, 1, 2] if channels == 4 else [0, channels // 2, channels - 1]]
 
@@ -128,7 +133,11 @@ def _encoded(values: Array, like: Picture, profile: bytes | None, format: str) -
     JPEG has quality 95 without chroma subsampling. WEBP is lossless.
     """
     channels, alpha, buffer = values.shape[2], like.alpha is not None, io.BytesIO()
-    values = values[..., 0] if channels == 1 and (like.flat or format != "NPY") else values
+    volume = like.is_volume(channels)
+    if volume and format == "TIFF":  # pages are slices
+        values = from_image(values, "CDHW" if "C" in str(like.axes) else "DHW", like.depth)
+    else:
+        values = arranged(values, like) if format == "NPY" else values[..., 0] if channels == 1 else values
     if format == "NPY":
         np.save(buffer, values, allow_pickle=False)
     elif format == "TIFF":
@@ -136,10 +145,11 @@ def _encoded(values: Array, like: Picture, profile: bytes | None, format: str) -
 
         tifffile.imwrite(
             buffer, values,
-            photometric="rgb" if channels - alpha == 3 else "minisblack",
-            planarconfig="contig" if channels > 1 else None,
+            photometric="rgb" if channels - alpha == 3 and not volume else "minisblack",
+            planarconfig="contig" if channels > 1 and not volume else None,
             extrasamples=["unassalpha"] if alpha else None,
-            compression="zlib", iccprofile=profile, metadata=None, software=False,
+            compression="zlib", iccprofile=profile, software=False,
+            metadata=None if not volume else {"axes": "CZYX"[4 - values.ndim :]},
         )  # fmt: skip
     elif format == "PNG":
         if values.dtype == np.uint16:

@@ -25,7 +25,8 @@ def choose(values: Array, white: int | None = None, known: Array | None = None) 
     - uint8: 0 and 255. A type with a declared maximum (`white`, as in a 12-bit TIFF): 0 and this maximum.
     - Other integers: 0 and the maximum of the smallest of 8, 10, 12, 14 and 16 bits that holds them, because cameras
       and microscopes write 10, 12 and 14 bits into files of 16. If none does: the minimum and the maximum.
-    - Floats: 0 and 1 if the values are within [0, 1], else the minimum and the maximum.
+    - Floats: 0 and 1 if the values are within [0, 1], else the minimum and the maximum. These also where the maximum is
+      as small as a rounding error, because such values have another unit.
 
     Args:
         values: (H, W, C) of any real type. NaN and infinite values have no influence.
@@ -40,12 +41,12 @@ def choose(values: Array, white: int | None = None, known: Array | None = None) 
     if seen.size == 0:
         return full_scale(str(values.dtype))
     low, high = float(seen.min()), float(seen.max())
-    if kind == "f" and low >= -TOLERANCE and high <= 1 + TOLERANCE:
+    if kind == "f" and low >= -TOLERANCE and high <= 1 + TOLERANCE and (high > TOLERANCE or low == high == 0):
         return 0.0, 1.0
     if kind != "f" and low >= 0 and high < 2**16:
         bits = 16 if high == 0 else next(bits for bits in BITS if high < 2**bits)
         return 0.0, float(2**bits - 1)
-    return low, high if high > low else low + 1.0
+    return low, high if high > low else max(low + 1.0, low + abs(low) * TOLERANCE)
 
 
 def to_unit(values: Array, scale: Scale) -> Array:
@@ -64,7 +65,8 @@ def to_unit(values: Array, scale: Scale) -> Array:
 def from_unit(unit: Array, mode: str, scale: Scale) -> Array:
     """The inverse of `to_unit`: [0, 1] as the stored type `mode`. Integers are rounded to nearest."""
     low, high = scale
-    if mode == "float32":
-        return unit if scale == (0.0, 1.0) else (unit * np.float64(high - low) + low).astype(np.float32)
+    if mode in ("float32", "float64"):
+        values = unit if scale == (0.0, 1.0) else unit * np.float64(high - low) + low
+        return values.astype(mode, copy=False)
     limits = np.iinfo(mode)
     return np.floor(unit * np.float64(high - low) + low + 0.5).clip(limits.min, limits.max).astype(mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ MAX_PIXELS = 178_956_970
 """Largest image that is decoded. Pillow's own limit against decompression bombs, whatever a caller has set it to."""
 MAX_BYTES = 2**31
 """Largest file, and largest decoded TIFF or array, in bytes."""
+
+SHOWN = 10
+"""An error message lists at most so many names."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,10 +33,24 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True)
+class Contents:
+    """An array in a file.
+
+    values: of any shape, of bool, integers, floats or complex numbers.
+    axes: the order of the axes that the kind of file defines, such as WHD; None: any order.
+    guess: the order that is usual in such files; it is told.
+    """
+
+    values: Array
+    axes: str | None = None
+    guess: str | None = None
+
+
+@dataclass(frozen=True)
 class Stored:
     """A decoded source, with its EXIF orientation applied.
 
-    values: (H, W, C) integers or float32 in any units. NaN marks missing pixels.
+    values: (H, W, C) integers, float32 or float64 in any units. NaN marks missing pixels.
     alpha: (H, W) uint8, uint16 or float32; full scale (1.0 for float32) is opaque. None without transparency.
     icc_profile: the embedded colour profile.
     chunks: the PNG chunks that describe the colours, such as gAMA, as (name, data).
@@ -40,6 +58,7 @@ class Stored:
     flat: whether the source had no axis of channels.
     axes: the order in which the axes of an array were read; None: the format defines it.
     jpeg: the content of the file, if it is a JPEG.
+    depth: slices of a volume, whose channels are channels x slices; 1 for an image.
     """
 
     values: Array
@@ -50,6 +69,7 @@ class Stored:
     flat: bool = False
     axes: str | None = None
     jpeg: bytes | None = None
+    depth: int = 1
 
 
 def check_size(width: int, height: int) -> None:
@@ -67,3 +87,43 @@ def upright(array: Array, orientation: object) -> Array:
     if orientation in (3, 4, 7, 8):
         array = array[::-1]
     return np.ascontiguousarray(array)
+
+
+def check_bytes(count: int) -> None:
+    """Raise `Unreadable` for an array of more than `MAX_BYTES`."""
+    if count > MAX_BYTES:
+        raise Unreadable(f"the array has {count:,} bytes, more than the limit of {MAX_BYTES:,}", "a part of it")
+
+
+def chosen(keys: Sequence[str], key: str | None) -> str:
+    """`key`, or the only one of `keys`, the names of the arrays in a file.
+
+    Raises:
+        Unreadable: `key` is none of `keys`, or it is None and there are several or none.
+    """
+    if not keys:
+        raise Unreadable("the file holds no array of numbers", "a file with one")
+    if key is None and len(keys) == 1:
+        return keys[0]
+    if key is not None and key in keys:
+        return key
+    shown = ", ".join(map(one_line, keys[:SHOWN])) + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
+    reason = f"the file holds several arrays: {shown}" if key is None else f"the file holds no such array, but {shown}"
+    raise Unreadable(reason, f"FILE:KEY, where KEY is the name of one, for example FILE:{one_line(keys[0])}")
+
+
+def lacking(what: str, package: str, extra: str) -> Unreadable:
+    """The error for a kind of file whose package is not installed."""
+    install = f"pip install 'deep-image-prior[{extra}]'"
+    return Unreadable(f"{what} need the package {package}", f"an .npy file, or install it, for example {install}")
+
+
+def no_key(key: str | None) -> None:
+    """Raise `Unreadable` if a `key` was given for a file whose arrays have no names."""
+    if key is not None:
+        raise Unreadable("arrays in this kind of file have no names", "the file without :KEY")
+
+
+def one_line(text: str) -> str:
+    """`text` with line breaks and other unprintable characters escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

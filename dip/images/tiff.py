@@ -43,10 +43,20 @@ def read(file: BinaryIO, file_bytes: int, axes: str | None) -> Stored | None:
         if page.dtype is None or page.dtype.kind not in "uif" or page.imagedepth > 1:
             raise Unreadable("this kind of TIFF (data type, volume) is not supported")
         if pages > 1:
+            axes = axes or _named(tiff)
             if axes is None:
-                raise Unreadable(f"the file holds several images ({pages} pages; axes=CHW reads pages as channels)")
+                raise Unreadable(
+                    f"the file holds several images ({pages} pages; axes=CHW reads pages as channels, axes=ZYX as slices)"
+                )
             return from_values(tiff.series[0].asarray(), axes)
         return _decoded(page, extras)
+
+
+def _named(tiff: Any) -> str | None:
+    """The order of the axes that the metadata of ImageJ, OME or tifffile name; None if they do not."""
+    named = str(tiff.series[0].axes)
+    described = tiff.is_imagej or tiff.is_ome or tiff.is_shaped
+    return named if described and set("YX") < set(named) <= set("CZYX") else None
 
 
 def _decoded(page: Any, extras: tuple[int, ...]) -> Stored:
@@ -62,8 +72,8 @@ def _decoded(page: Any, extras: tuple[int, ...]) -> Stored:
         values = np.moveaxis(values, 0, -1)
     values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
     white = 2**page.bitspersample - 1 if page.dtype.kind == "u" and page.bitspersample in (10, 12, 14) else None
-    with np.errstate(over="ignore"):  # becomes infinite, which counts as missing
-        values = values.astype(np.float32 if values.dtype.kind == "f" else values.dtype.newbyteorder("="))
+    small = values.dtype.kind == "f" and values.dtype.itemsize < 4
+    values = values.astype(np.float32 if small else values.dtype.newbyteorder("="))
     if int(page.photometric) == _WHITE_IS_ZERO and values.dtype.kind == "u":
         values = values.dtype.type(white or np.iinfo(values.dtype).max) - values
     values = upright(values, page.tags.valueof(274))

@@ -33,17 +33,20 @@ class FixedPair(LightningDataModule):
         return itertools.repeat(self.pair)
 
 
-def draw(z: Z, size: tuple[int, int], seed: int) -> Tensor:
-    """The fixed input (1, z.channels, *size) float32: gaussian, uniform, or coordinates.
+def draw(z: Z, size: tuple[int, int], seed: int, slices: int = 1) -> Tensor:
+    """The fixed input (1, z.planes(slices), *size) float32: gaussian, uniform, or coordinates.
 
-    `meshgrid` is the original paper's input for large holes: channel 0 holds x, channel 1 holds y, from 0 to scale.
+    `meshgrid` is the original paper's input for large holes: channel 0 holds x, channel 1 holds y, from 0 to scale. In a
+    volume a third channel holds the position of the slice. Channels of a volume are channels x slices.
     """
     height, width = size
     if z.distribution == "meshgrid":
-        y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
-        return z.scale * torch.stack([x, y])[None]  # (1, 2, H, W)
+        lines = [torch.linspace(0, 1, length) for length in (slices, height, width)]
+        depth, y, x = torch.meshgrid(*lines, indexing="ij")  # each (slices, H, W)
+        return z.scale * torch.cat([x, y] if slices == 1 else [x, y, depth])[None]
     fill = torch.randn if z.distribution == "gaussian" else torch.rand
-    return z.scale * fill(1, z.channels, height, width, generator=generator(seed, "z"))  # (1, C, H, W)
+    channels = z.planes(slices)
+    return z.scale * fill(1, channels, height, width, generator=generator(seed, "z"))  # (1, channels, H, W)
 
 
 def extend(z: Tensor, size: tuple[int, int]) -> Tensor:

@@ -8,29 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.options import check_number, option
+from dip.options import Options, number, option
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass
-class Loss:
+class Loss(Options):
     """A function of each entry of A f(z) and y, averaged over the entries, plus a total variation term."""
 
     name: str = "loss"
     tv: float = option(
         0.0,
         "weight of the image's total variation, summed over pixels and channels: favours flat areas",
-        "a number >= 0",
+        number(">= 0"),
         "1e-7",
     )
 
     filtered: ClassVar[bool] = True
     """Whether the loss depends on x - y alone, so that a filter of the residual applies."""
 
-    def __post_init__(self) -> None:
-        check_number(self, "tv", low=0, prefix="loss.")
+    prefix = "loss."
 
     def entries(self, x: Tensor, y: Tensor) -> Tensor:
         """The loss of each entry: `x` = A f(z) and `y`, both (1, C, h, w) -> (1, C, h, w)."""
@@ -88,13 +87,9 @@ class SmoothL1(Loss):
     beta: float = option(
         0.1,
         "error below which the loss is quadratic, in units of the image's range [0, 1]",
-        "a number > 0",
+        number("> 0"),
         "0.05",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "beta", low=0, open_low=True, prefix="loss.")
 
     def entries(self, x: Tensor, y: Tensor) -> Tensor:
         from torch.nn import functional
@@ -116,13 +111,9 @@ class Poisson(Loss):
     background: float = option(
         0.01,
         "b, the background that is added to x and y: bounds the gradient of dark pixels; 1 is white",
-        "a number > 0",
+        number("> 0"),
         "0.001",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "background", low=0, open_low=True, prefix="loss.")
 
     def entries(self, x: Tensor, y: Tensor) -> Tensor:
         y, bounded = y.clamp(min=0), x.clamp(min=0)

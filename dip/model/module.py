@@ -6,6 +6,7 @@ Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior" (arXiv 1711.10925): theta* = arg
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -13,12 +14,15 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from dip.hardware.devices import exact, noise_source
 from dip.model.losses import MSE, Loss
 from dip.model.optimizers import Adam, Optimizer
 from dip.model.speedups import speed_up
 from dip.seeds import Perturbation
 from dip.targets.jpeg_intervals import Intervals
 from dip.targets.operators import Identity, Operator
+
+log = logging.getLogger("dip")
 
 
 class DeepImagePrior(LightningModule):
@@ -55,6 +59,8 @@ class DeepImagePrior(LightningModule):
 
     average: Tensor | None
     """The exponential moving average of the output, (1, C, H, W) float32: the restored image."""
+    variance: Tensor | None
+    """The moving average of the variance of the outputs over the networks, (1, C, H, W); None for a single network."""
     faster: dict[str, bool] | None
     """Which of `speedups` worked; None before the first step."""
 
@@ -81,7 +87,10 @@ class DeepImagePrior(LightningModule):
         super().__init__()
         self.automatic_optimization = False  # it would add about 1 ms a step, more than a step of a tiny network
         assert len(seeds) == len(nets), "one seed for each network"
-        self.nets = nn.ModuleList(nets).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.nets = nn.ModuleList(nets)
+        for tensor in (*self.nets.parameters(), *self.nets.buffers()):
+            if tensor.dim() == 4:  # torch refuses this layout for those of a network in three dimensions
+                tensor.data = tensor.data.to(memory_format=torch.channels_last)
         self.operator, self.intervals = operator or Identity(), intervals
         self.size = size
         self.criterion, self.optimizer = loss or MSE(), optimizer or Adam()
@@ -94,7 +103,8 @@ class DeepImagePrior(LightningModule):
         self.speedups, self.faster = speedups, None
         self.each: Callable[..., Iterable[Any]] = map
         self.step = 0
-        self.average = None
+        self._written_on: str | None = None
+        self.average = self.variance = None
         self.output: Tensor
         self.observed: Tensor
         self.loss: Tensor
@@ -116,30 +126,43 @@ class DeepImagePrior(LightningModule):
         self.output, self.observed = _mean(outputs), _mean(observed)
         self.losses = torch.stack(losses)  # (networks,)
         self.loss = self.losses.mean()
-        self._update_average(self.output)
+        self.average = self._averaged(self.average, self.output)
+        if len(outputs) > 1:
+            self.variance = self._averaged(self.variance, torch.cat(outputs).var(0, keepdim=True))
 
     def _backward(self, net: nn.Module, perturb: Perturbation, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Add the gradients of one network; return its output, A of the output, and its loss."""
         height, width = self.size
         image: Tensor = net(perturb(z, self.step))[..., :height, :width]
         image = image.to(torch.promote_types(image.dtype, torch.float32))  # (1, C, H, W)
-        observed = self.operator(image)
-        if self.intervals is not None:
-            y = self.intervals(observed.detach())
-        loss = self.criterion(observed, y, image, self.weights, self.kernel)
+        seen = image.detach().requires_grad_()  # divides the backward pass into that of the operator and the network's
+        with exact(image.device):
+            observed = self.operator(seen)
+            if self.intervals is not None:
+                y = self.intervals(observed.detach())
+            loss = self.criterion(observed, y, seen, self.weights, self.kernel)
+            self.manual_backward(loss)
         # Here, so that of networks that run in turn only one has its activations in memory.
-        self.manual_backward(loss)
+        with torch.autocast(image.device.type, enabled=False):  # each operator runs in the number format of its forward
+            image.backward(seen.grad)  # type: ignore[no-untyped-call]
         return image.detach(), observed.detach(), loss.detach()
 
     @torch.no_grad()
-    def _update_average(self, output: Tensor) -> None:
-        """Update `average`; its decay starts lower and rises to `ema`, so that the first outputs have little weight."""
-        if self.average is None:
-            self.average = output.clone()
-        else:
-            decay = min(self.ema, self.step / (self.step + 9))
-            # A checkpoint is loaded before Lightning moves the module, so its average may be on the CPU.
-            self.average = self.average.to(output.device).lerp_(output, 1 - decay)
+    def _averaged(self, average: Tensor | None, output: Tensor) -> Tensor:
+        """Update `average` in place; its decay rises to `ema` from a lower value, so that the first outputs count little."""
+        if average is None:
+            return output.clone()
+        decay = min(self.ema, self.step / (self.step + 9))
+        # A checkpoint is loaded before Lightning moves the module, so its average may be on the CPU.
+        return average.to(output.device).lerp_(output, 1 - decay)
+
+    def spread(self) -> Tensor:
+        """The root of `variance`, (1, C, H, W): how much the networks disagree in each value.
+
+        The variance of the outputs, averaged over steps, ranks the error better than the variance of the averages.
+        """
+        assert self.variance is not None, "a single network has no spread"
+        return self.variance.sqrt()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser of all weights of the networks; z is fixed."""
@@ -149,22 +172,35 @@ class DeepImagePrior(LightningModule):
         """The state of a fit besides weights and optimiser, for a rollback; {} before the first step."""
         if self.average is None:
             return {}
-        return {"average": self.average, "output": self.output, "observed": self.observed}
+        history = {"average": self.average, "output": self.output, "observed": self.observed}
+        return history if self.variance is None else {**history, "variance": self.variance}
 
     def go_back(self, history: dict[str, Tensor]) -> None:
         """Restore an earlier `history`, which must not be empty; the step count stays."""
         device = next(self.nets.parameters()).device
-        for name in ("average", "output", "observed"):
-            setattr(self, name, history[name].to(device))  # it may come from a checkpoint, on the CPU
+        for name, value in history.items():
+            setattr(self, name, value.to(device))  # it may come from a checkpoint, on the CPU
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the state that is not a weight."""
-        checkpoint["dip"] = {"step": self.step, "average": self.average, "output": self.output}
+        names = ("step", "average", "output", *(("variance",) if self.variance is not None else ()))
+        state = {name: getattr(self, name) for name in names}
+        checkpoint["dip"] = {**state, "noise": noise_source(self.output.device)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the state that is not a weight."""
         state = checkpoint["dip"]
         self.step, self.average, self.output = state["step"], state["average"], state["output"]
+        self.variance, self._written_on = state.get("variance"), state.get("noise")
+
+    def on_train_start(self) -> None:
+        """Warn if a resumed run draws other noise than it would have drawn without the interruption."""
+        here, there = noise_source(self.device), self._written_on
+        if there is not None and there != here and any(perturb.sigma for perturb in self.perturb):
+            log.warning(
+                "resumed on %s, the checkpoint was written on %s: the random numbers of the next steps are others, so the "
+                "result is not the same to the bit", here, there,
+            )  # fmt: skip
 
 
 def _mean(several: Sequence[Tensor]) -> Tensor:

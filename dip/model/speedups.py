@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from dip.hardware.out_of_memory import out_of_memory
+
 log = logging.getLogger("dip")
 
 
@@ -29,9 +31,9 @@ def speed_up(nets: nn.ModuleList, z: Tensor, names: Sequence[str]) -> dict[str, 
                 warnings.simplefilter("ignore")  # they concern torch's own code
                 SPEEDUPS[name](nets, z)
             worked[name] = True
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:  # compilers raise exceptions of any type
+            if out_of_memory(error):
+                raise
             for net in nets:
                 net._compiled_call_impl = None  # undo `compile`
                 net.__dict__.pop("forward", None)  # undo the graphs of networks before the one that failed

@@ -5,12 +5,14 @@ Importing this package does not import torch, so options can be listed and check
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dip.errors import OptionError
-from dip.options import check_choice, check_flag, check_integer, is_integer, option, reject
+from dip.options import Options, choice, flag, integer, is_integer, option, reject
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,21 +23,37 @@ ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
 OUTPUTS = ("sigmoid", "linear", "softplus")
 
 _PER_LEVEL = "an integer >= 1 or a list of net.depth such integers"
-_KERNEL = "an odd integer from 1 to 15"
-_FLAG = "true or false"
+_KERNEL = dataclasses.replace(integer(1, 15), words="an odd integer from 1 to 15")
 
 Skips = Sequence[int]
 Size = tuple[int, int]
 
 
 @dataclass
-class Net:
+class Net(Options):
     """The network that maps the input z to the image: the prior."""
 
     name: str = "net"
 
+    prefix = "net."
     ignores: ClassVar[tuple[str, ...]] = ()
     """Options of `dip.configuration.schema.Config` that have no effect with this network."""
+    volumetric: ClassVar[bool] = False
+    """Whether the channels of the image are slices of a volume, or channels x slices."""
+    slices = 1
+    """Slices of the image, set by `for_slices`; not an option."""
+
+    def for_slices(self, slices: int) -> Self:
+        """This network for images of `slices` slices; for networks of images the same object."""
+        if not self.volumetric:
+            return self
+        bound = copy.copy(self)
+        bound.slices = slices
+        return bound
+
+    def z_slices(self) -> int:
+        """Slices of z, at least `slices`. `dip.z.Z.planes` of this number is the number of channels of z."""
+        return 1
 
     def fitting(self, bounded: bool) -> Net:
         """The options for an image whose values are limited to [0, 1] (`bounded`), or can be any real numbers."""
@@ -71,7 +89,7 @@ class Hourglass(Net):
     """
 
     name: str = "hourglass"
-    depth: int = option(5, "how many times the encoder halves the resolution", "an integer from 1 to 10", "5")
+    depth: int = option(5, "how many times the encoder halves the resolution", integer(1, 10), "5")
     channels: Any = option(
         128,
         "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest",
@@ -88,50 +106,47 @@ class Hourglass(Net):
     kernel_down: int = option(3, "kernel size of the encoder's convolutions, in pixels", _KERNEL, "3")
     kernel_up: int = option(3, "kernel size of the decoder's convolutions, in pixels", _KERNEL, "3")
     kernel_skip: int = option(1, "kernel size of the skip connections, in pixels", _KERNEL, "1")
-    upsampling: str = option("bilinear", "how the decoder doubles the resolution", " or ".join(UPSAMPLINGS), "bilinear")
-    padding: str = option("reflection", "padding of the convolutions", " or ".join(PADDINGS), "reflection")
+    upsampling: str = option("bilinear", "how the decoder doubles the resolution", choice(UPSAMPLINGS), "bilinear")
+    padding: str = option("reflection", "padding of the convolutions", choice(PADDINGS), "reflection")
     activation: str = option(
         "leaky_relu",
         "activation after each normalisation; leaky_relu has slope 0.2 below zero",
-        f"one of {', '.join(ACTIVATIONS)}",
+        choice(ACTIVATIONS),
         "leaky_relu",
     )
-    use_1x1: bool = option(True, "follow each convolution of the decoder by a 1 x 1 convolution", _FLAG, "true")
+    use_1x1: bool = option(True, "follow each convolution of the decoder by a 1 x 1 convolution", flag(), "true")
     output: str | None = option(
         None,
         "function of the last layer: sigmoid (values in [0, 1]), linear (any) or softplus (positive); null: sigmoid, or "
         "linear where the image's values are not bounded",
-        f"null or one of {', '.join(OUTPUTS)}",
+        choice(OUTPUTS, none=True),
         "softplus",
     )
     checkpoint_activations: bool = option(
         False,
         "keep only the inputs of each half of a level, recompute the rest in the backward pass, and return freed "
         "memory to the system: 2.3 instead of 6.3 kB per pixel (5 x 128 channels, bf16), 1.7 x the time, same result",
-        _FLAG,
+        flag(),
         "true",
     )
 
     def __post_init__(self) -> None:
-        check_integer(self, "depth", low=1, high=10, prefix="net.")
+        super().__post_init__()
         for name in ("channels", "skip_channels"):
             per_level = _per_level(getattr(self, name), self.depth)
             if len(per_level) != self.depth or not all(is_integer(n) and n >= 1 for n in per_level):
-                raise reject(self, name, "net.")
+                raise reject(self, name)
         for name in ("kernel_down", "kernel_up", "kernel_skip"):
-            check_integer(self, name, low=1, high=15, prefix="net.")
             if getattr(self, name) % 2 == 0:
-                raise reject(self, name, "net.")
-        for name, choices in (("upsampling", UPSAMPLINGS), ("padding", PADDINGS), ("activation", ACTIVATIONS)):
-            check_choice(self, name, choices, prefix="net.")
-        if self.output is not None:
-            check_choice(self, "output", OUTPUTS, prefix="net.")
-        for name in ("use_1x1", "checkpoint_activations"):
-            check_flag(self, name, prefix="net.")
+                raise reject(self, name)
 
     def fitting(self, bounded: bool) -> Hourglass:
         """See `Net.fitting`."""
-        return self if bounded or self.output is not None else replace(self, output="linear")
+        return (
+            self
+            if bounded or self.output is not None
+            else dataclasses.replace(self, output="linear").for_slices(self.slices)
+        )
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
         """Build the fast network of `dip.nets.fast_hourglass`, which computes what `dip.nets.hourglass` defines. See `Net.build`.
@@ -172,6 +187,46 @@ class Hourglass(Net):
 
 
 @dataclass
+class Hourglass3d(Hourglass):
+    """The hourglass in three dimensions. The channels of the image are slices, or channels x slices.
+
+    An axis is halved only while it keeps two voxels or more. `bilinear` stands for trilinear upsampling.
+    """
+
+    name: str = "hourglass3d"
+    channels: Any = option(
+        32,
+        "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest",
+        _PER_LEVEL,
+        "16",
+    )
+
+    volumetric = True
+
+    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
+        """See `Net.build`. The channels are those of z and of the image times their slices."""
+        from dip.nets.hourglass3d import Hourglass3dModule
+
+        for channels, slices in ((in_channels, self.z_slices()), (out_channels, self.slices)):
+            if channels % slices:
+                legal = f"hourglass for {channels} channels, which are not a multiple of {slices} slices"
+                raise OptionError("net", self.name, legal, "net=hourglass")
+        return Hourglass3dModule(self, in_channels, out_channels, self.ordered(skips))
+
+    def padded(self, height: int, width: int) -> Size:
+        """(height, width), but at least `shortest` each: levels may have odd sizes."""
+        return max(height, self.shortest()), max(width, self.shortest())
+
+    def z_slices(self) -> int:
+        """See `Net.z_slices`."""
+        return max(self.slices, self.shortest())
+
+    def shortest(self) -> int:
+        """The shortest length of an axis at any level, in voxels: reflection by p voxels needs p + 1."""
+        return max(2, max(self.kernel_down, self.kernel_up, self.kernel_skip) // 2 + 1)
+
+
+@dataclass
 class Pixels(Net):
     """No network: the image's pixels are the parameters, to measure what a network's prior contributes."""
 
@@ -191,7 +246,7 @@ class Pixels(Net):
         return height, width
 
 
-NETS: dict[str, type[Net]] = {"hourglass": Hourglass, "pixels": Pixels}
+NETS: dict[str, type[Net]] = {"hourglass": Hourglass, "hourglass3d": Hourglass3d, "pixels": Pixels}
 
 
 def _per_level(value: Any, depth: int) -> list[Any]:

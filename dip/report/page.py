@@ -113,8 +113,10 @@ def _payload(
     facts |= {"error": error or "", "folder": str(run.folder)}
     pairs = [*run.label.split(), f"seed={run.seed}", f"status={run.status}", str(run.folder), error or ""]
     baselines = [f"baseline-{name}" for name in run.result.get("baselines") or ()]
-    names = ("target", "restored", "reference", "output", *baselines)
+    names = ("target", "restored", "reference", "output", "spread", *baselines)
     images = {name.removeprefix("baseline-"): thumbnails.add(run.image(name)) for name in names}
+    sides = ("target", "restored", "reference") if run.result.get("slices") else ()
+    mosaics = {name: thumbnails.add(run.image(f"{name}-slices")) for name in sides}
     return {
         "id": number,
         "label": f"#{number + 1} {title}",
@@ -125,6 +127,8 @@ def _payload(
         "problems": run.problems,
         "command": command(run.config) if run.config else None,
         "images": {name: key for name, key in images.items() if key is not None},
+        "slices": run.result.get("slices") or 0,
+        "mosaics": {name: key for name, key in mosaics.items() if key is not None},
     }
 
 

@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import os
-import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,37 +23,21 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from dip.errors import NotFiniteError, RunError
 from dip.files import remove_temporaries, write_bytes
 from dip.runs import flat
+from dip.runs.checkpoint_names import path_of as path_of
+from dip.runs.checkpoint_names import step_of as step_of
+from dip.runs.checkpoint_names import stored as stored
 
 log = logging.getLogger("dip")
 
 FORMAT = 2  # of the file; a higher one than the program's own is refused
 KEEP = 2  # number of checkpoints kept
 FOOTER_BYTES = 2**16  # more than the footer has
-_NAME = re.compile(r"step-([0-9]{9}|[1-9][0-9]{9,})\.ckpt")
 # Lightning can build objects from these keys on loading. Our configuration is stored elsewhere.
 _HYPER_PARAMETERS = ("hyper_parameters", "hparams_name", "hparams_type", "datamodule_hyper_parameters")
 
 
 class DamagedError(RunError):
     """A checkpoint is not what was written, or cannot be resumed from; an older one may be usable."""
-
-
-def path_of(folder: str | Path, step: int) -> Path:
-    """The path of the checkpoint of `step`."""
-    return Path(folder) / f"step-{step:09d}.ckpt"
-
-
-def step_of(path: Path) -> int:
-    """The step in a checkpoint's file name."""
-    match = _NAME.fullmatch(path.name)
-    assert match, f"{path}: the name must be step-<nine digits>.ckpt"
-    return int(match[1])
-
-
-def stored(folder: Path) -> list[Path]:
-    """The checkpoints in `folder`, damaged ones included, newest step first; [] if there is no folder."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted((path for path in found if _NAME.fullmatch(path.name)), key=step_of, reverse=True)
 
 
 def write(folder: str | Path, state: Mapping[str, Any], step: int, identity: str, options: Any = None) -> Path:
@@ -138,15 +121,15 @@ def verified(path: Path) -> tuple[bytes, dict[str, Any]]:
     return data, footer
 
 
-def load(path: Path, identity: str, options: Any = None) -> dict[str, Any]:
-    """The state in one checkpoint, on the CPU.
+def load(path: Path, identity: str | None, options: Any = None) -> dict[str, Any]:
+    """The state in one checkpoint, on the CPU; with `identity` None, of any configuration.
 
     Raises:
         DamagedError: the checkpoint is not what was written, or its weights are not finite.
         RunError: it belongs to another configuration, or has a newer format.
     """
     data, footer = verified(path)
-    if footer["identity"] != identity:
+    if identity is not None and footer["identity"] != identity:
         raise RunError(_refusal(path, footer, identity, options))
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dip.options import check_choice, check_number, option
+from dip.options import choice, number, option
 from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.registry import STOPS, Stop
 from dip.stopping.rule import Reading, Rule
@@ -67,18 +67,12 @@ class Adaptive(Stop):
     white: str | None = option(
         None,
         "rule for white noise; null: combined, or heldout with perturbation_half_life",
-        f"null or one of {', '.join(_RULES)}",
+        choice(_RULES, none=True),
         "heldout",
     )
     smoothing: float = option(
-        1.0, "where the noise is correlated: that of stop=covariance; 0 for none", "a number >= 0", "0.5"
+        1.0, "where the noise is correlated: that of stop=covariance; 0 for none", number(">= 0"), "0.5"
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "smoothing", low=0, prefix="stop.")
-        if self.white is not None:
-            check_choice(self, "white", _RULES, prefix="stop.")
 
     def choose(self, auto: str, shrinking: bool, denoising: bool = True) -> Stop:
         """These options with `white` filled in. Where the task is not denoising, `white` itself; `consistent` if exact."""

@@ -28,7 +28,7 @@ class Consistent(Stop):
 
     name: str = "consistent"
 
-    def suited(self, noisy: bool) -> Stop:
+    def suited(self, noisy: bool = False, image: bool = True) -> Stop:
         """These options; those of `wmv` if the observation is not exact, as the pixels of some JPEG files."""
         return WMV(patience=self.patience) if noisy else self
 

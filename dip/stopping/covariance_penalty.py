@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip.options import check_number, log, option
+from dip.options import integer, log, number, option
 from dip.stopping.registry import Stop
 from dip.stopping.rule import Rule
 
@@ -59,20 +59,17 @@ class Covariance(Stop):
     """Stops at the minimum of an estimated squared error; for correlated noise, as cameras make it (Efron, JASA 2004)."""
 
     name: str = "covariance"
-    patience: int = option(PATIENCE, "steps without a new minimum after which the fit ends", "an integer >= 1", "200")
+    patience: int = option(PATIENCE, "steps without a new minimum after which the fit ends", integer(1), "200")
     smoothing: float = option(
         1.0,
-        "strength of the non-local means with which the kept average is combined, relative to the estimated noise level; "
-        "0 returns the average itself",
-        "a number >= 0",
+        "noise level for the final combination of the kept average with BM3D, relative to the estimated one; 0 returns the "
+        "average itself",
+        number(">= 0"),
         "0.5",
     )
+    needs_image = True
     comparable = True
     patience_limit = PATIENCE
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "smoothing", low=0, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         from dip.stopping.flat_patches import whole
@@ -188,7 +185,7 @@ class CovariancePenalty(Rule):
         return better | ~self.direct
 
     def image(self) -> Tensor:
-        """The kept average, combined with non-local means. Without a reading it is returned as it is."""
+        """The kept average, combined with BM3D of the observation. Without a reading it is returned as it is."""
         from dip.stopping.finishing import combined
 
         sigma = math.sqrt(max(0.0, float(self.variance)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -32,8 +33,16 @@ class Compare(Stop):
 
     name: str = "compare"
 
+    image = True  # see `suited`
+
+    def suited(self, noisy: bool = False, image: bool = True) -> Stop:
+        """These options; for measurements, rules that need an image are left out."""
+        chosen = copy.copy(self)
+        chosen.image = image
+        return chosen
+
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
-        comparable = [name for name, kind in STOPS.items() if kind.comparable]
+        comparable = [name for name, kind in STOPS.items() if kind.comparable and (self.image or not kind.needs_image)]
         return Panel(comparable, self.patience, target, seed, known, warm_up)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.options import check_integer, option
+from dip.errors import OptionError
+from dip.options import Options, integer, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,23 +15,23 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Stop:
+class Stop(Options):
     """The options of a stopping rule. `name` is the rule's name in `STOPS`."""
 
     name: str = ""
-    patience: int = option(1000, "steps without a new minimum after which the fit ends", "an integer >= 1", "300")
+    patience: int = option(1000, "steps without a new minimum after which the fit ends", integer(1), "300")
 
+    prefix = "stop."
     uses_patience: ClassVar[bool] = True
     """Whether the rule looks for a minimum, and so uses `patience`."""
     watches_variance: ClassVar[bool] = False
     """Whether the rule watches the variance of the outputs, which falls when the perturbation shrinks."""
+    needs_image: ClassVar[bool] = False
+    """Whether the rule only works where the observation is an image."""
     comparable: ClassVar[bool] = False
     """Whether `stop=compare` includes the rule."""
     patience_limit: ClassVar[int | None] = None
     """Upper limit of the patience where another rule (adaptive, compare) starts this one; None: no limit."""
-
-    def __post_init__(self) -> None:
-        check_integer(self, "patience", low=1, prefix="stop.")
 
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""
@@ -55,8 +56,19 @@ class Stop:
         """
         return self
 
-    def suited(self, noisy: bool) -> Stop:
-        """The options for one observation: these, or those of another rule if an exact target has noise after all."""
+    def suited(self, noisy: bool = False, image: bool = True) -> Stop:
+        """The options for one observation: these, or those of another rule.
+
+        Args:
+            noisy: the target should be exact, but its observation is not.
+            image: the observation is an image with values in [0, 1], not measurements of any kind.
+
+        Raises:
+            OptionError: the rule needs an image.
+        """
+        if self.needs_image and not image:
+            legal = "a rule that does not look for noise in an image, such as heldout, wmv, emv, combined or never"
+            raise OptionError("stop", self.name, legal, "stop=heldout")
         return self
 
     @classmethod

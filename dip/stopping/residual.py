@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dip.errors import OptionError
-from dip.options import check_number, option
+from dip.options import number, option
 from dip.stopping.registry import Stop
-from dip.stopping.rule import Rule, sample
+from dip.stopping.rule import Rule, sample, values_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,14 +25,8 @@ class HeldOut(Stop):
     """Leaves some pixels of the target out of the loss, and stops at the minimum of the error at these pixels."""
 
     name: str = "heldout"
-    fraction: float = option(
-        0.02, "fraction of the pixels that is left out of the loss", "a number in (0, 0.5]", "0.02"
-    )
+    fraction: float = option(0.02, "fraction of the pixels that is left out of the loss", number("(0, 0.5]"), "0.02")
     comparable = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "fraction", low=0, high=0.5, open_low=True, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         if target.shape[-2] * target.shape[-1] < 2 or (known is not None and int((known != 0).sum()) < 2):
@@ -48,15 +42,12 @@ class Discrepancy(Stop):
     sigma: float | None = option(
         None,
         "standard deviation of the noise, for values in [0, 1]; null: estimated from the target",
-        "a number > 0 or null",
+        number("> 0", none=True),
         "0.1",
     )
     uses_patience = False
+    needs_image = True
     comparable = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "sigma", low=0, open_low=True, none=True, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         return NoiseReached(target, self.sigma, seed, known)
@@ -71,12 +62,12 @@ class _AverageError(Rule):
     def __init__(self, patience: int, target: Tensor, positions: Tensor) -> None:
         super().__init__(patience)
         self.positions = positions.to(target.device)  # (n,), into the flattened target
-        self.truth = target.detach().take(self.positions).float()  # (n,)
+        self.truth = values_at(target.detach(), self.positions).float()  # (n,)
 
     def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor:
         import torch
 
-        output = observed.take(self.positions).float()  # (n,)
+        output = values_at(observed, self.positions).float()  # (n,)
         if self.seen == 0:
             self.mean = output.nan_to_num()
         # The plain mean while there are few outputs: the first one does not keep a large weight.
@@ -122,7 +113,7 @@ class NoiseReached(_AverageError):
         around = local_mean(target)
         usable = unclipped(around, self.sigma, known).flatten().nonzero().flatten().cpu()  # positions
         super().__init__(1, target, usable[sample(len(usable), seed)])
-        self.level = float(clipped_variance(around.take(self.positions), self.sigma).mean())
+        self.level = float(clipped_variance(values_at(around, self.positions), self.sigma).mean())
 
     def improves(self, step: int, score: Tensor) -> Tensor:
         # Every average counts as better than the one before until the level is reached; then the choice is final.

@@ -54,6 +54,8 @@ class Rule(ABC):
     """Maps an image (1, C, H, W) to the nearest one that agrees with exact data; None: the data are not exact."""
     chosen: dict[str, Any] | None = None
     """What `stop=adaptive` found, and the rule that it selected: see `dip.stopping.adaptive.explain`."""
+    kept: Tensor | None = None
+    """Whether the last `update` took its average as the image, a () boolean tensor; None: the rule has no single step."""
     saved: ClassVar[tuple[str, ...]] = ()
     """Names of the subclass's tensors that change from step to step. A resumed run needs them."""
 
@@ -109,8 +111,8 @@ class Rule(ABC):
                 self.watched = value
                 self.best = torch.where(improved, score, self.best)
             self.best_step.masked_fill_(improved, step)
-            kept = finite & (self.best_step >= step - self.lag)
-            torch.where(kept, average, self.candidate, out=self.candidate)
+            self.kept = finite & (self.best_step >= step - self.lag)
+            torch.where(self.kept, average, self.candidate, out=self.candidate)
 
     def score(self, value: Tensor) -> Tensor:
         """What is compared with the best so far: `value`, or infinity where it does not count yet."""
@@ -162,6 +164,11 @@ class Rule(ABC):
             if hasattr(value, "to"):
                 setattr(self, name, value.to(device))
         self._device = device
+
+
+def values_at(image: Tensor, positions: Tensor) -> Tensor:
+    """The values of `image` at `positions` of the flattened image, (n,). `Tensor.take` does not exist on MPS."""
+    return image.flatten().index_select(0, positions)
 
 
 def sample(total: int, seed: int, limit: int = SAMPLES) -> Tensor:

@@ -14,9 +14,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip.options import check_integer, check_number, option
+from dip.options import integer, number, option
 from dip.stopping.registry import Stop
-from dip.stopping.rule import Rule, sample
+from dip.stopping.rule import Rule, sample, values_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,13 +29,9 @@ class WMV(Stop):
     """Stops at the minimum of the outputs' windowed moving variance (Wang et al., TMLR 2023, ES-WMV)."""
 
     name: str = "wmv"
-    window: int = option(100, "number of the last outputs whose variance is watched", "an integer >= 2", "100")
+    window: int = option(100, "number of the last outputs whose variance is watched", integer(2), "100")
     watches_variance = True
     comparable = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_integer(self, "window", low=2, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         first = warm_up + self.window if warm_up else 1  # no output of the warm-up is left in the window
@@ -47,20 +43,15 @@ class EMV(Stop):
     """Stops at the minimum of the outputs' exponential moving variance (Wang et al., TMLR 2023, ES-EMV)."""
 
     name: str = "emv"
-    alpha: float = option(0.1, "weight of the newest output in the moving variance", "a number in (0, 1)", "0.1")
+    alpha: float = option(0.1, "weight of the newest output in the moving variance", number("(0, 1)"), "0.1")
     start_step: int = option(
         100,
         "first step whose variance counts; the initialisation dominates earlier ones",
-        "an integer >= 1",
+        integer(1),
         "100",
     )
     watches_variance = True
     comparable = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "alpha", low=0, high=1, open_low=True, open_high=True, prefix="stop.")
-        check_integer(self, "start_step", low=1, prefix="stop.")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         settling = math.ceil(3 / self.alpha)  # outputs until those of the warm-up weigh a twentieth
@@ -81,7 +72,7 @@ class _Variance(Rule):
         """The values of `image` (1, C, H, W) at the watched positions, (n,) float32."""
         if self.seen == 0:
             self.positions = sample(image.numel(), self.seed).to(image.device)
-        return image.take(self.positions).float()
+        return values_at(image, self.positions).float()
 
 
 class WindowedVariance(_Variance):

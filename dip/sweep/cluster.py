@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dip.errors import DipError
-from dip.options import check_choice, check_integer, option, reject
+from dip.options import choice, integer, option, reject
 from dip.sweep.jobs import Job
 from dip.sweep.launcher import SweepLauncher
 from dip.sweep.processes import environment, with_parent
@@ -113,18 +113,17 @@ class RayLauncher(ClusterLauncher):
     """Runs jobs on a Ray cluster: `hydra/launcher=ray`."""
 
     address: str | None = option(None, "of the cluster; null starts one on this machine", "an address", "auto")
-    cpus: int = option(1, "CPU threads of each job", "an integer >= 1", "4")
+    cpus: int = option(1, "CPU threads of each job", integer(1), "4")
     gpus: float | None = option(
         None, "GPUs of each job; null: 1 if there are any", "null, a number from 0 to 1, or an integer", "0.5"
     )
-    retries: int = option(2, "restarts of a job whose worker died; it resumes", "an integer >= 0", "2")
+    retries: int = option(2, "restarts of a job whose worker died; it resumes", integer(0), "2")
 
     def __post_init__(self) -> None:
-        check_integer(self, "cpus", low=1, prefix="hydra.launcher.")
-        check_integer(self, "retries", low=0, prefix="hydra.launcher.")
+        super().__post_init__()
         gpus = 0 if self.gpus is None else self.gpus
         if not isinstance(gpus, (int, float)) or gpus < 0 or (gpus > 1 and gpus % 1):
-            raise reject(self, "gpus", "hydra.launcher.")
+            raise reject(self, "gpus")
         self.threads = self.cpus
 
     def prepare(self, jobs: Sequence[Job]) -> None:
@@ -158,11 +157,11 @@ def _run(task: Task) -> int:
 class SlurmLauncher(ClusterLauncher):
     """Runs each job as a Slurm job, submitted with submitit: `hydra/launcher=slurm`."""
 
-    cluster: str = option("slurm", "slurm, or local to try it without Slurm", "slurm or local", "local")
+    cluster: str = option("slurm", "slurm, or local to try it without Slurm", choice(("slurm", "local")), "local")
     parameters: Any = option(None, "of submitit's AutoExecutor.update_parameters", "a mapping", "{mem_gb: 16}")
 
     def __post_init__(self) -> None:
-        check_choice(self, "cluster", ("slurm", "local"), prefix="hydra.launcher.")
+        super().__post_init__()
         self.parameters = {name: value for name, value in (self.parameters or {}).items() if value is not None}
         self.threads = self.parameters.get("cpus_per_task", 1)
 

@@ -36,6 +36,9 @@ class Attempt(Protocol):
 StartJob = Callable[[Job], Attempt | None]
 """Starts a job; None if there is no room now. Any exception is a failure of this job."""
 
+Again = Callable[[Job, str], str | None]
+"""Why a job that has failed with this error is started once more, in words; None if it is not."""
+
 
 @dataclass(frozen=True)
 class Running:
@@ -49,13 +52,15 @@ class Running:
 
 
 class Loop:
-    """Runs `jobs`, each started by `start`.
+    """Runs `jobs`, each started by `start`, and once more where `again` says so.
 
     SIGINT, SIGTERM and SIGHUP end the running jobs with a checkpoint; a second SIGINT or SIGTERM ends them at once.
     """
 
-    def __init__(self, jobs: Sequence[Job], start: StartJob, progress: Progress) -> None:
-        self.jobs, self.start, self.progress = jobs, start, progress
+    def __init__(
+        self, jobs: Sequence[Job], start: StartJob, progress: Progress, again: Again = lambda job, error: None
+    ) -> None:
+        self.jobs, self.start, self.progress, self.again = jobs, start, progress, again
         self.waiting = list(jobs)
         self.running: list[Running] = []
         self.outcomes: dict[Job, Outcome] = {}
@@ -143,7 +148,11 @@ class Loop:
             self.running.remove(entry)
             fresh, seconds = signature(entry.job) != entry.before, time.monotonic() - entry.began
             outcome = settle(entry.job, code, fresh, seconds, self.signal is not None)
-            if outcome is None:
+            failed = outcome is not None and outcome.status == "failed" and self.signal is None
+            why = self.again(entry.job, outcome.error or "") if failed and outcome else None
+            if why is not None:
+                self.progress.say(f"{entry.job.name}: {why}")
+            if outcome is None or why is not None:
                 self.waiting.append(entry.job)
             else:
                 self._settled(outcome)

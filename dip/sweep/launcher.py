@@ -21,6 +21,7 @@ from dip.configuration import composition, schema, shipped
 from dip.configuration.commands import command
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
+from dip.options import Options
 from dip.sweep.dispatch import Attempt, Loop
 from dip.sweep.jobs import Job, plan
 from dip.sweep.outcomes import GOOD, Outcome, score
@@ -29,8 +30,10 @@ from dip.sweep.progress import Progress, table, write_reports
 log = logging.getLogger("dip")
 
 
-class SweepLauncher(Launcher):
+class SweepLauncher(Launcher, Options):
     """Runs a sweep. Subclasses define where the jobs run."""
+
+    prefix = "hydra.launcher."
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
@@ -46,6 +49,10 @@ class SweepLauncher(Launcher):
     def start(self, job: Job) -> Attempt | None:
         """Start `job`; None if there is no room now. See `dip.sweep.dispatch`."""
         raise NotImplementedError
+
+    def again(self, job: Job, error: str) -> str | None:
+        """Why `job`, which has failed with `error`, is started once more, as part of a line; None if it is not."""
+        return None
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs, print a table of them and write the report.
@@ -64,10 +71,11 @@ class SweepLauncher(Launcher):
         words = [filter_overrides(overrides) for overrides in job_overrides]
         groups = plan(words, self._read)
         jobs = list(dict.fromkeys(job for group in groups for job in group))
+        refuse_numbered(jobs)
         self.prepare(jobs)
         self._describe(jobs)
         began = time.monotonic()
-        loop = Loop(jobs, self.start, Progress(jobs))
+        loop = Loop(jobs, self.start, Progress(jobs), self.again)
         outcomes = loop.run()
         last = initial_job_idx + len(words) >= OmegaConf.select(sweeper, "n_trials", default=0)
         with contextlib.suppress(BrokenPipeError):
@@ -110,6 +118,14 @@ class SweepLauncher(Launcher):
                     runs.write_bytes(folder / "sweep.yaml", sweep_file.read_bytes())
             except (OSError, RunError) as error:
                 log.warning("%s: the command of the sweep cannot be written (%s)", folder, error)
+
+
+def refuse_numbered(jobs: Sequence[Job]) -> None:
+    """Raise OptionError if a job names one GPU by its number. A launcher shows each job only the GPU that it assigns."""
+    for job in jobs:
+        if job.config.device.startswith("cuda:"):
+            legal = "auto in a sweep, which assigns a GPU to each job"
+            raise OptionError("device", job.config.device, legal, "device=auto")
 
 
 def _returned(group: Sequence[Job], outcomes: Mapping[Job, Outcome], overrides: Sequence[str]) -> JobReturn:

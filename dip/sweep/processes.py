@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import logging
+import math
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dip.configuration import cli
-from dip.errors import OptionError
-from dip.options import check_integer, option
+from dip.errors import DipError
+from dip.hardware.out_of_memory import PREFIX
+from dip.options import integer, option
 from dip.sweep import claims, gpus
 from dip.sweep.jobs import Job
 from dip.sweep.launcher import SweepLauncher
+
+LEAST_FREE = 0.1
+"""Part of a GPU's memory that must be free before a job is started on it."""
+
+LOOK_AGAIN = 5.0
+"""Seconds between two looks at the memory of the GPUs."""
+
+OTHERS = "other processes hold"
+"""Part of the error message of a run that needs memory which other processes hold: see `dip.hardware.memory`."""
+
+log = logging.getLogger("dip")
 
 IN_SWEEP = "DIP_IN_SWEEP"
 """The environment variable that is set in the process of a job."""
@@ -35,23 +50,23 @@ class ProcessesLauncher(SweepLauncher):
 
     jobs: int | None = option(
         None, "jobs at a time; null: as many as the GPUs take, or without a GPU one per two cores",
-        "null or an integer >= 1", "2",
+        integer(1, none=True), "2",
     )  # fmt: skip
-    jobs_per_gpu: int = option(1, "jobs at a time on one GPU", "an integer >= 1", "2")
+    jobs_per_gpu: int = option(1, "jobs at a time on one GPU", integer(1), "2")
 
     def __post_init__(self) -> None:
-        check_integer(self, "jobs", low=1, none=True, prefix="hydra.launcher.")
-        check_integer(self, "jobs_per_gpu", low=1, prefix="hydra.launcher.")
+        super().__post_init__()
         self.running: list[Process] = []
+        self.alone: set[Job] = set()  # jobs that share their GPU with no other, because they ran out of memory
+        self._moved: set[Job] = set()  # jobs that were started again because their GPU was lost
+        self._placed: dict[Job, str] = {}  # the device of each job's last start
+        self._looked = -math.inf
+        self._roomy: list[str] = []
 
     def prepare(self, jobs: Sequence[Job]) -> None:
         """Use the GPUs, or else the CPU with its threads divided among the jobs."""
         cores = gpus.cores()
         cards = [] if all(job.config.device == "cpu" for job in jobs) else gpus.gpus()
-        for job in jobs if cards else ():
-            if job.config.device.startswith("cuda:"):
-                legal = "auto in a sweep, which assigns a GPU to each job"
-                raise OptionError("device", job.config.device, legal, "device=auto")
         self.devices = cards or [gpus.CPU]
         self.share = self.jobs_per_gpu if cards else self.jobs or max(1, cores // 2)  # jobs at a time on one device
         self.most = min(self.jobs or sys.maxsize, self.share * len(self.devices))
@@ -65,13 +80,16 @@ class ProcessesLauncher(SweepLauncher):
         # A job of a sweep that starts jobs itself, the tiles of an image, has its device already.
         take = (lambda device, share: []) if IN_SWEEP in os.environ else claims.take
         load = [process.device for process in self.running]
-        for device in sorted(self.devices, key=load.count) if len(load) < self.most else ():
-            claim = take(device, self.share)
+        for device in sorted(self._with_room(), key=load.count) if len(load) < self.most else ():
+            claim = take(device, 1 if job in self.alone else self.share)
             if claim is not None:
                 break
         else:
             return None
-        visible = {} if device == gpus.CPU else {"CUDA_VISIBLE_DEVICES": device}
+        self._placed[job] = device
+        # On a CPU place, a GPU that was not found must not be used by all jobs at a time.
+        chosen = gpus.VARIABLES if gpus.VARIABLES[1] in os.environ else gpus.VARIABLES[:1]
+        visible = dict.fromkeys(chosen, "" if device == gpus.CPU else device)
         try:
             job.folder.mkdir(parents=True, exist_ok=True)
             with open(job.console, "ab") as console:
@@ -91,6 +109,48 @@ class ProcessesLauncher(SweepLauncher):
         process.device = device
         self.running.append(process)
         return process
+
+    def _with_room(self) -> list[str]:
+        """The devices whose memory is not full, those with the most free memory first. GPUs that are lost are left out.
+
+        Other users and runs outside of a sweep claim nothing, but they use memory.
+        """
+        if not self.devices:
+            raise DipError("no GPU is left: all that this sweep started with are lost; nvidia-smi shows their state")
+        if self.devices == [gpus.CPU]:
+            return self.devices
+        if time.monotonic() < self._looked + LOOK_AGAIN:
+            return self._roomy
+        self._looked, free = time.monotonic(), gpus.free_memory() or {}
+        if free:
+            self._drop([device for device in self.devices if device.startswith("GPU-") and device not in free])
+        self._roomy = [device for device in self.devices if free.get(device, 1.0) >= LEAST_FREE]
+        if self.devices and not self._roomy:
+            log.warning("other processes use the memory of all GPUs; waiting until %.0f %% are free", 100 * LEAST_FREE)
+        # Rounded, because each process takes some memory: GPUs that are as good as free keep their order.
+        self._roomy.sort(key=lambda device: -round(free.get(device, 1.0), 1))
+        return self._roomy
+
+    def _drop(self, lost: Sequence[str]) -> None:
+        for device in lost:
+            self.devices = [other for other in self.devices if other != device]
+            self._roomy = [other for other in self._roomy if other != device]
+            log.warning("the GPU %s is lost; %d are left", device, len(self.devices))
+
+    def again(self, job: Job, error: str) -> str | None:
+        """Why a job that has failed is started once more; None if it is not. See `SweepLauncher.again`."""
+        device = self._placed.get(job, gpus.CPU)
+        if device == gpus.CPU:
+            return None
+        memory = error.startswith(PREFIX) and self.share > 1
+        if (memory or OTHERS in error) and job not in self.alone:
+            self.alone.add(job)
+            return "out of memory, runs again at the end, alone on its GPU"
+        if job not in self._moved and len(self.devices) > 1 and device in self.devices and not gpus.works(device):
+            self._moved.add(job)
+            self._drop([device])
+            return f"the GPU {device} does not answer any more, runs again on another"
+        return None
 
 
 def environment(given: Mapping[str, Any]) -> dict[str, str]:

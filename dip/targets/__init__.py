@@ -21,11 +21,29 @@ from dip.targets.tomography import Tomography
 from dip.targets.without_operator import Clean, Degraded, Flash, Noise, Noisy, Shuffled, permutation
 
 __all__ = [
-    "MRI", "NOISE_MODELS", "TARGETS", "Binning", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Matrix",
-    "Measured", "Noise", "NoiseOptions", "Noisy", "Observation", "Shuffled", "SuperRes", "Target", "Tomography",
+    "MRI",
+    "NOISE_MODELS",
+    "TARGETS",
+    "Binning",
+    "Clean",
+    "Deblur",
+    "Degraded",
+    "Flash",
+    "Inpaint",
+    "Jpeg",
+    "Matrix",
+    "Measured",
+    "Noise",
+    "NoiseOptions",
+    "Noisy",
+    "Observation",
+    "Shuffled",
+    "SuperRes",
+    "Target",
+    "Tomography",
     "permutation",
 ]  # fmt: skip
 
-_KINDS = (Clean, Noisy, Noise, Shuffled, Degraded, Inpaint, SuperRes, Jpeg, Deblur, Flash, Measured,
-          Tomography, MRI, Binning, Matrix)  # fmt: skip
+_KINDS = (Clean, Noisy, Noise, Shuffled, Degraded, Inpaint, SuperRes, Jpeg, Deblur, Flash,
+          Tomography, MRI, Binning, Matrix, Measured)  # fmt: skip
 TARGETS: dict[str, type[Target]] = {kind.name: kind for kind in _KINDS}

@@ -18,8 +18,8 @@ from PIL import Image
 from skimage import filters, restoration
 from torch import Tensor
 
+from dip.bm3d import bm3d
 from dip.targets import reconstruction
-from dip.targets.bm3d import bm3d
 from dip.targets.noise_models import NoiseModel
 from dip.targets.operators import Blur
 

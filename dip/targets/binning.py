@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.options import check_integer, option
+from dip.options import integer, option
 from dip.targets.laboratory import Laboratory
 from dip.targets.noise_models import NOISE_MODELS
 from dip.targets.observation import Observation
@@ -21,13 +21,11 @@ class Binning(Laboratory):
     """Each value of the observation is the mean of `factor` x `factor` pixels, without antialiasing."""
 
     name: str = "binning"
-    factor: int = option(2, "side of the blocks in pixels", "an integer from 2 to 64", "4")
+    factor: int = option(2, "side of the blocks in pixels", integer(2, 64), "4")
     task = "binning"
-    levels: ClassVar[Mapping[str, Mapping[str, float]]] = {kind: {} for kind in NOISE_MODELS} | Laboratory.levels
-
-    def __post_init__(self) -> None:
-        check_integer(self, "factor", low=2, high=64, prefix="target.")
-        super().__post_init__()
+    levels: ClassVar[dict[str, dict[str, float]]] = {
+        kind: {"sigma": 0.01} if kind == "gaussian" else {} for kind in NOISE_MODELS if kind != "none"
+    }
 
     def unused(self) -> dict[str, str]:
         return super().unused() | ({} if self.shape is None else {"shape": "target=binning"})

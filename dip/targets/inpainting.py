@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dip.errors import ImageError, OptionError
-from dip.options import check_choice, check_flag, check_number, log, option
+from dip.options import choice, flag, log, number, option
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES, Simulated, draws
 
@@ -30,49 +30,42 @@ class Inpaint(Simulated):
         "#rrggbb) or null",
         "mask.png",
     )
-    invert: bool = option(False, "swap known and missing pixels of the mask", "true or false", "true")
+    invert: bool = option(False, "swap known and missing pixels of the mask", flag(), "true")
     tolerance: float | None = option(
         None,
         "largest difference of a channel, of 1, at which a pixel has the painted colour, or equals the image in a "
         "painted copy; null: exact values are recognised, and 0.2 (black and white 0.06, copies 0.1) after compression",
-        "a number in [0, 1] or null",
+        number("[0, 1]", none=True),
         "0.3",
     )
     missing: float | None = option(
         None,
         "fraction of the pixels that is removed at random; scored against the image",
-        "a number in (0, 1) or null",
+        number("(0, 1)", none=True),
         "0.5",
     )
     draw: str | None = option(
         None,
         "simulated damage that is drawn over the image; null: none, but text on a sample image without a mask",
-        "text, hole or null",
+        choice(("text", "hole"), none=True),
         "hole",
     )
-    hole: float = option(0.1, "fraction of the pixels in the drawn hole", "a number in (0, 1)", "0.1")
+    hole: float = option(0.1, "fraction of the pixels in the drawn hole", number("(0, 1)"), "0.1")
     keep: bool | None = option(
         None,
         "copy the known pixels, as observed, into the restored image; null: yes, unless target.noise adds noise",
-        "true, false or null",
+        flag(none=True),
         "false",
     )
     fills = True
     task = "inpainting"
 
     def __post_init__(self) -> None:
-        check_flag(self, "invert", prefix="target.")
-        check_number(self, "tolerance", low=0, high=1, none=True, prefix="target.")
-        check_number(self, "missing", low=0, high=1, open_low=True, open_high=True, none=True, prefix="target.")
-        if self.draw is not None:
-            check_choice(self, "draw", ("text", "hole"), prefix="target.")
-        check_number(self, "hole", low=0, high=1, open_low=True, open_high=True, prefix="target.")
+        super().__post_init__()
         if self.mask is not None and self.missing is not None:
             raise OptionError("target.missing", self.missing, "null if target.mask is given", "target.missing=null")
-        super().__post_init__()
         if self.keep is None:
             self.keep = self.real_damage() is not None or self.noise.kind == "none"
-        check_flag(self, "keep", prefix="target.")
 
     def real_damage(self) -> str | None:
         return None if self.mask is None else f"target.mask={self.mask}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dip.errors import ImageError
-from dip.options import check_flag, check_integer, log, option
+from dip.options import flag, integer, log, option
 from dip.targets.observation import Observation, direct
 from dip.targets.target import NO_PICTURES, Simulated
 
@@ -24,23 +24,18 @@ class Jpeg(Simulated):
     quality: int | None = option(
         None,
         "quality of the JPEG that is made of the image, which is then the reference; null: the image is a JPEG already",
-        "an integer from 1 to 100 or null",
+        integer(1, 100, none=True),
         "10",
     )
     intervals: bool = option(
         True,
         "the loss is 0 where the image compresses to the integers that the file stores; false: the loss compares pixels, "
         "as in the paper",
-        "true or false",
+        flag(),
         "false",
     )
 
     task = "jpeg"
-
-    def __post_init__(self) -> None:
-        check_integer(self, "quality", low=1, high=100, none=True, prefix="target.")
-        check_flag(self, "intervals", prefix="target.")
-        super().__post_init__()
 
     @property
     def exact(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
-from dip.options import is_integer, option, reject
+from dip.options import flag, is_integer, option, reject
 from dip.targets.superres_deblur import Linear
 from dip.targets.target import draws
 
@@ -25,7 +25,7 @@ class Laboratory(Linear):
     """The image is measured by a simulated instrument, and is the reference; or the file holds a measurement."""
 
     simulate: bool = option(
-        True, "measure the image, and score against it; false: the file holds the measurement", "true or false", "false"
+        True, "measure the image, and score against it; false: the file holds the measurement", flag(), "false"
     )
     shape: Any = option(
         None,
@@ -34,21 +34,21 @@ class Laboratory(Linear):
         "[1,256,256]",
     )
     default_noise = "gaussian"
-    levels: ClassVar[Mapping[str, Mapping[str, float]]] = {"gaussian": {"sigma": 0.01}}
+    levels: ClassVar[dict[str, dict[str, float]]] = {"gaussian": {"sigma": 0.01}}
     """The kinds of noise that the measurement can have besides none, and the defaults of their options."""
 
     def __post_init__(self) -> None:
         if self.shape is not None:
             sides = list(self.shape) if isinstance(self.shape, (list, tuple)) else []
             if len(sides) != 3 or not all(is_integer(side) and side >= 1 for side in sides):
-                raise reject(self, "shape", "target.")
+                raise reject(self, "shape")
             self.shape = sides
         kind = self.noise.kind or self.default_noise
         if kind not in ("none", *self.levels):
             legal = f"{', '.join(self.levels)} or none with target={self.name}"
             raise OptionError("target.noise.kind", kind, legal, f"target.noise.kind={next(iter(self.levels))}")
         if self.simulate is True:
-            left = {
+            left: dict[str, Any] = {
                 name: value for name, value in self.levels.get(kind, {}).items() if getattr(self.noise, name) is None
             }
             self.noise = dataclasses.replace(self.noise, **left)

@@ -74,7 +74,7 @@ class Matrix(Laboratory):
         """With simulate=false matrix and shape must be given."""
         for name in ("matrix", "shape"):
             if not self.simulate and getattr(self, name) is None:
-                raise reject(self, name, "target.")
+                raise reject(self, name)
 
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
         """For as many measurements as the matrix has rows, or that many for each channel, channels first."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import DipError
-from dip.options import check_flag, is_integer, option, reject
+from dip.options import flag, is_integer, option, reject, text
 from dip.targets.target import Target
 
 if TYPE_CHECKING:
@@ -32,26 +32,21 @@ class Measured(Target):
         None,
         "a Python file that you trust, which defines operator: a function of an image tensor (1, C, H, W) in torch, or an "
         "object with such a method A. It is run only if the command line names it; operator=FILE is short",
-        "the path of a Python file",
+        text("the path of a Python file", none=True),
         "my_operator.py",
     )
     shape: Any = option(
         None, "channels, height and width of the image; shape=[C,H,W] is short", "three integers >= 1", "[1,256,256]"
     )
-    complex: bool = option(
-        False, "the image is complex; complex=true is short", "true or false", "true"
-    )  # fmt: skip
+    complex: bool = option(False, "the image is complex; complex=true is short", flag(), "true")
 
     ignores: ClassVar[tuple[str, ...]] = ("size", "axes")
 
     def __post_init__(self) -> None:
-        check_flag(self, "complex", prefix="target.")
         if self.shape is not None:
             if not _legal(self.shape):
-                raise reject(self, "shape", "target.")
+                raise reject(self, "shape")
             self.shape = [int(length) for length in self.shape]
-        if self.operator is not None and not (isinstance(self.operator, str) and self.operator):
-            raise reject(self, "operator", "target.")
         super().__post_init__()
 
     @property
@@ -62,7 +57,7 @@ class Measured(Target):
         """See `Target.check_complete`."""
         for name in ("operator", "shape"):
             if getattr(self, name) is None:
-                raise reject(self, name, "target.")
+                raise reject(self, name)
 
     def files(self) -> dict[str, str]:
         """The operator's file."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dip.errors import ImageError
-from dip.options import check_choice, check_number, option
+from dip.options import choice, number, option
 from dip.targets.laboratory import Laboratory
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES, draws
@@ -27,23 +27,17 @@ class MRI(Laboratory):
     """
 
     name: str = "mri"
-    acceleration: float = option(4.0, "one of how many frequencies is sampled; 1: all", "a number >= 1", "4")
+    acceleration: float = option(4.0, "one of how many frequencies is sampled; 1: all", number(">= 1"), "4")
     centre: float = option(
-        0.08, "fraction of each axis around frequency 0 that is sampled completely", "a number in [0, 1]", "0.08"
+        0.08, "fraction of each axis around frequency 0 that is sampled completely", number("[0, 1]"), "0.08"
     )
     pattern: str = option(
         "random",
         "which frequencies are sampled: random columns, equispaced columns, or random points, denser at low frequencies",
-        "random, equispaced or points",
+        choice(("random", "equispaced", "points")),
         "points",
     )
     task = "mri"
-
-    def __post_init__(self) -> None:
-        check_number(self, "acceleration", low=1, prefix="target.")
-        check_number(self, "centre", low=0, high=1, prefix="target.")
-        check_choice(self, "pattern", ("random", "equispaced", "points"), prefix="target.")
-        super().__post_init__()
 
     def unused(self) -> dict[str, str]:
         real = self.real_damage()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.errors import OptionError
-from dip.options import check_choice, check_number, option
+from dip.options import Options, choice, number, option
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -167,8 +167,11 @@ NOISE_MODELS: dict[str, type[NoiseModel]] = {
 }
 
 
+LEVEL, PEAK, AMOUNT = number(">= 0", none=True), number("> 0", none=True), number("[0, 1]", none=True)
+
+
 @dataclasses.dataclass
-class NoiseOptions:
+class NoiseOptions(Options):
     """The options `target.noise`. None stands for the default of the target (`kind`) or of the kind of noise."""
 
     kind: str | None = option(
@@ -176,30 +179,25 @@ class NoiseOptions:
         "gaussian adds N(0, sigma^2), speckle multiplies by 1 + N(0, sigma^2), poisson counts photons (peak), "
         "salt_and_pepper sets values to 0 or 1 (amount), camera simulates a sensor and its processing to a JPEG (iso, "
         "quality); null: gaussian with target=noisy and target=flash, else none",
-        f"null or one of {', '.join(NOISE_MODELS)}",
+        choice(NOISE_MODELS, none=True),
         "poisson",
     )
     sigma: float | None = option(
         None,
         "standard deviation of gaussian and speckle noise, for images in [0, 1]; null: 0.1 (25/255 in the paper)",
-        "a number >= 0",
+        LEVEL,
         "0.1",
     )
-    peak: float | None = option(
-        None, "photons of white for poisson noise, fewer are noisier; null: 30", "a number > 0", "30"
-    )
-    amount: float | None = option(
-        None, "fraction of the values that salt_and_pepper sets; null: 0.1", "a number in [0, 1]", "0.1"
-    )
+    peak: float | None = option(None, "photons of white for poisson noise, fewer are noisier; null: 30", PEAK, "30")
+    amount: float | None = option(None, "fraction of the values that salt_and_pepper sets; null: 0.1", AMOUNT, "0.1")
     iso: float | None = option(
-        None, "ISO value of camera noise, more is noisier; null: 3200", "a number in [1, 1000000]", "6400"
+        None, "ISO value of camera noise, more is noisier; null: 3200", number("[1, 1000000]", none=True), "6400"
     )
     quality: float | None = option(
-        None, "JPEG quality of the photo with camera noise; null: 90", "a number in [1, 100]", "75"
+        None, "JPEG quality of the photo with camera noise; null: 90", number("[1, 100]", none=True), "75"
     )
 
-    def __post_init__(self) -> None:
-        check(self, [field.name for field in dataclasses.fields(self)], "target.noise.")
+    prefix = "target.noise."
 
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""
@@ -239,16 +237,6 @@ class NoiseOptions:
 
 class _Filled(NoiseOptions):
     """Options that a target has filled. A shorthand given later, beside an experiment, may replace a value."""
-
-
-def check(owner: object, names: Collection[str], prefix: str) -> None:
-    """Raises `OptionError` unless those options of noise that `names` lists have legal values or are None."""
-    for name in names:
-        if name != "kind":
-            low, high = {"amount": (0, 1), "iso": (1, 1e6), "quality": (1, 100)}.get(name, (0, math.inf))
-            check_number(owner, name, low=low, high=high, open_low=name == "peak", none=True, prefix=prefix)
-        elif getattr(owner, name) is not None:
-            check_choice(owner, name, NOISE_MODELS, prefix=prefix)
 
 
 def options_of(kind: str) -> list[str]:

@@ -95,6 +95,18 @@ class Observation:
             y = (magnitude + 1e-3 * magnitude.max()).log()
         return (y - y.min()) / (y.max() - y.min()).clamp(min=1e-12)
 
+    def deviation(self, spread: Tensor) -> Tensor:
+        """The standard deviation of the network's image, (1, C, H, W) >= 0, in the user's units.
+
+        Of a complex image, the root of the sum of the variances of its real and imaginary parts.
+        """
+        low, high = self.scale
+        spread = spread * (high - low)
+        if self.complex:
+            real, imaginary = spread.chunk(2, dim=1)
+            spread = real.hypot(imaginary)
+        return spread
+
     def values(self, image: Tensor) -> NDArray[np.generic]:
         """The network's image as an array (H, W, C) in the user's units, float32 or complex64."""
         from dip.targets.user_operator import as_array

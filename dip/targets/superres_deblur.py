@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.options import check_choice, check_flag, check_integer, check_number, option
+from dip.options import choice, flag, integer, number, option
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES, Simulated
 
@@ -20,13 +20,7 @@ BORDER = 4  # pixels that the paper's tables leave out at each side, at every fa
 class Linear(Simulated):
     """Base of the targets with an option `simulate`."""
 
-    simulate: bool = option(
-        False, "apply the damage to the image first, and score against the image", "true or false", "true"
-    )
-
-    def __post_init__(self) -> None:
-        check_flag(self, "simulate", prefix="target.")
-        super().__post_init__()
+    simulate: bool = option(False, "apply the damage to the image first, and score against the image", flag(), "true")
 
     def real_damage(self) -> str | None:
         return None if self.simulate else "target.simulate=false"
@@ -37,19 +31,14 @@ class SuperRes(Linear):
     """The image is small, and becomes `factor` times larger (the original paper, super-resolution)."""
 
     name: str = "superres"
-    factor: int = option(4, "ratio of the sides after and before", "an integer from 2 to 16", "4")
+    factor: int = option(4, "ratio of the sides after and before", integer(2, 16), "4")
     kernel: str = option(
         "lanczos3",
         "antialiasing of the downsampling in the loss: lanczos3 as in most programs, lanczos2 as in the paper's fits",
-        "lanczos2 or lanczos3",
+        choice(("lanczos2", "lanczos3")),
         "lanczos2",
     )
     task = "super-resolution"
-
-    def __post_init__(self) -> None:
-        check_integer(self, "factor", low=2, high=16, prefix="target.")
-        check_choice(self, "kernel", ("lanczos2", "lanczos3"), prefix="target.")
-        super().__post_init__()
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = image, or with `simulate` the image shrunk by lanczos3 (as the paper's small images), with noise."""
@@ -84,18 +73,10 @@ class Deblur(Linear):
         "gaussian, motion or a path",
         "kernel.png",
     )
-    sigma: float = option(2.0, "standard deviation of the gaussian kernel in pixels", "a number in (0, 100]", "2")
-    length: float = option(15.0, "length of the motion in pixels", "a number in (0, 1000]", "15")
-    angle: float = option(
-        0.0, "direction of the motion in degrees, counter-clockwise", "a number from -360 to 360", "45"
-    )
+    sigma: float = option(2.0, "standard deviation of the gaussian kernel in pixels", number("(0, 100]"), "2")
+    length: float = option(15.0, "length of the motion in pixels", number("(0, 1000]"), "15")
+    angle: float = option(0.0, "direction of the motion in degrees, counter-clockwise", number("[-360, 360]"), "45")
     task = "deblurring"
-
-    def __post_init__(self) -> None:
-        check_number(self, "sigma", low=0, high=100, open_low=True, prefix="target.")
-        check_number(self, "length", low=0, high=1000, open_low=True, prefix="target.")
-        check_number(self, "angle", low=-360, high=360, prefix="target.")
-        super().__post_init__()
 
     def unused(self) -> dict[str, str]:
         used = {"gaussian": {"sigma"}, "motion": {"length", "angle"}}.get(self.kernel, set())

@@ -7,8 +7,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dip.options import log, reject
-from dip.targets.noise_models import Gaussian, NoiseModel, NoiseOptions, check
+from dip.options import Options, log, reject
+from dip.targets.noise_models import Gaussian, NoiseModel, NoiseOptions
 from dip.targets.observation import Observation
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ RAW_STOP = "heldout"
 
 
 @dataclasses.dataclass
-class Target:
+class Target(Options):
     """Base of the `target` group."""
 
     name: str = "target"
 
+    prefix = "target."
     ignores: ClassVar[tuple[str, ...]] = ()
     """Top-level options that have no effect with this target."""
     resized: ClassVar[bool] = True
@@ -40,9 +41,10 @@ class Target:
     """The entry of `dip.targets.baselines.BASELINES` whose baselines are computed."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, path in self.files().items():
             if not path:
-                raise reject(self, name, "target.")
+                raise reject(self, name)
 
     @property
     def exact(self) -> bool:
@@ -168,7 +170,6 @@ class Simulated(Target):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self, self.shorthands, "target.")
         if self.real_damage() is None:
             self.noise = self.noise.filled(self.default_noise, self, self.shorthands)
 

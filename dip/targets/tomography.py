@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import ImageError
-from dip.options import check_integer, check_number, is_integer, option, reject
+from dip.options import integer, is_integer, number, option, reject
 from dip.targets.laboratory import Laboratory
 from dip.targets.noise_models import NoiseModel, Poisson
 from dip.targets.observation import Observation
@@ -39,27 +39,25 @@ class Tomography(Laboratory):
     )
     arc: float = option(
         180.0, "degrees over which the projections are distributed; below 180 is limited-angle tomography",
-        "a number in (0, 360]", "120",
+        number("(0, 360]"), "120",
     )  # fmt: skip
     detectors: int | None = option(
         None,
         "number of detectors, one pixel apart; null: as many as see the whole image at every angle",
-        "null or an integer >= 1",
+        integer(1, none=True),
         "128",
     )
     task = "tomography"
-    levels: ClassVar[Mapping[str, Mapping[str, float]]] = Laboratory.levels | {"poisson": {"peak": 1e4}}
+    levels: ClassVar[dict[str, dict[str, float]]] = Laboratory.levels | {"poisson": {"peak": 1e4}}
 
     def __post_init__(self) -> None:
         if isinstance(self.angles, (list, tuple)):
             numbers = [angle for angle in self.angles if isinstance(angle, (int, float)) and math.isfinite(angle)]
             if not numbers or len(set(numbers)) != len(self.angles):
-                raise reject(self, "angles", "target.")
+                raise reject(self, "angles")
             self.angles = [float(angle) for angle in numbers]
         elif not is_integer(self.angles) or self.angles < 1:
-            raise reject(self, "angles", "target.")
-        check_number(self, "arc", low=0, high=360, open_low=True, prefix="target.")
-        check_integer(self, "detectors", low=1, none=True, prefix="target.")
+            raise reject(self, "angles")
         super().__post_init__()
 
     def unused(self) -> dict[str, str]:

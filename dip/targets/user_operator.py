@@ -52,12 +52,19 @@ class UserOperator(Operator):
         """What `call` returns for the network's image (1, C, H, W); not checked."""
         function, owner = self._held
         if owner is not None and x.device != self._device:
-            owner.to(x.device, self.dtype)
+            owner.to(x.device)
+            owner._apply(self._typed)  # type: ignore[no-untyped-call]
             self._device = x.device
         low, high = self.scale
         with no_autocast(x):
             image = x.to(self.dtype) * (high - low) + low  # never `x` itself, which `call` could change
             return function(complex_image(image) if self.complex else image)
+
+    def _typed(self, tensor: Tensor) -> Tensor:
+        """A parameter or buffer in the precision of the image; `owner.to(dtype)` would make complex ones real."""
+        if tensor.is_complex():
+            return tensor.to(self.dtype.to_complex())
+        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.raw(x)

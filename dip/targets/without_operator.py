@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.errors import ImageError
-from dip.options import option
-from dip.targets.noise_models import NOISE_MODELS
+from dip.options import choice, option
+from dip.targets.noise_models import AMOUNT, LEVEL, NOISE_MODELS, PEAK
 from dip.targets.observation import Observation, direct
 from dip.targets.target import NO_PICTURES, Simulated, Target, draws
 
@@ -53,12 +53,10 @@ class Noisy(Simulated):
     """
 
     name: str = "noisy"
-    kind: str | None = option(
-        None, "short for target.noise.kind", f"null or one of {', '.join(NOISE_MODELS)}", "poisson"
-    )
-    sigma: float | None = option(None, "short for target.noise.sigma", "a number >= 0", "0.1")
-    peak: float | None = option(None, "short for target.noise.peak", "a number > 0", "30")
-    amount: float | None = option(None, "short for target.noise.amount", "a number in [0, 1]", "0.1")
+    kind: str | None = option(None, "short for target.noise.kind", choice(NOISE_MODELS, none=True), "poisson")
+    sigma: float | None = option(None, "short for target.noise.sigma", LEVEL, "0.1")
+    peak: float | None = option(None, "short for target.noise.peak", PEAK, "30")
+    amount: float | None = option(None, "short for target.noise.amount", AMOUNT, "0.1")
 
     task = "denoising"
     default_noise = "gaussian"
@@ -115,9 +113,7 @@ class Flash(Simulated):
         "a path or null",
         "flash.jpg",
     )
-    sigma: float | None = option(
-        None, "short for target.noise.sigma: noise of the simulated dim photo", "a number >= 0", "0.1"
-    )
+    sigma: float | None = option(None, "short for target.noise.sigma: noise of the simulated dim photo", LEVEL, "0.1")
     default_noise = "gaussian"
     shorthands = ("sigma",)
 

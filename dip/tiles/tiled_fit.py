@@ -22,7 +22,7 @@ from dip.runs import TILES
 from dip.stopping import STOPS, Adaptive, Stop
 from dip.stopping.adaptive import explain
 from dip.sweep.dispatch import Loop
-from dip.sweep.launcher import SweepLauncher
+from dip.sweep.launcher import SweepLauncher, refuse_numbered
 from dip.sweep.outcomes import GOOD, Outcome
 from dip.targets import Observation
 from dip.tiles.blending import blend
@@ -105,6 +105,7 @@ class TiledFit:
         if self.seen.reference is not None:
             results.save(self.folder / "images" / "reference.png", self.seen.reference)
         jobs = {self.cutter.job(box): box for row in self.boxes for box in row if box not in self.copied}
+        refuse_numbered(list(jobs))
         self.launcher.prepare(list(jobs))
         bar = TileProgress({job: box.name for job, box in jobs.items()}, self.config.steps, progress)
         loop = Loop(list(jobs), self.launcher.start, bar)

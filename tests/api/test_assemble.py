@@ -94,7 +94,7 @@ def test_pictures_in_memory_are_read_by_the_axes(caplog: pytest.LogCaptureFixtur
         ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
         ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
         ({"z": {"channel": 1}}, "z.channel: no such option; did you mean z.channels?"),
-        ({"target": "denoise"}, "target=denoise: must be one of clean, deblur, degraded, "),
+        ({"target": "denoise"}, "target=denoise: must be one of binning, clean, deblur, "),
         ({"steps": 2.5}, "steps=2.5: must be an integer >= 1, for example steps=3000"),
         ({"stop": "wvm"}, "stop=wvm: must be one of adaptive, auto, combined, compare, consistent, covariance, "),
         ({"net": 3}, "net=3: must be one of"),

@@ -104,7 +104,7 @@ def test_mistakes_are_one_line_before_any_run(path: str, tmp_path: Path, monkeyp
         ({}, {}, "variants={}: must be a dict of dicts of options, for example "),
         ({"a": {"lr": -1, "skips": []}}, {}, "variant 'a': lr=-1: must be a number > 0"),
         ({"a": {"sigma": 1}}, {}, "variant 'a': sigma: no such option; did you mean target.sigma or "),
-        ({"a": {"skips": []}}, {"target": Own()}, "variant 'a': target=Own: must be one of clean, "),
+        ({"a": {"skips": []}}, {"target": Own()}, "variant 'a': target=Own: must be one of binning, clean, "),
     ]:
         with pytest.raises(dip.DipError) as caught:
             dip.compare(path, variants, out=out, **{**OPTIONS, **options})

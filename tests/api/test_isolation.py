@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import random
 import sys
 import threading
@@ -199,3 +200,19 @@ def test_an_experiment_needs_no_hydra(monkeypatch: pytest.MonkeyPatch):
     expected = composed("experiment=quick")
     monkeypatch.setitem(sys.modules, "hydra", None)  # importing it is an error
     assert assemble({"experiment": "quick"})[0] == expected
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (1, 1), (None, 0)])
+def test_the_current_gpu_is_the_caller_s_afterwards(monkeypatch: pytest.MonkeyPatch, before: int | None, after: int):
+    from dip.api.isolation import isolated
+
+    current = [before]
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: current[0] is not None)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: current[0])
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: current.__setitem__(0, device))
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    with isolated():
+        current[0] = 3  # as Lightning does
+        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    assert current == [after]
+    assert "CUDA_DEVICE_ORDER" not in os.environ

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dip.configuration import cli, explain, schema
+from dip.configuration import cli, explain, listing
 from dip.configuration.schema import GROUPS, Config
 from dip.errors import OptionError
 from dip.runs import naming
@@ -32,7 +32,7 @@ VALUES = st.one_of(NUMBERS, WORDS, st.lists(NUMBERS, max_size=4).map(lambda word
 
 
 @settings(max_examples=180, deadline=None)
-@given(st.sampled_from(sorted(schema.option_names())), VALUES)
+@given(st.sampled_from(sorted(listing.option_names())), VALUES)
 @example("skips", "[1e400]")
 @example("target.sigma", "nan")
 @example("size", "[0]")

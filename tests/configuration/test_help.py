@@ -6,14 +6,14 @@ import re
 import subprocess
 import sys
 
-from dip.configuration import schema
+from dip.configuration import listing, schema
 from tests.conftest import ROOT, environment
 
 
 def test_help_names_every_option():
     command = [sys.executable, str(ROOT / "train.py"), "--help"]
     text = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True).stdout
-    for prefix, cls in schema.classes():
+    for prefix, cls in listing.classes():
         for field in cls.__dataclass_fields__.values():
             if field.metadata:
                 assert all(field.metadata[key] for key in ("help", "legal", "example"))

@@ -46,6 +46,8 @@ def test_runs_for_two_steps(fit: Fit, choice: str):
         pytest.skip(f"needs {ELSEWHERE[choice]}")
     if choice in ("logger=wandb", "logger=mlflow"):
         pytest.skip("test_loggers.py tests it")
+    if choice == "target=measured":
+        pytest.skip("test_measured.py tests it")
     whole = choice.startswith("experiment=") or choice == "net=pixels"
     narrow = () if whole else ("net.depth=3", "net.channels=8", "skips=[2]")
     logger = () if choice.startswith("logger=") else (SMALL[4],)

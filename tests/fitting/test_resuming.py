@@ -108,7 +108,7 @@ def test_the_weights_of_another_network_are_refused_with_their_keys(fit: RunFit,
 def test_the_average_moves_to_the_device_of_the_output():
     module = DeepImagePrior([torch.nn.Conv2d(1, 1, 1)], (2, 2))
     module.average, module.step = torch.zeros(1, 1, 2, 2), 5  # as loaded from a checkpoint, on the host
-    module._update_average(torch.ones(1, 1, 2, 2, device="meta"))
+    module.average = module._averaged(module.average, torch.ones(1, 1, 2, 2, device="meta"))
     assert module.average.device.type == "meta"
 
 

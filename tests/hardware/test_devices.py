@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
 
@@ -77,3 +79,36 @@ def test_flags_of_the_newer_interface_are_replaced_and_restored(changes: dict[tu
     finally:
         for names, value in zip(NAMES, before, strict=True):
             torch._C._set_fp32_precision_setter(*names, value)
+
+
+def test_the_operator_has_no_tf32_where_the_network_has(monkeypatch: pytest.MonkeyPatch):
+    before = precisions()
+    with devices.prepared(Arithmetic("tf32")), torch.autocast("cpu", torch.bfloat16):
+        during = precisions()
+        monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+        with devices.exact(torch.device("cuda")):
+            assert torch._C._get_fp32_precision_getter("cuda", "matmul") == "ieee"
+            assert torch._C._get_fp32_precision_getter("cuda", "conv") == "ieee"
+        assert precisions() == during
+    monkeypatch.undo()
+    assert precisions() == before
+
+
+def test_auto_is_not_the_cpu_where_a_gpu_was_chosen_that_is_not_there(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aaaa")
+    with pytest.raises(OptionError, match="device=auto: must be cpu here, because CUDA_VISIBLE_DEVICES=GPU-aaaa names"):
+        pick_device("auto")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert pick_device("auto") == CPU
+
+
+@pytest.mark.parametrize(
+    ("capability", "name", "said"), [((9, 0), "bf16", 0), ((7, 5), "fp32", 1), ((6, 1), "fp32", 0)]
+)
+def test_auto_before_ampere_is_fp32_and_says_so(monkeypatch, caplog, capability, name: str, said: int):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    with caplog.at_level("INFO", logger="dip"):
+        assert pick_precision("auto", torch.device("cuda")).name == name
+    assert caplog.text.count("precision=fp16 may be faster") == said

@@ -209,7 +209,7 @@ def test_arrays_round_trip(shape, dtype, wrap):
 @pytest.mark.parametrize(
     ("array", "match"),
     [
-        (np.zeros((2, 3, 40, 50)), r"got an array of shape \(2, 3, 40, 50\); give one of shape"),
+        (np.zeros((2, 3, 40, 50)), r"got an array of four axes, \(2, 3, 40, 50\); give the order of its axes"),
         (np.zeros((0, 4, 3)), "not empty"),
         (np.float32(3), r"shape \(\)"),
         (np.zeros((4, 4), np.complex64), "complex64"),

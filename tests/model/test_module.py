@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from dip.model.losses import L1, MSE
 from dip.model.module import DeepImagePrior
 from dip.nets import Hourglass, fast_hourglass
 from dip.seeds import Perturbation
-from dip.targets.operators import Mask
+from dip.targets.operators import Downsample, Mask, Operator
 from dip.z import Z
 
 
@@ -141,3 +142,47 @@ def test_an_ensemble_equals_plain_loops(parallel: bool):
     plain = PlainLoop(z, lr=0.01)
     plain.run(8, lambda image: functional.mse_loss(image, y), ema=0.9)
     assert_equal(module, plain)
+
+
+class Watched(Operator):
+    """Downsampling that keeps the gradient of its input, and the flags with which its backward pass runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shrink = Downsample(2, (32, 32))
+        self.gradient = torch.zeros(())
+        self.autocast: set[bool] = set()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x.register_hook(self.keep)
+        return self.shrink(x)
+
+    def keep(self, gradient: torch.Tensor) -> None:
+        self.gradient = gradient.clone()
+        self.autocast.add(torch.is_autocast_enabled("cpu"))
+
+
+def test_the_gradient_of_the_operator_is_not_rounded_to_bf16():
+    watched = Watched()
+    y = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    module = DeepImagePrior([small_net()], (32, 32), watched)
+    fit(module, FixedPair(draw(Z(channels=4), (32, 32), seed=0), y), steps=1, precision="bf16-mixed")
+    image = module.output.double().requires_grad_()
+    exact_operator = Downsample(2, (32, 32)).double()
+    expected = torch.autograd.grad((exact_operator(image) - y.double()).square().mean(), image)[0]
+    assert float((watched.gradient - expected).norm() / expected.norm()) < 1e-6  # 4e-3 in bf16
+    assert watched.autocast == {False}
+
+
+def test_a_resume_on_a_device_with_other_noise_warns(caplog: pytest.LogCaptureFixture):
+    module = DeepImagePrior([small_net()], (16, 16))
+    fit(module, FixedPair(*(part.float() for part in problem())), steps=1, precision="32-true")
+    checkpoint: dict[str, Any] = {}
+    module.on_save_checkpoint(checkpoint)
+    module.on_load_checkpoint(checkpoint)
+    module.on_train_start()
+    assert not caplog.messages
+    checkpoint["dip"]["noise"] = "cuda (NVIDIA H100, 132 multiprocessors)"
+    module.on_load_checkpoint(checkpoint)
+    module.on_train_start()
+    assert "resumed on cpu, the checkpoint was written on cuda (NVIDIA H100, 132 multi" in caplog.text

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dip.model.muon import ITERATIONS, POLYNOMIAL, orthogonalized
 from dip.model.optimizers import OPTIMIZERS, Muon
@@ -90,3 +92,35 @@ def test_muon_resumes_from_its_state() -> None:
     run(other.parameters(), steps[2:], resumed)
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+class NoReading(TorchDispatchMode):
+    """Refuses to read a value, which on a GPU waits for it."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert "_local_scalar_dense" not in str(func), "a value is read"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_with_a_gradient_scaler_is_that_without_and_reads_no_value(name: str) -> None:
+    plain, scaled = net(), net()
+    one, other = (OPTIMIZERS[name]().build(n.parameters(), 0.01) for n in (plain, scaled))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    x = torch.randn(1, 5, 16, 16, generator=torch.Generator().manual_seed(0))
+    for step in range(4):
+        if step == 2:  # an overflow changes neither the weights nor the momenta
+            other.zero_grad()
+            scaler.scale(scaled(x).sum() * float("inf")).backward()
+            scaler.step(other)
+            scaler.update(2.0**10)
+        for n, optimizer in ((plain, one), (scaled, other)):
+            optimizer.zero_grad()
+            loss = n(x).square().mean()
+            (scaler.scale(loss) if n is scaled else loss).backward()
+        one.step()
+        with NoReading():
+            scaler.step(other)
+        scaler.update(2.0**10)
+    for a, b in zip(plain.parameters(), scaled.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Non-local means against a second implementation; the weighted mean; where nothing is to be done."""
+"""Non-local means against a second implementation; the weighted mean; limits; where nothing is to be done."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from dip.bm3d import bm3d
+from dip.stopping import finishing
 from dip.stopping.finishing import combined, smoothed
 
 
@@ -28,12 +30,41 @@ def test_it_is_the_weighted_mean_of_the_definition() -> None:
         assert result[:, y, x] == pytest.approx(plain(image[0].double().numpy(), y, x, 0.1), abs=2e-4)
 
 
+def pair() -> tuple[torch.Tensor, torch.Tensor]:
+    """An average and a photograph that differ by noise without a direction, (1, 3, 48, 48) each."""
+    generator = torch.Generator().manual_seed(1)
+    fitted = 0.4 + 0.1 * torch.rand(1, 3, 48, 48, generator=generator)
+    return fitted, (fitted + 0.05 * torch.randn(fitted.shape, generator=generator)).clamp(0, 1)
+
+
 def test_the_mean_has_the_weights_and_the_strengths_of_the_definition() -> None:
-    fitted, observed = 0.4 + 0.13 * torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    result = combined(fitted, observed, 0.1)[0, :, 16, 16].numpy()
-    # Distances are below 5 here. scikit-image ignores the patches beyond.
-    two = plain(fitted[0].double().numpy(), 16, 16, 0.04), plain(observed[0].double().numpy(), 16, 16, 0.13)
-    assert result == pytest.approx(0.8 * two[0] + 0.2 * two[1], abs=2e-4)
+    fitted, observed = pair()
+    result = combined(fitted, observed, 0.1)[0].permute(1, 2, 0).numpy()
+    filtered = bm3d(observed[0].permute(1, 2, 0).numpy(), 0.45)
+    for y, x in ((16, 16), (20, 31)):
+        assert result[y, x] == pytest.approx(
+            0.65 * plain(fitted[0].double().numpy(), y, x, 0.04) + 0.35 * filtered[y, x], abs=2e-4
+        )
+
+
+def test_a_large_image_is_combined_with_non_local_means(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(finishing, "LIMIT", 48 * 47)
+    fitted, observed = pair()
+    with caplog.at_level("INFO", "dip"):
+        result = combined(fitted, observed, 0.1)
+    expected = 0.8 * smoothed(fitted, 0.04) + 0.2 * smoothed(observed, 0.13)
+    assert result.numpy() == pytest.approx(expected.numpy(), abs=1e-6)
+    assert "non-local means instead of BM3D" in caplog.text
+
+
+def test_where_the_fit_has_lost_structure_the_photograph_stays(caplog: pytest.LogCaptureFixture) -> None:
+    stripes = 0.5 + 0.2 * torch.arange(48.0).mul(0.9).sin().expand(1, 3, 48, 48)
+    with caplog.at_level("WARNING", "dip"):
+        result = combined(torch.full_like(stripes, 0.5), stripes, 0.1)
+    assert torch.equal(result, stripes)
+    assert "fine structure" in caplog.text
 
 
 def test_without_noise_the_average_stays() -> None:

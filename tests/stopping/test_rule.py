@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from sequences import SHAPE, begin, feed
 from torch import Tensor
@@ -66,3 +67,12 @@ def test_before_the_first_output() -> None:
     rule = begin(WMV())
     assert rule.read()[1:] == (math.inf, 0, False)
     assert rule.step == 0
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_values_are_those_that_take_returns_to_the_bit(memory_format: torch.memory_format):
+    from dip.stopping.rule import sample, values_at
+
+    image = torch.rand(1, 3, 9, 8).to(memory_format=memory_format)[..., :7]
+    positions = sample(image.numel(), seed=0, limit=50)
+    assert torch.equal(values_at(image, positions), image.take(positions))

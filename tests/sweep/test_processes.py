@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from dip.errors import OptionError
-from dip.sweep import claims, gpus
+from dip.sweep import claims, gpus, processes
 from dip.sweep.gpus import CPU
 from dip.sweep.jobs import Job
+from dip.sweep.launcher import refuse_numbered
 from dip.sweep.processes import ProcessesLauncher
 from tests.sweep.stubs import jobs, local, start, sweep, until
 
@@ -52,7 +53,7 @@ def test_the_device_option_of_the_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert launcher.devices == [CPU]  # they claim no GPU
     two[1].config.device = "cuda:1"
     with pytest.raises(OptionError, match="device=cuda:1: must be auto in a sweep"):
-        launcher.prepare(two)
+        refuse_numbered(two)
 
 
 @pytest.mark.parametrize("jobs_per_gpu", [1, 2])
@@ -80,7 +81,7 @@ def test_the_environment_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name, value in {"OMP_NUM_THREADS": threads, "TQDM_DISABLE": "1", "HYDRA_FULL_ERROR": "0"}.items():
         assert {job[name] for job in found} == {value}
     visible = Counter(job.get("CUDA_VISIBLE_DEVICES") for job in found)
-    assert visible == ({"gpu-a": 2, "gpu-b": 2} if cards else {os.environ.get("CUDA_VISIBLE_DEVICES"): 4})
+    assert visible == ({"gpu-a": 2, "gpu-b": 2} if cards else {"": 4})
 
 
 def test_a_second_sweep_waits_for_a_device(tmp_path: Path):
@@ -110,3 +111,74 @@ def test_a_job_keeps_its_gpu_when_its_sweep_is_killed(tmp_path: Path):
 
     until(free)
     claims.release(taken[0])
+
+
+def test_jobs_go_where_memory_is_free_and_wait_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    free = {"GPU-a": 0.5, "GPU-b": 1.0, "GPU-c": 0.05}
+    monkeypatch.setattr(gpus, "free_memory", lambda: dict(free))
+    monkeypatch.setattr(processes, "LOOK_AGAIN", 0.0)
+    some = jobs(tmp_path, 3)
+    launcher = local({}, ["GPU-a", "GPU-b", "GPU-c"], most=None)
+    running = [launcher.start(job) for job in some[:2]]
+    assert [process.device for process in running] == ["GPU-b", "GPU-a"]
+    for process in running:
+        process.wait()
+    free.update(dict.fromkeys(free, 0.01))
+    assert launcher.start(some[2]) is None
+    assert "waiting until 10 % are free" in caplog.text
+    free["GPU-c"] = 0.9
+    process = launcher.start(some[2])
+    assert process.device == "GPU-c"
+    process.wait()
+
+
+def test_a_gpu_that_is_lost_gets_no_more_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    free = {"GPU-a": 1.0, "GPU-b": 1.0}
+    monkeypatch.setattr(gpus, "free_memory", lambda: dict(free))
+    monkeypatch.setattr(processes, "LOOK_AGAIN", 0.0)
+    launcher = local({}, ["GPU-a", "GPU-b"])
+    del free["GPU-a"]
+    outcomes, _ = sweep(jobs(tmp_path, 2), launcher)
+    assert [outcome.status for outcome in outcomes] == ["finished"] * 2
+    assert launcher.devices == ["GPU-b"]
+    assert "the GPU GPU-a is lost; 1 are left" in caplog.text
+    free.clear()
+    free["GPU-other"] = 1.0
+    outcomes, _ = sweep(jobs(tmp_path / "later", 2), launcher)
+    assert [outcome.status for outcome in outcomes] == ["failed"] * 2
+    assert "no GPU is left" in str(outcomes[0].error)
+
+
+def test_a_job_whose_gpu_fails_runs_again_on_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gpus, "free_memory", lambda: None)
+    monkeypatch.setattr(gpus, "works", lambda device: device != "GPU-a")
+    two = jobs(tmp_path, 2)
+    launcher = local(dict.fromkeys(two, "not on GPU-a"), ["GPU-a", "GPU-b"])
+    outcomes, said = sweep(two, launcher)
+    assert [outcome.status for outcome in outcomes] == ["finished"] * 2
+    assert said.count("does not answer any more, runs again on another") == 1
+    assert launcher.devices == ["GPU-b"]
+
+
+def test_a_job_out_of_memory_runs_once_more_alone_on_its_gpu(tmp_path: Path):
+    three = jobs(tmp_path, 3)
+    launcher = local({three[0]: "full once", three[1]: "full", three[2]: "environment"}, ["gpu-a"], 2, most=None)
+    outcomes, said = sweep(three, launcher)
+    assert [outcome.status for outcome in outcomes] == ["finished", "failed", "finished"]
+    assert said.count("out of memory, runs again at the end, alone on its GPU") == 2
+    assert outcomes[1].error == "out of memory on cuda at 8 x 8"
+    began = [float(line) for line in (three[0].folder / "starts").read_text().split()]
+    others = [(job.folder / "times").stat().st_mtime for job in three[2:]]
+    assert began[1] >= max(others), "no other job is at work on this GPU"
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_a_job_that_was_alone_runs_again_only_if_others_held_the_memory(tmp_path: Path, hold: bool):
+    (job,) = jobs(tmp_path, 1)
+    outcomes, said = sweep([job], local({job: "full beside others" if hold else "full"}, ["gpu-a"]))
+    assert outcomes[0].status == "failed"
+    assert said.count("runs again") == hold

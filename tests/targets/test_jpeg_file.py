@@ -16,7 +16,7 @@ from dip import images
 from dip.errors import ImageError
 from dip.images.stored import upright as upright_array
 from dip.targets import Jpeg
-from dip.targets.jpeg_file import as_stored, extend, inverse, read, transform, upright
+from dip.targets.jpeg_file import as_stored, extend, inverse, quality_of, read, transform, upright
 from dip.targets.jpeg_intervals import PULL, YCC, Intervals
 
 
@@ -183,3 +183,11 @@ def test_colours_are_those_of_pillow():
     rgb = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     expected = np.asarray(Image.fromarray(rgb).convert("YCbCr")).astype(float)
     assert np.abs(rgb @ np.transpose(YCC) + [0, 128, 128] - expected).max() < 1.01
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("quality", [10, 20, 30, 50, 75, 95])
+def test_the_quality_of_the_encoder_is_found(quality: int, mode: str):
+    buffer = io.BytesIO()
+    Image.new(mode, (20, 12)).save(buffer, "JPEG", quality=quality)
+    assert quality_of(buffer.getvalue()) == pytest.approx(quality, abs=5 if quality == 10 else 1)

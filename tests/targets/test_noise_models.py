@@ -126,7 +126,7 @@ def test_two_spellings_are_one_configuration(short: tuple[str, ...], full: tuple
          "target.noise.sigma=0.1: must be 0.2 or left out beside target.sigma=0.2, for example target.sigma=0.2"),
         (("target.kind=poisson", "target.noise.kind=gaussian"), "target.noise.kind=gaussian: must be poisson or left out"),
         (("target.noise.kind=pink",), "target.noise.kind=pink: must be null or one of none, gaussian, poisson, speckle, "),
-        (("target.noise.sigma=-1",), "target.noise.sigma=-1.0: must be a number >= 0, for example target.noise.sigma=0.1"),
+        (("target.noise.sigma=-1",), "target.noise.sigma=-1.0: must be null or a number >= 0, for example target.noise.sigma=0.1"),
     ],
 )  # fmt: skip
 def test_a_contradiction_or_an_illegal_value_is_refused(typed: tuple[str, ...], line: str) -> None:

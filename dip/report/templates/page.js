@@ -76,6 +76,7 @@ function show(chosen) {
   }
   document.querySelectorAll("[data-run]").forEach((node) => node.classList.toggle("chosen", node.dataset.run === String(run.id)));
   load();
+  stack();
 }
 
 function load() {
@@ -86,6 +87,42 @@ function load() {
     image.alt = byId(`${image.id}name`).textContent = name;
   }
   byId("cut").setAttribute("aria-label", `Compare: how much of ${left.alt} covers ${right.alt}, in percent`);
+}
+
+// A volume: its slices lie side by side in one image, `mosaic` of dip/images/slices.py, and the same one of each is shown.
+
+function grid() {
+  const count = Math.min(run.slices, 100), columns = Math.ceil(Math.sqrt(count)); // 100: SHOWN of dip/images/slices.py
+  return { count, columns, rows: Math.ceil(count / columns) };
+}
+
+function stack() {
+  const { count, columns, rows } = grid();
+  byId("volume").hidden = !Object.keys(run.mosaics).length;
+  byId("slice").max = count - 1;
+  byId("slice").value = Math.floor(count / 2);
+  byId("layers").replaceChildren(...Object.entries(run.mosaics).map(([name, key]) => {
+    const figure = document.createElement("figure"), layer = document.createElement("div"), whole = new Image();
+    whole.onload = () => { layer.style.aspectRatio = `${whole.naturalWidth / columns} / ${whole.naturalHeight / rows}`; };
+    whole.src = album[key];
+    layer.style.backgroundImage = `url("${album[key]}")`;
+    layer.style.backgroundSize = `${100 * columns}% ${100 * rows}%`;
+    layer.setAttribute("role", "img");
+    figure.append(layer, name);
+    return figure;
+  }));
+  turn();
+}
+
+function turn() {
+  const { count, columns, rows } = grid(), number = Number(byId("slice").value);
+  const name = `slice ${Math.floor(((2 * number + 1) * run.slices) / (2 * count)) + 1} of ${run.slices}`;
+  byId("slicename").textContent = name;
+  for (const layer of byId("layers").querySelectorAll("div")) {
+    const across = (100 * (number % columns)) / Math.max(1, columns - 1);
+    layer.style.backgroundPosition = `${across}% ${(100 * Math.floor(number / columns)) / Math.max(1, rows - 1)}%`;
+    layer.setAttribute("aria-label", `${name}, ${layer.nextSibling.textContent}`);
+  }
 }
 
 // Apply slider, zoom and position. Both images fill the frame, whatever their own sizes.
@@ -131,6 +168,7 @@ for (const image of [left, right]) {
   });
   byId(`${image.id}side`).addEventListener("change", load);
 }
+byId("slice").addEventListener("input", turn);
 for (const id of ["cut", "zoom"]) byId(id).addEventListener("input", arrange);
 for (const [id, by] of [["previous", -1], ["next", 1]])
   byId(id).addEventListener("click", () => show(shown[(shown.indexOf(run) + by + shown.length) % shown.length]));

@@ -7,8 +7,8 @@ import pytest
 import scipy.fft
 import torch
 
+from dip.bm3d import bm3d, dct, haar, opponent
 from dip.targets.baselines import compute
-from dip.targets.bm3d import bm3d, dct, haar, opponent
 from dip.targets.noise_models import Gaussian
 from dip.targets.observation import direct
 from tests.targets.photos import draw, photo

@@ -1,4 +1,4 @@
-"""BM3D, block matching and 3D filtering, as a baseline: Dabov, Foi, Katkovnik and Egiazarian (IEEE TIP 2007).
+"""BM3D, block matching and 3D filtering, a baseline and a part of the last step for photographs. Dabov et al. (IEEE TIP 2007).
 
 Similar 8 x 8 blocks are stacked, transformed together and shrunk; overlapping estimates are averaged. A first stage with
 a hard threshold gives the basic estimate, which is the guide of a second stage with a Wiener filter. Colour as in C-BM3D

@@ -1,0 +1,68 @@
+"""The spread of an ensemble: how much its networks disagree in each pixel, saved, and compared with the true error.
+
+Errors that depend on the initialisation differ between the networks, so the spread ranks pixels by their error. It is
+not the error itself: what all networks have in common, such as the noise that they all fit, is not in it. How well it
+ranks is measured in sweeps/results/spread.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dip import images
+
+BLOCK = 8
+"""Side in pixels of the blocks for which the correlation is computed too."""
+
+
+def save(folder: Path, spread: Tensor) -> None:
+    """Write `spread.npy`, (H, W, C) float32 in the units of the image, and `spread.png`.
+
+    The picture is the root mean square over the channels, (H, W); white is its greatest value.
+    """
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "spread.npy", images.to_array(spread))
+    shown = _over_channels(spread)
+    images.save(folder / "spread.png", shown / shown.amax().clamp(min=1e-12))
+
+
+def scores(spread: Tensor, restored: Tensor, reference: Tensor | None) -> dict[str, float]:
+    """How well `spread` ranks the error of `restored`, all (1, C, H, W): correlations; {} without a reference.
+
+    `spearman` and `pearson` compare pixels, `spearman_blocks` and `pearson_blocks` means over 8 x 8 pixels. Entries
+    that are not defined, as for a constant error, are left out.
+    """
+    if reference is None:
+        return {}
+    pair = _over_channels(spread), _over_channels(restored.to(spread) - reference.to(spread))  # each (1, 1, H, W)
+    found = {}
+    for name, side in (("", 1), ("_blocks", BLOCK)):
+        if min(spread.shape[-2:]) < side:
+            continue
+        first, second = (torch.nn.functional.avg_pool2d(plane, side).flatten().double() for plane in pair)
+        found[f"spearman{name}"] = _pearson(_ranks(first), _ranks(second))
+        found[f"pearson{name}"] = _pearson(first, second)
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _over_channels(image: Tensor) -> Tensor:
+    """The root mean square over the channels: (1, C, H, W) -> (1, 1, H, W)."""
+    return image.square().mean(1, keepdim=True).sqrt()
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """The ranks of `values` (n,), equal values with the mean of their ranks (Spearman 1904)."""
+    _, inverse, counts = torch.unique(values, return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call]
+    last = counts.cumsum(0).double()
+    mean: Tensor = (last - (counts - 1) / 2)[inverse]
+    return mean
+
+
+def _pearson(first: Tensor, second: Tensor) -> float:
+    if len(first) < 2:
+        return float("nan")
+    return float(torch.corrcoef(torch.stack([first, second]))[0, 1])

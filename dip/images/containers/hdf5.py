@@ -1,0 +1,60 @@
+"""HDF5, also as MATLAB's `.mat` of version 7.3, read by h5py, an optional package."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dip.images.stored import Contents, Unreadable, check_bytes, chosen, lacking
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+MATLAB = b"MATLAB 7.3 MAT-file"
+COMPLEX: dict[int, np.dtype[Any]] = {4: np.dtype("c8"), 8: np.dtype("c16")}
+"""Complex types, by the bytes of the real part."""
+
+
+def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+    """Read the data set whose path is `key`, or the only one of numbers.
+
+    Links to other files are not followed. MATLAB stores the last axis first: its axes are reversed.
+    """
+    file.seek(0)
+    matlab = file.read(len(MATLAB)) == MATLAB
+    try:
+        import h5py
+    except ImportError:
+        raise lacking("MATLAB files of version 7.3" if matlab else "HDF5 files", "h5py", "hdf5") from None
+    file.seek(0)
+    with h5py.File(file, "r") as content:
+        found: dict[str, Any] = {}
+
+        def collect(name: str, item: Any) -> None:
+            internal = not (matlab and name.startswith("#refs#"))
+            if internal and isinstance(item, h5py.Dataset) and (item.dtype.kind in "buif" or complex_of(item.dtype)):
+                found[name] = item
+
+        content.visititems(collect)  # visits neither soft nor external links
+        data = found[chosen(list(found), None if key is None else key.strip("/"))]
+        if data.is_virtual or data.external:
+            raise Unreadable("the values are in other files", "a file that holds its values")
+        if data.shape is None:
+            raise Unreadable("the data set is empty", "another one")
+        check_bytes(data.size * data.dtype.itemsize)
+        values: Any = data[()]
+        if values.dtype.kind == "V":
+            values = values.view(complex_of(values.dtype))
+        return Contents(
+            values.T if matlab else np.asarray(values), guess="HWC" if matlab and values.ndim == 3 else None
+        )
+
+
+def complex_of(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """The complex type of `dtype`: itself, or that of MATLAB's pairs (real, imag); None for other types."""
+    if dtype.kind == "c":
+        return dtype
+    kinds = [dtype[name] for name in dtype.names or ()]
+    if dtype.names != ("real", "imag") or kinds[0] != kinds[1] or kinds[0].kind != "f":
+        return None
+    found = COMPLEX.get(kinds[0].itemsize)
+    return None if found is None else found.newbyteorder(kinds[0].byteorder)

@@ -1,0 +1,47 @@
+"""NIfTI volumes, `.nii` and `.nii.gz`, read by nibabel, an optional package."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dip.images.stored import Contents, Unreadable, check_bytes, lacking, no_key
+
+HEAD = 348
+"""Bytes of the header of NIfTI-1."""
+
+
+def recognised(head: bytes) -> bool:
+    """Whether `head` begins a NIfTI file: its size, and a magic text at a fixed position."""
+    return head[344:348] in (b"n+1\0", b"ni1\0") or head[4:12] == b"n+2\0\r\n\x1a\n"
+
+
+def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+    """Read the values in the units of the file (slope and intercept are applied). The axes are x, y, z and time: x are
+    the columns, y the rows, z the slices, and all others the channels."""
+    no_key(key)
+    image = _opened(file)
+    shape = [int(n) for n in image.shape]
+    check_bytes(image.get_data_dtype().itemsize * math.prod(shape))
+    if image.get_data_dtype().kind not in "buifc":
+        raise Unreadable(f"voxels of type {image.get_data_dtype()} are not supported", "a volume of numbers")
+    values = np.asanyarray(image.dataobj)
+    while values.ndim > 2 and values.shape[-1] == 1:
+        values = values[..., 0]
+    if values.ndim > 4:
+        values = values.reshape(*values.shape[:3], -1)
+    return Contents(values, axes="WHDC"[: values.ndim])
+
+
+def _opened(file: BinaryIO) -> Any:
+    try:
+        import nibabel
+    except ImportError:
+        raise lacking("NIfTI files", "nibabel", "nifti") from None
+    file.seek(0)
+    kind = nibabel.Nifti2Image if file.read(12)[4:8] == b"n+2\0" else nibabel.Nifti1Image
+    file.seek(0)
+    return kind.from_stream(io.BytesIO(file.read()))

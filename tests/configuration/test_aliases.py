@@ -1,0 +1,40 @@
+"""Short words of the command line, and code that only the command line names."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+
+from dip.configuration.aliases import ALIASES, refuse_unnamed_code, replaced
+from dip.configuration.help import help_text
+from dip.errors import DipError, OptionError
+
+
+def test_short_words_are_replaced() -> None:
+    words = ["operator=a.py,b.py", "y=y.npy", "shape=[1,8,8]", "steps=3", "-m", "z=guide.png"]
+    assert replaced(words) == [
+        "target=measured", "target.operator=a.py,b.py", "image=y.npy", "target.shape=[1,8,8]", "steps=3", "-m",
+        "z.guide=guide.png",
+    ]  # fmt: skip
+
+
+def test_an_operator_excludes_other_targets() -> None:
+    with pytest.raises(OptionError, match="target=inpaint"):
+        replaced(["target=inpaint", "operator=a.py"])
+    assert replaced(["target=measured", "operator=a.py"]) == ["target=measured", "target.operator=a.py"]
+
+
+def test_help_lists_every_short_word() -> None:
+    assert all(f"\n  {word}=..." in help_text() for word in ALIASES)
+
+
+@pytest.mark.fault(22)
+def test_only_the_command_line_names_code() -> None:
+    config = types.SimpleNamespace(target=types.SimpleNamespace(operator="b.py"))
+    for words in (["target.operator=b.py"], ["target.operator=a.py,b.py"], ["++target.operator='b.py'"]):
+        refuse_unnamed_code(config, words)
+    for words in ([], ["image=b.py"], ["target.operator=a.py"], ["target.operator=${image}", "image=b.py"]):
+        with pytest.raises(DipError, match="set by a YAML file"):
+            refuse_unnamed_code(config, words)
+    refuse_unnamed_code(types.SimpleNamespace(target=types.SimpleNamespace(name="noisy")), [])

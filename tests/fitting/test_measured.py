@@ -1,0 +1,144 @@
+"""Runs with a user's operator, from Python and from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import dip
+from dip.configuration.schema import Config
+from dip.errors import DipError, OptionError
+from dip.fitting.inputs import Pictures, observe
+from dip.targets import Inpaint, Measured
+
+TINY = {
+    "steps": 12,
+    "net": {"channels": 8, "depth": 3},
+    "skips": [2],
+    "progress": False,
+    "device": "cpu",
+    "record_every": 4,
+}
+SHAPE = (1, 32, 32)
+
+
+def rand(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_mask_as_operator_has_the_loss_of_inpainting() -> None:
+    x, mask = rand(1, 32, 32, seed=1).numpy(), (rand(32, 32) < 0.5).float()
+    y = torch.from_numpy(x) * mask
+    seen = observe(
+        Config(target=Measured(operator="given", shape=list(SHAPE)), image="y", range=[0, 1], device="cpu"),
+        Pictures(
+            Config(target=Measured(operator="given", shape=list(SHAPE)), image="y", range=[0, 1]),
+            {"image": y.numpy(), "target.operator": lambda image: image * mask},
+        ),
+    )[1]
+    inpainted = Inpaint(mask="m").observe(torch.from_numpy(x)[None], 0, {"known": mask[None, None]})
+    image = rand(1, *SHAPE, seed=2)
+    unit = float(y.square().mean().sqrt()) / 0.5
+    loss = (seen.operator(image) - seen.y).square().mean() * unit**2
+    torch.testing.assert_close(loss, (inpainted.operator(image) - inpainted.y).square().mean())
+
+
+def test_complex_images_come_back_complex_and_in_their_units() -> None:
+    x = 1000 * torch.complex(rand(*SHAPE), rand(*SHAPE, seed=1))
+    y = torch.fft.fft2(x, norm="ortho")
+    tiny = {**TINY, "steps": 300, "stop": "never", "skips": [1]}
+    result = dip.restore(
+        y, operator=lambda x: torch.fft.fft2(x, norm="ortho"), shape=SHAPE, complex=True, reference=x, **tiny
+    )
+    assert result.values.dtype == np.complex64
+    assert result.values.shape == result.image.shape == (32, 32)
+    assert result.observed.shape == y.shape
+    error = np.abs(result.values - x[0].numpy())
+    assert np.sqrt((error**2).mean()) < 0.6 * np.sqrt((np.abs(x.numpy()) ** 2).mean())
+    magnitude = x.abs()
+    peak = float(magnitude.max() - magnitude.min())
+    wrong = np.abs(result.values) - magnitude[0].numpy()
+    assert result.metrics["psnr"] == pytest.approx(20 * np.log10(peak) - 10 * np.log10((wrong**2).mean()), abs=0.2)
+    result._repr_html_()
+
+
+def test_an_unbounded_image_leaves_0_to_1() -> None:
+    x = 50 * (rand(*SHAPE) - 0.5)
+    result = dip.restore(x.numpy(), operator=lambda x: x, shape=SHAPE, **{**TINY, "steps": 60})
+    assert result.values.min() < 0 < 1 < result.values.max()
+    assert result.metrics["psnr"] is None
+    assert result.image.min() == 0
+    assert result.image.max() == 1
+
+
+@pytest.mark.fault(39)
+def test_a_run_is_found_again_by_what_its_operator_is(tmp_path: Path) -> None:
+    y = rand(16, 16).numpy()
+
+    def restored(step: int, **more: object) -> dip.Restoration:
+        return dip.restore(y, operator=lambda x: x[..., ::2, ::2] * step, shape=SHAPE, out=tmp_path, **TINY, **more)
+
+    one, same, other = restored(1), restored(1), restored(2)
+    assert one.folder == same.folder != other.folder
+    np.testing.assert_array_equal(one.values, same.values)
+    np.testing.assert_array_equal(np.load(one.folder / "images" / "restored.npy")[..., 0], one.values)
+    assert (one.folder / "images" / "target.png").is_file()
+    assert (one.folder / "figures" / "snapshots.png").is_file()
+
+
+def test_an_interrupted_run_resumes_to_the_bit(tmp_path: Path) -> None:
+    y = rand(500).numpy()
+    matrix = rand(500, 32 * 32, seed=1)
+
+    def run(out: Path, stop_at: int | None) -> dip.Restoration:
+        def watch(step: int, *_: object) -> None:
+            if step == stop_at:
+                raise RuntimeError("stop here")
+
+        return dip.restore(
+            y, operator=lambda x: matrix @ x.flatten(), shape=SHAPE, out=out, on_record=watch,
+            **{**TINY, "checkpoint_every": 0},
+        )  # fmt: skip
+
+    whole = run(tmp_path / "whole", None)
+    with pytest.raises(RuntimeError, match="stop here"):
+        run(tmp_path / "broken", 8)
+    np.testing.assert_array_equal(run(tmp_path / "broken", None).values, whole.values)
+    assert not (whole.folder / "images" / "target.png").is_file()  # y is no array of rows and columns
+
+
+def test_a_file_and_a_list_of_mistakes(tmp_path: Path) -> None:
+    file = tmp_path / "my_operator.py"
+    file.write_text("def operator(x):\n    return x[..., ::2, ::2]\n")
+    y = rand(16, 16).numpy()
+    assert dip.restore(y, operator=file, shape=SHAPE, **TINY).values.shape == (32, 32)
+    for text, message in (("1 +", "SyntaxError"), ("import nothing_", "ModuleNotFoundError"), ("a = 1", "no callable")):
+        file.write_text(text)
+        with pytest.raises(DipError, match=message) as caught:
+            dip.restore(y, operator=file, shape=SHAPE, **TINY)
+        assert "\n" not in str(caught.value)
+    for wrong, message in (
+        ({"shape": None}, "target.shape"),
+        ({"shape": (1, 32)}, "target.shape"),
+        ({"tile": 32}, "tile"),
+        ({"stop": "discrepancy"}, "stop=discrepancy"),
+        ({"target": "inpaint"}, "target=inpaint"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            dip.restore(y, **{**TINY, "operator": lambda x: x[..., ::2, ::2], "shape": SHAPE, **wrong})
+
+
+def test_linear_and_softplus_heads() -> None:
+    from dip.nets import Hourglass
+
+    z = torch.randn(1, 4, 16, 16)
+    for name, low in (("sigmoid", 0.0), ("linear", -100.0), ("softplus", 0.0)):
+        net = Hourglass(depth=2, channels=4, output=name).build(4, 1, [1])
+        torch.nn.init.constant_(net.head.weight, 5.0)
+        assert low <= net(z).min()
+        assert (net(z).max() > 1) == (name != "sigmoid")
+    assert Hourglass().fitting(bounded=False).output == "linear"
+    assert Hourglass().fitting(bounded=True).output is None

@@ -1,0 +1,141 @@
+"""A user's operator: layout of the values, checks before the first step, scale of the image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dip.errors import DipError
+from dip.targets.user_operator import complex_image, four_axes, observation
+
+SHAPE = (1, 16, 16)
+
+
+def image(seed: int = 0, scale: float = 1.0) -> Tensor:
+    return scale * torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(seed))
+
+
+def crop(x: Tensor) -> Tensor:
+    return x[..., ::2, ::2]
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [((), (1, 1, 1, 1)), ((5,), (1, 1, 1, 5)), ((2, 3), (1, 1, 2, 3)), ((2, 3, 4, 5, 6), (1, 24, 5, 6))],
+)
+def test_values_of_any_shape_get_four_axes(given: tuple[int, ...], made: tuple[int, ...]) -> None:
+    assert four_axes(torch.zeros(given)).shape == made
+
+
+def test_complex_values_become_real_parts_then_imaginary_parts() -> None:
+    values = torch.randn(3, 4, 5, dtype=torch.complex64)
+    assert complex_image(four_axes(values)).equal(values[None])
+
+
+def test_the_scaled_operator_maps_the_true_image_to_y() -> None:
+    x = image(scale=300.0) - 20
+    seen = observation(crop, crop(x).numpy(), SHAPE)
+    low, high = seen.scale
+    torch.testing.assert_close(seen.operator((x - low) / (high - low)), seen.y)
+    assert float(seen.y.square().mean().sqrt()) == pytest.approx(0.5)
+
+
+def test_the_bounds_are_the_scale() -> None:
+    x = image(scale=5.0) - 2
+    seen = observation(crop, crop(x).numpy(), SHAPE, span=(-2.0, 3.0))
+    assert seen.bounded
+    torch.testing.assert_close(seen.in_units((x + 2) / 5), x)
+    torch.testing.assert_close(seen.shown((x + 2) / 5), (x + 2) / 5)
+
+
+MATRIX = torch.randn(256, 256, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1.0, 1e5])
+@pytest.mark.parametrize(
+    "operator",
+    [
+        lambda x: x,
+        lambda x: MATRIX @ x.flatten(),
+        lambda x: torch.fft.fft2(x),
+        lambda x: torch.fft.fft2(x).abs(),
+        lambda x: torch.fft.fft2(x).abs() ** 2,
+        lambda x: x.cumsum(-1),
+    ],
+)
+def test_the_estimated_scale_is_near_that_of_the_image(operator, factor: float) -> None:
+    x = image(scale=factor)
+    seen = observation(operator, operator(x).numpy(), SHAPE)
+    level = float(x.square().mean().sqrt())
+    assert 1 / 4 < 0.5 * seen.scale[1] / level < 4
+
+
+def test_float64_operators_are_accepted() -> None:
+    matrix = torch.randn(10, 256, dtype=torch.float64)
+    x = image()
+    seen = observation(lambda x: matrix @ x.flatten(), (matrix @ x.double().flatten()).numpy(), SHAPE)
+    assert seen.operator(x).dtype == torch.float32
+
+
+class Physics(nn.Module):
+    """As the physics of deepinv: its method A is the operator, and calling it adds noise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(3.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise AssertionError("A is the operator")
+
+    def A(self, x: Tensor) -> Tensor:
+        return self.gain * x
+
+
+def test_a_physics_is_called_by_its_method_a_and_not_trained() -> None:
+    physics = Physics()
+    for operator in (physics, physics.A):
+        seen = observation(operator, 3 * image().numpy(), SHAPE, span=(0, 1))
+        x = image().requires_grad_()
+        seen.operator(x).sum().backward()
+        assert x.grad is not None
+        assert physics.gain.grad is None
+        assert physics.gain.requires_grad
+
+
+def raising(x: Tensor) -> Tensor:
+    raise KeyError("lost")
+
+
+@pytest.mark.parametrize(
+    ("operator", "message"),
+    [
+        (lambda x: x[..., 1:], "returned the shape"),
+        (lambda x: x.detach(), "no gradient"),
+        (lambda x: x.round(), "does not depend on the image"),
+        (lambda x: torch.full_like(x, math.nan) * x, "NaN or infinite"),
+        (lambda x: torch.complex(x, x), "complex numbers, y has real"),
+        (lambda x: x.int(), "torch.int32"),
+        (lambda x: x.to("meta"), "on meta"),
+        (lambda x: [x], "returned a list"),
+        (lambda x: None, "returned None"),
+        (raising, "raised KeyError.*lost"),
+        (lambda x: x.detach().numpy() * 2, "returned a ndarray"),
+        ("text", "str cannot be called"),
+    ],
+)
+def test_bad_operators_are_one_line(operator, message: str) -> None:
+    with pytest.raises(DipError, match=message) as caught:
+        observation(operator, image().numpy(), SHAPE)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"), [([math.nan, 1], "NaN"), ([], "no values"), ([0, 0], "all measurements are 0")]
+)
+def test_bad_measurements_are_one_line(values: list[float], message: str) -> None:
+    with pytest.raises(DipError, match=message):
+        observation(lambda x: x.flatten()[:2], np.array(values, np.float32), SHAPE)
