@@ -23,9 +23,12 @@ class Binning(Laboratory):
     name: str = "binning"
     factor: int = option(2, "side of the blocks in pixels", integer(2, 64), "4")
     task = "binning"
-    levels: ClassVar[Mapping[str, Mapping[str, float]]] = {
+    levels: ClassVar[dict[str, dict[str, float]]] = {
         kind: {"sigma": 0.01} if kind == "gaussian" else {} for kind in NOISE_MODELS if kind != "none"
     }
+
+    def unused(self) -> dict[str, str]:
+        return super().unused() | ({} if self.shape is None else {"shape": "target=binning"})
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = image, or with `simulate` the means of its blocks with noise, clipped to [0, 1]."""
@@ -35,3 +38,8 @@ class Binning(Laboratory):
         if not self.simulate:
             return Observation(image, bins, None, (self.factor * size[0], self.factor * size[1]))
         return Observation(self.add_noise(bins(image), seed), bins, image, size)
+
+    @property
+    def raw(self) -> bool:
+        """False: binned pixels are an image."""
+        return False

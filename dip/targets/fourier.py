@@ -34,16 +34,31 @@ class MaskedFourier(Operator):
             return torch.cat([spectrum.real, spectrum.imag], 1)
 
 
+class Sampled(torch.nn.Module):
+    """The frequencies of a complex image where the mask (H, W) is true; 0 elsewhere."""
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mask * transform(x)
+
+
 def transform(x: Tensor) -> Tensor:
     """The centred orthonormal Fourier transform over the last two axes."""
     axes = (-2, -1)
-    return torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(x, axes), norm="ortho"), axes)
+    shifted: Tensor = torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(x, axes), norm="ortho"), axes)
+    return shifted
 
 
 def inverse(y: Tensor) -> Tensor:
     """The inverse of `transform`."""
     axes = (-2, -1)
-    return torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(y, axes), norm="ortho"), axes)
+    shifted: Tensor = torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(y, axes), norm="ortho"), axes)
+    return shifted
 
 
 def sampling(size: tuple[int, int], pattern: str, acceleration: float, centre: float, generator: Generator) -> Tensor:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
-from dip.options import flag, option
+from dip.options import flag, is_integer, option, reject
 from dip.targets.superres_deblur import Linear
 from dip.targets.target import draws
 
 if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
     from torch import Tensor
+
+    from dip.targets.observation import Observation
+    from dip.targets.operators import Operator
 
 
 @dataclasses.dataclass
@@ -22,17 +27,28 @@ class Laboratory(Linear):
     simulate: bool = option(
         True, "measure the image, and score against it; false: the file holds the measurement", flag(), "false"
     )
+    shape: Any = option(
+        None,
+        "channels, height and width of the image with simulate=false; null: as the measurement suggests",
+        "null or three integers >= 1",
+        "[1,256,256]",
+    )
     default_noise = "gaussian"
-    levels: ClassVar[Mapping[str, Mapping[str, float]]] = {"gaussian": {"sigma": 0.01}}
+    levels: ClassVar[dict[str, dict[str, float]]] = {"gaussian": {"sigma": 0.01}}
     """The kinds of noise that the measurement can have besides none, and the defaults of their options."""
 
     def __post_init__(self) -> None:
+        if self.shape is not None:
+            sides = list(self.shape) if isinstance(self.shape, (list, tuple)) else []
+            if len(sides) != 3 or not all(is_integer(side) and side >= 1 for side in sides):
+                raise reject(self, "shape")
+            self.shape = sides
         kind = self.noise.kind or self.default_noise
         if kind not in ("none", *self.levels):
             legal = f"{', '.join(self.levels)} or none with target={self.name}"
             raise OptionError("target.noise.kind", kind, legal, f"target.noise.kind={next(iter(self.levels))}")
         if self.simulate is True:
-            left = {
+            left: dict[str, Any] = {
                 name: value for name, value in self.levels.get(kind, {}).items() if getattr(self.noise, name) is None
             }
             self.noise = dataclasses.replace(self.noise, **left)
@@ -41,3 +57,37 @@ class Laboratory(Linear):
     def with_noise(self, y: Tensor, seed: int) -> Tensor:
         """The measurement `y` with noise, not clipped: the noise keeps its mean."""
         return self.noise_model(0).sample(y, draws(seed))
+
+    def unused(self) -> dict[str, str]:
+        return super().unused() | ({"shape": "target.simulate=true"} if self.simulate else {})
+
+    @property
+    def raw(self) -> bool:
+        return not self.simulate
+
+    def instrument(
+        self, values: NDArray[Any], shape: Sequence[int] | None
+    ) -> tuple[Operator | torch.nn.Module, Sequence[int]]:
+        """The operator whose result, reshaped, are the measurements `values`, and the shape (C, H, W) of the image.
+
+        Raises:
+            ImageError: the measurements do not have the axes that this target needs.
+        """
+        raise NotImplementedError
+
+    def observe_raw(
+        self,
+        values: NDArray[Any],
+        span: Sequence[float] | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        given: Mapping[str, Any],
+    ) -> Observation:
+        """See `Target.observe_raw`."""
+        from dip.targets.sparse_operator import Reshaped
+        from dip.targets.user_operator import observation
+
+        operator, shape = self.instrument(values, self.shape)
+        made = Reshaped(operator, values.shape)
+        complex = values.dtype.kind == "c"
+        return observation(made, values, shape, span, device, dtype, complex, f"target={self.name}")

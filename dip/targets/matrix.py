@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import ImageError
-from dip.options import option
+from dip.options import option, reject
 from dip.targets.laboratory import Laboratory
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES, draws
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
+
+    from dip.targets.operators import Operator
 
 ENTRIES = 32
 """Pixels that a row of the random matrix reads."""
@@ -66,3 +69,24 @@ class Matrix(Laboratory):
             raise ImageError("image: all measurements of it are 0; give another image or another target.matrix")
         operator.divide(largest)
         return Observation(self.with_noise(operator(image), seed), operator, image, (size[0], size[1]))
+
+    def check_complete(self) -> None:
+        """With simulate=false matrix and shape must be given."""
+        for name in ("matrix", "shape"):
+            if not self.simulate and getattr(self, name) is None:
+                raise reject(self, name)
+
+    def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
+        """For as many measurements as the matrix has rows, or that many for each channel, channels first."""
+        from dip.targets.sparse_operator import SparseOperator, read_matrix
+
+        assert self.matrix is not None, "checked by check_complete"
+        assert shape is not None, "checked by check_complete"
+        matrix, pixels = read_matrix(self.matrix), shape[1] * shape[2]
+        joint = matrix.shape[1] == shape[0] * pixels
+        if not joint and matrix.shape[1] != pixels:
+            raise ImageError(
+                f"target.matrix={self.matrix}: has {matrix.shape[1]} columns, the image {shape[0]} x {pixels} pixels; set "
+                f"target.shape, for example target.shape=[1,{matrix.shape[1]},1]"
+            )
+        return SparseOperator(matrix, (1, matrix.shape[0]), joint), shape

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from dip.errors import ImageError
 from dip.options import choice, number, option
 from dip.targets.laboratory import Laboratory
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES, draws
 
 if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -49,3 +52,16 @@ class MRI(Laboratory):
         operator = MaskedFourier(mask)
         y = mask * self.with_noise(operator(image), seed)
         return Observation(y, operator, image, size, known=mask)
+
+    def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[torch.nn.Module, Sequence[int]]:
+        """For complex k-space (H, W) with frequency 0 at (H // 2, W // 2), 0 where it was not sampled."""
+        import torch
+
+        from dip.targets.fourier import Sampled
+
+        if values.ndim != 2 or values.dtype.kind != "c" or (shape is not None and tuple(shape) != (1, *values.shape)):
+            raise ImageError(
+                f"image: target=mri needs complex k-space of one coil (H, W) and an image of that size, not "
+                f"{' x '.join(map(str, values.shape))} of {values.dtype}; give one coil, for example image=kspace.npy"
+            )
+        return Sampled(torch.from_numpy(values != 0)), (1, *values.shape)

@@ -58,10 +58,8 @@ def backprojection(filter: str) -> Any:
         height, width = observation.size
         side = max(height, width)
         sinogram, degrees = _sinogram(observation)
-        planes = [
-            transform.iradon(plane, theta=degrees, circle=False, output_size=side, filter_name=filter)
-            for plane in sinogram
-        ]  # type: ignore[no-untyped-call]
+        options: dict[str, Any] = {"circle": False, "output_size": side, "filter_name": filter}
+        planes = [transform.iradon(plane, degrees, **options) for plane in sinogram]  # type: ignore[no-untyped-call]
         return _middle(planes, side, observation.size)
 
     return baseline

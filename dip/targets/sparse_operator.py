@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -55,7 +56,8 @@ class SparseOperator(Operator):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             pixels = x.to(self.values.dtype).reshape(1 if self.joint else x.shape[1], -1)  # (C, H W)
-            made = [_Product.apply(plane, self._sparse(""), self._sparse("transposed_")) for plane in pixels]
+            parts = self._sparse(""), self._sparse("transposed_")
+            made = [_Product.apply(plane, *parts) for plane in pixels]  # type: ignore[no-untyped-call]
             return torch.stack(made).view(1, -1, *self.size)  # (1, C, h, w)
 
     def divide(self, divisor: Tensor) -> None:
@@ -72,9 +74,21 @@ class SparseOperator(Operator):
         return scipy.sparse.csr_array(tuple(parts), shape=self.shape)
 
     def _sparse(self, name: str) -> Tensor:
-        parts = [self.get_buffer(name + kind) for kind in ("rows", "columns", "values")]
+        rows, columns, values = (self.get_buffer(name + kind) for kind in ("rows", "columns", "values"))
         shape = self.shape[::-1] if name else self.shape
-        return torch.sparse_csr_tensor(*parts, size=shape, check_invariants=False)
+        return torch.sparse_csr_tensor(rows, columns, values, size=shape, check_invariants=False)
+
+
+class Reshaped(torch.nn.Module):
+    """The result of `operator` in another shape, that of measured values."""
+
+    def __init__(self, operator: torch.nn.Module, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.operator, self.shape = operator, tuple(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.operator(x)
+        return result.reshape(self.shape)
 
 
 class _Product(torch.autograd.Function):
@@ -91,7 +105,8 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return _Product.apply(gradients[0].contiguous(), ctx.transpose, ctx.matrix), None, None
+        made = _Product.apply(gradients[0].contiguous(), ctx.transpose, ctx.matrix)  # type: ignore[no-untyped-call]
+        return made, None, None
 
 
 def random_signs(rows: int, columns: int, entries: int, generator: Generator) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import ImageError
@@ -15,8 +15,10 @@ from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Generator, Tensor
 
+    from dip.targets.operators import Operator
     from dip.targets.sparse_operator import SparseOperator
 
 DENSEST = 4.0
@@ -46,7 +48,7 @@ class Tomography(Laboratory):
         "128",
     )
     task = "tomography"
-    levels: ClassVar[Mapping[str, Mapping[str, float]]] = Laboratory.levels | {"poisson": {"peak": 1e4}}
+    levels: ClassVar[dict[str, dict[str, float]]] = Laboratory.levels | {"poisson": {"peak": 1e4}}
 
     def __post_init__(self) -> None:
         if isinstance(self.angles, (list, tuple)):
@@ -96,6 +98,17 @@ class Tomography(Laboratory):
             raise ImageError("image: its projections are 0 everywhere; give an image that is not black")
         operator.divide(largest)
         return Observation(self.with_noise(operator(image), seed), operator, image, size)
+
+    def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
+        """For a sinogram (detectors, angles); the image is as wide as the detectors unless `shape` says otherwise."""
+        angles = len(self.degrees())
+        if values.ndim != 2 or values.shape[1] != angles or values.dtype.kind == "c":
+            raise ImageError(
+                f"image: target=tomography needs a sinogram of real numbers (detectors, {angles} angles), not "
+                f"{' x '.join(map(str, values.shape))}; set target.angles, for example target.angles=60"
+            )
+        shape = shape or (1, values.shape[0], values.shape[0])
+        return self.projections((shape[1], shape[2]), values.shape[0]), shape
 
 
 @dataclasses.dataclass

@@ -193,3 +193,37 @@ def test_a_black_image_has_no_scale():
     for target in (Tomography(), Matrix()):
         with pytest.raises(ImageError, match="0"):
             target.observe(torch.zeros(1, 1, 16, 16), 0)
+
+
+def test_measurements_in_a_file_are_read_by_the_operator(tmp_path):
+    """The operator of a real measurement, applied to the image, gives the measurement in its own units."""
+    image = photo("astronaut", 24, 20)[:, :1]
+    plain, device = image[0, 0].double().numpy(), torch.device("cpu")
+    matrix = scipy.sparse.random(50, 480, 0.2, random_state=0)
+    scipy.sparse.save_npz(tmp_path / "m.npz", matrix)
+    turned = plain * np.exp(0.5j)
+    spectrum = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(turned), norm="ortho"))
+    spectrum[:, ::3] = 0
+    rows = {"matrix": str(tmp_path / "m.npz"), "shape": [1, 24, 20]}
+    cases = (
+        (
+            Tomography(angles=6, shape=[1, 24, 20], simulate=False),
+            radon(plain, np.arange(6) * 30.0, circle=False),
+            image,
+        ),
+        (MRI(simulate=False), spectrum, torch.from_numpy(np.stack([turned.real, turned.imag]))[None].float()),
+        (Matrix(simulate=False, **rows), matrix @ plain.ravel(), image),
+    )
+    for target, values, inside in cases:
+        assert target.raw
+        seen = target.observe_raw(values, [0.0, 1.0], device, torch.float32, {})
+        assert seen.size == (24, 20)
+        assert seen.complex == (target.name == "mri")
+        np.testing.assert_allclose(seen.operator(inside).numpy(), seen.y.numpy(), rtol=0, atol=1e-5)
+        assert target.auto_stop == "heldout"
+    with pytest.raises(ImageError, match="31 angles"):
+        Tomography(angles=31, simulate=False).observe_raw(np.ones((9, 6)), None, device, torch.float32, {})
+    with pytest.raises(ImageError, match="one coil"):
+        MRI(simulate=False).observe_raw(np.ones((4, 9, 6), complex), None, device, torch.float32, {})
+    with pytest.raises(OptionError, match="target.matrix"):
+        Matrix(simulate=False).check_complete()
