@@ -18,6 +18,7 @@ from dip.configuration.listing import option_names
 from dip.configuration.schema import BASES, GROUPS, PICTURES, Config
 from dip.configuration.shipped_experiments import merged, read_experiment
 from dip.errors import DipError, OptionError
+from dip.fitting import plugins
 from dip.images.measurements import read_values
 from dip.options import default_of
 from dip.samples import SAMPLES
@@ -35,7 +36,8 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Any]]:
 
     Args:
         options: fields of `Config`. A group (`target`, `net`, `stop`, ...) is the name of a choice, a dict of its
-            options with its `name` (without it, the default choice) or an object; `z` is a dict, a `Z`, or its guide. A picture is
+            options with its `name` (without it, the default choice) or an object, also one that `dip.fitting.plugins`
+            wraps; `z` is a dict, a `Z`, or its guide. A picture is
             a path, a sample's name, a NumPy array, a tensor or a PIL image. `operator`, `shape` and `complex` are
             options of the target `measured`; an operator is also a callable. `experiment` names a file in
             conf/experiment, which sets the options that are not given.
@@ -122,6 +124,8 @@ def _choice(group: str, value: Any, given: dict[str, Any]) -> Any:
     """An object of `group` from a name, a dict or an object."""
     if isinstance(value, BASES[group]):  # it may be of an unregistered class
         return value
+    if (own := plugins.wrap(group, value)) is not None:
+        return own
     described = {"name": value} if isinstance(value, str) else value
     if not isinstance(described, Mapping):
         raise _no_choice(group, value)
@@ -141,6 +145,8 @@ def _default_name(group: str) -> str:
 def _no_choice(group: str, value: object) -> OptionError:
     names = sorted(GROUPS[group])
     legal = f"one of {', '.join(names)}, or a dict with one as its name"
+    if group in plugins.KINDS and not isinstance(value, str):
+        legal += f", or {plugins.KINDS[group][1]}"
     return OptionError(group, value, legal, f"{group}={closest(value, names)!r}")
 
 

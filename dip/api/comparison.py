@@ -6,6 +6,7 @@ import io
 import os
 import shlex
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,12 +43,14 @@ def compare(
 ) -> pandas.DataFrame:
     """Fit one image with each of `variants` and each of `seeds`, in processes as a sweep does, and compare the scores.
 
+    Variants with objects or functions, which a process cannot be told, run in this process after the others.
+
     The same call finds the runs that have finished and resumes interrupted ones. `python -m dip.report OUT` makes a
     page of them. Needs pandas: `pip install 'deep-image-prior[pandas]'`.
 
     Args:
         image: as for `dip.restore`.
-        variants: by name, the options that differ, as for `dip.restore`; groups are names or dicts.
+        variants: by name, the options that differ, as for `dip.restore`.
         seeds: of each variant.
         out: the folder in which the run folders are made.
         jobs: runs at a time; None: as many as the GPUs take, or without a GPU one per two cores.
@@ -80,6 +83,7 @@ def compare(
             "variants", variants, "a dict of dicts of options", "variants={'wide': {'net': {'channels': 64}}}"
         )
     planned: dict[tuple[str, int], Job] = {}
+    here: dict[Path, tuple[Job, dict[str, Any]]] = {}
     with isolated():
         for name, variant in variants.items():
             for seed in seeds:
@@ -93,10 +97,14 @@ def compare(
                     "out": out,
                 }
                 try:
-                    planned[name, seed] = _job(given)
+                    planned[name, seed], in_memory = _job(given)
+                    if in_memory is not None:
+                        here[planned[name, seed].folder] = planned[name, seed], in_memory
                 except DipError as error:
                     raise DipError(f"variant {name!r}: {error}") from error
-    _run(list({job.folder: job for job in planned.values()}.values()), jobs, progress)
+    _run(list({job.folder: job for job in planned.values() if job.folder not in here}.values()), jobs, progress)
+    for job, in_memory in here.values():
+        _run_here(job, in_memory, progress)
     return _table(pandas, planned)
 
 
@@ -123,16 +131,18 @@ def _pandas() -> Any:
     return pandas
 
 
-def _job(options: Mapping[str, Any]) -> Job:
-    """The run with `options`. Its arrays are written to files, because it has a process of its own."""
+def _job(options: Mapping[str, Any]) -> tuple[Job, dict[str, Any] | None]:
+    """The run with `options`, and what is in memory if it must run in this process.
+
+    For a process of its own, its arrays are written to files.
+    """
     from dip.sweep.jobs import Job
 
     config, given = assemble(options)
-    for group, kinds in schema.GROUPS.items():
-        if type(getattr(config, group)) not in kinds.values():
-            legal = f"one of {', '.join(sorted(kinds))}, because each run has a process of its own"
-            raise OptionError(group, type(getattr(config, group)).__name__, legal, f"{group}={min(kinds)!r}")
     pictures = Pictures(config, given)
+    own = any(type(getattr(config, group)) not in kinds.values() for group, kinds in schema.GROUPS.items())
+    if own or config.target.raw:
+        return Job(config, (), experiment.place(config, pictures)[1]), given
     for option, picture in given.items():
         group, _, name = option.rpartition(".")
         setattr(
@@ -141,7 +151,7 @@ def _job(options: Mapping[str, Any]) -> Job:
             _stored(picture, option, pictures.digest(option), config.out),
         )
     words = shlex.split(command(schema.plain(config)))[2:]
-    return Job(config, (*words, *(["overwrite=true"] if config.overwrite else [])), experiment.place(config)[1])
+    return Job(config, (*words, *(["overwrite=true"] if config.overwrite else [])), experiment.place(config)[1]), None
 
 
 def _stored(picture: Picture, option: str, digest: str | None, out: str) -> str:
@@ -176,6 +186,23 @@ def _run(jobs: Sequence[Job], at_once: int | None, progress: bool) -> None:
     loop.run()
     if loop.signal is not None:
         signal.raise_signal(loop.signal)
+        raise RunError("the comparison was interrupted; the same call resumes it")
+
+
+def _run_here(job: Job, given: dict[str, Any], progress: bool) -> None:
+    """Run one job in this process. An error is written into its `result.json`; a signal reaches the caller."""
+    from dip.sweep.outcomes import fail
+
+    with isolated():
+        try:
+            result = experiment.run(job.config, progress=False, given=given)
+        except Exception as error:
+            failed = fail(job, error, write=(runs.read_result(job.folder) or {}).get("status") != "failed")
+            result = {"status": "failed", "error": failed.error}
+    if progress:
+        print(": ".join([str(result["status"]), job.name, *filter(None, [result.get("error")])]), file=sys.stderr)
+    if result["status"] == "interrupted":
+        signal.raise_signal(result["signal"])
         raise RunError("the comparison was interrupted; the same call resumes it")
 
 

@@ -10,6 +10,7 @@ illegal value names its option, and no configuration can name code to run.
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
 from dip.options import (
+    Legal,
     Options,
     choice,
     flag,
@@ -40,6 +42,15 @@ from dip.z import Z
 
 PICTURES = ("image", "reference", "target.mask", "target.kernel", "target.flash", "target.operator", "z.guide")
 """The options that name a file; from Python they also take an array, or the operator itself."""
+
+
+def _name(value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}", value)):
+        raise ValueError
+    return value
+
+
+NAME = Legal("null or at most 60 letters, digits, dots, hyphens and underscores", _name)
 
 
 @dataclasses.dataclass
@@ -154,6 +165,9 @@ class Config(Options):
         "device of the fit; auto takes cuda if available, else cpu",
         text("auto, cpu, cuda, cuda:N or mps"),
         "cuda:1",
+    )
+    name: str | None = option(
+        None, "first part of the run folder's name, for your own use; it changes nothing else", NAME, "mine"
     )
     out: str = option("outputs", "folder in which the run folders are made", text("a path"), "outputs/skips")
     logger: Logger = dataclasses.field(default_factory=TensorBoard)

@@ -33,9 +33,10 @@ def digest(thing: Any, option: str) -> str:
         for part in _parts(thing, set()):
             found.update(part + b"\0")
     except _Hidden as error:
+        advice = ", or give a Python file by its path" if option == "operator" else ""
         raise DipError(
             f"{option}: holds {error}, whose content cannot be told apart from another one's, so no run folder can be named; "
-            "leave out=FOLDER away, or give a Python file by its path"
+            f"leave out=FOLDER away{advice}"
         ) from None
     return found.hexdigest()
 
@@ -50,6 +51,10 @@ def _parts(thing: Any, visited: set[int]) -> Iterator[bytes]:
         return
     if id(thing) in visited:
         yield b"seen"
+        return
+    library = isinstance(thing, (types.FunctionType, type)) and own_classes.installed(str(thing.__module__))
+    if library and not getattr(thing, "__closure__", None):
+        yield f"{thing.__module__}.{thing.__qualname__}".encode()
         return
     visited.add(id(thing))
     yield type(thing).__qualname__.encode()
@@ -73,7 +78,7 @@ def _parts(thing: Any, visited: set[int]) -> Iterator[bytes]:
         if isinstance(thing, type):
             yield repr(own_classes.code(thing)).encode()
     elif hasattr(thing, "__dict__") and not isinstance(thing, (io.IOBase, Iterator)):
-        yield repr(own_classes.code(type(thing))).encode()
+        yield from _parts(type(thing), visited)
         yield from _parts(vars(thing), visited)
     else:
         raise _Hidden(f"an object of {type(thing).__module__}.{type(thing).__qualname__}")
@@ -88,7 +93,8 @@ def _function(thing: types.FunctionType, visited: set[int]) -> Iterator[bytes]:
     for name in sorted(own_classes.names(thing.__code__) & thing.__globals__.keys()):
         yield name.encode()
         value = thing.__globals__[name]
-        if getattr(value, "__module__", thing.__module__) == thing.__module__ or not callable(value):
+        home = getattr(value, "__module__", None) or thing.__module__
+        if home == thing.__module__ or not callable(value) or not own_classes.installed(home):
             yield from _parts(value, visited)
 
 

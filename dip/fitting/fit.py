@@ -22,7 +22,7 @@ from dip.callbacks.signals import Signals
 from dip.configuration import schema
 from dip.configuration.loggers import show
 from dip.configuration.schema import Config
-from dip.fitting import cost, results, uncertainty
+from dip.fitting import cost, plugins, results, uncertainty
 from dip.fitting.advice import announce
 from dip.fitting.fit_errors import one_line
 from dip.fitting.inputs import Pictures, observe
@@ -77,6 +77,9 @@ class Fit:
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
         self.picture, self.observation = observed or observe(config, pictures or Pictures(config))
+        dtype = torch.float64 if self.arithmetic.name == "fp64" else torch.float32
+        with one_line(folder, self.observation.size, self.device):
+            self.config = config = plugins.try_out(config, self.observation, self.device, dtype)
         self.slices = self.picture.depth
         if config.net.volumetric:
             self.config = config = dataclasses.replace(config, net=config.net.for_slices(self.slices))

@@ -7,15 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
+import sysconfig
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import BASES, GROUPS, Config
+from dip.errors import DipError
 from dip.fitting.inputs import Pictures, observe
 from dip.runs.naming import WITHOUT_EFFECT
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+INSTALLED = [Path(folder) for name, folder in sysconfig.get_paths().items() if name.endswith("lib")]
+"""The folders of Python's own modules and of installed packages."""
+
+
+class Plugin:
+    """Base of the options that hold an object or a function from Python, which is `given`; see `dip.fitting.plugins`.
+
+    Their field `digest` tells it apart; if it cannot be told apart, `hidden` is one line that says why.
+    """
+
+    given: Any
+    hidden: str | None = None
 
 
 def digests(config: Config, pictures: Pictures) -> dict[str, str]:
@@ -24,11 +42,15 @@ def digests(config: Config, pictures: Pictures) -> dict[str, str]:
     For a target it also covers the observation, and the operator by its result for a random image.
 
     Raises:
-        DipError: an image cannot be read or does not match.
+        DipError: an image cannot be read or does not match, or something that was given cannot be told apart.
     """
     found = {}
     for group in BASES:
         chosen = getattr(config, group)
+        if isinstance(chosen, Plugin):
+            if chosen.hidden is not None:
+                raise DipError(chosen.hidden)
+            continue  # its digest is an option
         if group in WITHOUT_EFFECT or type(chosen) in GROUPS[group].values():
             continue
         digest = hashlib.sha256(repr(code(type(chosen))).encode())
@@ -53,8 +75,20 @@ def _effect(config: Config, pictures: Pictures) -> list[Tensor]:
     ]
 
 
+def installed(module: str) -> bool:
+    """Whether `module` is part of Python, of an installed package or of this program, and not a file of the user's."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None:
+        return module in sys.builtin_module_names
+    return module.partition(".")[0] == "dip" or any(Path(file).is_relative_to(folder) for folder in INSTALLED)
+
+
+def _followed(name: str, module: str) -> bool:
+    return name == module or (name in sys.modules and not installed(name))
+
+
 def code(thing: Any) -> Any:
-    """The code of a class or a function as nested tuples, with what it names in its own module; no line numbers."""
+    """The code of a class or a function as nested tuples, with what it names in files of the user's; no line numbers."""
     return _code(thing, thing.__module__, set())
 
 
@@ -66,11 +100,11 @@ def _code(thing: Any, module: str, visited: set[int]) -> Any:
         return _code(thing.__func__, module, visited)
     if isinstance(thing, property):
         return [_code(part, module, visited) for part in (thing.fget, thing.fset) if part]
-    if inspect.isclass(thing) and thing.__module__ == module:
+    if inspect.isclass(thing) and _followed(thing.__module__, module):
         parts = sorted((name, value) for name, value in vars(thing).items() if name not in _CHANGING)
         bases = [_code(base, module, visited) for base in thing.__bases__]
         return [(name, _code(value, module, visited)) for name, value in parts], bases
-    if isinstance(thing, types.FunctionType) and thing.__module__ == module:
+    if isinstance(thing, types.FunctionType) and _followed(thing.__module__, module):
         named = {name: thing.__globals__[name] for name in names(thing.__code__) if name in thing.__globals__}
         cells = [content(cell) for cell in thing.__closure__ or ()]
         values = [*sorted(named.items()), *enumerate(cells), ("defaults", thing.__defaults__)]

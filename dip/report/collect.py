@@ -118,7 +118,7 @@ def collect(root: Path) -> list[Run]:
     flats = [runs.flat(run.config) for run in found]
     for key in dict.fromkeys(key for flat in flats for key in flat):
         differs = len({repr(flat[key]) for flat in flats if key in flat}) > 1
-        if differs and key != "seed" and key.partition(".")[0] not in WITHOUT_EFFECT - {"device"}:
+        if differs and key != "seed" and key.partition(".")[0] not in WITHOUT_EFFECT - {"device", "name"}:
             for run, flat in zip(found, flats, strict=True):
                 if key in flat:
                     run.options[key.removesuffix(".name")] = flat[key]

@@ -10,9 +10,20 @@ from typing import Any
 from dip.configuration.schema import Config, plain
 
 WITHOUT_EFFECT = frozenset(
-    ["out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint", "baselines", "overwrite"]
-)
-"""Options that change where and how often something is written, not what is computed. They do not change the folder."""
+    [
+        "name",
+        "out",
+        "device",
+        "logger",
+        "snapshot_every",
+        "checkpoint_every",
+        "keep_checkpoint",
+        "baselines",
+        "overwrite",
+    ]
+)  # fmt: skip
+"""Options that change where and how often something is written, not what is computed. They do not change the folder,
+except that `name` is the first part of its name."""
 
 
 def identity(config: Config, image_digest: str | None, reference_digest: str | None) -> dict[str, Any]:
@@ -36,12 +47,13 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 def name(config: Config, identity: Mapping[str, Any]) -> str:
     """The name of a run folder, such as `noisy-skips3.4-size128-steps3000-seed0-1234abcd`.
 
-    The last part is the start of `fingerprint(identity)`.
+    The last part is the start of `fingerprint(identity)`, the first one the option `name` if it is given.
     """
     levels = ".".join(map(str, config.skips)) or "none"
     sides = config.size if isinstance(config.size, (list, tuple)) else [config.size]
     size = "" if config.size is None else "-size" + "x".join(map(str, sides))
     size += f"-tile{config.tile}" if config.tile else ""
     precision = "" if config.precision.name == "auto" else f"-{config.precision.name}"
-    readable = f"{config.target.name}-skips{levels}{size}{precision}-steps{config.steps}-seed{config.seed}"
+    own = "" if config.name is None else f"{config.name}-"
+    readable = f"{own}{config.target.name}-skips{levels}{size}{precision}-steps{config.steps}-seed{config.seed}"
     return f"{readable}-{fingerprint(identity)[:8]}"
