@@ -8,6 +8,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 

@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +64,9 @@ class OwnLoss(Plugin, Loss):
         result: Tensor = self._function(x, y)
         return result
 
-    _function = _owner = None  # made at the first call: a module that was given is copied, and moved to the device
+    _function = _owner = cast(
+        Any, None
+    )  # not fields; made at the first call: a module that was given is copied, and moved to the device
 
     def __call__(
         self, x: Tensor, y: Tensor, image: Tensor, weights: Tensor | None = None, kernel: Tensor | None = None
