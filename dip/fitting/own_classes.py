@@ -33,6 +33,7 @@ class Plugin:
     """
 
     given: Any
+    held: Any = None  # what is used of it, where that is a copy
     hidden: str | None = None
 
 

@@ -57,16 +57,13 @@ class OwnLoss(Plugin, Loss):
 
     def entries(self, x: Tensor, y: Tensor) -> Tensor:
         """See `Loss.entries`; () if the function returns that."""
-        if self._function is None:
-            self._function, self._owner = separated(self.given)
-        if self._owner is not None:
-            self._owner.to(x.device, x.dtype)
-        result: Tensor = self._function(x, y)
+        if self.held is None:
+            self.held = separated(self.given)  # a module is copied
+        function, owner = self.held
+        if owner is not None:
+            owner.to(x.device, x.dtype)
+        result: Tensor = function(x, y)
         return result
-
-    _function = _owner = cast(
-        Any, None
-    )  # not fields; made at the first call: a module that was given is copied, and moved to the device
 
     def __call__(
         self, x: Tensor, y: Tensor, image: Tensor, weights: Tensor | None = None, kernel: Tensor | None = None

@@ -13,7 +13,6 @@ from PIL import Image
 import dip
 from dip.api import comparison
 from dip.fitting import experiment
-from dip.targets.target import Target
 from tests.api.conftest import TINY
 from tests.conftest import composed
 
@@ -77,7 +76,8 @@ def test_arrays_are_stored_exactly_for_the_process_of_a_run(photo: np.ndarray, t
     options = {**OPTIONS, "target": {"name": "inpaint", "mask": mask}, "reference": photo, "skips": [1]}
     for image in (floats, photo[..., 0], np.random.default_rng(0).random((16, 24, 5))):
         given = options | {"reference": image}
-        job = comparison._job({**given, "image": image, "out": tmp_path})
+        job, in_memory = comparison._job({**given, "image": image, "out": tmp_path})
+        assert in_memory is None
         assert composed(*job.overrides) == job.config
         result = experiment.run(job.config, progress=False)
         alone = dip.restore(image, progress=False, **given)
@@ -96,15 +96,11 @@ def test_a_run_that_fails_is_a_row(tmp_path: Path, capfd: pytest.CaptureFixture[
 
 
 def test_mistakes_are_one_line_before_any_run(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    class Own(Target):
-        pass
-
     out = tmp_path / "runs"
     for variants, options, message in [
         ({}, {}, "variants={}: must be a dict of dicts of options, for example "),
         ({"a": {"lr": -1, "skips": []}}, {}, "variant 'a': lr=-1: must be a number > 0"),
         ({"a": {"sigma": 1}}, {}, "variant 'a': sigma: no such option; did you mean target.sigma or "),
-        ({"a": {"skips": []}}, {"target": Own()}, "variant 'a': target=Own: must be one of binning, clean, "),
     ]:
         with pytest.raises(dip.DipError) as caught:
             dip.compare(path, variants, out=out, **{**OPTIONS, **options})
@@ -113,6 +109,17 @@ def test_mistakes_are_one_line_before_any_run(path: str, tmp_path: Path, monkeyp
     with pytest.raises(dip.DipError, match=r"^dip.compare needs pandas: pip install 'deep-image-prior\[pandas\]'$"):
         dip.compare(path, VARIANTS, out=out)
     assert not out.exists()
+
+
+def test_objects_run_in_this_process(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dip.sweep.processes.Process", None)  # none is started
+    variants = {"own": {"loss": lambda x, y: (x - y).abs(), "name": "mine"}, "bad": {"loss": lambda x, y: 1}}
+    table = dip.compare(path, variants, out=tmp_path, progress=False, **OPTIONS)
+    same = dip.restore(path, loss="l1", progress=False, **OPTIONS)
+    assert table["status"].tolist() == ["finished", "failed"]
+    assert table.loc[("own", 0), "loss"] == same.metrics["loss"]
+    assert Path(table.loc[("own", 0), "folder"]).name.startswith("mine-degraded-")
+    assert "loss=own_loss: returned a int" in table.loc[("bad", 0), "error"]
 
 
 def test_a_signal_reaches_the_caller(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

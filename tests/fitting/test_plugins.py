@@ -1,0 +1,182 @@
+"""Networks, rules, losses and optimisers from Python compute what the built-in ones do, and are refused in one line."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import dip
+from dip.model.module import DeepImagePrior
+from dip.nets import Hourglass
+from dip.stopping.variance import WindowedVariance
+
+NET = {"channels": 6, "depth": 2, "skip_channels": 2}
+OPTIONS = {
+    "steps": 12,
+    "z": {"channels": 4},
+    "precision": "fp32",
+    "progress": False,
+    "stop": "heldout",
+    "record_every": 4,
+}
+IMAGE = np.random.default_rng(0).random((16, 20, 3))
+
+
+def built(inputs: int, outputs: int) -> nn.Module:
+    return Hourglass(**NET).build(inputs, outputs, [1])
+
+
+def absolute(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return (x - y).abs()
+
+
+def restored(**options: Any) -> dip.Restoration:
+    own = {} if "net" in options else {"net": NET, "skips": [1]}
+    return dip.restore(IMAGE, **{**OPTIONS, **own, **options})
+
+
+@pytest.mark.parametrize(
+    ("own", "same"),
+    [
+        ({"net": built}, {}),
+        ({"loss": absolute}, {"loss": "l1"}),
+        ({"optimizer": lambda p, lr: torch.optim.Adam(p, lr=lr, fused=True)}, {"optimizer": "adam"}),
+        (
+            {"stop": WindowedVariance(3, 4, 0), "steps": 40},
+            {"stop": {"name": "wmv", "window": 3, "patience": 4}, "steps": 40},
+        ),
+    ],
+)
+def test_to_the_bit_what_the_built_in_part_computes(own: dict[str, Any], same: dict[str, Any]):
+    mine, theirs = restored(**own), restored(**same)
+    assert np.array_equal(mine.image, theirs.image)
+    for name in ("loss", "restored_step", "steps"):
+        assert mine.metrics[name] == theirs.metrics[name]
+
+
+def test_a_mean_leaves_held_out_values_out():
+    mine, theirs = restored(loss=nn.MSELoss()), restored(loss="mse")
+    assert np.allclose(mine.image, theirs.image, atol=1e-3)
+    assert mine.metrics["loss"] == pytest.approx(theirs.metrics["loss"], rel=1e-3)
+
+
+def test_a_module_is_the_start_and_is_not_changed():
+    net = built(4, 3)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    first, again = restored(net=net), restored(net=net)
+    assert np.array_equal(first.image, again.image)
+    assert all(value.equal(before[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.fault(1)
+def test_a_run_with_own_parts_resumes_to_the_bit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    own = {"net": built, "loss": absolute, "stop": WindowedVariance(3, 4, 0), "checkpoint_every": 0, "name": "mine"}
+    whole, real = restored(**own, out=tmp_path / "whole"), DeepImagePrior.training_step
+
+    def step(self: DeepImagePrior, *given: Any) -> None:
+        if self.step == 7:
+            raise ZeroDivisionError
+        real(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DeepImagePrior, "training_step", step)
+        with pytest.raises(ZeroDivisionError):
+            restored(**own, out=tmp_path)
+    resumed = restored(**own, out=tmp_path)
+    assert np.array_equal(resumed.image, whole.image)
+    assert resumed.history["loss"] == whole.history["loss"]
+    assert resumed.folder.name == whole.folder.name
+    assert resumed.folder.name.startswith("mine-degraded-")
+    other = restored(**{**own, "loss": lambda x, y: (x - y).abs() * 2}, out=tmp_path)
+    assert other.folder != resumed.folder
+
+
+class Counter:
+    step = 0
+
+    def update(self, step: int, *given: torch.Tensor) -> None:
+        self.step = step
+
+    def read(self) -> tuple[float, float, int, bool]:
+        return 1.0, 1.0, min(self.step, 8), self.step >= 10
+
+
+def test_a_rule_without_state_ends_the_fit_and_cannot_resume(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    found = restored(stop=Counter(), steps=40)
+    assert (found.metrics["status"], found.metrics["steps"], found.metrics["restored_step"]) == ("stopped", 12, 8)
+    until = restored(stop="never", steps=8)
+    assert np.array_equal(found.image, until.image)
+    own, real = {"stop": Counter(), "checkpoint_every": 0, "out": tmp_path}, DeepImagePrior.training_step
+    with monkeypatch.context() as patch:
+        patch.setattr(DeepImagePrior, "training_step", lambda s, *a: 1 / 0 if s.step == 5 else real(s, *a))
+        with pytest.raises(ZeroDivisionError):
+            restored(**own)
+    with pytest.raises(dip.DipError, match=r"stop=Counter: has no state_dict\(\) and load_state_dict\(state\)"):
+        restored(**own)
+
+
+class Halves(nn.Module):
+    """Works at multiples of 8 only."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(inputs, 4, 8, 8), nn.ConvTranspose2d(4, outputs, 8, 8)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.up(self.down(z))
+
+
+def test_z_is_padded_to_the_sizes_of_the_network(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    assert restored(net=Halves).image.shape == (16, 20, 3)
+    lines = [record.getMessage() for record in caplog.records]
+    assert "net=Halves: z is padded to 16 x 24, multiples of 8" in lines
+    assert sum(line.startswith("net=Halves: values from -") for line in lines) == 1
+
+
+class NaN(nn.Conv2d):
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return super().forward(z) * float("nan")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"net": nn.Conv2d(5, 3, 1)}, "net=Conv2d: fails for z of (1, 4, 16, 20)"),
+        ({"net": lambda i, o: nn.Conv2d(i, 1, 1)}, "net=own_net: returned (1, 1, 16, 20) for z of (1, 4, 16, 20)"),
+        ({"net": lambda i, o: NaN(i, o, 1)}, "net=own_net: returned values that are NaN"),
+        ({"net": lambda i, o: 3}, "net=own_net: returned a int"),
+        ({"net": nn.Conv2d(4, 3, 1), "ensemble": 2}, "ensemble=2: must be 1 where net= is a module"),
+        ({"loss": lambda x, y: (x - y).mean(1)}, "loss=own_loss: returned (1, 16, 20)"),
+        ({"loss": lambda x, y: (x - y).detach()}, "loss=own_loss: its result has no gradient"),
+        ({"optimizer": torch.optim.LBFGS}, "optimizer=LBFGS: LBFGS.step must have an argument closure=None"),
+        ({"optimizer": lambda p, lr: None}, "optimizer=own_optimizer: returned a NoneType"),
+        ({"stop": Counter}, "stop=<class"),
+        ({"name": "a/b"}, "name=a/b: must be null or at most 60 letters"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_is_written(options: dict[str, Any], message: str, tmp_path: Path):
+    with pytest.raises(dip.DipError) as caught:
+        restored(**options, out=tmp_path / "outputs")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_what_cannot_be_told_apart_has_no_folder(tmp_path: Path):
+    lock = threading.Lock()
+
+    def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        with lock:
+            return absolute(x, y)
+
+    assert restored(loss=loss).metrics["status"] == "finished"
+    with pytest.raises(dip.DipError, match=r"^loss: holds an object of _thread.lock, .*; leave out=FOLDER away$"):
+        restored(loss=loss, out=tmp_path / "outputs")
