@@ -13,13 +13,6 @@ from dip.options import Options, choice, integer, number, option, text
 class Z(Options):
     """The network's fixed input: random, an image that guides it, or both."""
 
-    guide: str | None = option(
-        None,
-        "the network's input, alone or beside the random z: an image or array of the restored image's size, with any number "
-        "of channels, such as a sharper picture of the same scene; the perturbation is added to it too; short: z=FILE",
-        text("a path, a sample's name or null", none=True),
-        "guide.png",
-    )
     channels: Any = option(
         None, "channels of the random z; null: 32, or 0 (none) with a guide", integer(0, none=True), "32"
     )
@@ -31,6 +24,13 @@ class Z(Options):
         "uniform",
     )
     scale: float = option(0.1, "standard deviation (gaussian) or maximum (uniform, meshgrid)", number("> 0"), "0.1")
+    guide: str | None = option(
+        None,
+        "the network's input, alone or beside the random z: an image or array of the restored image's size, with any number "
+        "of channels, such as a sharper picture of the same scene; the perturbation is added to it too; short: z=FILE",
+        text("a path, a sample's name or null", none=True),
+        "guide.png",
+    )
 
     prefix = "z."
 
