@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from dip.errors import OptionError
 from dip.options import Options, choice, integer, number, option, text
@@ -12,14 +13,9 @@ from dip.options import Options, choice, integer, number, option, text
 class Z(Options):
     """The network's fixed input: random, an image that guides it, or both."""
 
-    guide: str | None = option(
-        None,
-        "an image or an array of the restored image's size and with any number of channels, as an input beside the drawn "
-        "z: a sharper or less noisy picture of the same scene; the perturbation is added to it too; also written z=FILE",
-        text("a path, a sample's name or null", none=True),
-        "guide.png",
+    channels: Any = option(
+        None, "channels of the random z; null: 32, or 0 (none) with a guide", integer(0, none=True), "32"
     )
-    channels: int = option(32, "channels of the random z; 0: none, the guide alone", integer(0), "32")
     distribution: str = option(
         "gaussian",
         "distribution of z: gaussian N(0, scale^2), uniform U(0, scale) (the original paper), "
@@ -28,11 +24,20 @@ class Z(Options):
         "uniform",
     )
     scale: float = option(0.1, "standard deviation (gaussian) or maximum (uniform, meshgrid)", number("> 0"), "0.1")
+    guide: str | None = option(
+        None,
+        "the network's input, alone or beside the random z: an image or array of the restored image's size, with any number "
+        "of channels, such as a sharper picture of the same scene; the perturbation is added to it too; short: z=FILE",
+        text("a path, a sample's name or null", none=True),
+        "guide.png",
+    )
 
     prefix = "z."
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.channels is None:
+            self.channels = 32 if self.guide is None else 0
         if self.channels == 0 and self.guide is None:
             raise OptionError("z.channels", 0, "an integer >= 1, or 0 with z.guide", "z.channels=32")
         if self.distribution == "meshgrid" and self.channels != 2:
@@ -40,4 +45,5 @@ class Z(Options):
 
     def planes(self, slices: int) -> int:
         """Channels of z for a volume of `slices` slices, or for an image (1). In a volume meshgrid has 3 coordinates."""
-        return slices * (3 if self.distribution == "meshgrid" and slices > 1 else self.channels)
+        channels: int = 3 if self.distribution == "meshgrid" and slices > 1 else self.channels
+        return slices * channels

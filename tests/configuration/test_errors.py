@@ -41,7 +41,7 @@ WRONG = [
     ("target.noise=${seed}", "target.noise=${seed}: must be left out; its options are set one by one, for example "),
     (
         "z=${target.noise}",
-        "z=${target.noise}: must be left out; its options are set one by one, for example z.guide=",
+        "z=${target.noise}: must be left out; its options are set one by one, for example z.channels=",
     ),
     ("target=blurry", "target=blurry: must be one of binning, clean, "),
     ("precision=fp8", "precision=fp8: must be one of auto, bf16, fp16, fp32, fp64, tf32"),
@@ -52,7 +52,7 @@ WRONG = [
     ("sigma=0.1", "sigma: no such option; did you mean target.sigma or "),
     ("targt=noisy", "targt: no such option; did you mean target?"),
     ("target.sgma=1", "target.sgma: no such option; did you mean target.sigma?"),
-    ("z.mean=1", "z.mean: no such option (there are z.guide, z.channels, z.distribution, z.scale)"),
+    ("z.mean=1", "z.mean: no such option (there are z.channels, z.distribution, z.scale, z.guide)"),
     ("precision.foo=1", "precision.foo: no such option (there are precision.name, precision.compile, precision.graph)"),
     ("skips=3,4", "skips=3,4: a list is written skips=[3,4]; to run each value in turn, add -m"),
     ("_target_=os.system", "_target_: no such option"),

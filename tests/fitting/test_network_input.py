@@ -143,7 +143,16 @@ def test_the_guide_of_super_resolution_has_the_size_of_the_restored_image(tmp_pa
         assert observe(config, Pictures(config))[1].z.shape == (1, 3, made, made)
 
 
+def test_details_of_a_guide_need_a_skip_at_level_1(caplog: pytest.LogCaptureFixture):
+    for words, warned in (("", False), ("z.guide=coffee", True), ("z.guide=coffee skips=[1,3]", False)):
+        caplog.clear()
+        composed(*words.split())
+        found = [line.startswith("skips=[3, 4]: the finest details of z.guide") for line in caplog.messages]
+        assert found == [True] * warned
+
+
 def test_no_channels_need_a_guide(guide: str):
+    assert (Z().channels, Z(guide=guide).channels, Z(guide=guide, channels=32).channels) == (32, 0, 32)
     assert Z(channels=0, guide=guide).channels == 0
     with pytest.raises(OptionError, match="^z.channels=0: must be an integer >= 1, or 0 with z.guide"):
         Z(channels=0)
