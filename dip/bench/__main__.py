@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import json
 import multiprocessing
 import platform
@@ -26,7 +27,7 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.hardware.precision import Precision
 from dip.model.optimizers import OPTIMIZERS
-from dip.nets import Hourglass
+from dip.nets import Hourglass, Hourglass3d
 
 KNOWN = [
     *("plain fp32", "plain tf32", "ours fp64", "run fp64", "run fp16"),
@@ -35,12 +36,21 @@ KNOWN = [
 DEFAULT = ["plain fp32", "ours fp32", "ours tf32", "ours bf16", "run fp32", "run bf16", "floor fp32", "floor bf16"]
 
 
-def in_a_process(name: str, *arguments: Any) -> Any:
-    """The function `name` of `dip.bench.measure`, called in a new process."""
-    from dip.bench import measure
-
+def in_a_process(name: str, *arguments: Any, module: str = "measure") -> Any:
+    """The function `name` of `dip.bench.measure`, or of another module there, called in a new process."""
+    found = importlib.import_module(f"dip.bench.{module}")
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(getattr(measure, name), arguments)
+        return pool.apply(getattr(found, name), arguments)
+
+
+def time_volume(config: Config, repeats: int) -> dict[str, Any]:
+    """Measure and print a step of the network in three dimensions."""
+    row: dict[str, Any] = in_a_process("measured", config, repeats, module="volumes")
+    per_voxel = f"{row['microseconds_per_voxel']:.2f} us and {row['bytes_per_voxel']:,.0f} B per voxel"
+    print(
+        f"{row['size']:>5}^3  {row['precision']}: {1e3 * row['seconds']:.0f} ms/step, {row['memory'] / 1e6:.0f} MB; {per_voxel}"
+    )
+    return row
 
 
 def table(size: int, found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
@@ -88,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     add("--ensemble", type=int, default=1, help="networks of the ensemble, in the rows called run")
     add("--overhead", action="store_true", help="a run against a bare loop, at --sizes and with a tiny network")
     add("--rules", action="store_true", help="an update of each stopping rule against a step, at --sizes")
+    add("--volumes", action="store_true", help="a step of net=hourglass3d on a cube of --sizes voxels a side")
     add("--json", type=Path, default=Path("bench.json"), help="output file (default bench.json)")
     return made
 
@@ -132,7 +143,7 @@ def main() -> None:
     """Check the options, measure, print, write."""
     options = parser().parse_args()
     skips = Hourglass().ordered(options.skips)
-    for size in options.sizes:
+    for size in [] if options.volumes else options.sizes:
         if (needed := Hourglass().padded(size, size)[0]) != size:  # the plain network does not pad
             parser().error(f"argument --sizes: {size} would be padded to {needed}; for example --sizes {needed}")  # fmt: skip
 
@@ -151,7 +162,7 @@ def main() -> None:
         raise RunError(f"--json {options.json}: cannot be written ({error.strerror})") from error
     result: dict[str, Any] = {
         "machine": devices.describe(device), "torch": torch.__version__, "python": platform.python_version(),
-        "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [], "overhead": [], "rules": [],
+        "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [], "overhead": [], "rules": [], "volumes": [],
     }  # fmt: skip
     print(f"{result['machine']}, torch {torch.__version__}")
     config = Config(
@@ -165,7 +176,10 @@ def main() -> None:
         tiny = dataclasses.replace(config, size=32, net=Hourglass(depth=3, channels=8), skips=[2])
         result["overhead"] = [time_overhead(config, options.repeats) for config in [tiny, *configs]]
     for config in configs:
-        if options.rules:
+        if options.volumes:
+            net = Hourglass3d(channels=options.channels, checkpoint_activations=options.checkpoint)
+            result["volumes"].append(time_volume(dataclasses.replace(config, net=net), options.repeats))
+        elif options.rules:
             result["rules"] += time_rules(config, 10 * options.steps)
         elif not options.overhead:
             result["rows"] += time_rows(config, names, options.steps, options.repeats)

@@ -134,3 +134,20 @@ def test_sigterm_ends_the_measuring_process_too(tmp_path: Path):
         time.sleep(0.05)
     assert len(found) >= 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in found)
+
+
+def test_a_volume_is_measured_per_voxel(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    from dip.bench import volumes
+
+    monkeypatch.setattr(bench, "in_a_process", lambda name, *given, module: getattr(volumes, name)(*given))
+    path = tmp_path / "bench.json"
+    words = ["--volumes", "--sizes", "32", "--channels", "4", "--repeats", "1", "--device", "cpu", "--json", str(path)]
+    monkeypatch.setattr("sys.argv", ["dip.bench", *words])
+    bench.main()
+    (row,) = json.loads(path.read_text())["volumes"]
+    assert row["bytes_per_voxel"] * 32**3 == row["memory"]
+    assert row["microseconds_per_voxel"] * 32**3 == pytest.approx(1e6 * row["seconds"])
+    assert row["bytes_per_voxel"] > 2 * 3 * 32, "z, the perturbation and their sum have 32 numbers per voxel"
+    assert "B per voxel" in capsys.readouterr().out

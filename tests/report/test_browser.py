@@ -221,3 +221,28 @@ def test_a_page_of_two_hundred_runs_stays_small_and_works(browser, tmp_path):
     browser.filter("seed=3")
     assert len(browser.column("seed")) == 10
     assert browser.driver.get_log("browser") == []
+
+
+def test_a_slider_scrolls_through_the_slices_of_a_volume(browser, tmp_path):
+    place = make(tmp_path / "sweep" / "volume")
+    result = json.loads((place / "result.json").read_text())
+    (place / "result.json").write_text(json.dumps({**result, "slices": 5}))
+    grid = np.zeros((2 * 16, 3 * 16, 3))  # five slices of 16 x 16, three in a row
+    for name in ("target", "restored", "reference"):
+        save(place / "images" / f"{name}-slices.png", grid)
+    browser.open(report.write(tmp_path / "sweep"), width=400, mobile=True)
+    positions = "return [...document.querySelectorAll('#layers div')].map((node) => node.style.backgroundPosition)"
+    assert browser.find("#slicename").text == "slice 3 of 5"
+    assert browser.run(positions) == ["100% 0%"] * 3
+    browser.type("#slice", Keys.ARROW_RIGHT)
+    assert browser.find("#slicename").text == "slice 4 of 5"
+    assert browser.run(positions) == ["0% 100%"] * 3
+    assert [figure.text for figure in browser.driver.find_elements(By.CSS_SELECTOR, "#layers figure")] == [
+        "target", "restored", "reference",
+    ]  # fmt: skip
+    boxes = browser.run(
+        "return [...document.querySelectorAll('#layers div')].map((n) => n.clientWidth / n.clientHeight)"
+    )
+    assert boxes == pytest.approx([1] * 3, abs=0.05)
+    assert browser.run("return document.documentElement.scrollWidth") <= 400
+    assert browser.driver.get_log("browser") == []

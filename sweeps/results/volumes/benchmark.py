@@ -1,7 +1,7 @@
 """Measure one method on one noisy volume of 64 x 64 x 64 voxels: `python benchmark.py VOLUME METHOD [OPTION=VALUE ...]`.
 
 VOLUME is `phantom` (ellipsoids, made here) or `brain` (a crop of the MNI152 template in the package nilearn). METHOD is one of
-`METHODS`. Options are passed on to `dip.restore`. A row is added to `table.csv` beside this file, or to the file in $TABLE.
+`METHODS`. Options are passed on to `dip.restore`. A row is added to the CSV file in $TABLE (default `volumes.csv`).
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def main(volume: str, method: str, *words: str) -> None:
     image = found.pop("image")
     row = {"volume": volume, "method": method, "options": " ".join(words), "noisy": psnr(noisy, clean)}
     row |= {"psnr": psnr(image, clean), "memory": used, **found}
-    table = Path(os.environ.get("TABLE", Path(__file__).with_name("table.csv")))
+    table = Path(os.environ.get("TABLE", "volumes.csv"))
     new = not table.exists()
     with open(table, "a", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
