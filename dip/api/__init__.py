@@ -23,7 +23,8 @@ from dip.callbacks.recorder import OnRecord
 from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import experiment
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,7 +19,7 @@ from dip.configuration import schema
 from dip.configuration.commands import command
 from dip.errors import DipError, OptionError, RunError
 from dip.fitting import experiment
-from dip.fitting.inputs import Pictures
+from dip.fitting.pictures import Pictures
 
 if TYPE_CHECKING:
     import pandas

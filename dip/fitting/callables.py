@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dip.errors import DipError
-from dip.fitting import own_classes
+from dip.fitting import user_code
 
 
 class _Hidden(Exception):
@@ -52,7 +52,7 @@ def _parts(thing: Any, visited: set[int]) -> Iterator[bytes]:
     if id(thing) in visited:
         yield b"seen"
         return
-    library = isinstance(thing, (types.FunctionType, type)) and own_classes.installed(str(thing.__module__))
+    library = isinstance(thing, (types.FunctionType, type)) and user_code.installed(str(thing.__module__))
     if library and not getattr(thing, "__closure__", None):
         yield f"{thing.__module__}.{thing.__qualname__}".encode()
         return
@@ -76,7 +76,7 @@ def _parts(thing: Any, visited: set[int]) -> Iterator[bytes]:
     elif isinstance(thing, (types.ModuleType, types.BuiltinFunctionType, type)):
         yield str(getattr(thing, "__qualname__", thing.__name__)).encode()
         if isinstance(thing, type):
-            yield repr(own_classes.code(thing)).encode()
+            yield repr(user_code.code(thing)).encode()
     elif hasattr(thing, "__dict__") and not isinstance(thing, (io.IOBase, Iterator)):
         yield from _parts(type(thing), visited)
         yield from _parts(vars(thing), visited)
@@ -86,15 +86,15 @@ def _parts(thing: Any, visited: set[int]) -> Iterator[bytes]:
 
 def _function(thing: types.FunctionType, visited: set[int]) -> Iterator[bytes]:
     """The code of a function and the objects that it names, without the modules and functions of other files."""
-    yield repr(own_classes.code(thing)).encode()
+    yield repr(user_code.code(thing)).encode()
     yield from _parts((thing.__defaults__, thing.__kwdefaults__), visited)
     for cell in thing.__closure__ or ():
-        yield from _parts(own_classes.content(cell), visited)
-    for name in sorted(own_classes.names(thing.__code__) & thing.__globals__.keys()):
+        yield from _parts(user_code.content(cell), visited)
+    for name in sorted(user_code.names(thing.__code__) & thing.__globals__.keys()):
         yield name.encode()
         value = thing.__globals__[name]
         home = getattr(value, "__module__", None) or thing.__module__
-        if home == thing.__module__ or not callable(value) or not own_classes.installed(home):
+        if home == thing.__module__ or not callable(value) or not user_code.installed(home):
             yield from _parts(value, visited)
 
 

@@ -19,7 +19,8 @@ from dip.configuration import schema
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import own_classes
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
 from dip.runs import naming, warm_start
 from dip.samples import SAMPLES
 

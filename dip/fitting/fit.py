@@ -26,9 +26,10 @@ from dip.configuration.schema import Config
 from dip.fitting import cost, plugins, results, uncertainty
 from dip.fitting.advice import announce
 from dip.fitting.fit_errors import one_line
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
 from dip.fitting.lightning_alone import OneProcess, alone
 from dip.fitting.network_input import network_input, with_all_channels
+from dip.fitting.pictures import Pictures
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
 from dip.images import Picture, preview

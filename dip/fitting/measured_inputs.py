@@ -20,7 +20,7 @@ from dip.images.measurements import read_values
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
-    from dip.fitting.inputs import Pictures
+    from dip.fitting.pictures import Pictures
     from dip.targets import Observation
 
 

@@ -12,7 +12,7 @@ from dip.errors import ImageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dip.fitting.inputs import Pictures
+    from dip.fitting.pictures import Pictures
     from dip.images import Picture
     from dip.targets import Observation
 

@@ -55,7 +55,7 @@ class Observation:
 
     def in_units(self, image: Tensor) -> Tensor:
         """The network's image (1, C, H, W) in the user's units; complex if the image is."""
-        from dip.targets.user_operator import complex_image
+        from dip.targets.complex_values import complex_image
 
         low, high = self.scale
         if self.scale != (0.0, 1.0):
@@ -110,7 +110,7 @@ class Observation:
 
     def values(self, image: Tensor) -> NDArray[np.generic]:
         """The network's image as an array (H, W, C) in the user's units, float32 or complex64."""
-        from dip.targets.user_operator import as_array
+        from dip.targets.complex_values import as_array
 
         return as_array(self.in_units(image))
 

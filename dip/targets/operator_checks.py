@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import Tensor
 from dip.errors import DipError
 
 if TYPE_CHECKING:
-    from dip.targets.user_operator import UserOperator
+    from dip.targets.operators import Operator
 
 Shape = tuple[int, int, int, int]
 
@@ -24,14 +24,26 @@ CLOSE = 0.01
 """Relative difference of the norms at which the scale of a nonlinear operator's image is found."""
 
 
+class Raw(Protocol):
+    """The part of an operator that is checked."""
+
+    complex: bool
+
+    def raw(self, image: Tensor) -> Any:
+        """What the user's code returns for the network's image."""
+
+
+Checked = TypeVar("Checked", bound=Raw)
+
+
 def checked(
-    make: Callable[[torch.dtype], UserOperator],
+    make: Callable[[torch.dtype], Checked],
     y: Tensor,
     shape: Shape,
     device: torch.device,
     dtype: torch.dtype,
     name: str,
-) -> UserOperator:
+) -> Checked:
     """The operator for images of `dtype`, or of the other of float32 and float64 if it only accepts that.
 
     Args:
@@ -109,7 +121,7 @@ def _check_gradient(result: Tensor, image: Tensor, name: str) -> None:
         raise DipError(f"{name}: its gradient is NaN or infinite for an image in [0, 1]")
 
 
-def scale_of(operator: UserOperator, y: Tensor, shape: Shape, level: float) -> float:
+def scale_of(operator: Operator, y: Tensor, shape: Shape, level: float) -> float:
     """The value, in units of the operator's image, whose `level`-fold is about the root mean square of the image.
 
     For a linear operator this is the root mean square of the first step of least squares from 0, x = t A^T y with the t
@@ -137,7 +149,7 @@ def scale_of(operator: UserOperator, y: Tensor, shape: Shape, level: float) -> f
     return _matched(operator, y, two, level)
 
 
-def _matched(operator: UserOperator, y: Tensor, image: Tensor, level: float) -> float:
+def _matched(operator: Operator, y: Tensor, image: Tensor, level: float) -> float:
     """The c at which A(c image) has the norm of y, found by Newton's method for the logarithms, times a factor."""
 
     def excess(factor: float) -> float:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from dip.errors import DipError
 from dip.options import log
+from dip.targets.complex_values import complex_image
 from dip.targets.observation import Observation
 from dip.targets.operator_checks import checked, scale_of
 from dip.targets.operators import Operator, no_autocast
@@ -159,15 +160,3 @@ def four_axes(values: Tensor) -> Tensor:
     shape = (1,) * (4 - axes) + tuple(values.shape) if axes < 4 else (1, -1, *values.shape[-2:])
     values = values.reshape(shape) if values.numel() else values.new_zeros(1, 1, 0, 0)
     return torch.cat([values.real, values.imag], 1) if values.is_complex() else values
-
-
-def complex_image(image: Tensor) -> Tensor:
-    """(1, 2 C, H, W), the real parts before the imaginary parts, as a complex image (1, C, H, W)."""
-    real, imaginary = image.chunk(2, 1)
-    return torch.complex(real.contiguous(), imaginary.contiguous())
-
-
-def as_array(image: Tensor) -> NDArray[Any]:
-    """(1, C, H, W) as an array (H, W, C), float32 or complex64."""
-    kind = torch.complex64 if image.is_complex() else torch.float32
-    return image.detach().to("cpu", kind)[0].permute(1, 2, 0).contiguous().numpy()

@@ -17,7 +17,7 @@ from dip import runs
 from dip.configuration.schema import Config
 from dip.files import read_json
 from dip.fitting import experiment
-from dip.fitting.inputs import Pictures
+from dip.fitting.pictures import Pictures
 from dip.sweep import chosen
 from dip.sweep.launcher import SweepLauncher
 

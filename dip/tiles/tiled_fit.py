@@ -15,7 +15,7 @@ from dip import images, runs
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
 from dip.fitting import results
-from dip.fitting.inputs import Pictures
+from dip.fitting.pictures import Pictures
 from dip.hardware import devices
 from dip.images import Picture
 from dip.runs import TILES

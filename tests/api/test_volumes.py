@@ -10,7 +10,7 @@ import dip
 from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.image_files import several
-from dip.fitting.inputs import Pictures
+from dip.fitting.pictures import Pictures
 from tests.api.conftest import TINY
 
 

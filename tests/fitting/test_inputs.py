@@ -15,7 +15,8 @@ from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.experiment import place
 from dip.fitting.image_files import several
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
 from dip.targets import Deblur, Degraded, Flash, Inpaint, SuperRes
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 import dip
 from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
 from dip.targets import Inpaint
 from tests.conftest import Fit
 

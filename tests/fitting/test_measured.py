@@ -11,7 +11,8 @@ import torch
 import dip
 from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
 from dip.targets import Inpaint, Measured
 
 TINY = {

@@ -15,7 +15,8 @@ from dip.configuration.schema import Config
 from dip.errors import ImageError, OptionError
 from dip.fitting.experiment import place
 from dip.fitting.fit import Fit as Fitting
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.targets import Degraded, Flash, SuperRes

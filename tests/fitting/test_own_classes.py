@@ -12,7 +12,7 @@ import pytest
 
 from dip.api.assemble import assemble
 from dip.fitting import experiment
-from dip.fitting.inputs import Pictures
+from dip.fitting.pictures import Pictures
 from tests.conftest import ROOT, environment
 
 TARGET = """

@@ -11,7 +11,8 @@ from PIL import Image
 from dip import images
 from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
 from dip.targets import Degraded, Inpaint
 
 UNITS = np.random.default_rng(0).uniform(100, 355, (24, 20)).astype(np.float32)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dip.errors import DipError
-from dip.targets.user_operator import complex_image, four_axes, observation
+from dip.targets.complex_values import complex_image
+from dip.targets.user_operator import four_axes, observation
 
 SHAPE = (1, 16, 16)
 

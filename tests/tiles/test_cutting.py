@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from dip.errors import OptionError
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
 from dip.targets import Target
 from dip.targets.observation import direct
 from dip.targets.operators import Downsample

@@ -18,7 +18,8 @@ import dip.tiles.tiled_fit
 from dip import images, metrics, runs, tiles
 from dip.errors import DipError, OptionError, RunError
 from dip.fitting import experiment
-from dip.fitting.inputs import Pictures, observe
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
 from dip.model.module import DeepImagePrior
 from dip.tiles import sizing
 from tests.conftest import composed

@@ -1,0 +1,146 @@
+"""The images that a run reads: files, samples, or arrays from a Python program.
+
+Imports no torch until an image is loaded, so that a finished run is reported fast.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dip.configuration.schema import Config
+from dip.errors import ImageError
+from dip.fitting.image_files import several
+from dip.samples import SAMPLES
+from dip.sources import split
+
+if TYPE_CHECKING:
+    from dip.images import Picture
+    from dip.nets import Net
+    from dip.targets import Observation
+
+log = logging.getLogger("dip")
+
+
+class Pictures:
+    """The images that `config` names, by option: `image`, `reference`, `target.mask`, ...
+
+    Args:
+        config: the options.
+        given: images in memory, by the option that they replace; the option's value is then only a name. Measurements
+            are arrays, an operator is a callable.
+
+    Raises:
+        OptionError: an option of the target without a default is missing.
+    """
+
+    def __init__(self, config: Config, given: Mapping[str, Any] | None = None) -> None:
+        config.target.check_complete()
+        named = {"image": config.image, "reference": config.reference, "z.guide": config.z.guide}
+        named |= {f"target.{option}": path for option, path in config.target.files().items()}
+        self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
+        self.given = dict(given or {})
+        self.axes = config.axes
+        self.observed: tuple[Picture, Observation] | None = None
+        self._loaded: dict[str, Picture] = {}
+        self._crop_told = self._scale_told = self._slices_told = False
+        assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
+
+    def digest(self, option: str) -> str | None:
+        """The image in a run's identity: SHA-256 of a file or an array, or the name of a sample. None without an image.
+
+        Raises:
+            ImageError: the file does not exist or cannot be read, or `image` is a pattern or a folder.
+        """
+        source = self.sources.get(option)
+        if source is None:
+            return None
+        if option in self.given:
+            return _content(self.given[option], option)
+        if option == "image" and (files := several(source)) is not None:
+            raise ImageError(
+                f"image={source}: matches {len(files)} images; add -m for one run per image, for example "
+                "python train.py -m 'image=photos/*.jpg'"
+            )
+        path, key = split(source)
+        if source not in SAMPLES and not Path(path).exists():
+            samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
+            example = "my_operator.py" if option == "target.operator" else "photo.png"
+            raise ImageError(
+                f"{option}={source}: there is no such file; give a path{samples}; for example {option}={example}"
+            )
+        if source in SAMPLES or not Path(path).is_file():
+            return f"sample {source}"  # or a device or a folder, which is an error on loading
+        try:
+            content = hashlib.sha256(Path(path).read_bytes())
+            content.update(b"" if key is None else key.encode(errors="surrogateescape"))
+            return content.hexdigest()
+        except OSError as error:
+            raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
+
+    def load(self, option: str) -> Picture:
+        """The image of `option` as it is stored, decoded once. Raises ImageError."""
+        from dip import images
+
+        if option not in self._loaded:
+            axes = self.axes if option in ("image", "reference", "z.guide") else None
+            given = self.given.get(option)
+            self._loaded[option] = images.load(self.sources[option], option, axes=axes) if given is None else given
+        return self._loaded[option]
+
+    def tell_crop(self, photo: Picture, size: Any) -> None:
+        """Log once that `size` crops the image."""
+        height, width = photo.pixels.shape[-2:]
+        if isinstance(size, int) and height != width and self.sources["image"] not in SAMPLES and not self._crop_told:
+            self._crop_told = True
+            log.info(
+                "image: %d x %d pixels, cropped to the middle square and resized to %d x %d; size=null keeps all",
+                width, height, size, size,
+            )  # fmt: skip
+
+    def in_slices(self, picture: Picture, net: Net) -> Picture:
+        """`picture` with its number of slices: for a network of volumes, all channels are slices unless `axes` has Z."""
+        channels = picture.pixels.shape[1]
+        if not net.volumetric or picture.depth > 1:
+            return picture
+        if not self._slices_told:
+            self._slices_told = True
+            log.info("net=%s: the %d channels of the image are read as slices", net.name, channels)
+        return dataclasses.replace(picture, depth=channels)
+
+    def tell_scale(self, picture: Picture, chosen: bool) -> None:
+        """Log once which stored values became 0 and 1, if these are not the full range of the type."""
+        if picture.scaled and not self._scale_told:
+            self._scale_told = True
+            low, high = picture.units
+            advice = "another range is set by range=[low,high]"
+            if chosen and picture.stored is not None:
+                values = picture.stored.values
+                advice = (
+                    f"{100 * ((values < low) | (values > high)).mean():.1f} % of the values are outside and clipped"
+                )
+            log.info(
+                "image: %s values; %.7g becomes 0 and %.7g becomes 1; restored.tif and saved files have the units of the "
+                "input; %s", picture.mode, low, high, advice,
+            )  # fmt: skip
+
+
+def _content(given: Any, option: str) -> str:
+    """SHA-256 of what was given from Python: of pixels and of the properties that decide how the result is stored."""
+    from dip.images import Picture
+
+    if not isinstance(given, Picture):  # measurements or an operator
+        from dip.fitting.callables import digest
+
+        return digest(given, option.removeprefix("target."))
+    picture = given
+    planes = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
+    described = (tuple(picture.pixels.shape), len(planes), picture.mode, picture.units, picture.flat, picture.chunks)
+    found = hashlib.sha256(repr(described).encode() + (picture.icc_profile or b"") + (picture.jpeg or b""))
+    for plane in planes:
+        found.update(plane.contiguous().numpy().tobytes())
+    return found.hexdigest()
