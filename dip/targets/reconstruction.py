@@ -17,30 +17,38 @@ from dip.targets.sparse_operator import SparseOperator
 if TYPE_CHECKING:
     from dip.targets.observation import Observation
 
-WEIGHTS = 10
+WEIGHTS = 8
 """Largest number of weights that `total_variation` tries, each half of the one before."""
 
+ITERATIONS = 100
+"""Iterations of `total_variation` for each weight. With 25 the Radon transform is 3.6 dB from convergence."""
 
-def total_variation(observation: Observation, noise: NoiseModel) -> Tensor:
+TV_LIMIT = 2**17
+"""Pixels up to which `total_variation` is computed. It takes 3 s of CPU time at 128 x 128 and 60 angles."""
+
+
+def total_variation(observation: Observation, noise: NoiseModel) -> Tensor | None:
     """Minimises ||A x - y||^2 / 2 + w TV(x) for x in [0, 1] by FISTA (Beck and Teboulle 2009), with Chambolle's prox.
 
     The weight w is halved until the residual is that of the noise (Morozov's discrepancy principle); every fit starts
-    from the one before.
+    from the one before. None above `TV_LIMIT` pixels.
     """
+    if observation.size[0] * observation.size[1] > TV_LIMIT:
+        return None
     operator, y = _on_cpu(observation)
     shape = (1, _channels(observation), *observation.size)
     step = 1 / _largest_eigenvalue(operator, shape)
     x = torch.full(shape, 0.0)
     share = 1.0 if observation.known is None else float(observation.known.mean())
     allowed = noise.level(y) ** 2 * share * y.numel()
-    weight = 0.2  # in units of the image, after the division by the largest eigenvalue
+    weight = 0.05  # in units of the image, after the division by the largest eigenvalue
     for _ in range(WEIGHTS):
         ahead, momentum = x, 1.0
-        for _ in range(25):
+        for _ in range(ITERATIONS):
             gradient, _ = _gradient(operator, ahead, y)
             moved = (ahead - step * gradient)[0].permute(1, 2, 0).numpy()  # (H, W, C)
             smooth = restoration.denoise_tv_chambolle(  # type: ignore[no-untyped-call]
-                moved, weight=weight, eps=1e-4, max_num_iter=30, channel_axis=-1
+                moved, weight=weight, eps=1e-4, max_num_iter=15, channel_axis=-1
             )
             new = torch.from_numpy(np.ascontiguousarray(smooth, np.float32)).permute(2, 0, 1)[None].clamp(0, 1)
             faster = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
