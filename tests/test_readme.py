@@ -11,13 +11,15 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 import dip
-from dip.configuration import schema
+from dip.configuration import aliases, schema
 from dip.fitting import experiment
 from tests.conftest import ROOT, Fit, composed, environment
 
@@ -27,8 +29,9 @@ LINES = [line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "bash"
 LINES += re.findall(r"`(python train\.py [^`]+)`", README)
 RUNS = [line for line in LINES if line.startswith("python train.py") and " -m " not in line and "-cn" not in line]
 SWEEPS = [line for line in LINES if " -m " in line or "-cn" in line]
-CALLS = [text for kind, text in BLOCKS if kind == "python"]
+CALLS = [text for kind, text in BLOCKS if kind == "python" and "def operator" not in text]
 CALLS += [call for call in re.findall(r"`(dip\.restore\([^`]+\))`", README) if "..." not in call and "cube" not in call]
+OPERATOR = next(text for kind, text in BLOCKS if "def operator" in text)
 MAKE = [line.split()[1] for line in LINES if line.startswith("make ")]
 SMALL = ("size=32", "steps=2", "net.depth=3", "net.channels=8", "skips=[2]", "device=cpu", "logger=csv")
 
@@ -42,6 +45,16 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in re.findall(r"[\w-]+\.(?:png|jpg|tif)", " ".join([*RUNS, *CALLS])):
         photo.resize((48, 40)).save(name)
     Image.radial_gradient("L").resize((48, 40)).point(lambda v: 255 * (v > 90)).save("mask.png")
+    np.save("volume.npy", np.random.default_rng(0).random((6, 20, 16), np.float32))
+    Path("my_operator.py").write_text(OPERATOR)
+    np.save("measurements.npy", measured()["y"])
+
+
+def measured() -> dict[str, Any]:
+    """The operator of the README, and what it measures of an image."""
+    made: dict[str, Any] = {}
+    exec(OPERATOR, made)
+    return {"operator": made["operator"], "y": made["operator"](torch.rand(1, 1, 64, 64)).numpy()}
 
 
 @pytest.mark.usefixtures("pictures")
@@ -50,7 +63,7 @@ def test_call(call: str, monkeypatch: pytest.MonkeyPatch):
     small = {"size": 32, "steps": 2, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False}
     restore = dip.restore
     monkeypatch.setattr(dip, "restore", lambda *given, **options: restore(*given, **{**options, **small}))
-    exec(call, {"dip": dip})
+    exec(call, {"dip": dip, **measured()})
 
 
 def test_there_are_commands_of_every_kind():
@@ -62,8 +75,9 @@ def test_there_are_commands_of_every_kind():
 
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("line", RUNS)
-def test_run(fit: Fit, line: str):
-    given = shlex.split(line)[2:]
+def test_run(fit: Fit, line: str, monkeypatch: pytest.MonkeyPatch):
+    given = aliases.replaced(shlex.split(line)[2:])
+    monkeypatch.setattr(sys, "argv", ["train.py", *given])
     if "--help" in given:
         done = subprocess.run(
             [sys.executable, str(ROOT / "train.py"), *given],
@@ -74,7 +88,7 @@ def test_run(fit: Fit, line: str):
         assert done.returncode == 0
         return
     options = [option for option in given if not option.startswith(("size=", "skips=", "net.", "steps="))]
-    small = SMALL if "target.mask" not in line else SMALL[1:]
+    small = SMALL if "target.mask" not in line and "npy" not in line else SMALL[1:]
     _, result = fit(*options, *small, tiny=False)
     assert result["status"] == "finished"
     composed(*given)  # as it stands, too
