@@ -115,8 +115,8 @@ def test_mistakes_are_one_line_before_any_run(path: str, tmp_path: Path, monkeyp
 def test_objects_run_in_this_process(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("dip.sweep.processes.Process", None)  # none is started
     variants = {"own": {"loss": lambda x, y: (x - y).abs(), "name": "mine"}, "bad": {"loss": lambda x, y: 1}}
-    table = dip.compare(path, variants, out=tmp_path, progress=False, skips=[1], **OPTIONS)
-    same = dip.restore(path, loss="l1", progress=False, skips=[1], **OPTIONS)
+    table = dip.compare(path, variants, out=tmp_path, progress=False, skips=[1], stop="never", **OPTIONS)
+    same = dip.restore(path, loss="l1", progress=False, skips=[1], stop="never", **OPTIONS)
     assert table["status"].tolist() == ["finished", "failed"]
     folder = Path(table.loc[("own", 0), "folder"])
     assert json.loads((folder / "result.json").read_text())["loss"] == same.metrics["loss"]
