@@ -8,7 +8,6 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
@@ -79,9 +78,8 @@ class Fit:
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
         self.picture, self.observation = observed or observe(config, pictures or Pictures(config))
-        dtype = torch.float64 if self.arithmetic.name == "fp64" else torch.float32
         with one_line(folder, self.observation.size, self.device):
-            self.config = config = plugins.try_out(config, self.observation, self.device, dtype)
+            self.config = config = plugins.try_out(config, self.observation, self.device, self.arithmetic.dtype)
         self.slices = self.picture.depth
         if config.net.volumetric:
             self.config = config = dataclasses.replace(config, net=config.net.for_slices(self.slices))

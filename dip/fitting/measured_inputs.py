@@ -35,9 +35,9 @@ def observe_measured(config: Config, pictures: Pictures) -> tuple[Picture, Obser
     values = _values(pictures, "image")
     given = {name.removeprefix("target."): value for name, value in pictures.given.items()}
     device = devices.pick_device(config.device)
-    dtype = torch.float64 if config.precision.name == "fp64" else torch.float32
-    with devices.prepared(devices.pick_precision(config.precision.name, device)):
-        seen = config.target.observe_raw(values, config.range, device, dtype, given)
+    arithmetic = devices.pick_precision(config.precision.name, device)
+    with devices.prepared(arithmetic):
+        seen = config.target.observe_raw(values, config.range, device, arithmetic.dtype, given)
     channels = seen.shape[0]
     like = Picture(
         torch.zeros(()).expand(1, channels, *seen.size), mode="float32", flat=channels == (2 if seen.complex else 1),

@@ -33,6 +33,11 @@ class Arithmetic:
         """The value of Lightning's `Trainer(precision=...)`."""
         return {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp64": "64-true"}.get(self.name, "32-true")
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the loss, the average and the operator."""
+        return torch.float64 if self.name == "fp64" else torch.float32
+
     def describe(self) -> dict[str, Any]:
         """Return the format and the active flags, for `result.json`."""
         return {

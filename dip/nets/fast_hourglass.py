@@ -60,10 +60,15 @@ class FastHourglass(HourglassModule):
         return self.output(x.to(torch.promote_types(x.dtype, torch.float32)))
 
     def _run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
-        if not (self.checkpoint_activations and torch.is_grad_enabled()):
-            return part(*inputs)
-        output: Tensor = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
-        return output
+        return run_part(self.checkpoint_activations, part, *inputs)
+
+
+def run_part(recompute: bool, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
+    """`part(*inputs)`; with `recompute` its activations are not kept but computed again in the backward pass."""
+    if not (recompute and torch.is_grad_enabled()):
+        return part(*inputs)
+    output: Tensor = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
+    return output
 
 
 class ReflectedConv2d(nn.Conv2d):

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from dip.nets import Hourglass3d
+from dip.nets.fast_hourglass import run_part
 from dip.nets.hourglass import activation, output
 
 LAST = torch.channels_last_3d
@@ -73,10 +73,7 @@ class Hourglass3dModule(nn.Module):
         return self.output(x.to(torch.promote_types(x.dtype, torch.float32)))
 
     def _run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
-        if not (self.checkpoint_activations and torch.is_grad_enabled()):
-            return part(*inputs)
-        recomputed: Tensor = checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)
-        return recomputed
+        return run_part(self.checkpoint_activations, part, *inputs)
 
 
 class Level3d(nn.Module):
