@@ -18,6 +18,7 @@ from typing import Any
 from dip.configuration.loggers import LOGGERS, Logger, TensorBoard
 from dip.errors import OptionError
 from dip.hardware.precision import PRECISIONS, Precision
+from dip.methods import METHODS, Method, Variant
 from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
@@ -104,6 +105,7 @@ class Config(Options):
         "64",
     )
     target: Target = dataclasses.field(default_factory=Noisy)
+    method: Method = dataclasses.field(default_factory=Variant)
     net: Net = dataclasses.field(default_factory=Hourglass)
     skips: list[int] = option(
         [3, 4],
@@ -235,7 +237,7 @@ class Config(Options):
         """Options without effect here: field name -> the setting that makes it so."""
         ignored = {
             name: f"{group}={chosen.name}"
-            for group, chosen in (("target", self.target), ("net", self.net))
+            for group, chosen in (("target", self.target), ("method", self.method), ("net", self.net))
             for name in chosen.ignores
         }
         if self.perturbation == 0 or "perturbation" in ignored:
@@ -270,6 +272,7 @@ class Config(Options):
 
 GROUPS: dict[str, Mapping[str, type[Any]]] = {
     "target": TARGETS,
+    "method": METHODS,
     "net": NETS,
     "loss": LOSSES,
     "optimizer": OPTIMIZERS,

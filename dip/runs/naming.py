@@ -55,5 +55,6 @@ def name(config: Config, identity: Mapping[str, Any]) -> str:
     size += f"-tile{config.tile}" if config.tile else ""
     precision = "" if config.precision.name == "auto" else f"-{config.precision.name}"
     own = "" if config.name is None else f"{config.name}-"
+    own += "" if config.method.name == "dip" else f"{config.method.name}-"
     readable = f"{own}{config.target.name}-skips{levels}{size}{precision}-steps{config.steps}-seed{config.seed}"
     return f"{readable}-{fingerprint(identity)[:8]}"
