@@ -29,6 +29,7 @@ from dip.fitting.inputs import observe
 from dip.fitting.lightning_alone import OneProcess, alone
 from dip.fitting.network_input import network_input, with_all_channels
 from dip.fitting.pictures import Pictures
+from dip.fitting.prefilter import mixed
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
 from dip.images import Picture, preview
@@ -134,7 +135,7 @@ class Fit:
         seen = self.observation
         inputs = self.costed.z.planes(self.config.net.z_slices())
         with Draws(generator(seed, "weights")):
-            return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.config.skips, size)
+            return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.costed.skips, size)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
         """Fit, or resume, and save. Returns the content of `result.json`.
@@ -197,8 +198,8 @@ class Fit:
         assert self.module is not None
         average, step = self.stopping.restored(self.module)
         if pictures:
-            image = self.config.target.finish(self.observation.limited(average.cpu()), self.observation)
             seen, like = self.observation, self.picture
+            image = self.config.target.finish(mixed(seen.limited(average.cpu()), seen), seen)
             self.recorder.guard(lambda: results.save_restored(self.folder, image, seen, like, self.slices))
         return step
 
@@ -208,7 +209,7 @@ class Fit:
         config, target, seen = self.config, self.config.target, self.observation
         self.recorder.guard(self.recorder.rewrite)  # a run that resumed at its last step has recorded nothing
         average, step = self.stopping.restored(self.module)
-        self.restored = target.finish(seen.limited(average.cpu()), seen)
+        self.restored = target.finish(mixed(seen.limited(average.cpu()), seen), seen)
         scores = results.scores(target, self.restored, seen)
         status = "stopped" if self.stopping.fired else "finished"
         flat = results.constant_loss(self.module, seen)

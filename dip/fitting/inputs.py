@@ -11,6 +11,7 @@ from dip.errors import ImageError
 from dip.fitting.masking import known_pixels, opaque
 from dip.fitting.network_input import guided
 from dip.fitting.pictures import Pictures
+from dip.fitting.prefilter import prefiltered
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
             image, seen = observe_measured(config, pictures)
         else:
             image, seen = _observe(config, pictures)
-        pictures.observed = image, guided(config, pictures, image, seen)
+        pictures.observed = image, prefiltered(config, guided(config, pictures, image, seen))
     return pictures.observed
 
 

@@ -55,7 +55,7 @@ def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation
 
 
 def with_all_channels(config: Config, seen: Observation) -> Config:
-    """`config` whose `z.channels` counts all channels of the input, those of the guide too, as estimates need it."""
+    """`config` whose `z.channels` counts all channels of the input, those of the guide too, and the skips of method=guided."""
     if seen.z is None:
         return config
     slices = config.net.z_slices()
@@ -63,11 +63,13 @@ def with_all_channels(config: Config, seen: Observation) -> Config:
     z = dataclasses.replace(
         config.z, guide=None, distribution="gaussian", channels=seen.z.shape[1] // config.net.slices + drawn
     )
-    return dataclasses.replace(config, z=z)
+    # Only through a skip connection at the finest level do the guide's details reach the image.
+    skips = sorted({1, *config.skips}) if seen.denoised is not None else config.skips
+    return dataclasses.replace(config, z=z, skips=skips)
 
 
 def _draws(config: Config, seen: Observation) -> bool:
-    return seen.z is None or (config.z.channels > 0 and "z" not in config.target.ignores)
+    return seen.z is None or (seen.denoised is None and config.z.channels > 0 and "z" not in config.target.ignores)
 
 
 def network_input(config: Config, seen: Observation, size: tuple[int, int], seeds: Sequence[int]) -> Tensor:

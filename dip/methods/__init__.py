@@ -7,8 +7,8 @@ and add a file to `conf/method/`.
 Importing this package does not import torch.
 """
 
-from dip.methods.method import Method, Rival, Variant
+from dip.methods.method import Guided, Method, Rival, Variant
 
-__all__ = ["METHODS", "Method", "Rival", "Variant"]
+__all__ = ["METHODS", "Guided", "Method", "Rival", "Variant"]
 
-METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (Variant,)}
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (Variant, Guided)}

@@ -27,11 +27,34 @@ class Variant(Method):
 
 
 @dataclass
+class Guided(Variant):
+    """Deep Image Prior on top of BM3D: where the noise is white, BM3D of the observation is the network's input.
+
+    The restored image is the mean of both. Otherwise, and where the task is not denoising, it is the same as dip.
+    """
+
+    name: str = "guided"
+
+
+@dataclass
 class Rival(Method):
     """Base of the methods that restore the observation without Deep Image Prior."""
 
     name: str = "rival"
 
-    ignores = ("net", "skips", "steps", "loss", "optimizer", "lr", "perturbation", "z", "ema", "ensemble", "stop", "init")
+    ignores = (
+        "net",
+        "skips",
+        "steps",
+        "loss",
+        "optimizer",
+        "lr",
+        "perturbation",
+        "z",
+        "ema",
+        "ensemble",
+        "stop",
+        "init",
+    )
     tasks: ClassVar[tuple[str, ...]] = ("denoising",)
     """The values of `dip.targets.target.Target.task` that it can restore."""
