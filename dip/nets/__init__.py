@@ -4,11 +4,28 @@ To add one, write a subclass of `dip.nets.net.Net`, list it in `NETS`, and add a
 does not import torch, so options can be listed and checked at once; `build` imports it.
 """
 
-from dip.nets.architectures import Pixels
+from dip.nets.architectures import MLP, ConvDecoder, Decoder, Pixels, ResNet, Swin, UNet
 from dip.nets.hourglass_options import Hourglass, Hourglass3d
 from dip.nets.net import Net, Network, Size, Skips
 
-__all__ = ["NETS", "Hourglass", "Hourglass3d", "Net", "Network", "Pixels", "Size", "Skips"]
+__all__ = [
+    "MLP",
+    "NETS",
+    "ConvDecoder",
+    "Decoder",
+    "Hourglass",
+    "Hourglass3d",
+    "Net",
+    "Network",
+    "Pixels",
+    "ResNet",
+    "Size",
+    "Skips",
+    "Swin",
+    "UNet",
+]
 
-NETS: dict[str, type[Net]] = {kind.name: kind for kind in (Hourglass, Hourglass3d, Pixels)}
+NETS: dict[str, type[Net]] = {
+    kind.name: kind for kind in (Hourglass, Hourglass3d, Pixels, UNet, ResNet, Decoder, ConvDecoder, MLP, Swin)
+}
 """The networks by name."""

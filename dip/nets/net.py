@@ -50,7 +50,7 @@ class Net(Options):
         return self
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
-        """Build the module, (1, in_channels, H, W) -> (1, out_channels, H, W), from z to the image.
+        """Build the module, (1, in_channels, *input_size(size)) -> (1, out_channels, *size), from z to the image.
 
         The weights are drawn from torch's global generator. Raises OptionError where `ordered` does.
 
@@ -63,8 +63,12 @@ class Net(Options):
         raise NotImplementedError
 
     def padded(self, height: int, width: int) -> Size:
-        """The smallest size of z in pixels that the network accepts, at least (height, width)."""
+        """The smallest size in pixels of an image that the network makes, at least (height, width)."""
         raise NotImplementedError
+
+    def input_size(self, size: Size) -> Size:
+        """(H, W) of z for an image of `size`, which `padded` returns; smaller where the network only enlarges."""
+        return size
 
     def ordered(self, skips: Skips) -> list[int]:
         """`skips` from the finest level to the coarsest. Raises OptionError unless they are different legal levels."""
@@ -73,7 +77,7 @@ class Net(Options):
 
 @dataclass
 class Network(Net):
-    """A network whose last layer has a function of its own choice, such as the sigmoid for values in [0, 1]."""
+    """A network whose last layer has the function `output`, such as the sigmoid for values in [0, 1]."""
 
     output: str | None = option(
         None,
@@ -87,3 +91,16 @@ class Network(Net):
         """See `Net.fitting`."""
         free = not bounded and self.output is None
         return dataclasses.replace(self, output="linear").for_slices(self.slices) if free else self
+
+    def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
+        """The module without the function of its last layer; arguments as in `Net.build`."""
+        raise NotImplementedError
+
+    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
+        """See `Net.build`."""
+        from torch import nn
+
+        from dip.nets.last_layer import LastLayer
+
+        assert size is not None, f"net={self.name} needs a size"
+        return nn.Sequential(self.module(in_channels, out_channels, size), LastLayer(self.output))
