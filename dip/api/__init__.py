@@ -200,13 +200,13 @@ def _in_tiles(config: Config, pictures: Pictures, progress: bool, on_record: OnR
 
 def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a temporary folder, without pictures, figures and checkpoints."""
-    from dip.fitting.fit import Fit
+    from dip.fitting.rival_fit import whole
 
     never = dataclasses.replace(config, checkpoint_every=1e9, snapshot_every=config.steps + 1)
     with tempfile.TemporaryDirectory(prefix="dip-") as out:
         folder = Path(out, "run")  # a logger may write beside it
         folder.mkdir()
-        fit = Fit(never, folder, "", pictures, on_record)
+        fit = whole(never, folder, "", pictures, on_record)
         with fit.signals:
             metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)

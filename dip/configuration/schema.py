@@ -205,11 +205,20 @@ class Config(Options):
         super().__post_init__()
         if self.axes is not None and "".join(sorted(canonical(str(self.axes)))) not in ("HW", "CHW", "DHW", "CDHW"):
             raise reject(self, "axes")
+        self._check_task()
         self._check_tile()
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
-        denoising = self.target.task == "denoising"
-        self.stop = self.stop.choose(self.target.auto_stop, self.perturbation_shrinks, denoising)
+        if "stop" not in self.unused():
+            denoising = self.target.task == "denoising"
+            self.stop = self.stop.choose(self.target.auto_stop, self.perturbation_shrinks, denoising)
+
+    def _check_task(self) -> None:
+        tasks = self.method.tasks
+        if tasks is not None and self.target.task not in tasks:
+            names = sorted(name for name, kind in TARGETS.items() if kind.task in tasks)
+            legal = f"{' or '.join(names)} with method={self.method.name}"
+            raise OptionError("target", self.target.name, legal, f"target={names[0]}")
 
     def _check_tile(self) -> None:
         self.tile = 0 if self.tile in (None, "none") else self.tile

@@ -78,7 +78,7 @@ def run(
         array: also write `images/restored.npy`, the restored image (H, W, C) float32, exactly. For measurements it is
             always written.
         on_record: called at each record, see `dip.callbacks.recorder.OnRecord`; not for a run that has finished before.
-        prepare: makes what computes the run; default: `dip.fitting.fit.Fit`.
+        prepare: makes what computes the run; default: `dip.fitting.rival_fit.whole`.
 
     Returns:
         The content of the run's `result.json`, with its `folder`. `status` is "finished", "stopped" (by the stopping
@@ -93,15 +93,15 @@ def run(
     if done := _finished(config, folder):
         return done
     observed = observe(config, pictures)  # imports torch; a picture that does not fit is refused before Lightning is
-    from dip.fitting.fit import Fit
     from dip.fitting.fit_errors import one_line
+    from dip.fitting.rival_fit import whole
     from dip.hardware.devices import pick_device
     from dip.runs.extension import extend
 
     # Every mistake of a user is found here, before the folder is created.
     fingerprint = naming.fingerprint({**identity, "steps": None})
     with one_line(folder, observed[1].size, pick_device(config.device)):
-        fit = (prepare or Fit)(config, folder, fingerprint, pictures, on_record, observed)
+        fit = (prepare or whole)(config, folder, fingerprint, pictures, on_record, observed)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
@@ -166,7 +166,10 @@ def _fit_and_save(fit: Work, progress: bool, array: bool) -> dict[str, Any]:
     runs.write_json(folder / "result.json", result)
     if result["status"] == "interrupted":
         at = f" at step {result['steps']}" if result["steps"] is not None else ""
-        log.warning("%s: interrupted%s; repeat the command to resume", folder, at)
+        again = (
+            "resume" if fit.config.method.resumes or fit.config.tile else "start again: this method has no checkpoints"
+        )
+        log.warning("%s: interrupted%s; repeat the command to %s", folder, at, again)
         if result["restored_step"]:
             log.info(
                 "image so far: %s (step %d of %d)",

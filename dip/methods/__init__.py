@@ -7,8 +7,10 @@ and add a file to `conf/method/`.
 Importing this package does not import torch.
 """
 
-from dip.methods.method import Guided, Method, Rival, Variant
+from dip.methods.method import Guided, Learned, Method, Rival, Variant
+from dip.methods.rivals import BM3D, NLM, TV, ZSN2N, Classical, Noise2Self, Pixel2Pixel, Wavelet
 
-__all__ = ["METHODS", "Guided", "Method", "Rival", "Variant"]
+__all__ = ["METHODS", "Classical", "Guided", "Learned", "Method", "Rival", "Variant"]
 
-METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (Variant, Guided)}
+_KINDS: tuple[type[Method], ...] = (Variant, Guided, ZSN2N, Pixel2Pixel, Noise2Self, BM3D, NLM, TV, Wavelet)
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in _KINDS}

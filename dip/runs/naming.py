@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dip.configuration.schema import Config, plain
+from dip.methods import Rival
 
 WITHOUT_EFFECT = frozenset(
     [
@@ -56,5 +57,7 @@ def name(config: Config, identity: Mapping[str, Any]) -> str:
     precision = "" if config.precision.name == "auto" else f"-{config.precision.name}"
     own = "" if config.name is None else f"{config.name}-"
     own += "" if config.method.name == "dip" else f"{config.method.name}-"
-    readable = f"{own}{config.target.name}-skips{levels}{size}{precision}-steps{config.steps}-seed{config.seed}"
+    rival = isinstance(config.method, Rival)  # without skips and steps
+    skips, steps = ("", "") if rival else (f"-skips{levels}", f"-steps{config.steps}")
+    readable = f"{own}{config.target.name}{skips}{size}{precision}{steps}-seed{config.seed}"
     return f"{readable}-{fingerprint(identity)[:8]}"

@@ -66,14 +66,14 @@ def _prepared(
     observed: tuple[Picture, Observation],
 ) -> experiment.Work:
     """A fit in tiles; or of the whole image, where it is not larger than a tile or with `tile=auto` the memory suffices."""
-    from dip.fitting.fit import Fit
     from dip.fitting.network_input import with_all_channels
+    from dip.fitting.rival_fit import whole
     from dip.tiles.cutting import geometry
     from dip.tiles.sizing import choose
     from dip.tiles.tiled_fit import TiledFit, side_file
 
     if config.tile == "auto" and (folder / "checkpoints").is_dir() and not config.overwrite:
-        return Fit(config, folder, identity, pictures, on_record, observed)
+        return whole(config, folder, identity, pictures, on_record, observed)
     picture, seen = observed
     side = config.tile
     if side == "auto" and not config.overwrite:
@@ -83,5 +83,5 @@ def _prepared(
             with_all_channels(config, seen), (seen.y.shape[1], *seen.size), geometry(config.target, seen).factor
         )
     if side == 0 or side >= max(seen.y.shape[-2:]):
-        return Fit(config, folder, identity, pictures, on_record, observed)
+        return whole(config, folder, identity, pictures, on_record, observed)
     return TiledFit(config, folder, identity, pictures, picture, seen, side, launcher)
