@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dip.options import Options
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from dip.methods.extras import Extras
 
 
 @dataclass
@@ -17,6 +22,10 @@ class Method(Options):
     prefix = "method."
     ignores: ClassVar[tuple[str, ...]] = ()
     """Options of `dip.configuration.schema.Config` that have no effect with this method."""
+    trains_z: ClassVar[bool] = False
+    """Whether the network must depend on its input, because the input is trained."""
+    input_is_image: ClassVar[bool] = False
+    """Whether the network's input has the channels and the size of the image: `Variant.first_input` makes it."""
 
 
 @dataclass
@@ -25,6 +34,28 @@ class Variant(Method):
 
     name: str = "dip"
 
+    def first_input(self, start: Tensor, seed: int) -> Tensor:
+        """The first input of a network with `seed`, (1, C, H, W), where `input_is_image`.
+
+        Args:
+            start: c A'y, with the scale c for which its observation is closest to y; (1, C, H, W).
+            seed: of the network.
+        """
+        return start
+
+    def extras(self, net: nn.Module, z: Tensor, y: Tensor, seed: int) -> Extras:
+        """What this variant adds to the fit of one network.
+
+        Args:
+            net: the network, which may be changed.
+            z: its first input, (1, C_z, H', W').
+            y: the observation, (1, C, h, w).
+            seed: of the network.
+        """
+        from dip.methods.extras import Extras
+
+        return Extras()
+
 
 @dataclass
 class Rival(Method):
@@ -32,6 +63,19 @@ class Rival(Method):
 
     name: str = "rival"
 
-    ignores = ("net", "skips", "steps", "loss", "optimizer", "lr", "perturbation", "z", "ema", "ensemble", "stop", "init")
+    ignores = (
+        "net",
+        "skips",
+        "steps",
+        "loss",
+        "optimizer",
+        "lr",
+        "perturbation",
+        "z",
+        "ema",
+        "ensemble",
+        "stop",
+        "init",
+    )
     tasks: ClassVar[tuple[str, ...]] = ("denoising",)
     """The values of `dip.targets.target.Target.task` that it can restore."""
