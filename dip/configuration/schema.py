@@ -207,6 +207,7 @@ class Config(Options):
             raise reject(self, "axes")
         self._check_task()
         self._check_tile()
+        self._check_input()
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
         if "stop" not in self.unused():
@@ -236,6 +237,16 @@ class Config(Options):
         if self.overlap is not None and 2 * self.overlap >= self.tile:
             legal = f"null or an integer from 0 to below half of tile, {(self.tile - 1) // 2}"
             raise OptionError("overlap", self.overlap, legal, f"overlap={self.tile // 8}")
+
+    def _check_input(self) -> None:
+        method = self.method
+        if (method.trains_z or method.input_is_image) and "z" in self.net.ignores:
+            raise OptionError(
+                "net", self.net.name, f"a network with an input for method={method.name}", "net=hourglass"
+            )
+        if method.input_is_image and "z" in self.target.ignores:
+            legal = f"a target without an input of its own for method={method.name}"
+            raise OptionError("target", self.target.name, legal, "target=noisy")
 
     @property
     def perturbation_shrinks(self) -> bool:

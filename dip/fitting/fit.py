@@ -33,6 +33,7 @@ from dip.fitting.prefilter import mixed
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
 from dip.images import Picture, preview
+from dip.methods import Variant
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.runs import naming, warm_start
@@ -116,6 +117,8 @@ class Fit:
         seeds = [config.seed, *(derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1))]
         nets = [self._net(seed, size) for seed in seeds]
         z = network_input(config, seen, size, seeds)
+        assert isinstance(config.method, Variant)
+        extras = [config.method.extras(net, z[i : i + 1], seen.y, seeds[i]) for i, net in enumerate(nets)]
         module = DeepImagePrior(
             nets, seen.size, seen.operator, loss=config.loss, optimizer=config.optimizer, lr=config.lr,
             perturbation=config.perturbation,
@@ -123,7 +126,7 @@ class Fit:
             distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
             kernel=None if self.rule is None else self.rule.loss_filter,
-            intervals=seen.intervals, speedups=config.precision.speedups(),
+            extras=extras, intervals=seen.intervals, speedups=config.precision.speedups(),
         )  # fmt: skip
         if config.init is not None and self.initial is not None:
             warm_start.start(module, self.initial, config.init)

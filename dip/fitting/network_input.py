@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dip.configuration.schema import Config
-from dip.errors import ImageError
+from dip.errors import ImageError, OptionError
+from dip.methods import Variant
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,10 +67,23 @@ def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation
 
 
 def with_all_channels(config: Config, seen: Observation) -> Config:
-    """`config` whose `z.channels` counts all channels of the input, those of the guide too, and the skips of method=guided."""
+    """`config` whose `z.channels` counts all channels of the input, those of the guide too, and the skips of method=guided.
+
+    Raises:
+        OptionError: the method's input has the image's size, but the network's has not.
+    """
+    slices = config.net.z_slices()
+    if config.method.input_is_image:
+        if slices != config.net.slices:
+            sizes = f"the image has {config.net.slices} slices and the input of net={config.net.name} {slices}"
+            raise OptionError("method", config.method.name, f"dip here, since {sizes}", "method=dip")
+        padded = config.net.padded(*seen.size)
+        if config.net.input_size(padded) != padded:
+            legal = f"dip here, since the input of net={config.net.name} is smaller than the image"
+            raise OptionError("method", config.method.name, legal, "method=dip")
+        return dataclasses.replace(config, z=dataclasses.replace(config.z, channels=seen.shape[0] // slices))
     if seen.z is None:
         return config
-    slices = config.net.z_slices()
     drawn = config.z.planes(slices) // slices if _draws(config, seen) else 0
     z = dataclasses.replace(
         config.z, guide=None, distribution="gaussian", channels=seen.z.shape[1] // config.net.slices + drawn
@@ -83,6 +97,18 @@ def _draws(config: Config, seen: Observation) -> bool:
     return seen.z is None or (seen.denoised is None and config.z.channels > 0 and "z" not in config.target.ignores)
 
 
+def _first_image(seen: Observation) -> Tensor:
+    """c A'y, (1, C, H, W), with the scale c for which its observation is closest to y: one step of steepest descent."""
+    import torch
+
+    x = torch.zeros(1, *seen.shape, requires_grad=True)
+    with torch.enable_grad():
+        (start,) = torch.autograd.grad((seen.operator(x) * seen.y).sum(), x)  # A'y
+    again = seen.operator(start)
+    scale: Tensor = (again * seen.y).sum() / again.square().sum().clamp(min=1e-30)
+    return (scale * start).detach()
+
+
 def network_input(config: Config, seen: Observation, size: tuple[int, int], seeds: Sequence[int]) -> Tensor:
     """The inputs of the networks with `seeds`, (networks, C_g + C_z, H', W'): the guide, which they share, and a z of each.
 
@@ -93,6 +119,9 @@ def network_input(config: Config, seen: Observation, size: tuple[int, int], seed
 
     from dip.model import data
 
+    if isinstance(config.method, Variant) and config.method.input_is_image:
+        start, make = _first_image(seen), config.method.first_input
+        return torch.cat([data.extend(make(start, seed), size) for seed in seeds])
     slices, within, parts = config.net.z_slices(), config.net.input_size(size), []
     if seen.z is not None:
         guide = data.extend(seen.z, size)

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from dip.configuration.schema import Config
-from dip.methods import Guided
+from dip.methods.variants import Guided
 
 if TYPE_CHECKING:
     from torch import Tensor

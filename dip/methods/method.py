@@ -10,7 +10,9 @@ from dip.options import Options, integer, option
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from dip.methods.extras import Extras
 
     Progress = Callable[[int, Tensor, Callable[[], Tensor]], bool]
     """Called after each step: the step (from 1), its loss on the device, and a function that returns the present image
@@ -30,6 +32,10 @@ class Method(Options):
     """The values of `dip.targets.target.Target.task` that it can restore; None: all."""
     resumes: ClassVar[bool] = True
     """Whether an interrupted run resumes from a checkpoint. False: it starts again."""
+    trains_z: ClassVar[bool] = False
+    """Whether the network must depend on its input, because the input is trained."""
+    input_is_image: ClassVar[bool] = False
+    """Whether the network's input has the channels and the size of the image: `Variant.first_input` makes it."""
 
 
 @dataclass
@@ -38,15 +44,27 @@ class Variant(Method):
 
     name: str = "dip"
 
+    def first_input(self, start: Tensor, seed: int) -> Tensor:
+        """The first input of a network with `seed`, (1, C, H, W), where `input_is_image`.
 
-@dataclass
-class Guided(Variant):
-    """Deep Image Prior on top of BM3D: where the noise is white, BM3D of the observation is the network's input.
+        Args:
+            start: c A'y, with the scale c for which its observation is closest to y; (1, C, H, W).
+            seed: of the network.
+        """
+        return start
 
-    The restored image is the mean of both. Otherwise, and where the task is not denoising, it is the same as dip.
-    """
+    def extras(self, net: nn.Module, z: Tensor, y: Tensor, seed: int) -> Extras:
+        """What this variant adds to the fit of one network.
 
-    name: str = "guided"
+        Args:
+            net: the network, which may be changed.
+            z: its first input, (1, C_z, H', W').
+            y: the observation, (1, C, h, w).
+            seed: of the network.
+        """
+        from dip.methods.extras import Extras
+
+        return Extras()
 
 
 @dataclass
