@@ -29,13 +29,12 @@ from dip.fitting.fit import Fit
 from dip.fitting.fit_errors import one_line
 from dip.fitting.inputs import observe
 from dip.fitting.lightning_alone import alone
+from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
 from dip.hardware import devices, memory
-from dip.images import Picture
 from dip.methods import METHODS, Classical, Learned, Rival
 from dip.runs import naming
 from dip.stopping.adaptive import examine
-from dip.targets import Observation
 
 log = logging.getLogger("dip")
 
@@ -68,7 +67,7 @@ def whole(
     identity: str,
     pictures: Pictures | None = None,
     on_record: OnRecord | None = None,
-    observed: tuple[Picture, Observation] | None = None,
+    observed: Observed | None = None,
 ) -> Fit | RivalFit:
     """What computes a run on the whole image: `Fit`, or `RivalFit` for a method that is no Deep Image Prior."""
     kind = RivalFit if isinstance(config.method, Rival) else Fit
@@ -91,7 +90,7 @@ class RivalFit:
         identity: str,
         pictures: Pictures | None = None,
         on_record: OnRecord | None = None,
-        observed: tuple[Picture, Observation] | None = None,
+        observed: Observed | None = None,
     ) -> None:
         assert isinstance(config.method, Rival)
         self.config, self.folder, self.method, self.identity = config, folder, config.method, identity

@@ -10,19 +10,8 @@ from typing import Any
 from dip.configuration.schema import Config, plain
 from dip.methods import Rival
 
-WITHOUT_EFFECT = frozenset(
-    [
-        "name",
-        "out",
-        "device",
-        "logger",
-        "snapshot_every",
-        "checkpoint_every",
-        "keep_checkpoint",
-        "baselines",
-        "overwrite",
-    ]
-)  # fmt: skip
+WITHOUT_EFFECT = frozenset({"name", "out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint",
+                            "baselines", "overwrite"})  # fmt: skip
 """Options that change where and how often something is written, not what is computed. They do not change the folder,
 except that `name` is the first part of its name."""
 

@@ -94,7 +94,7 @@ class SweepLauncher(Launcher, Options):
         composed = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(composed):
             del composed["hydra"]
-        config = composition.read(composed)
+        config = composition.read(composed, sys.argv[1:])
         if self.config.hydra.job.config_name != "config":
             return config, shlex.split(command(schema.plain(config)))[2:]
         return config, overrides
