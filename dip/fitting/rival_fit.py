@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import statistics
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -215,19 +214,14 @@ class RivalFit:
             log.warning("logger=%s: final metrics not written (%s)", config.logger.name, error)
         return result
 
+    def tidy(self) -> None:
+        """There are no checkpoints to delete."""
+
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""
         known: dict[str, Any] = {"steps": self.present.step, "precision": self.precision, "events": []}
         if status == "interrupted":
             known["restored_step"] = None
         if status != "failed":
-            recorder, (best, best_step) = self.recorder, self.recorder.best()
-            known |= {
-                "loss": recorder.rows[-1]["loss"] if recorder.rows else None,
-                "oracle_psnr": best,
-                "oracle_step": best_step,
-                "seconds": round(recorder.seconds, 3),
-                "step_seconds": statistics.median(recorder.paces) if recorder.paces else None,
-                "peak_memory_bytes": memory.peak_memory(self.device),
-            }
+            known |= self.recorder.summary() | {"peak_memory_bytes": memory.peak_memory(self.device)}
         return results.content(status, self.config, self.folder, self.device, **known, **more)
