@@ -14,6 +14,7 @@ import torch
 import dip
 from dip import runs, tiles
 from dip.errors import ImageError, OptionError, RunError
+from dip.fitting import experiment
 from dip.methods import METHODS, Classical, Learned, Rival
 from dip.methods.rivals import TV, ZSN2N
 from dip.report.figures.run import draw
@@ -130,8 +131,8 @@ def test_a_result_that_is_not_finite_is_an_error_not_an_image(fit: Fit, monkeypa
 
 
 def test_a_large_image_in_tiles(tmp_path: Path):
-    words = (*few("zs_n2n"), "size=[32,100]", "logger=csv", "baselines=false", "tile=64", f"out={tmp_path}")
-    result = tiles.run(composed(*words), words, False, launcher=InProcess())
+    config = composed(*few("zs_n2n"), "size=[32,100]", "logger=csv", "baselines=false", "tile=64", f"out={tmp_path}")
+    result = experiment.run(config, progress=False, prepare=tiles.prepare(config, InProcess()))
     assert result["status"] == "finished"
     assert len(result["tiles"]) == 2
     assert result["psnr"] > 0
