@@ -1,8 +1,10 @@
-"""Whether a fit has removed structure of a photograph with its noise, from the residual.
+"""Whether a fit has removed structure of a photograph with its noise, from the residual y - f.
 
-The residual of a good fit is noise, which has no preferred direction within a small patch. Lost texture and edges have
-one. The direction is measured with the structure tensor of the residual (Foerstner and Guelch 1987; Bigun and Granlund
-1987): its coherence is 0 for gradients of all directions, 1 for parallel ones.
+Where texture is everywhere, the fit keeps a part of the noise and loses a part of the texture, and its error may exceed
+that of the photograph y. Neither the noise level nor the energy of the residual shows it: texture counts as noise. Two
+properties of the residual do. The noise of a camera is correlated between neighbouring pixels, and so is the residual of
+a good fit; fine texture is correlated less. And a photograph with some flat area has patches in which the fit varies less
+than the residual; texture everywhere leaves none.
 """
 
 from __future__ import annotations
@@ -13,37 +15,65 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-SIDE = 24
-"""Side of the patches in pixels. In smaller ones the coherence of noise varies more."""
+CORRELATION = 0.5
+"""Correlation of neighbouring pixels that the residual of a good fit has at least, unless the noise itself has less."""
 
-NOISE, STRUCTURE = 0.22, 0.32
-"""Coherence up to which the residual is accepted as noise, and from which on it is not.
+SLOPE = 3.4
+"""Increase of the weight of the photograph with the correlation that is missing."""
 
-Thirteen photographs with a gain have 0.07 to 0.19. Simulated photographs with texture everywhere, whose fits were below
-the input, have 0.08 to 0.36, so this detects only the worst of them. Lower limits spoil good fits."""
+VARIATION = 0.4
+"""Increase of the weight with the logarithm of the fit's variation, relative to the residual; and the limit of that
+logarithm in the other direction, since fits of smooth photographs may vary as little as they like."""
+
+MOST = 0.6
+"""Largest weight of the photograph. Together with the fit it is then still better than alone, on 12 of 13 simulated
+photographs with texture everywhere."""
+
+GROUPS = 4
+"""Groups of brightness in which flat patches are chosen, see `flat_patches.flattest`."""
+
+SMOOTHEST = 0.1
+"""Fraction of the patches in which the fit varies less than the variation that is compared with the residual."""
+
+AGREEING, DIFFERING = 0.3, 0.8
+"""Mean square of the difference of two estimates, relative to the residual, up to which both are used, and from which on
+only the fit is. BM3D has removed much more than the fit where the difference is as large as the residual."""
+
+_LEAST = 1e-12  # keeps quotients finite
 
 
-def coherence(residual: Tensor) -> float:
-    """Mean coherence of the structure tensors of patches, weighted by their energy, in [0, 1]; NaN if it is constant.
+def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
+    """The weight of the photograph against the fit, from 0 (the residual is noise) to MOST (it has structure).
+
+    It is SLOPE (min(CORRELATION, r_y) - r) + VARIATION max(-VARIATION, log(v / e)), limited to [0, MOST]. r is the
+    correlation of neighbouring pixels of the residual in the flattest patches, r_y that of the photograph there, v the
+    mean square of the fit's details below which it is in SMOOTHEST of the patches, and e the mean square of the residual.
+    The constants were chosen on 6 real and 29 simulated photographs, see sweeps/results/photos.
 
     Args:
-        residual: observation minus restored image, (1, C, h, w).
+        observed: the photograph, (1, C, h, w) in [0, 1].
+        fitted: restored by a fit, of the same shape.
     """
-    from torch.nn import functional
+    from dip.stopping.flat_patches import correlation, energy, flattest, patches, without_plane
 
-    from dip.stopping.flat_patches import patches
+    residual, guide = patches(observed - fitted), patches(fitted)  # (n, C, SIDE, SIDE)
+    power = float(energy(residual).mean())
+    if not power > _LEAST:
+        return 0.0
+    details = without_plane(patches(observed))
+    flat = flattest(guide, details, GROUPS)
+    missing = min(CORRELATION, correlation(details[flat], 1)) - correlation(residual[flat], 1)
+    smooth = float(energy(without_plane(guide)).quantile(SMOOTHEST))
+    weight = SLOPE * missing + VARIATION * max(-VARIATION, math.log(max(smooth, _LEAST) / power))
+    return min(MOST, max(0.0, weight))
 
-    wide = functional.pad(residual.detach().float(), [1] * 4, mode="replicate")
-    down = wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
-    across = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2]
-    yy, xx, yx = (
-        patches(product, side=SIDE).mean((1, 2, 3)) for product in (down * down, across * across, down * across)
-    )  # (n,)
-    total = float((yy + xx).sum())
-    return float(((yy - xx).square() + 4 * yx.square()).sqrt().sum()) / total if total > 0 else math.nan
 
+def agreement(difference: Tensor, residual: Tensor) -> float:
+    """Weight of a second estimate, from 1 (it agrees with the fit) to 0 (it lacks structure that the fit has).
 
-def trust(residual: Tensor) -> float:
-    """The weight of the restored image against the observation, from 1 (the residual is noise) to 0 (it has structure)."""
-    measured = coherence(residual)
-    return 1.0 if math.isnan(measured) else min(1.0, max(0.0, (STRUCTURE - measured) / (STRUCTURE - NOISE)))
+    Args:
+        difference: second estimate minus fit, (1, C, h, w).
+        residual: photograph minus fit, of the same shape.
+    """
+    relative = float(difference.square().mean() / residual.square().mean().clamp(min=_LEAST))
+    return min(1.0, max(0.0, (DIFFERING - relative) / (DIFFERING - AGREEING)))
