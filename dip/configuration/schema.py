@@ -266,7 +266,7 @@ class Config(Options):
             lines.append(
                 "net.output=sigmoid: limits the image to the estimated scale; set it by range, for example range=[0,1]"
             )
-        if self.z.guide is not None and self.skips != [] and min(self.skips) > 1:
+        if self.z.guide is not None and "skips" not in self.unused() and self.skips != [] and min(self.skips) > 1:
             lines.append(
                 f"skips={self.skips}: the finest details of z.guide reach the image only through a skip connection at level 1; "
                 "add it, for example skips=[1,2,3,4,5]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from dip.fitting.pictures import Pictures
     from dip.images import Picture
     from dip.targets import Observation
+
+log = logging.getLogger("dip")
 
 
 def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation) -> Observation:
@@ -52,6 +55,14 @@ def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation
         raise ImageError(
             f"{source}: some values are NaN or infinite; give an image without missing pixels, or fill them in"
         )
+    whole = config.net.padded(*seen.size)
+    if (within := config.net.input_size(whole)) != whole:
+        log.info(
+            "%s: averaged to %d x %d pixels (width x height), the input of net=%s",
+            option,
+            *within[::-1],
+            config.net.name,
+        )
     return seen
 
 
@@ -66,6 +77,10 @@ def with_all_channels(config: Config, seen: Observation) -> Config:
         if slices != config.net.slices:
             sizes = f"the image has {config.net.slices} slices and the input of net={config.net.name} {slices}"
             raise OptionError("method", config.method.name, f"dip here, since {sizes}", "method=dip")
+        image = config.net.padded(*seen.size)
+        if config.net.input_size(image) != image:
+            legal = f"a network whose input has the image's size for method={config.method.name}"
+            raise OptionError("net", config.net.name, legal, "net=hourglass")
         return dataclasses.replace(config, z=dataclasses.replace(config.z, channels=seen.shape[0] // slices))
     if seen.z is None:
         return config
@@ -93,9 +108,10 @@ def _first_image(seen: Observation) -> Tensor:
 
 
 def network_input(config: Config, seen: Observation, size: tuple[int, int], seeds: Sequence[int]) -> Tensor:
-    """The inputs of the networks with `seeds`, (networks, C_g + C_z, *size): the guide, which they share, and a z of each.
+    """The inputs of the networks with `seeds`, (networks, C_g + C_z, H', W'): the guide, which they share, and a z of each.
 
-    The guide is extended to `size` (and to the slices of z) by reflection. Channels of a volume are channels x slices.
+    The guide is extended to `size`, the padded size of the image, and to the slices of z by reflection. H' and W' are
+    `input_size` of it; where they are smaller, the guide is averaged. Channels of a volume are channels x slices.
     """
     import torch
 
@@ -104,12 +120,13 @@ def network_input(config: Config, seen: Observation, size: tuple[int, int], seed
     if isinstance(config.method, Variant) and config.method.input_is_image:
         start, make = _first_image(seen), config.method.first_input
         return torch.cat([data.extend(make(start, seed), size) for seed in seeds])
-    slices, parts = config.net.z_slices(), []
+    slices, within, parts = config.net.z_slices(), config.net.input_size(size), []
     if seen.z is not None:
         guide = data.extend(seen.z, size)
         deep = guide.view(-1, 1, config.net.slices, size[0] * size[1])  # (C_g, 1, D, H' W')
         guide = data.extend(deep, (slices, deep.shape[-1])).view(1, -1, *size)
+        guide = guide if within == size else torch.nn.functional.adaptive_avg_pool2d(guide, within)
         parts.append(guide.expand(len(seeds), -1, -1, -1))
     if _draws(config, seen):
-        parts.append(torch.cat([data.draw(config.z, size, seed, slices) for seed in seeds]))
+        parts.append(torch.cat([data.draw(config.z, within, seed, slices) for seed in seeds]))
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)

@@ -76,6 +76,12 @@ def test_a_volume_that_is_thinner_than_the_input_is_refused(tmp_path: Path):
         Fitting(config, tmp_path / "run", "")
 
 
+def test_a_network_with_a_smaller_input_is_refused(tmp_path: Path):
+    config = composed("net=decoder", "size=64", "method=sequential", "net.channels=8")
+    with pytest.raises(OptionError, match="net=decoder.*a network whose input has the image's size.*net=hourglass"):
+        Fitting(config, tmp_path / "run", "")
+
+
 def test_the_first_input_is_the_observation_or_the_multiple_of_its_adjoint_closest_to_it():
     image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     noisy = composed("method=sequential", "size=32").target.observe(image, 0)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from dip.model.speedups import speed_up
-from dip.nets import Hourglass
+from dip.nets import NETS, Hourglass
 from tests.conftest import Fit
 from tests.disturbed import contents
 
@@ -45,6 +45,18 @@ def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.Monk
     plain, _ = fit("steps=5", f"out={tmp_path / 'plain'}")
     assert result["precision"]["compile"] is True
     assert contents(compiled)["losses"] == contents(plain)["losses"]
+
+
+@pytest.mark.parametrize("net", ["unet", "resnet", "decoder", "convdecoder", "mlp", "swin"])
+def test_each_network_can_be_compiled(monkeypatch: pytest.MonkeyPatch, net: str):
+    compiling_with(monkeypatch, "eager")
+    options = NETS[net]()
+    size = options.padded(16, 16)
+    torch.manual_seed(0)
+    module, z = options.build(4, 3, [], size), torch.randn(1, 4, *options.input_size(size))
+    plain = module(z)
+    assert speed_up(nn.ModuleList([module]), z, ["compile"]) == {"compile": True}
+    assert torch.equal(module(z), plain)
 
 
 def test_a_graph_is_captured_without_the_cache_of_autocast(monkeypatch: pytest.MonkeyPatch):

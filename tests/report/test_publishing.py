@@ -139,6 +139,20 @@ def test_many_experiments_with_two_targets_are_drawn_in_two_panels(tmp_path):
     assert {panel for panel, _ in sweep_figures.labels(few)[0].values()} == {""}
 
 
+def test_networks_with_several_targets_are_drawn_in_a_panel_for_each_network(tmp_path):
+    nets = {"unet": {"name": "unet", "channels": [4, 8]}, "resnet": {"name": "resnet", "channels": 4, "blocks": 2}}
+    for name, net in nets.items():
+        for target in ("clean", "noise"):
+            for seed in (0, 1):
+                make(tmp_path / f"{name}-{target}-{seed}", target, net=net, seed=seed)
+    labels, legend = sweep_figures.labels(collect(tmp_path))
+    assert legend == "target"
+    assert set(labels.values()) == {(f"net={net}", target) for net in nets for target in ("clean", "noise")}
+    make(tmp_path / "other", "clean", net=nets["unet"], lr=0.5)
+    labels, _ = sweep_figures.labels(collect(tmp_path))
+    assert {panel for panel, _ in labels.values()} == {""}, "runs of one network and target differ in another option"
+
+
 def compared(done=True, **answers):
     rules = {name: {"gap": gap, "ended": ended, "step": 1, "psnr": 1.0} for name, (gap, ended) in answers.items()}
     return SimpleNamespace(done=done, result={"rules": rules} if rules else {})
