@@ -141,10 +141,11 @@ def _nifti(values: Array, like: Picture) -> bytes:
         array = from_image(values, "WHDC" if "C" in str(like.axes) else "WHD", like.depth)
     else:
         array = values.transpose(1, 0, 2)[:, :, None]
-    affine = np.eye(4)
+    affine: Any = np.eye(4)
     if like.path is not None and like.path.exists() and like.path.name.lower().endswith((".nii", ".nii.gz")):
-        affine = nibabel.load(like.path).affine
-    content: bytes = nibabel.Nifti1Image(array, affine).to_bytes()
+        source: Any = nibabel.load(like.path)
+        affine = source.affine
+    content: bytes = nibabel.Nifti1Image(array, affine).to_bytes()  # type: ignore[no-untyped-call]
     return content
 
 
