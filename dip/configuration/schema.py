@@ -209,7 +209,9 @@ class Config(Options):
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
         denoising = self.target.task == "denoising"
+        to_the_end = self.stop.to_the_end
         self.stop = self.stop.choose(self.target.auto_stop, self.perturbation_shrinks, denoising)
+        self.stop.to_the_end = to_the_end  # of the rule that `choose` may have put in its place
 
     def _check_tile(self) -> None:
         self.tile = 0 if self.tile in (None, "none") else self.tile

@@ -95,7 +95,10 @@ class SweepLauncher(Launcher, Options):
         with open_dict(composed):
             del composed["hydra"]
         config = composition.read(composed)
-        if self.config.hydra.job.config_name != "config":
+        typed = any(source.provider == "command-line" for source in self.config.hydra.runtime.config_sources)
+        if (
+            typed or self.config.hydra.job.config_name != "config"
+        ):  # the job's process does not search the folder of -cd
             return config, shlex.split(command(schema.plain(config)))[2:]
         return config, overrides
 
