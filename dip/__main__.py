@@ -19,10 +19,12 @@ def run(composed: DictConfig) -> float | None:
     from dip.configuration import composition
 
     with cli.errors_in_one_line():
-        options = composition.read(composed)
+        options = composition.read(composed, sys.argv[1:])
         from dip import tiles  # imported late: --help and sweeps do not need torch
+        from dip.fitting import experiment
 
-        result = tiles.run(options, cli.overrides(), launcher=sweep.chosen(options.out, HydraConfig.get()))
+        launcher = sweep.chosen(options.out, HydraConfig.get())
+        result = experiment.run(options, cli.overrides(), prepare=tiles.prepare(options, launcher))
         if runs.lacks_figures(result["folder"]):
             from dip.report.figures.run import draw
 

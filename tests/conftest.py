@@ -96,4 +96,4 @@ def composed(*overrides: str) -> schema.Config:
     # Hydra's own launcher: those of `dip.sweep` are registered by the entry point only.
     words = ["hydra/launcher=basic", *overrides]
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return composition.read(hydra.compose("config", words))
+        return composition.read(hydra.compose("config", words), overrides)

@@ -1,4 +1,4 @@
-"""Every command of the README works as it stands, with smaller numbers appended."""
+"""Every command of the README works as it stands, with smaller numbers; and the target that CONTRIBUTING shows."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from dip.configuration import aliases, schema
 from dip.fitting import experiment
 from tests.conftest import ROOT, Fit, composed, environment
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+README, GUIDE = ((ROOT / name).read_text() for name in ("README.md", ".github/CONTRIBUTING.md"))
+BLOCKS, RECIPE = (re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for text in (README, GUIDE))
 LINES = [line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "bash" for line in text.splitlines()]
 LINES += re.findall(r"`(python train\.py [^`]+)`", README)
 RUNS = [line for line in LINES if line.startswith("python train.py") and " -m " not in line and "-cn" not in line]
@@ -75,9 +75,8 @@ def test_there_are_commands_of_every_kind():
 
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("line", RUNS)
-def test_run(fit: Fit, line: str, monkeypatch: pytest.MonkeyPatch):
+def test_run(fit: Fit, line: str):
     given = aliases.replaced(shlex.split(line)[2:])
-    monkeypatch.setattr(sys, "argv", ["train.py", *given])
     if "--help" in given:
         done = subprocess.run(
             [sys.executable, str(ROOT / "train.py"), *given],
@@ -123,7 +122,7 @@ def test_make_knows_the_target(target: str):
 
 
 def test_the_recipe_of_another_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    code, recipe = (next(text for _, text in BLOCKS if word in text) for word in ("class Dimmed", "target=dimmed"))
+    code, recipe = (next(text for _, text in RECIPE if word in text) for word in ("class Dimmed", "target=dimmed"))
     made: dict[str, Any] = {"__name__": "dimmed"}
     monkeypatch.setitem(sys.modules, "dimmed", types.SimpleNamespace(__dict__=made))
     exec(compile(code, "dimmed.py", "exec"), made)

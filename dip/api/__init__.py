@@ -7,12 +7,11 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dip import images, runs
@@ -24,14 +23,14 @@ from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import experiment
 from dip.fitting.inputs import observe
+from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dip.images import Picture
     from dip.stopping import Stop
-    from dip.targets import Observation, Target
+    from dip.targets import Target
 
 DEFAULTS = {"logger": "csv", "baselines": False}
 """The options of `restore` that differ from those of the command line."""
@@ -164,12 +163,14 @@ def restore(
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a folder, or read the finished run of the same options."""
-    run: Callable[..., dict[str, Any]] = experiment.run
+    prepare = None
     if config.tile:
         from dip import tiles  # imports Hydra
 
-        run = tiles.run
-    metrics = run(config, progress=progress, given=pictures.given, array=True, on_record=on_record)
+        prepare = tiles.prepare(config)
+    metrics = experiment.run(
+        config, progress=progress, pictures=pictures, array=True, on_record=on_record, prepare=prepare
+    )
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
     if runs.lacks_figures(folder):
@@ -178,17 +179,14 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
         draw(folder)
     log = logging.getLogger("dip")
     level = log.level
-    log.setLevel(logging.ERROR)  # all has been said during the run
+    log.setLevel(logging.ERROR)  # of a run that finished before, all has been said
     try:
-        like, seen = observe(config, pictures)
+        observed = observe(config, pictures)
     finally:
         log.setLevel(level)
-    spread = folder / "images" / "spread.npy"
-    certain = _loaded(spread) if spread.is_file() else None
-    if config.target.raw:
-        values = np.load(folder / "images" / "restored.npy", allow_pickle=False)  # (H, W, C)
-        return _measured(values, seen, metrics, runs.history(folder), folder, like, certain)
-    return _restoration(_read_back(folder, like), seen.y, metrics, runs.history(folder), folder, like, certain)
+    file = folder / "images" / "spread.npy"
+    spread = np.load(file, allow_pickle=False) if file.is_file() else None
+    return _restoration(observed, observed.read(folder), spread, metrics, runs.history(folder), folder)
 
 
 def _in_tiles(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
@@ -200,73 +198,37 @@ def _in_tiles(config: Config, pictures: Pictures, progress: bool, on_record: OnR
 
 def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a temporary folder, without pictures, figures and checkpoints."""
-    from dip.fitting.fit import Fit
+    from dip.fitting.rival_fit import whole
 
     never = dataclasses.replace(config, checkpoint_every=1e9, snapshot_every=config.steps + 1)
     with tempfile.TemporaryDirectory(prefix="dip-") as out:
         folder = Path(out, "run")  # a logger may write beside it
         folder.mkdir()
-        fit = Fit(never, folder, "", pictures, on_record)
+        fit = whole(never, folder, "", pictures, on_record)
         with fit.signals:
             metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)
     _raise_interrupt(metrics)
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)
     assert fit.restored is not None, "set by every fit that was not interrupted"
-    if config.target.raw:
-        seen = fit.observation
-        return _measured(seen.values(fit.restored), seen, metrics, history, None, fit.picture, fit.spread)
-    return _restoration(fit.restored, fit.observation.y, metrics, history, None, fit.picture, fit.spread)
+    observed = Observed(fit.picture, fit.observation)
+    spread = None if fit.spread is None else images.to_array(fit.spread)
+    return _restoration(observed, observed.exact(fit.restored), spread, metrics, history)
 
 
 def _restoration(
-    restored: Tensor,
-    y: Tensor,
+    observed: Observed,
+    exact: NDArray[Any],
+    spread: NDArray[Any] | None,
     metrics: dict[str, Any],
     history: dict[str, list[float]],
-    folder: Path | None,
-    picture: Picture,
-    spread: Tensor | None,
+    folder: Path | None = None,
 ) -> Restoration:
-    """The result with arrays (H, W) if the input was such an array or a gray file, else (H, W, C); volumes in the axes of the input."""
-    arrays = images.to_array(restored, picture), images.to_array(y, picture)
-    disagreement = None if spread is None else images.to_array(spread, picture)
-    return Restoration(*arrays, metrics, history, folder, picture, spread=disagreement)
-
-
-def _measured(
-    values: NDArray[Any],
-    seen: Observation,
-    metrics: dict[str, Any],
-    history: dict[str, list[float]],
-    folder: Path | None,
-    picture: Picture,
-    spread: Tensor | None = None,
-) -> Restoration:
-    """The result for measurements; `values` are (H, W, C) in the user's units."""
-    image = seen.display(torch.from_numpy(values).permute(2, 0, 1)[None]).clamp(0, 1)
-    in_units = values[..., 0] if picture.flat else values
-    disagreement = None if spread is None else images.to_array(spread, picture)
-    assert seen.measurements is not None, "the target is raw"
-    return Restoration(
-        images.to_array(image, picture), seen.measurements, metrics, history, folder, picture, in_units, disagreement
-    )
-
-
-def _read_back(folder: Path, like: Picture) -> Tensor:
-    """The restored image in a run folder, (1, C, H, W)."""
-    exact, deep = folder / "images" / "restored.npy", folder / "images" / "restored.tif"
-    if exact.is_file():
-        return images.from_array(np.load(exact, allow_pickle=False), like)
-    path = deep if deep.is_file() else folder / "images" / "restored.png"
-    pages = None if like.axes is None or path != deep else "CDHW" if "C" in like.axes else "DHW"
-    units = like.units if path == deep else dataclasses.replace(like, scale=None).units
-    return images.load(path, "out", units, pages).pixels
-
-
-def _loaded(path: Path) -> Tensor:
-    """An array (H, W, C) in a file, as (1, C, H, W)."""
-    return torch.from_numpy(np.load(path, allow_pickle=False)).permute(2, 0, 1)[None].contiguous()
+    """The result with the arrays `exact`, the restored image, and `spread`, (H, W, C), in the axes of the input."""
+    image, y, values = observed.arrays(exact)
+    like = observed.picture
+    disagreement = None if spread is None else images.arranged(spread, like)
+    return Restoration(image, y, metrics, history, folder, like, values, disagreement)
 
 
 def _raise_interrupt(metrics: dict[str, Any]) -> None:

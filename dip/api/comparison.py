@@ -83,21 +83,13 @@ def compare(
             "variants", variants, "a dict of dicts of options", "variants={'wide': {'net': {'channels': 64}}}"
         )
     planned: dict[tuple[str, int], Job] = {}
-    here: dict[Path, tuple[Job, dict[str, Any]]] = {}
+    here: dict[Path, tuple[Job, Pictures]] = {}
     with isolated():
         for name, variant in variants.items():
             for seed in seeds:
-                given = {
-                    "target": "degraded",
-                    **DEFAULTS,
-                    **options,
-                    **variant,
-                    "image": image,
-                    "seed": seed,
-                    "out": out,
-                }
+                own = {"target": "degraded", **DEFAULTS, **options, **variant}
                 try:
-                    planned[name, seed], in_memory = _job(given)
+                    planned[name, seed], in_memory = _job({**own, "image": image, "seed": seed, "out": out})
                     if in_memory is not None:
                         here[planned[name, seed].folder] = planned[name, seed], in_memory
                 except DipError as error:
@@ -131,8 +123,8 @@ def _pandas() -> Any:
     return pandas
 
 
-def _job(options: Mapping[str, Any]) -> tuple[Job, dict[str, Any] | None]:
-    """The run with `options`, and what is in memory if it must run in this process.
+def _job(options: Mapping[str, Any]) -> tuple[Job, Pictures | None]:
+    """The run with `options`, and its pictures if it must run in this process.
 
     For a process of its own, its arrays are written to files.
     """
@@ -142,14 +134,11 @@ def _job(options: Mapping[str, Any]) -> tuple[Job, dict[str, Any] | None]:
     pictures = Pictures(config, given)
     own = any(type(getattr(config, group)) not in kinds.values() for group, kinds in schema.GROUPS.items())
     if own or config.target.raw:
-        return Job(config, (), experiment.place(config, pictures)[1]), given
+        return Job(config, (), experiment.place(config, pictures)[1]), pictures
     for option, picture in given.items():
         group, _, name = option.rpartition(".")
-        setattr(
-            getattr(config, group) if group else config,
-            name,
-            _stored(picture, option, pictures.digest(option), config.out),
-        )
+        owner = getattr(config, group) if group else config
+        setattr(owner, name, _stored(picture, option, pictures.digest(option), config.out))
     words = shlex.split(command(schema.plain(config)))[2:]
     return Job(config, (*words, *(["overwrite=true"] if config.overwrite else [])), experiment.place(config)[1]), None
 
@@ -189,13 +178,13 @@ def _run(jobs: Sequence[Job], at_once: int | None, progress: bool) -> None:
         raise RunError("the comparison was interrupted; the same call resumes it")
 
 
-def _run_here(job: Job, given: dict[str, Any], progress: bool) -> None:
+def _run_here(job: Job, pictures: Pictures, progress: bool) -> None:
     """Run one job in this process. An error is written into its `result.json`; a signal reaches the caller."""
     from dip.sweep.outcomes import fail
 
     with isolated():
         try:
-            result = experiment.run(job.config, progress=False, given=given)
+            result = experiment.run(job.config, progress=False, pictures=pictures)
         except Exception as error:
             failed = fail(job, error, write=(runs.read_result(job.folder) or {}).get("status") != "failed")
             result = {"status": "failed", "error": failed.error}

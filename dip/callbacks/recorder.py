@@ -6,6 +6,7 @@ import csv
 import itertools
 import logging
 import math
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +88,17 @@ class Recorder(Callback):
         scored = [row for row in self.rows if row["psnr_ema"] is not None]
         best = max(scored, key=lambda row: row["psnr_ema"], default=dict.fromkeys(COLUMNS))
         return best["psnr_ema"], best["step"]
+
+    def summary(self) -> dict[str, Any]:
+        """The last recorded loss, the best recorded PSNR, and the time of the run and of a step in seconds."""
+        best, best_step = self.best()
+        return {
+            "loss": self.rows[-1]["loss"] if self.rows else None,
+            "oracle_psnr": best,
+            "oracle_step": best_step,
+            "seconds": round(self.seconds, 3),
+            "step_seconds": statistics.median(self.paces) if self.paces else None,
+        }
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """Start the clock. After a resume, `metrics.csv` is rewritten to the state of the checkpoint."""

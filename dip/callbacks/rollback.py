@@ -31,7 +31,7 @@ log = logging.getLogger("dip")
 
 
 class Rollback(Callback):
-    """Restore the last good state of all networks if the loss of one has risen or is not finite. Steps are counted on.
+    """Restore the last good state of all networks, and of what the method trains, if the loss of one has risen or is not finite. Steps are counted on.
 
     After a loss that is not finite, the learning rate is halved, at most three times. A loss that rises after three
     rollbacks in a row is accepted.
@@ -100,7 +100,7 @@ class Rollback(Callback):
 
     def _state(self, trainer: Trainer, module: DeepImagePrior, levels: list[float]) -> dict[str, Any]:
         return {
-            "step": module.step, "levels": levels, "nets": copy.deepcopy(module.nets.state_dict()),
+            "step": module.step, "levels": levels, "weights": copy.deepcopy(module.state_dict()),
             "optimizer": copy.deepcopy(trainer.optimizers[0].state_dict()), "module": copy.deepcopy(module.history()),
             "stopping": copy.deepcopy(self.stopping.state_dict()),
         }  # fmt: skip
@@ -113,7 +113,7 @@ class Rollback(Callback):
         self._since.clear()
         self._next = None
         good = copy.deepcopy(self._good)  # loading keeps references, and the next steps change the tensors
-        module.nets.load_state_dict(good["nets"])
+        module.load_state_dict(good["weights"])
         optimizer.load_state_dict(good["optimizer"])
         for group, before in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = before * rate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
-import sys
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from dip.configuration.aliases import refuse_unnamed_code
@@ -41,13 +41,13 @@ def register() -> None:
             store.store(group=f"schema/{group}", name=name, node=kind)
 
 
-def read(composed: Any) -> Config:
-    """The `Config` of a composed configuration (a DictConfig).
+def read(composed: Any, words: Sequence[str] = ()) -> Config:
+    """The `Config` of a composed configuration (a DictConfig), of a command line with the `words`.
 
     Raises:
         OptionError: an option has an illegal value.
         DipError: an option does not exist (as `+key=value` can add), or reads the environment; or the options name code
-            to run that the command line of this process does not name.
+            to run that no word names.
     """
     from omegaconf import OmegaConf
 
@@ -57,7 +57,7 @@ def read(composed: Any) -> Config:
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config), "the composed configuration must start from config_schema"
     _refuse_unknown(config)
-    refuse_unnamed_code(config, sys.argv[1:])
+    refuse_unnamed_code(config, words)
     return reset_unused(config)
 
 

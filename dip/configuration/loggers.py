@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError, RunError
-from dip.options import Options, flag, option
+from dip.options import Options, flag, log, option
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger as LightningLogger
@@ -46,6 +47,14 @@ class Logger(Options):
         """Log the options and the scores of the restored image, which is that of `step`; both are flat dicts."""
         logger.log_metrics(final)
         logger.log_hyperparams(options)
+
+    def conclude(self, logger: LightningLogger, options: dict[str, Any], result: Mapping[str, Any], step: int) -> None:
+        """`finish` with the scores in `result`. An error is a warning: a logger must not cost the run its result."""
+        final = {f"restored/{name}": result[name] for name in ("psnr", "ssim") if result[name] is not None}
+        try:
+            self.finish(logger, options, final, step)
+        except Exception as error:
+            log.warning("logger=%s: final metrics not written (%s)", self.name, error)
 
 
 @dataclasses.dataclass

@@ -15,6 +15,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from dip.configuration.image_options import ImageOptions
 from dip.configuration.loggers import LOGGERS, Logger, TensorBoard
 from dip.errors import OptionError
 from dip.hardware.precision import PRECISIONS, Precision
@@ -24,19 +25,13 @@ from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
 from dip.options import (
     Legal,
-    Options,
     choice,
     flag,
     integer,
-    interval,
-    is_integer,
     number,
     option,
-    reject,
-    sides,
     text,
 )
-from dip.sources import canonical
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Noisy, Target
 from dip.z import Z
@@ -55,55 +50,9 @@ NAME = Legal("null or at most 60 letters, digits, dots, hyphens and underscores"
 
 
 @dataclasses.dataclass
-class Config(Options):
+class Config(ImageOptions):
     """Every option of one run. The defaults are the report's best model on a 512 x 512 photograph."""
 
-    image: str = option(
-        "astronaut",
-        "the image: a file or the name of a scikit-image sample; with -m also a folder or a pattern, one run per file",
-        text("a path or a sample's name"),
-        "photo.png",
-    )
-    reference: str | None = option(
-        None,
-        "a clean image to compute scores against; the fit does not use it",
-        text("a path or null", none=True),
-        "clean.png",
-    )
-    size: Any = option(
-        None,
-        "pixels: null keeps the image's size, N crops the central square and resizes it to N x N, [H,W] resizes",
-        sides(),
-        "256",
-    )
-    range: Any = option(
-        None,
-        "values of the image that become 0 and 1, the limits of the fit and the peak of the PSNR; results keep the units; "
-        "null: 0 and the maximum of 8, 10, 12, 14 or 16 bits, or for floats outside [0, 1] their minimum and maximum",
-        interval(),
-        "[0,4095]",
-    )
-    axes: str | None = option(
-        None,
-        "order of the axes of an array (H or Y: rows, W or X: columns, C: channels, D or Z: slices of a volume) or of a TIFF "
-        "file of several pages; null: that of the kind of file, else channels last, unless the shape says otherwise, which "
-        "is told",
-        "null, HW or the letters C, H, W and for volumes Z in any order",
-        "CHW",
-    )
-    tile: Any = option(
-        0,
-        "fit a large image in overlapping tiles, each a run of its own, and blend them: side of a tile in pixels of the "
-        "observation; 0: the whole image at once; auto: tiles if the memory is too small for that",
-        "0, auto or an integer >= 2**(net.depth + 1), 64 by default",
-        "512",
-    )
-    overlap: int | None = option(
-        None,
-        "least overlap of neighbouring tiles in pixels; null: a quarter of tile, at most 64, or more if the blur needs it",
-        dataclasses.replace(integer(0, none=True), words="null or an integer from 0 to below half of tile"),
-        "64",
-    )
     target: Target = dataclasses.field(default_factory=Noisy)
     method: Method = dataclasses.field(default_factory=Variant)
     net: Net = dataclasses.field(default_factory=Hourglass)
@@ -203,32 +152,33 @@ class Config(Options):
                 legal = f"{names[0]} here; choose with {group}="
                 raise OptionError(f"{group}.name", chosen.name, legal, f"{group}={names[0]}")
         super().__post_init__()
-        if self.axes is not None and "".join(sorted(canonical(str(self.axes)))) not in ("HW", "CHW", "DHW", "CDHW"):
-            raise reject(self, "axes")
-        self._check_tile()
+        self.check_axes()
+        self._check_task()
+        self.check_tile(self.target, self.net)
+        self._check_input()
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
-        denoising = self.target.task == "denoising"
-        to_the_end = self.stop.to_the_end
-        self.stop = self.stop.choose(self.target.auto_stop, self.perturbation_shrinks, denoising)
-        self.stop.to_the_end = to_the_end  # of the rule that `choose` may have put in its place
+        if "stop" not in self.unused():
+            denoising, to_the_end = self.target.task == "denoising", self.stop.to_the_end
+            self.stop = self.stop.choose(self.target.auto_stop, self.perturbation_shrinks, denoising)
+            self.stop.to_the_end = to_the_end  # of the rule that `choose` may have put in its place
 
-    def _check_tile(self) -> None:
-        self.tile = 0 if self.tile in (None, "none") else self.tile
-        if self.tile and self.target.raw:
-            raise OptionError("tile", self.tile, f"0 for measurements (target={self.target.name})", "tile=0")
-        if self.tile in ("auto", 0) and not isinstance(self.tile, bool):
-            return
-        if not is_integer(self.tile) or self.tile < 0:
-            raise reject(self, "tile")
-        factor: int = getattr(self.target, "factor", 1)  # the network makes the enlarged image
-        smallest = -(-max(self.net.padded(1, 1)) // factor)
-        if self.tile < smallest:
-            legal = f"0, auto or an integer >= {smallest}, the smallest image that net={self.net.name} accepts"
-            raise OptionError("tile", self.tile, legal, f"tile={max(512, smallest)}")
-        if self.overlap is not None and 2 * self.overlap >= self.tile:
-            legal = f"null or an integer from 0 to below half of tile, {(self.tile - 1) // 2}"
-            raise OptionError("overlap", self.overlap, legal, f"overlap={self.tile // 8}")
+    def _check_task(self) -> None:
+        tasks = self.method.tasks
+        if tasks is not None and self.target.task not in tasks:
+            names = sorted(name for name, kind in TARGETS.items() if kind.task in tasks)
+            legal = f"{' or '.join(names)} with method={self.method.name}"
+            raise OptionError("target", self.target.name, legal, f"target={names[0]}")
+
+    def _check_input(self) -> None:
+        method = self.method
+        if (method.trains_z or method.input_is_image) and "z" in self.net.ignores:
+            raise OptionError(
+                "net", self.net.name, f"a network with an input for method={method.name}", "net=hourglass"
+            )
+        if method.input_is_image and "z" in self.target.ignores:
+            legal = f"a target without an input of its own for method={method.name}"
+            raise OptionError("target", self.target.name, legal, "target=noisy")
 
     @property
     def perturbation_shrinks(self) -> bool:
@@ -257,12 +207,14 @@ class Config(Options):
             lines.append(
                 "net.output=sigmoid: limits the image to the estimated scale; set it by range, for example range=[0,1]"
             )
-        if self.z.guide is not None and self.skips != [] and min(self.skips) > 1:
+        if self.z.guide is not None and "skips" not in self.unused() and self.skips != [] and min(self.skips) > 1:
             lines.append(
                 f"skips={self.skips}: the finest details of z.guide reach the image only through a skip connection at level 1; "
                 "add it, for example skips=[1,2,3,4,5]"
             )
-        if self.stop.comparable and (line := self.stop.too_long(self.steps)):  # adaptive selects its rule later
+        auto = Auto().choose(self.target.auto_stop, self.perturbation_shrinks)
+        # Nobody chose the rule of stop=auto; adaptive selects its rule later.
+        if self.stop.comparable and self.stop != auto and (line := self.stop.too_long(self.steps)):
             lines.append(line)
         if self.stop.watches_variance and self.perturbation_shrinks:
             lines.append(

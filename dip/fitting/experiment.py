@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.callbacks.recorder import OnRecord
-    from dip.images import Picture
+    from dip.fitting.observed import Observed
 
 log = logging.getLogger("dip")
 
@@ -40,7 +40,6 @@ class Work(Protocol):
     folder: Path
     identity: str
     restored: Tensor | None
-    picture: Picture
 
     @property
     def signals(self) -> contextlib.AbstractContextManager[Any]:
@@ -52,6 +51,9 @@ class Work(Protocol):
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""
 
+    def tidy(self) -> None:
+        """Delete what only served to resume, after `result.json` has been written."""
+
 
 Prepare = Callable[..., Work]
 """Makes a `Work`. Its arguments are those of `dip.fitting.fit.Fit`."""
@@ -61,7 +63,7 @@ def run(
     config: Config,
     overrides: Sequence[str] = (),
     progress: bool = True,
-    given: Mapping[str, Any] | None = None,
+    pictures: Pictures | None = None,
     array: bool = False,
     on_record: OnRecord | None = None,
     prepare: Prepare | None = None,
@@ -74,11 +76,11 @@ def run(
         config: the options.
         overrides: the command line arguments, stored in the run folder.
         progress: show a progress bar.
-        given: what is in memory, by the option (`image`, `reference`, `target.mask`, ...) that it replaces; see `Pictures`.
+        pictures: those of `config`, if some are in memory; they then hold the observation. None: files.
         array: also write `images/restored.npy`, the restored image (H, W, C) float32, exactly. For measurements it is
             always written.
         on_record: called at each record, see `dip.callbacks.recorder.OnRecord`; not for a run that has finished before.
-        prepare: makes what computes the run; default: `dip.fitting.fit.Fit`.
+        prepare: makes what computes the run; default: `dip.fitting.rival_fit.whole`.
 
     Returns:
         The content of the run's `result.json`, with its `folder`. `status` is "finished", "stopped" (by the stopping
@@ -88,20 +90,20 @@ def run(
         DipError: an option, an image or the run folder is not usable. If the fit itself fails, `result.json` has
             status "failed" and the error.
     """
-    pictures = Pictures(config, given)
+    pictures = pictures or Pictures(config)
     identity, folder = place(config, pictures)
     if done := _finished(config, folder):
         return done
     observed = observe(config, pictures)  # imports torch; a picture that does not fit is refused before Lightning is
-    from dip.fitting.fit import Fit
     from dip.fitting.fit_errors import one_line
+    from dip.fitting.rival_fit import whole
     from dip.hardware.devices import pick_device
     from dip.runs.extension import extend
 
     # Every mistake of a user is found here, before the folder is created.
     fingerprint = naming.fingerprint({**identity, "steps": None})
-    with one_line(folder, observed[1].size, pick_device(config.device)):
-        fit = (prepare or Fit)(config, folder, fingerprint, pictures, on_record, observed)
+    with one_line(folder, observed.seen.size, pick_device(config.device)):
+        fit = (prepare or whole)(config, folder, fingerprint, pictures, on_record, observed)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
@@ -111,7 +113,7 @@ def run(
             _describe(folder, config, overrides)
             if not config.overwrite:
                 extend(folder, fit.identity, config.steps)
-            return {**_fit_and_save(fit, progress, array), "folder": str(folder)}
+            return {**_fit_and_save(fit, observed, progress, array), "folder": str(folder)}
 
 
 def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, Any], Path]:
@@ -140,17 +142,14 @@ def _finished(config: Config, folder: Path) -> dict[str, Any] | None:
     return {**result, "folder": str(folder)}
 
 
-def _fit_and_save(fit: Work, progress: bool, array: bool) -> dict[str, Any]:
+def _fit_and_save(fit: Work, observed: Observed, progress: bool, array: bool) -> dict[str, Any]:
     import numpy
-
-    from dip import images
 
     folder = fit.folder
     try:
         result = fit.run(progress)
-        if array and fit.restored is not None and not fit.config.target.raw:
-            like = fit.picture if fit.picture.axes else None
-            numpy.save(folder / "images" / "restored.npy", images.to_array(fit.restored, like))
+        if array and fit.restored is not None:
+            numpy.save(folder / "images" / "restored.npy", observed.exact(fit.restored))
     except Exception as error:
         if not folder.is_dir():
             raise RunError(
@@ -166,7 +165,10 @@ def _fit_and_save(fit: Work, progress: bool, array: bool) -> dict[str, Any]:
     runs.write_json(folder / "result.json", result)
     if result["status"] == "interrupted":
         at = f" at step {result['steps']}" if result["steps"] is not None else ""
-        log.warning("%s: interrupted%s; repeat the command to resume", folder, at)
+        again = (
+            "resume" if fit.config.method.resumes or fit.config.tile else "start again: this method has no checkpoints"
+        )
+        log.warning("%s: interrupted%s; repeat the command to %s", folder, at, again)
         if result["restored_step"]:
             log.info(
                 "image so far: %s (step %d of %d)",
@@ -176,7 +178,7 @@ def _fit_and_save(fit: Work, progress: bool, array: bool) -> dict[str, Any]:
             )
         return result
     if not fit.config.keep_checkpoint:  # not before result.json exists, which replaces them
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        fit.tidy()
     _log_result(folder, result["status"], result)
     return result
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import statistics
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,21 @@ from dip.fitting import cost, plugins, results, uncertainty
 from dip.fitting.advice import announce
 from dip.fitting.fit_errors import one_line
 from dip.fitting.inputs import observe
-from dip.fitting.lightning_alone import OneProcess, alone
+from dip.fitting.lightning_alone import OneProcess, alone, trainer_of
 from dip.fitting.network_input import network_input, with_all_channels
+from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
+from dip.fitting.prefilter import mixed
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
-from dip.images import Picture, preview
+from dip.images import preview
+from dip.methods import Variant
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.runs import naming, warm_start
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import Draws, derive, generator
 from dip.stopping.panel import Panel
-from dip.targets import Observation
 
 log = logging.getLogger("dip")
 
@@ -49,15 +51,13 @@ class Fit:
     Args:
         config: the options.
         folder: the run folder.
-        identity: hash of the options except the number of steps. A checkpoint is resumed only with the same identity
-            and the same number format.
+        identity: hash of the options except the number of steps. A checkpoint belongs to it and to the number format.
         pictures: the images; default: the files that `config` names.
         on_record: called at each record.
         observed: the image and its observation, as `dip.fitting.inputs.observe` returns them; default: made here.
 
     Raises:
-        DipError: an image cannot be read, the reference does not match, device or precision are not available, or the
-            memory does not suffice.
+        DipError: an image, the device or the number format is not usable, or the memory does not suffice.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Fit:
         identity: str,
         pictures: Pictures | None = None,
         on_record: OnRecord | None = None,
-        observed: tuple[Picture, Observation] | None = None,
+        observed: Observed | None = None,
     ) -> None:
         self.config, self.folder = config, folder
         self.device = devices.pick_device(config.device)
@@ -96,8 +96,7 @@ class Fit:
         self.recorder = Recorder(
             folder, self.schedule, reference, self.stopping, self.rollback,
             finish=lambda image: seen.shown(config.target.finish(image, seen)),
-            on_record=on_record,
-            slices=self.slices,
+            on_record=on_record, slices=self.slices,
         )  # fmt: skip
         self.signals = Signals()
         self.module: DeepImagePrior | None = None  # once it runs
@@ -115,6 +114,8 @@ class Fit:
         seeds = [config.seed, *(derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1))]
         nets = [self._net(seed, size) for seed in seeds]
         z = network_input(config, seen, size, seeds)
+        assert isinstance(config.method, Variant)
+        extras = [config.method.extras(net, z[i : i + 1], seen.y, seeds[i]) for i, net in enumerate(nets)]
         module = DeepImagePrior(
             nets, seen.size, seen.operator, loss=config.loss, optimizer=config.optimizer, lr=config.lr,
             perturbation=config.perturbation,
@@ -122,7 +123,7 @@ class Fit:
             distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
             kernel=None if self.rule is None else self.rule.loss_filter,
-            intervals=seen.intervals, speedups=config.precision.speedups(),
+            extras=extras, intervals=seen.intervals, speedups=config.precision.speedups(),
         )  # fmt: skip
         if config.init is not None and self.initial is not None:
             warm_start.start(module, self.initial, config.init)
@@ -134,7 +135,7 @@ class Fit:
         seen = self.observation
         inputs = self.costed.z.planes(self.config.net.z_slices())
         with Draws(generator(seed, "weights")):
-            return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.config.skips, size)
+            return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.costed.skips, size)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
         """Fit, or resume, and save. Returns the content of `result.json`.
@@ -162,13 +163,10 @@ class Fit:
                 watchers.append(Progress(self.config.steps, self.recorder, self.config.target.name))
             first = 1 if checkpoint is None else step_of(checkpoint) + 1
             logger = self.config.logger.build(self.folder, schema.plain(self.config), first)
-            trainer = Trainer(
-                accelerator=self.device.type, devices=1 if self.device.index is None else [self.device.index],
-                precision=self.arithmetic.plugin, max_steps=self.config.steps, max_epochs=-1,
-                callbacks=watchers, logger=logger or False, default_root_dir=self.folder,
+            trainer = trainer_of(
+                self.device, precision=self.arithmetic.plugin, max_steps=self.config.steps, callbacks=watchers,
+                logger=logger or False, default_root_dir=self.folder,
                 plugins=[DipCheckpointIO(self.identity, options=described), OneProcess()],
-                num_sanity_val_steps=0, limit_val_batches=0,
-                enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
             )  # fmt: skip
             if pictures:
                 for name, pixels in results.given(self.observation).items():
@@ -197,8 +195,8 @@ class Fit:
         assert self.module is not None
         average, step = self.stopping.restored(self.module)
         if pictures:
-            image = self.config.target.finish(self.observation.limited(average.cpu()), self.observation)
             seen, like = self.observation, self.picture
+            image = self.config.target.finish(mixed(seen.limited(average.cpu()), seen), seen)
             self.recorder.guard(lambda: results.save_restored(self.folder, image, seen, like, self.slices))
         return step
 
@@ -208,22 +206,14 @@ class Fit:
         config, target, seen = self.config, self.config.target, self.observation
         self.recorder.guard(self.recorder.rewrite)  # a run that resumed at its last step has recorded nothing
         average, step = self.stopping.restored(self.module)
-        self.restored = target.finish(seen.limited(average.cpu()), seen)
+        self.restored = target.finish(mixed(seen.limited(average.cpu()), seen), seen)
         scores = results.scores(target, self.restored, seen)
-        status = "stopped" if self.stopping.fired else "finished"
-        flat = results.constant_loss(self.module, seen)
+        flat, status = results.constant_loss(self.module, seen), "stopped" if self.stopping.fired else "finished"
         result = self.result(status, restored_step=step, constant_loss=flat, **scores)
         if step > 0 and (warning := results.warning(result["loss"], flat)):
             result["warning"] = warning
             log.warning("%s", warning)
-        if seen.measurements is not None:
-            result["units"] = list(seen.scale)
-        if seen.known is not None:
-            result["missing"] = 1 - seen.known.mean().item()
-        if self.slices > 1:
-            result["slices"] = self.slices
-        if self.rule is not None and self.rule.chosen is not None:
-            result["rule"] = self.rule.chosen
+        result |= results.details(seen, self.slices, self.rule)
         if config.stop.to_the_end:
             result["ended"] = self.stopping.ended
         if self.stopping.spread is not None:
@@ -236,38 +226,31 @@ class Fit:
         if pictures:
             self.recorder.save_losses()
             self._save("output", seen.shown(self.module.output.cpu()))
-            if (spread := self.spread) is not None:
-                self.recorder.guard(lambda: uncertainty.save(self.folder / "images", spread))
+            self.recorder.guard(lambda: uncertainty.save(self.folder / "images", self.spread))
             results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
             self._show(trainer, "restored", seen.shown(self.restored), step)
             if self.config.baselines:
                 result["baselines"] = results.baselines(target, seen, self.folder / "images", self.slices)
         if trainer.logger is not None:
-            final = {f"restored/{name}": result[name] for name in ("psnr", "ssim") if result[name] is not None}
             plain = {name: value for name, value in schema.plain(config).items() if name not in naming.WITHOUT_EFFECT}
-            try:
-                self.config.logger.finish(trainer.logger, runs.flat(plain), final, step)
-            except Exception as error:  # a logger must not cost the run its result
-                log.warning("logger=%s: final metrics not written (%s)", self.config.logger.name, error)
+            config.logger.conclude(trainer.logger, runs.flat(plain), result, step)
         if self.config.keep_checkpoint:
             keeper.save(trainer, self.module.step)
         return result
 
+    def tidy(self) -> None:
+        """Delete the checkpoints."""
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""
-        known: dict[str, Any] = {"steps": self.module and self.module.step, "precision": self.precision}
-        known["estimate"] = self.cost and self.cost.plain()
+        known: dict[str, Any] = {"estimate": self.cost and self.cost.plain(), "precision": self.precision}
         if self.module is not None and status != "failed":
-            recorder, (best, best_step) = self.recorder, self.recorder.best()
-            known |= {
-                "loss": recorder.rows[-1]["loss"] if recorder.rows else None,
-                "oracle_psnr": best,
-                "oracle_step": best_step,
-                "seconds": round(recorder.seconds, 3),
-                "step_seconds": statistics.median(recorder.paces) if recorder.paces else None,
+            known |= self.recorder.summary() | {
                 "peak_memory_bytes": memory.peak_memory(self.device),
                 "parameters": sum(p.numel() for p in self.module.nets.parameters()),
                 "precision": {**self.precision, **(self.module.faster or {})},
                 "events": self.rollback.events,
             }
-        return results.content(status, self.config, self.folder, self.device, **known, **more)
+        steps = self.module and self.module.step
+        return results.content(status, self.config, self.folder, self.device, steps=steps, **known, **more)

@@ -4,44 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.masking import known_pixels, opaque
 from dip.fitting.network_input import guided
+from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
+from dip.fitting.prefilter import prefiltered
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from dip.images import Picture
     from dip.targets import Observation
 
 log = logging.getLogger("dip")
 
 
-def observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
+def observe(config: Config, pictures: Pictures) -> Observed:
     """The image that `config` names, and its observation by the target, with the user's reference and guide if given.
 
-    It is made once for each `pictures`, which belong to `config`. See `dip.fitting.measured_inputs` for measurements.
+    It is made once for each `pictures`, which belong to `config`.
 
     Raises:
         DipError: an image cannot be read, or two images do not match.
     """
     if pictures.observed is None:
-        if config.target.raw:
-            from dip.fitting.measured_inputs import observe_measured
-
-            image, seen = observe_measured(config, pictures)
-        else:
-            image, seen = _observe(config, pictures)
-        pictures.observed = image, guided(config, pictures, image, seen)
+        image, seen = (_measured if config.target.raw else _photographed)(config, pictures)
+        pictures.observed = Observed(image, prefiltered(config, guided(config, pictures, image, seen)))
     return pictures.observed
 
 
-def _observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
+def _photographed(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     """`observe` for an image.
 
     Pixels that are not observed (cropped by `size`, unknown by the target's mask, NaN) have no influence on the scale.
@@ -50,6 +46,7 @@ def _observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
         DipError: an image cannot be read, or two images do not match.
     """
     from dip import images
+    from dip.fitting.references import of_image
 
     target = config.target
     if "image" not in pictures.given and config.image in SAMPLES:
@@ -75,26 +72,30 @@ def _observe(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     seen = dataclasses.replace(seen, channels=image.pixels.shape[1])
     image = opaque(image, seen) if target.masked else image
     if config.reference is not None:
-        seen = dataclasses.replace(seen, reference=_reference(size, seen.size, image, pictures))
+        seen = dataclasses.replace(seen, reference=of_image(size, seen.size, image, pictures))
     return image, seen
 
 
-def _reference(size: Any, made: tuple[int, int], image: Picture, pictures: Pictures) -> Tensor:
-    """The user's reference, (1, C, *made)."""
-    from dip import images
+def _measured(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
+    """`observe` for measurements: a picture that stands for their image. The operator is tried on the device of the fit."""
+    import torch
 
-    # A target that enlarges the image has a larger reference, cropped and resized in the same way.
-    wanted = None if size is None else made[0] if isinstance(size, int) else made
-    stored = pictures.load("reference")
-    # The same type, or values that only units explain, have the units of the image.
-    if stored.mode == image.mode or (stored.scaled and stored.mode not in ("uint8", "uint16")):
-        stored = images.rescaled(stored, image.units)
-    known = images.prepare(stored, wanted).pixels
-    want = (image.pixels.shape[1], *made)
-    if known.shape[1:] != want:
-        got = " x ".join(map(str, known.shape[1:]))
-        raise ImageError(
-            f"reference={pictures.sources['reference']}: has {got} (channels x height x width), the restored image has "
-            f"{' x '.join(map(str, want))}; give the clean version of the same image, for example reference=clean.png"
-        )
-    return known
+    from dip.fitting.references import of_measurements
+    from dip.hardware import devices
+    from dip.images import Picture
+    from dip.images.measurements import read_values
+
+    values = read_values(pictures.given.get("image", Path(pictures.sources["image"])))
+    given = {name.removeprefix("target."): value for name, value in pictures.given.items()}
+    device = devices.pick_device(config.device)
+    arithmetic = devices.pick_precision(config.precision.name, device)
+    with devices.prepared(arithmetic):
+        seen = config.target.observe_raw(values, config.range, device, arithmetic.dtype, given)
+    channels = seen.shape[0]
+    like = Picture(
+        torch.zeros(()).expand(1, channels, *seen.size), mode="float32", flat=channels == (2 if seen.complex else 1),
+        name=Path(config.image).stem,
+    )  # fmt: skip
+    if config.reference is not None:
+        seen = dataclasses.replace(seen, reference=of_measurements(config.range, pictures, seen))
+    return like, seen

@@ -8,7 +8,9 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only as _rank_zero_only
 
 rank_zero_only: Any = _rank_zero_only  # a function that has the attribute `rank`
@@ -36,6 +38,15 @@ class OneProcess(LightningEnvironment):
 
     def teardown(self) -> None:
         """Leave the environment variables as they are; Lightning's own method deletes WORLD_SIZE."""
+
+
+def trainer_of(device: torch.device, **options: Any) -> Trainer:
+    """A trainer for one process on `device`, without Lightning's validation, checkpoints and messages."""
+    return Trainer(
+        accelerator=device.type, devices=1 if device.index is None else [device.index], max_epochs=-1,
+        num_sanity_val_steps=0, limit_val_batches=0, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False, **options,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dip.configuration.schema import Config
-from dip.errors import ImageError
+from dip.errors import ImageError, OptionError
+from dip.methods import Variant
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from dip.fitting.pictures import Pictures
     from dip.images import Picture
     from dip.targets import Observation
+
+log = logging.getLogger("dip")
 
 
 def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation) -> Observation:
@@ -51,40 +55,80 @@ def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation
         raise ImageError(
             f"{source}: some values are NaN or infinite; give an image without missing pixels, or fill them in"
         )
+    whole = config.net.padded(*seen.size)
+    if (within := config.net.input_size(whole)) != whole:
+        log.info(
+            "%s: averaged to %d x %d pixels (width x height), the input of net=%s",
+            option,
+            *within[::-1],
+            config.net.name,
+        )
     return seen
 
 
 def with_all_channels(config: Config, seen: Observation) -> Config:
-    """`config` whose `z.channels` counts all channels of the input, those of the guide too, as estimates need it."""
+    """`config` whose `z.channels` counts all channels of the input, those of the guide too, and the skips of method=guided.
+
+    Raises:
+        OptionError: the method's input has the image's size, but the network's has not.
+    """
+    slices = config.net.z_slices()
+    if config.method.input_is_image:
+        if slices != config.net.slices:
+            sizes = f"the image has {config.net.slices} slices and the input of net={config.net.name} {slices}"
+            raise OptionError("method", config.method.name, f"dip here, since {sizes}", "method=dip")
+        padded = config.net.padded(*seen.size)
+        if config.net.input_size(padded) != padded:
+            legal = f"dip here, since the input of net={config.net.name} is smaller than the image"
+            raise OptionError("method", config.method.name, legal, "method=dip")
+        return dataclasses.replace(config, z=dataclasses.replace(config.z, channels=seen.shape[0] // slices))
     if seen.z is None:
         return config
-    slices = config.net.z_slices()
     drawn = config.z.planes(slices) // slices if _draws(config, seen) else 0
     z = dataclasses.replace(
         config.z, guide=None, distribution="gaussian", channels=seen.z.shape[1] // config.net.slices + drawn
     )
-    return dataclasses.replace(config, z=z)
+    # Only through a skip connection at the finest level do the guide's details reach the image.
+    skips = sorted({1, *config.skips}) if seen.denoised is not None else config.skips
+    return dataclasses.replace(config, z=z, skips=skips)
 
 
 def _draws(config: Config, seen: Observation) -> bool:
-    return seen.z is None or (config.z.channels > 0 and "z" not in config.target.ignores)
+    return seen.z is None or (seen.denoised is None and config.z.channels > 0 and "z" not in config.target.ignores)
+
+
+def _first_image(seen: Observation) -> Tensor:
+    """c A'y, (1, C, H, W), with the scale c for which its observation is closest to y: one step of steepest descent."""
+    import torch
+
+    x = torch.zeros(1, *seen.shape, requires_grad=True)
+    with torch.enable_grad():
+        (start,) = torch.autograd.grad((seen.operator(x) * seen.y).sum(), x)  # A'y
+    again = seen.operator(start)
+    scale: Tensor = (again * seen.y).sum() / again.square().sum().clamp(min=1e-30)
+    return (scale * start).detach()
 
 
 def network_input(config: Config, seen: Observation, size: tuple[int, int], seeds: Sequence[int]) -> Tensor:
-    """The inputs of the networks with `seeds`, (networks, C_g + C_z, *size): the guide, which they share, and a z of each.
+    """The inputs of the networks with `seeds`, (networks, C_g + C_z, H', W'): the guide, which they share, and a z of each.
 
-    The guide is extended to `size` (and to the slices of z) by reflection. Channels of a volume are channels x slices.
+    The guide is extended to `size`, the padded size of the image, and to the slices of z by reflection. H' and W' are
+    `input_size` of it; where they are smaller, the guide is averaged. Channels of a volume are channels x slices.
     """
     import torch
 
     from dip.model import data
 
-    slices, parts = config.net.z_slices(), []
+    if isinstance(config.method, Variant) and config.method.input_is_image:
+        start, make = _first_image(seen), config.method.first_input
+        return torch.cat([data.extend(make(start, seed), size) for seed in seeds])
+    slices, within, parts = config.net.z_slices(), config.net.input_size(size), []
     if seen.z is not None:
         guide = data.extend(seen.z, size)
         deep = guide.view(-1, 1, config.net.slices, size[0] * size[1])  # (C_g, 1, D, H' W')
         guide = data.extend(deep, (slices, deep.shape[-1])).view(1, -1, *size)
+        guide = guide if within == size else torch.nn.functional.adaptive_avg_pool2d(guide, within)
         parts.append(guide.expand(len(seeds), -1, -1, -1))
     if _draws(config, seen):
-        parts.append(torch.cat([data.draw(config.z, size, seed, slices) for seed in seeds]))
+        parts.append(torch.cat([data.draw(config.z, within, seed, slices) for seed in seeds]))
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)

@@ -107,9 +107,9 @@ class OwnNet(Plugin, Net):
 
 
 def built(config: Config, net: Net, seen: Observation, size: Size) -> tuple[nn.Module, Tensor]:
-    """The first network of the run, and its z (1, C_z, *size), on the CPU."""
+    """The first network of the run, and its z (1, C_z, *net.input_size(size)), on the CPU."""
     slices = net.z_slices()
-    z = data.draw(config.z, size, config.seed, slices) if seen.z is None else data.extend(seen.z, size)
+    z = data.draw(config.z, net.input_size(size), config.seed, slices) if seen.z is None else data.extend(seen.z, size)
     with Draws(generator(config.seed, "weights")):
         return net.fitting(seen.bounded).build(z.shape[1], seen.shape[0], config.skips, size), z
 

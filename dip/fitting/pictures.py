@@ -19,9 +19,9 @@ from dip.samples import SAMPLES
 from dip.sources import split
 
 if TYPE_CHECKING:
+    from dip.fitting.observed import Observed
     from dip.images import Picture
     from dip.nets import Net
-    from dip.targets import Observation
 
 log = logging.getLogger("dip")
 
@@ -45,9 +45,8 @@ class Pictures:
         self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
         self.given = dict(given or {})
         self.axes = config.axes
-        self.observed: tuple[Picture, Observation] | None = None
+        self.observed: Observed | None = None
         self._loaded: dict[str, Picture] = {}
-        self._crop_told = self._scale_told = self._slices_told = False
         assert self.given.keys() <= self.sources.keys(), f"no option takes one of {list(self.given)}"
 
     def digest(self, option: str) -> str | None:
@@ -93,10 +92,9 @@ class Pictures:
         return self._loaded[option]
 
     def tell_crop(self, photo: Picture, size: Any) -> None:
-        """Log once that `size` crops the image."""
+        """Log that `size` crops the image."""
         height, width = photo.pixels.shape[-2:]
-        if isinstance(size, int) and height != width and self.sources["image"] not in SAMPLES and not self._crop_told:
-            self._crop_told = True
+        if isinstance(size, int) and height != width and self.sources["image"] not in SAMPLES:
             log.info(
                 "image: %d x %d pixels, cropped to the middle square and resized to %d x %d; size=null keeps all",
                 width, height, size, size,
@@ -107,15 +105,12 @@ class Pictures:
         channels = picture.pixels.shape[1]
         if not net.volumetric or picture.depth > 1:
             return picture
-        if not self._slices_told:
-            self._slices_told = True
-            log.info("net=%s: the %d channels of the image are read as slices", net.name, channels)
+        log.info("net=%s: the %d channels of the image are read as slices", net.name, channels)
         return dataclasses.replace(picture, depth=channels)
 
     def tell_scale(self, picture: Picture, chosen: bool) -> None:
-        """Log once which stored values became 0 and 1, if these are not the full range of the type."""
-        if picture.scaled and not self._scale_told:
-            self._scale_told = True
+        """Log which stored values became 0 and 1, if these are not the full range of the type."""
+        if picture.scaled:
             low, high = picture.units
             advice = "another range is set by range=[low,high]"
             if chosen and picture.stored is not None:

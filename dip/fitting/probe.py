@@ -30,7 +30,7 @@ def together(config: Config, device: torch.device) -> int:
 
 
 def padded_pixels(config: Config, shape: Shape) -> int:
-    """The number of pixels of z for an image of `shape` (C, H, W), of voxels for a volume."""
+    """The number of pixels that the network makes for an image of `shape` (C, H, W), of voxels for a volume."""
     height, width = config.net.padded(*shape[1:])
     return height * width * config.net.z_slices()
 
@@ -50,7 +50,7 @@ class Measured:
     """What `measure` finds."""
 
     pixels: int
-    """Of z."""
+    """See `padded_pixels`."""
     peak: int
     """Bytes of all tensors at the peak of a step whose networks run in turn."""
     state: int
@@ -92,7 +92,7 @@ def measure(
                 nets, (height, width), loss=config.loss, optimizer=config.optimizer, lr=config.lr,
                 perturbation=config.perturbation, distribution=config.perturbation_distribution, seeds=range(networks),
             ).to(device, dtype)  # fmt: skip
-            z = data.draw(config.z, padded, 0, config.net.z_slices()).to(
+            z = data.draw(config.z, config.net.input_size(padded), 0, config.net.z_slices()).to(
                 device, dtype, memory_format=torch.channels_last
             )
             pair = z.expand(networks, -1, -1, -1), torch.zeros(1, *shape, device=device, dtype=dtype)

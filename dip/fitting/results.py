@@ -11,14 +11,16 @@ import numpy
 import torch
 from torch import Tensor
 
-from dip import images, metrics
+from dip import bm3d, images, metrics
 from dip.configuration import schema
 from dip.hardware import devices
 from dip.images import Picture, preview
+from dip.images.scaling import WHITE
 from dip.model.module import DeepImagePrior
 from dip.stopping.adaptive import examine
 from dip.stopping.noise_level import noise_level
 from dip.stopping.panel import Panel
+from dip.stopping.rule import Rule
 from dip.targets import Observation, Target
 
 PROTOCOLS = {
@@ -29,9 +31,6 @@ PROTOCOLS = {
     "psnr_hole": "dB over the missing pixels alone, all channels, peak 1",
 }
 """How each score of `Target.scores` is computed; part of `result.json`."""
-
-BASELINE_PIXELS = 2**20
-"""Largest image, in pixels, for which baselines are computed. They take about a minute there."""
 
 VIF_SIDE = 41
 """Smallest side, in pixels, of an image that has a `vif`: it is halved three times."""
@@ -62,7 +61,7 @@ def save(path: Path, pixels: Tensor, like: Picture | None = None, slices: int = 
     spectral = pixels.shape[1] not in (1, 3) or (like is not None and like.axes is not None)
     shown = None if spectral or like is None else dataclasses.replace(like, scale=None)
     images.save(path, preview(pixels, slices), shown)
-    if like is not None and (spectral or like.scaled or like.mode not in ("uint8", "uint16")):
+    if like is not None and (spectral or like.scaled or like.mode not in WHITE):
         images.save(path.with_suffix(".tif"), pixels, like)
 
 
@@ -78,7 +77,8 @@ def save_restored(folder: Path, image: Tensor, seen: Observation, like: Picture,
 def given(seen: Observation) -> dict[str, Tensor]:
     """The images that a fit starts from, by name, (1, C, h, w): the observation, the reference and the mask."""
     reference = None if seen.reference is None else seen.shown(seen.reference)
-    found = {"target": seen.picture_of_y(), "reference": reference, "mask": seen.known}
+    target = seen.picture_of_y()
+    found = {"target": target, "reference": reference, "mask": None if target is None else seen.known}
     return {name: pixels for name, pixels in found.items() if pixels is not None}
 
 
@@ -99,8 +99,8 @@ def baselines(target: Target, observation: Observation, folder: Path, slices: in
     height, width = observation.size
     if observation.measurements is not None:
         return {}
-    if height * width > BASELINE_PIXELS:
-        log.info("baselines: skipped above %d pixels, because they would take minutes", BASELINE_PIXELS)
+    if height * width > bm3d.LIMIT:
+        log.info("baselines: skipped above %d pixels, because they would take minutes", bm3d.LIMIT)
         return {}
     try:
         y, known = observation.y, observation.known
@@ -146,6 +146,17 @@ def warning(loss: float | None, constant: float) -> str | None:
         f"the fit failed: its loss at the end, {loss:.3g}, is above that of a constant image, {constant:.3g}; lower lr or "
         "raise steps, for example lr=0.01 steps=3000"
     )
+
+
+def details(seen: Observation, slices: int, rule: Rule | None) -> dict[str, Any]:
+    """What `result.json` tells of the observation and of the rule, where it applies."""
+    found: dict[str, Any] = {
+        "units": None if seen.measurements is None else list(seen.scale),
+        "missing": None if seen.known is None else 1 - seen.known.mean().item(),
+        "slices": slices if slices > 1 else None,
+        "rule": None if rule is None else rule.chosen,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def rules(target: Target, observation: Observation, panel: Panel, best: float | None) -> dict[str, dict[str, Any]]:

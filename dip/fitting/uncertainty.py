@@ -19,11 +19,13 @@ BLOCK = 8
 """Side in pixels of the blocks for which the correlation is computed too."""
 
 
-def save(folder: Path, spread: Tensor) -> None:
-    """Write `spread.npy`, (H, W, C) float32 in the units of the image, and `spread.png`.
+def save(folder: Path, spread: Tensor | None) -> None:
+    """Write `spread.npy`, (H, W, C) float32 in the units of the image, and `spread.png`; nothing for None.
 
     The picture is the root mean square over the channels, (H, W); white is its greatest value.
     """
+    if spread is None:
+        return
     folder.mkdir(exist_ok=True)
     np.save(folder / "spread.npy", images.to_array(spread))
     shown = _over_channels(spread)

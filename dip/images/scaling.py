@@ -14,9 +14,13 @@ TOLERANCE = 1e-6
 """Floats that leave [0, 1] by no more than this are rounding errors."""
 
 
+WHITE = {"uint8": 255.0, "uint16": 65535.0}
+"""Types of pictures, and their white. Values of other types are in units, or in [0, 1]."""
+
+
 def full_scale(mode: str) -> Scale:
     """The range of a stored type: 0 to 255 or 65535, and for all other types 0 to 1."""
-    return 0.0, {"uint8": 255.0, "uint16": 65535.0}.get(mode, 1.0)
+    return 0.0, WHITE.get(mode, 1.0)
 
 
 def choose(values: Array, white: int | None = None, known: Array | None = None) -> Scale:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from dip.options import Options
+from dip.options import Options, integer, option
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from dip.methods.extras import Extras
+
+    Progress = Callable[[int, Tensor, Callable[[], Tensor]], bool]
+    """Called after each step: the step (from 1), its loss on the device, and a function that returns the present image
+    (1, C, H, W). Returns True to end."""
 
 
 @dataclass
@@ -17,6 +28,14 @@ class Method(Options):
     prefix = "method."
     ignores: ClassVar[tuple[str, ...]] = ()
     """Options of `dip.configuration.schema.Config` that have no effect with this method."""
+    tasks: ClassVar[tuple[str, ...] | None] = None
+    """The values of `dip.targets.target.Target.task` that it can restore; None: all."""
+    resumes: ClassVar[bool] = True
+    """Whether an interrupted run resumes from a checkpoint. False: it starts again."""
+    trains_z: ClassVar[bool] = False
+    """Whether the network must depend on its input, because the input is trained."""
+    input_is_image: ClassVar[bool] = False
+    """Whether the network's input has the channels and the size of the image: `Variant.first_input` makes it."""
 
 
 @dataclass
@@ -25,6 +44,28 @@ class Variant(Method):
 
     name: str = "dip"
 
+    def first_input(self, start: Tensor, seed: int) -> Tensor:
+        """The first input of a network with `seed`, (1, C, H, W), where `input_is_image`.
+
+        Args:
+            start: c A'y, with the scale c for which its observation is closest to y; (1, C, H, W).
+            seed: of the network.
+        """
+        return start
+
+    def extras(self, net: nn.Module, z: Tensor, y: Tensor, seed: int) -> Extras:
+        """What this variant adds to the fit of one network.
+
+        Args:
+            net: the network, which may be changed.
+            z: its first input, (1, C_z, H', W').
+            y: the observation, (1, C, h, w).
+            seed: of the network.
+        """
+        from dip.methods.extras import Extras
+
+        return Extras()
+
 
 @dataclass
 class Rival(Method):
@@ -32,19 +73,44 @@ class Rival(Method):
 
     name: str = "rival"
 
-    ignores = (
-        "net",
-        "skips",
-        "steps",
-        "loss",
-        "optimizer",
-        "lr",
-        "perturbation",
-        "z",
-        "ema",
-        "ensemble",
-        "stop",
-        "init",
-    )
-    tasks: ClassVar[tuple[str, ...]] = ("denoising",)
-    """The values of `dip.targets.target.Target.task` that it can restore."""
+    ignores: ClassVar[tuple[str, ...]] = (
+        "net", "skips", "steps", "loss", "optimizer", "lr", "perturbation", "z", "ema", "ensemble", "stop", "init",
+        "checkpoint_every", "keep_checkpoint",
+    )  # fmt: skip
+    tasks: ClassVar[tuple[str, ...] | None] = ("denoising",)
+    resumes = False
+    smallest: ClassVar[int] = 1
+    """The smallest side of an image in pixels."""
+
+    @property
+    def total(self) -> int:
+        """The number of steps."""
+        return 1
+
+
+@dataclass
+class Learned(Rival):
+    """Base of the rivals that train a small network on the observation alone."""
+
+    steps: int = option(2000, "optimisation steps; the default is the published number", integer(1), "500")
+
+    smallest = 2
+
+    @property
+    def total(self) -> int:
+        return self.steps
+
+    def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
+        """Train, and restore the observation.
+
+        Args:
+            y: the observation, (1, C, H, W) in [0, 1], float32 or float64. The network has its type and device.
+            sigma: the standard deviation of the noise, known or estimated, in the units of `y`.
+            seed: of the weights and of all random draws.
+            half: the type of the network's arithmetic, such as bfloat16; None: that of `y`.
+            progress: called after each step.
+
+        Returns:
+            (1, C, H, W), not clipped.
+        """
+        raise NotImplementedError

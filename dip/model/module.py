@@ -15,6 +15,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from dip.hardware.devices import exact, noise_source
+from dip.methods.extras import Extras
 from dip.model.losses import MSE, Loss
 from dip.model.optimizers import Adam, Optimizer
 from dip.model.speedups import speed_up
@@ -50,6 +51,7 @@ class DeepImagePrior(LightningModule):
         seeds: of the perturbation, one for each network.
         weights: of the pixels in the loss, (1, 1, h, w) with mean 1; None for equal weights.
         kernel: filter of the residual in the loss, (k, k) with k odd; None for no filter.
+        extras: what the method adds to each network; None for Deep Image Prior.
         intervals: what a JPEG file says of its image; replaces y in the loss by `intervals(image)`.
         speedups: names out of `dip.model.speedups.SPEEDUPS`, applied at the first step.
 
@@ -81,6 +83,7 @@ class DeepImagePrior(LightningModule):
         seeds: Sequence[int] = (0,),
         weights: Tensor | None = None,
         kernel: Tensor | None = None,
+        extras: Sequence[Extras] | None = None,
         intervals: Intervals | None = None,
         speedups: Sequence[str] = (),
     ) -> None:
@@ -88,7 +91,8 @@ class DeepImagePrior(LightningModule):
         self.automatic_optimization = False  # it would add about 1 ms a step, more than a step of a tiny network
         assert len(seeds) == len(nets), "one seed for each network"
         self.nets = nn.ModuleList(nets)
-        for tensor in (*self.nets.parameters(), *self.nets.buffers()):
+        self.extras: Sequence[Extras] = nn.ModuleList(extras or [Extras() for _ in nets])  # type: ignore[assignment]
+        for tensor in (*self.parameters(), *self.buffers()):
             if tensor.dim() == 4:  # torch refuses this layout for those of a network in three dimensions
                 tensor.data = tensor.data.to(memory_format=torch.channels_last)
         self.operator, self.intervals = operator or Identity(), intervals
@@ -116,13 +120,18 @@ class DeepImagePrior(LightningModule):
         assert len(z) == len(self.nets), "one input for each network"
         self.step += 1
         if self.faster is None:
-            self.faster = speed_up(self.nets, z[:1], self.speedups)
+            example = self.extras[0].input(z[:1], self.perturb[0], self.step)
+            self.faster = speed_up(self.nets, example.detach().requires_grad_(example.requires_grad), self.speedups)
         optimizer = self.optimizers()
         optimizer.zero_grad()  # type: ignore[union-attr]
         inputs = torch.split(z, 1)  # each (1, C_z, H', W')
-        results = list(self.each(self._backward, self.nets, self.perturb, inputs, itertools.repeat(y)))
+        results = list(self.each(self._backward, self.nets, self.extras, self.perturb, inputs, itertools.repeat(y)))
         optimizer.step()  # type: ignore[union-attr]
-        outputs, observed, losses = zip(*results, strict=True)
+        made, observed, losses = zip(*results, strict=True)
+        for net, extras, whole in zip(self.nets, self.extras, made, strict=True):
+            extras.update(net, whole, self.step, optimizer.param_groups[0]["lr"])  # type: ignore[union-attr]
+        height, width = self.size
+        outputs = [whole[..., :height, :width] for whole in made]
         self.output, self.observed = _mean(outputs), _mean(observed)
         self.losses = torch.stack(losses)  # (networks,)
         self.loss = self.losses.mean()
@@ -130,29 +139,34 @@ class DeepImagePrior(LightningModule):
         if len(outputs) > 1:
             self.variance = self._averaged(self.variance, torch.cat(outputs).var(0, keepdim=True))
 
-    def _backward(self, net: nn.Module, perturb: Perturbation, z: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Add the gradients of one network; return its output, A of the output, and its loss."""
+    def _backward(
+        self, net: nn.Module, extras: Extras, perturb: Perturbation, z: Tensor, y: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Add the gradients of one network; return its output before it is cropped, A of the image, and its loss."""
         height, width = self.size
-        image: Tensor = net(perturb(z, self.step))[..., :height, :width]
-        image = image.to(torch.promote_types(image.dtype, torch.float32))  # (1, C, H, W)
+        whole: Tensor = net(extras.input(z, perturb, self.step))
+        whole = whole.to(torch.promote_types(whole.dtype, torch.float32))  # (1, C, H', W')
+        image = whole[..., :height, :width]  # (1, C, H, W)
         seen = image.detach().requires_grad_()  # divides the backward pass into that of the operator and the network's
         with exact(image.device):
             observed = self.operator(seen)
+            predicted = extras.predicted(observed)
             if self.intervals is not None:
-                y = self.intervals(observed.detach())
-            loss = self.criterion(observed, y, seen, self.weights, self.kernel)
+                y = self.intervals(predicted.detach())
+            loss = self.criterion(predicted, y, seen, self.weights, self.kernel)
+            loss = extras.objective(loss, seen)
             self.manual_backward(loss)
         # Here, so that of networks that run in turn only one has its activations in memory.
         with torch.autocast(image.device.type, enabled=False):  # each operator runs in the number format of its forward
             image.backward(seen.grad)  # type: ignore[no-untyped-call]
-        return image.detach(), observed.detach(), loss.detach()
+        return whole.detach(), observed.detach(), loss.detach()
 
     @torch.no_grad()
     def _averaged(self, average: Tensor | None, output: Tensor) -> Tensor:
-        """Update `average` in place; its decay rises to `ema` from a lower value, so that the first outputs count little."""
+        """Update `average` in place."""
         if average is None:
             return output.clone()
-        decay = min(self.ema, self.step / (self.step + 9))
+        decay = self.extras[0].decay(self.step, self.ema)
         # A checkpoint is loaded before Lightning moves the module, so its average may be on the CPU.
         return average.to(output.device).lerp_(output, 1 - decay)
 
@@ -165,8 +179,12 @@ class DeepImagePrior(LightningModule):
         return self.variance.sqrt()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The optimiser of all weights of the networks; z is fixed."""
-        return self.optimizer.build(self.nets.parameters(), self.lr)
+        """The optimiser of the networks' weights that are trained, and of the method's parameters."""
+        optimizer = self.optimizer.build([weight for weight in self.nets.parameters() if weight.requires_grad], self.lr)
+        for extras in self.extras:
+            for group in extras.groups():
+                optimizer.add_param_group(group)
+        return optimizer
 
     def history(self) -> dict[str, Tensor]:
         """The state of a fit besides weights and optimiser, for a rollback; {} before the first step."""

@@ -37,6 +37,8 @@ class BatchedMuon(torch.optim.Adam):
         with torch.enable_grad():
             loss = None if closure is None else closure()
         for group in self.param_groups:
+            if not group.get("muon", True):
+                continue
             by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
             for parameter in group["params"]:
                 if parameter.ndim == 4 and parameter.grad is not None:

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dip.nets import Hourglass
 from dip.nets.hourglass import HourglassModule, Level
+from dip.nets.hourglass_options import Hourglass
 from dip.nets.reflection import reflect
 from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels
 

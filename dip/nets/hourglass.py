@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets import Hourglass
+from dip.nets.hourglass_options import Hourglass
 
 
 class HourglassModule(nn.Module):
@@ -117,7 +117,7 @@ def normalization(channels: int) -> nn.BatchNorm2d:
 
 
 def output(name: str | None) -> Callable[[Tensor], Tensor]:
-    """The function of the last layer called `name`, one of `dip.nets.OUTPUTS`; None: sigmoid."""
+    """The function of the last layer called `name`, one of `dip.nets.net.OUTPUTS`; None: sigmoid."""
     known: dict[str | None, Callable[[Tensor], Tensor]] = {"linear": _same, "softplus": F.softplus}
     return known.get(name, torch.sigmoid)
 
@@ -127,6 +127,6 @@ def _same(x: Tensor) -> Tensor:
 
 
 def activation(name: str) -> nn.Module:
-    """The activation called `name`, one of `dip.nets.ACTIVATIONS`."""
+    """The activation called `name`, one of `dip.nets.hourglass_options.ACTIVATIONS`."""
     known = {"leaky_relu": nn.LeakyReLU(0.2), "relu": nn.ReLU(), "elu": nn.ELU(), "swish": nn.SiLU()}
     return known[name]

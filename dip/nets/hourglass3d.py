@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets import Hourglass3d
 from dip.nets.fast_hourglass import run_part
 from dip.nets.hourglass import activation, output
+from dip.nets.hourglass_options import Hourglass3d
 
 LAST = torch.channels_last_3d
 """Faster than the default layout on CPUs: of 32 x 48 x 48 x 48 numbers in bf16, the reflection takes 1.4 instead of 7 ms,

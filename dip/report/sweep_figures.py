@@ -70,7 +70,8 @@ def labels(found: Sequence[Run]) -> tuple[dict[Path, tuple[str, str]], str | Non
 
     Runs of different tasks are named by their task. If one option differs, its name is the title of the legend and its
     value the label. Otherwise a label has as few options as tell all experiments apart. Many experiments with two or
-    three targets are drawn in one panel for each target, and all others in one panel without a title.
+    three targets are drawn in one panel for each target, networks with several targets in one for each network, and all
+    others in one panel without a title.
     """
     tasks = [task(run) for run in found]
     if all(run.target for run in found) and _several_tasks(tasks) and len(set(tasks)) == len(tasks):
@@ -80,6 +81,9 @@ def labels(found: Sequence[Run]) -> tuple[dict[Path, tuple[str, str]], str | Non
     names = option_names(found)
     targets = {run.options.get("target") for run in found} - {None}
     panels = {run.path: "" for run in found}
+    pairs = {(run.options.get("net"), run.options.get("target")) for run in found}
+    if len({net for net, _ in pairs} - {None}) > 1 < len(targets) and len(pairs) == len({run.label for run in found}):
+        return {run.path: (f"net={run.options['net']}", str(run.options["target"])) for run in found}, "target"
     if len({run.label for run in found}) > PANELS_FROM and 2 <= len(targets) <= 3:
         names.remove("target")
         panels = {run.path: f"target={run.options.get('target', '')}" for run in found}

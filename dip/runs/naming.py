@@ -8,20 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dip.configuration.schema import Config, plain
+from dip.methods import Rival
 
-WITHOUT_EFFECT = frozenset(
-    [
-        "name",
-        "out",
-        "device",
-        "logger",
-        "snapshot_every",
-        "checkpoint_every",
-        "keep_checkpoint",
-        "baselines",
-        "overwrite",
-    ]
-)  # fmt: skip
+WITHOUT_EFFECT = frozenset({"name", "out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint",
+                            "baselines", "overwrite"})  # fmt: skip
 """Options that change where and how often something is written, not what is computed. They do not change the folder,
 except that `name` is the first part of its name."""
 
@@ -56,5 +46,7 @@ def name(config: Config, identity: Mapping[str, Any]) -> str:
     precision = "" if config.precision.name == "auto" else f"-{config.precision.name}"
     own = "" if config.name is None else f"{config.name}-"
     own += "" if config.method.name == "dip" else f"{config.method.name}-"
-    readable = f"{own}{config.target.name}-skips{levels}{size}{precision}-steps{config.steps}-seed{config.seed}"
+    rival = isinstance(config.method, Rival)  # without skips and steps
+    skips, steps = ("", "") if rival else (f"-skips{levels}", f"-steps{config.steps}")
+    readable = f"{own}{config.target.name}{skips}{size}{precision}{steps}-seed{config.seed}"
     return f"{readable}-{fingerprint(identity)[:8]}"

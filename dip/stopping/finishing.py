@@ -25,9 +25,6 @@ noise of the same variance is several times stronger at low frequencies."""
 SHARE = 0.35
 """Weight of BM3D in the mean. 0.5 is 0.03 dB better on photographs, and 0.06 dB worse on simulated ones."""
 
-LIMIT = 2**20
-"""Pixels up to which BM3D is computed: about one minute on one thread. It takes 3 to 4 s for 256 x 256 pixels."""
-
 OBSERVED_NLM = 1.3
 SHARE_NLM = 0.2
 """Strength and weight of non-local means of the photograph, which replace BM3D in a larger image."""
@@ -43,21 +40,21 @@ def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
     """
     import torch
 
-    from dip.bm3d import bm3d
+    from dip import bm3d
     from dip.stopping.lost_structure import trust
 
     if not sigma > 0:
         return average
     height, width = observed.shape[2:]
-    if height * width > LIMIT:
+    if height * width > bm3d.LIMIT:
         log.info(
             "final combination: non-local means instead of BM3D, since %d x %d pixels exceed %d",
-            height, width, LIMIT,
+            height, width, bm3d.LIMIT,
         )  # fmt: skip
         other, share = smoothed(observed, OBSERVED_NLM * sigma), SHARE_NLM
     else:
         array = observed[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()  # (h, w, C)
-        filtered = torch.from_numpy(bm3d(array, OBSERVED * sigma).clip(0, 1))
+        filtered = torch.from_numpy(bm3d.bm3d(array, OBSERVED * sigma).clip(0, 1))
         other, share = filtered.permute(2, 0, 1)[None].to(average), SHARE
     restored = smoothed(average, FITTED * sigma).lerp(other, share)
     weight = trust(observed - average)

@@ -94,11 +94,10 @@ class SweepLauncher(Launcher, Options):
         composed = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(composed):
             del composed["hydra"]
-        config = composition.read(composed)
+        config = composition.read(composed, sys.argv[1:])
+        # The job's process does not search the folder of -cd.
         typed = any(source.provider == "command-line" for source in self.config.hydra.runtime.config_sources)
-        if (
-            typed or self.config.hydra.job.config_name != "config"
-        ):  # the job's process does not search the folder of -cd
+        if typed or self.config.hydra.job.config_name != "config":
             return config, shlex.split(command(schema.plain(config)))[2:]
         return config, overrides
 

@@ -21,26 +21,8 @@ from dip.targets.tomography import Tomography
 from dip.targets.without_operator import Clean, Degraded, Flash, Noise, Noisy, Shuffled, permutation
 
 __all__ = [
-    "MRI",
-    "NOISE_MODELS",
-    "TARGETS",
-    "Binning",
-    "Clean",
-    "Deblur",
-    "Degraded",
-    "Flash",
-    "Inpaint",
-    "Jpeg",
-    "Matrix",
-    "Measured",
-    "Noise",
-    "NoiseOptions",
-    "Noisy",
-    "Observation",
-    "Shuffled",
-    "SuperRes",
-    "Target",
-    "Tomography",
+    "MRI", "NOISE_MODELS", "TARGETS", "Binning", "Clean", "Deblur", "Degraded", "Flash", "Inpaint", "Jpeg", "Matrix",
+    "Measured", "Noise", "NoiseOptions", "Noisy", "Observation", "Shuffled", "SuperRes", "Target", "Tomography",
     "permutation",
 ]  # fmt: skip
 

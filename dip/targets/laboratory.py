@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
-from dip.options import flag, is_integer, option, reject
+from dip.options import flag, option
 from dip.targets.superres_deblur import Linear
-from dip.targets.target import draws
+from dip.targets.target import draws, image_shape
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from dip.targets.observation import Observation
     from dip.targets.operators import Operator
 
 
@@ -38,11 +37,7 @@ class Laboratory(Linear):
     """The kinds of noise that the measurement can have besides none, and the defaults of their options."""
 
     def __post_init__(self) -> None:
-        if self.shape is not None:
-            sides = list(self.shape) if isinstance(self.shape, (list, tuple)) else []
-            if len(sides) != 3 or not all(is_integer(side) and side >= 1 for side in sides):
-                raise reject(self, "shape")
-            self.shape = sides
+        self.shape = image_shape(self)
         kind = self.noise.kind or self.default_noise
         if kind not in ("none", *self.levels):
             legal = f"{', '.join(self.levels)} or none with target={self.name}"
@@ -75,19 +70,8 @@ class Laboratory(Linear):
         """
         raise NotImplementedError
 
-    def observe_raw(
-        self,
-        values: NDArray[Any],
-        span: Sequence[float] | None,
-        device: torch.device,
-        dtype: torch.dtype,
-        given: Mapping[str, Any],
-    ) -> Observation:
-        """See `Target.observe_raw`."""
+    def measured_by(self, values: NDArray[Any], given: Mapping[str, Any]) -> tuple[Any, Sequence[int], bool, str]:
         from dip.targets.sparse_operator import Reshaped
-        from dip.targets.user_operator import observation
 
         operator, shape = self.instrument(values, self.shape)
-        made = Reshaped(operator, values.shape)
-        complex = values.dtype.kind == "c"
-        return observation(made, values, shape, span, device, dtype, complex, f"target={self.name}")
+        return Reshaped(operator, values.shape), shape, values.dtype.kind == "c", f"target={self.name}"

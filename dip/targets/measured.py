@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import DipError
-from dip.options import flag, is_integer, option, reject, text
-from dip.targets.target import Target
+from dip.options import flag, option, reject, text
+from dip.targets.target import Target, image_shape
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
-
-    from dip.targets.observation import Observation
 
 CALLABLE = "operator"
 """What a file calls its operator."""
@@ -43,10 +40,7 @@ class Measured(Target):
     ignores: ClassVar[tuple[str, ...]] = ("size", "axes")
 
     def __post_init__(self) -> None:
-        if self.shape is not None:
-            if not _legal(self.shape):
-                raise reject(self, "shape")
-            self.shape = [int(length) for length in self.shape]
+        self.shape = image_shape(self)
         super().__post_init__()
 
     @property
@@ -63,21 +57,12 @@ class Measured(Target):
         """The operator's file."""
         return {} if self.operator is None else {"operator": self.operator}
 
-    def observe_raw(
-        self,
-        values: NDArray[Any],
-        span: Sequence[float] | None,
-        device: torch.device,
-        dtype: torch.dtype,
-        given: Mapping[str, Any],
-    ) -> Observation:
-        """See `Target.observe_raw`. An `operator` in `given` takes the place of the file."""
-        from dip.targets.user_operator import observation
-
+    def measured_by(self, values: NDArray[Any], given: Mapping[str, Any]) -> tuple[Any, Sequence[int], bool, str]:
+        """See `Target.measured_by`. An `operator` in `given` takes the place of the file."""
         assert self.operator is not None, "checked by check_complete"
-        name = "operator" if "operator" in given else f"operator={self.operator}"
-        call = given["operator"] if "operator" in given else read_operator(self.operator)
-        return observation(call, values, self.shape, span, device, dtype, self.complex, name)
+        if "operator" in given:
+            return given["operator"], self.shape, self.complex, "operator"
+        return read_operator(self.operator), self.shape, self.complex, f"operator={self.operator}"
 
 
 def read_operator(path: str) -> Any:
@@ -105,8 +90,3 @@ def read_operator(path: str) -> Any:
     if not callable(found) and not callable(getattr(found, "A", None)):
         raise DipError(f"operator={path}: defines no callable named {CALLABLE}, {example}")
     return found
-
-
-def _legal(shape: object) -> bool:
-    sides = list(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else []
-    return len(sides) == 3 and all(is_integer(side) and side >= 1 for side in sides)

@@ -31,6 +31,8 @@ class Observation:
     z: Tensor | None = None
     """An image that is given to the network as input, (1, C_g, H, W) in [0, 1]: the flash photo of the target `flash`, or
     the option `z.guide`. None: the input is only drawn."""
+    denoised: Tensor | None = None
+    """BM3D of `y`, (1, C, H, W) in [0, 1], which is then also `z`; None except for method=guided. See `dip.fitting.prefilter`."""
     intervals: Intervals | None = None
     """What a JPEG file says of its image; the loss then compares the image with `intervals(image)` instead of `y`."""
     bounded: bool = True

@@ -7,7 +7,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dip.options import Options, log, reject
+from dip.options import Options, is_integer, log, reject
 from dip.targets.noise_models import Gaussian, NoiseModel, NoiseOptions
 from dip.targets.observation import Observation
 
@@ -114,7 +114,7 @@ class Target(Options):
         dtype: torch.dtype,
         given: Mapping[str, Any],
     ) -> Observation:
-        """The observation that measurements make, where `raw` is true; see `dip.targets.user_operator.observation`.
+        """The observation that measurements make, where `raw` is true.
 
         Args:
             values: the measurements, of any shape, real or complex.
@@ -125,6 +125,17 @@ class Target(Options):
 
         Raises:
             DipError: the measurements and the options do not fit together.
+        """
+        from dip.targets.user_operator import observation
+
+        call, shape, complex, name = self.measured_by(values, given)
+        return observation(call, values, shape, span, device, dtype, complex, name)
+
+    def measured_by(self, values: NDArray[Any], given: Mapping[str, Any]) -> tuple[Any, Sequence[int], bool, str]:
+        """What measured `values`, where `raw` is true: the operator, see `dip.targets.user_operator.UserOperator`; the
+        shape (C, H, W) of the image; whether that is complex; and the name of the operator in messages.
+
+        `given` are objects from Python, as for `observe_raw`.
         """
         raise NotImplementedError
 
@@ -195,6 +206,16 @@ class Simulated(Target):
                 self.noise.sigma,
             )
         return self.noise.model().sample(image, draws(seed, *purpose)).clamp(0, 1)
+
+
+def image_shape(target: Any) -> list[int] | None:
+    """The option `shape` of `target`, (C, H, W), as integers; None where it is null. Raises OptionError."""
+    if target.shape is None:
+        return None
+    sides = list(target.shape) if isinstance(target.shape, Sequence) and not isinstance(target.shape, str) else []
+    if len(sides) != 3 or not all(is_integer(side) and side >= 1 for side in sides):
+        raise reject(target, "shape")
+    return [int(side) for side in sides]
 
 
 def draws(seed: int, *purpose: str) -> Generator:

@@ -47,6 +47,7 @@ class UserOperator(Operator):
         self._held = (function, owner)
         self.unit, self.complex, self.dtype = unit, complex, dtype
         self.scale = (0.0, 1.0)  # the user's values that are 0 and 1 in the network's image
+        self.known: Tensor | None = None  # 1 where y was measured, of the shape of y in four axes; 0: the result is 0
         self._device: torch.device | None = None
 
     def raw(self, x: Tensor) -> Any:
@@ -69,7 +70,8 @@ class UserOperator(Operator):
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.raw(x)
-        return (four_axes(result) / self.unit).to(x.dtype)
+        made = (four_axes(result) / self.unit).to(x.dtype)
+        return made if self.known is None else made * self.known.to(made)
 
 
 def observation(
@@ -86,7 +88,7 @@ def observation(
 
     Args:
         call: see `UserOperator`.
-        values: the measurements, of any shape, real or complex.
+        values: the measurements, of any shape, real or complex. NaN: missing; then they do not contribute to the loss.
         shape: (C, H, W) of the image.
         span: the bounds of the image in the user's units; None: its values are not bounded, and their scale is estimated.
         device: of the fit, on which `call` is tried.
@@ -100,18 +102,23 @@ def observation(
     given = torch.from_numpy(np.ascontiguousarray(values))
     given = given if given.is_complex() or given.is_floating_point() else given.to(torch.float64)
     y = four_axes(given.to(torch.complex128 if given.is_complex() else torch.float64))
-    if y.numel() == 0 or not y.isfinite().all():
-        what = "no values" if y.numel() == 0 else "values that are NaN or infinite"
-        raise DipError(f"image: the measurements have {what}; leave missing ones out of y and of what {name} returns")
-    unit = float(y.square().mean().sqrt()) / LEVEL
+    known = ~y.isnan()  # (1, C, h, w)
+    if not known.any() or y.isinf().any():
+        what = "infinite values" if known.any() else "no values"
+        raise DipError(f"image: the measurements have {what}; NaN marks missing ones, for example y[y == 0] = np.nan")
+    missing = int((~known).sum())
+    unit = float((y[known] if missing else y).square().mean().sqrt()) / LEVEL
     if unit == 0:
         raise DipError("image: all measurements are 0, which says nothing about the image")
-    y = (y / unit).float()
+    y = (y / unit).nan_to_num(nan=0.0).float()
     channels, height, width = shape
     inner = (1, channels * (2 if complex else 1), height, width)
     operator = checked(
         lambda kind: UserOperator(call, unit, complex, kind), given, inner, torch.device(device), dtype, name
     )
+    if missing:
+        log.info("image: %d of %d measurements are NaN, and count as missing", missing, y.numel())
+        operator.known = known.to(device, torch.float32)
     if span is None:
         high = scale_of(operator, y.to(device), inner, LEVEL)
         log.info(
@@ -125,7 +132,7 @@ def observation(
         log.info("image: real values, although y is complex; complex=true fits a complex image")
     return Observation(
         y, operator, None, (height, width), bounded=span is not None, scale=operator.scale, complex=complex,
-        channels=inner[1], measurements=values,
+        channels=inner[1], measurements=values, known=known.any(1, keepdim=True).float() if missing else None,
     )  # fmt: skip
 
 

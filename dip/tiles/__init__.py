@@ -9,11 +9,9 @@ Importing this package does not import torch.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dip import runs
 from dip.configuration.schema import Config
 from dip.files import read_json
 from dip.fitting import experiment
@@ -23,37 +21,19 @@ from dip.sweep.launcher import SweepLauncher
 
 if TYPE_CHECKING:
     from dip.callbacks.recorder import OnRecord
-    from dip.images import Picture
-    from dip.targets import Observation
+    from dip.fitting.observed import Observed
 
 
-def run(
-    config: Config,
-    overrides: Sequence[str] = (),
-    progress: bool = True,
-    given: Mapping[str, Any] | None = None,
-    array: bool = False,
-    on_record: OnRecord | None = None,
-    launcher: SweepLauncher | None = None,
-) -> dict[str, Any]:
-    """`dip.fitting.experiment.run`, in tiles if the option `tile` says so.
+def prepare(config: Config, launcher: SweepLauncher | None = None) -> experiment.Prepare | None:
+    """What `dip.fitting.experiment.run` needs as `prepare` to fit in tiles; None if the option `tile` is 0.
+
+    A tile that fails, or an image that cannot be cut, is a `DipError` of the run.
 
     Args:
+        config: the options.
         launcher: starts the jobs of the tiles, after Hydra's `setup`; default: one process at a time.
-        config, overrides, progress, given, array: see `dip.fitting.experiment.run`.
-        on_record: called at each record of a fit of the whole image; not of tiles, which run in other processes.
-
-    Raises:
-        DipError: see `dip.fitting.experiment.run`; or the image cannot be cut, or a tile has failed.
     """
-    if not config.tile:
-        return experiment.run(config, overrides, progress, given, array, on_record)
-    prepare = functools.partial(_prepared, launcher or chosen(config.out))
-    result = experiment.run(config, overrides, progress, given, array, on_record, prepare)
-    if result["status"] in ("finished", "stopped") and not config.keep_checkpoint:
-        for files in Path(result["folder"], runs.TILES).glob("*/*.tif"):
-            files.unlink(missing_ok=True)  # parts of the image, which the user has
-    return result
+    return functools.partial(_prepared, launcher or chosen(config.out)) if config.tile else None
 
 
 def _prepared(
@@ -63,25 +43,26 @@ def _prepared(
     identity: str,
     pictures: Pictures,
     on_record: OnRecord | None,
-    observed: tuple[Picture, Observation],
+    observed: Observed,
 ) -> experiment.Work:
-    """A fit in tiles; or of the whole image, where it is not larger than a tile or with `tile=auto` the memory suffices."""
-    from dip.fitting.fit import Fit
+    """A fit in tiles; or of the whole image, where it is not larger than a tile or with `tile=auto` the memory suffices.
+
+    `on_record` is not called by tiles, which run in other processes.
+    """
     from dip.fitting.network_input import with_all_channels
+    from dip.fitting.rival_fit import whole
     from dip.tiles.cutting import geometry
     from dip.tiles.sizing import choose
     from dip.tiles.tiled_fit import TiledFit, side_file
 
-    if config.tile == "auto" and (folder / "checkpoints").is_dir() and not config.overwrite:
-        return Fit(config, folder, identity, pictures, on_record, observed)
-    picture, seen = observed
-    side = config.tile
+    seen, side = observed.seen, config.tile
     if side == "auto" and not config.overwrite:
-        side = (read_json(side_file(folder)) or {}).get("side", "auto")
+        resumed = (folder / "checkpoints").is_dir()  # by a fit of the whole image
+        side = 0 if resumed else (read_json(side_file(folder)) or {}).get("side", "auto")
     if side == "auto":
         side = choose(
             with_all_channels(config, seen), (seen.y.shape[1], *seen.size), geometry(config.target, seen).factor
         )
     if side == 0 or side >= max(seen.y.shape[-2:]):
-        return Fit(config, folder, identity, pictures, on_record, observed)
-    return TiledFit(config, folder, identity, pictures, picture, seen, side, launcher)
+        return whole(config, folder, identity, pictures, on_record, observed)
+    return TiledFit(config, folder, identity, pictures, observed, side, launcher)

@@ -15,9 +15,9 @@ from dip import images, runs
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
 from dip.fitting import results
+from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
 from dip.hardware import devices
-from dip.images import Picture
 from dip.runs import TILES
 from dip.stopping import STOPS, Adaptive, Stop
 from dip.stopping.adaptive import explain
@@ -56,8 +56,7 @@ class TiledFit:
         folder: the run folder.
         identity: see `dip.fitting.fit.Fit`.
         pictures: the images.
-        picture: the image, loaded.
-        seen: its observation.
+        observed: the image and its observation.
         side: of a tile in pixels of the observation.
         launcher: starts the jobs of the tiles.
 
@@ -66,12 +65,13 @@ class TiledFit:
     """
 
     def __init__(
-        self, config: Config, folder: Path, identity: str, pictures: Pictures, picture: Picture, seen: Observation,
-        side: int, launcher: SweepLauncher,
+        self, config: Config, folder: Path, identity: str, pictures: Pictures, observed: Observed, side: int,
+        launcher: SweepLauncher,
     ) -> None:  # fmt: skip
         check_options(config)
         self.config, self.folder, self.identity, self.launcher = config, folder, identity, launcher
-        self.picture, self.seen = picture, seen
+        self.picture, self.seen = observed
+        seen = self.seen
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
         self.device = devices.pick_device(config.device)
         self.shape = geometry(config.target, seen)
@@ -182,6 +182,11 @@ class TiledFit:
         if self.chosen is not None:
             known["rule"] = self.chosen
         return results.content(status, self.config, self.folder, self.device, **known, **more)
+
+    def tidy(self) -> None:
+        """Delete the image files of the tiles, which are parts of the image that the user has."""
+        for file in (self.folder / TILES).glob("*/*.tif"):
+            file.unlink(missing_ok=True)
 
 
 def side_file(folder: Path) -> Path:

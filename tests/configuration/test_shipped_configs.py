@@ -48,7 +48,8 @@ def test_runs_for_two_steps(fit: Fit, choice: str):
         pytest.skip("test_loggers.py tests it")
     if choice == "target=measured":
         pytest.skip("test_measured.py tests it")
-    whole = choice.startswith(("experiment=", "entry=")) or choice == "net=pixels"
+    own_net = choice.startswith("net=") and not choice.startswith("net=hourglass")
+    whole = choice.startswith(("experiment=", "entry=")) or own_net
     narrow = () if whole else ("net.depth=3", "net.channels=8", "skips=[2]")
     logger = () if choice.startswith("logger=") else (SMALL[4],)
     needed = (NEEDS[choice],) if choice in NEEDS else ()

@@ -54,6 +54,7 @@ def test_options_without_effect_with_another_option(
         (("stop=discrepancy", "steps=500"), False),  # has no patience
         (("stop=never", "steps=500"), False),
         (("target=degraded", "steps=500"), False),  # the rule is selected later
+        (("target=tomography", "target.simulate=false", "steps=500"), False),  # nobody chose the rule, heldout
     ],
 )
 def test_a_patience_longer_than_the_run_is_a_warning(

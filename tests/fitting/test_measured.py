@@ -9,11 +9,12 @@ import pytest
 import torch
 
 import dip
+from dip import images
 from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
-from dip.targets import Inpaint, Measured
+from dip.targets import Inpaint, Measured, user_operator
 
 TINY = {
     "steps": 12,
@@ -66,6 +67,22 @@ def test_complex_images_come_back_complex_and_in_their_units() -> None:
     result._repr_html_()
 
 
+@pytest.mark.parametrize("file", ["r.npy", "r64.npy", "r.tif", "r.npz", "r.png", "r16.png"])
+def test_a_reference_is_read_by_one_rule_from_any_file(file: str, tmp_path: Path) -> None:
+    """Floats are in the units of the image; black and white of a picture are the ends of the range."""
+    x = (255 * rand(*SHAPE)).round().numpy()
+    np.save(tmp_path / "r.npy", x)
+    np.save(tmp_path / "r64.npy", x[0].astype(np.float64))
+    np.savez(tmp_path / "r.npz", x=x.transpose(1, 2, 0))
+    images.save_values(tmp_path / "r.tif", x[0])
+    images.save(tmp_path / "r.png", torch.from_numpy(x)[None] / 255)
+    images.save(tmp_path / "r16.png", torch.from_numpy(x)[None] / 255, images.Picture(torch.zeros(1), mode="uint16"))
+    target, path = Measured(operator="given", shape=list(SHAPE)), str(tmp_path / file)
+    config = Config(target=target, image="y", reference=path, range=[0, 255], device="cpu")
+    seen = observe(config, Pictures(config, {"image": x, "target.operator": lambda image: image})).seen
+    torch.testing.assert_close(seen.reference, torch.from_numpy(x)[None] / 255, atol=1e-4, rtol=0)
+
+
 def test_an_unbounded_image_leaves_0_to_1() -> None:
     x = 50 * (rand(*SHAPE) - 0.5)
     result = dip.restore(x.numpy(), operator=lambda x: x, shape=SHAPE, **{**TINY, "steps": 60})
@@ -88,6 +105,13 @@ def test_a_run_is_found_again_by_what_its_operator_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(one.folder / "images" / "restored.npy")[..., 0], one.values)
     assert (one.folder / "images" / "target.png").is_file()
     assert (one.folder / "figures" / "snapshots.png").is_file()
+
+
+def test_an_operator_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried, found = [], user_operator.checked
+    monkeypatch.setattr(user_operator, "checked", lambda *given: tried.append(given) or found(*given))
+    dip.restore(rand(32, 32), operator=lambda x: 2 * x, shape=SHAPE, out=tmp_path, **TINY)
+    assert len(tried) == 1
 
 
 def test_an_interrupted_run_resumes_to_the_bit(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dip import images
+from dip import bm3d, images
 from dip.fitting import results
 from dip.images import preview
 from dip.targets import Degraded, Inpaint, Noisy, SuperRes
@@ -68,6 +68,6 @@ def test_baselines_that_fail_or_take_too_long_are_left_out(tmp_path, caplog, mon
     with caplog.at_level(logging.WARNING, "dip"):
         assert results.baselines(target, seen, tmp_path) == {}
     assert "no baselines (ZeroDivisionError" in caplog.text
-    monkeypatch.setattr(results, "BASELINE_PIXELS", 63)
+    monkeypatch.setattr(bm3d, "LIMIT", 63)
     monkeypatch.setattr(Noisy, "baselines", lambda *_: pytest.fail("computed"))
     assert results.baselines(target, seen, tmp_path) == {}

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dip.bm3d import bm3d
-from dip.stopping import finishing
+from dip import bm3d
 from dip.stopping.finishing import combined, smoothed
 
 
@@ -40,7 +39,7 @@ def pair() -> tuple[torch.Tensor, torch.Tensor]:
 def test_the_mean_has_the_weights_and_the_strengths_of_the_definition() -> None:
     fitted, observed = pair()
     result = combined(fitted, observed, 0.1)[0].permute(1, 2, 0).numpy()
-    filtered = bm3d(observed[0].permute(1, 2, 0).numpy(), 0.45)
+    filtered = bm3d.bm3d(observed[0].permute(1, 2, 0).numpy(), 0.45)
     for y, x in ((16, 16), (20, 31)):
         assert result[y, x] == pytest.approx(
             0.65 * plain(fitted[0].double().numpy(), y, x, 0.04) + 0.35 * filtered[y, x], abs=2e-4
@@ -50,7 +49,7 @@ def test_the_mean_has_the_weights_and_the_strengths_of_the_definition() -> None:
 def test_a_large_image_is_combined_with_non_local_means(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(finishing, "LIMIT", 48 * 47)
+    monkeypatch.setattr(bm3d, "LIMIT", 48 * 47)
     fitted, observed = pair()
     with caplog.at_level("INFO", "dip"):
         result = combined(fitted, observed, 0.1)

@@ -135,8 +135,31 @@ def test_bad_operators_are_one_line(operator, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "message"), [([math.nan, 1], "NaN"), ([], "no values"), ([0, 0], "all measurements are 0")]
+    ("values", "message"),
+    [([math.inf, 1], "infinite"), ([math.nan], "no values"), ([], "no values"), ([0, 0], "all measurements are 0")],
 )
 def test_bad_measurements_are_one_line(values: list[float], message: str) -> None:
     with pytest.raises(DipError, match=message):
         observation(lambda x: x.flatten()[:2], np.array(values, np.float32), SHAPE)
+
+
+@pytest.mark.parametrize("complex", [False, True])
+def test_nan_marks_missing_measurements(complex: bool) -> None:
+    values = image().numpy()
+    values = values + 1j * values if complex else values
+    holed = values.copy()
+    holed[..., 1, 2] = np.nan
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        return torch.complex(x, x) if complex else x
+
+    seen = observation(call, holed, SHAPE, [0, 1])
+    made = seen.operator(torch.rand(1, *SHAPE))
+    assert seen.known is not None
+    assert seen.known.shape == (1, 1, *SHAPE[1:])
+    assert (seen.known == 0).nonzero()[:, 2:].tolist() == [[1, 2]]
+    assert (made[..., 1, 2] == 0).all()
+    assert (seen.y[..., 1, 2] == 0).all()
+    whole = observation(call, values, SHAPE, [0, 1])
+    ratio = (seen.y / whole.y)[..., seen.known[0, 0] == 1]  # of the units, which the known values alone define
+    torch.testing.assert_close(ratio, torch.full_like(ratio, float(ratio.mean())))

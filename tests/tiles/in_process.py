@@ -9,6 +9,7 @@ from typing import Any
 from dip import tiles
 from dip.errors import DipError
 from dip.fitting import experiment
+from dip.fitting.pictures import Pictures
 from dip.sweep.jobs import Job
 from dip.sweep.launcher import SweepLauncher
 from tests.conftest import composed
@@ -53,7 +54,8 @@ class InProcess(SweepLauncher):
 def fit(out: Path, *overrides: str, launcher: SweepLauncher | None = None, given: Any = None) -> dict[str, Any]:
     """The result of a tiny run in tiles."""
     config = composed(*TINY, f"out={out}", *overrides)
-    return tiles.run(config, overrides, False, given, launcher=launcher or InProcess())
+    prepare = tiles.prepare(config, launcher or InProcess())
+    return experiment.run(config, overrides, False, Pictures(config, given), prepare=prepare)
 
 
 def names(result: dict[str, Any], status: str | Sequence[str] = ("finished", "stopped")) -> list[str]:

@@ -16,6 +16,7 @@ from dip.report.figures.curves import envelope, spans_decades
 from dip.report.figures.sheet import COLORS, DASHES, DOT, INK, files, fit_steps, log_values, sheet, step_axis
 
 _LEGEND_INSIDE, _LEGEND_MOST = 6, 24  # entries: up to 6 inside the plot, up to 24 beside it, the rest only counted
+_PANELS_IN_A_ROW = 4
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,19 @@ def overlay(path: str | os.PathLike[str], lines: Sequence[Line], unit: str, lege
     labels = list(dict.fromkeys(line.label for line in lines))
     panels = list(dict.fromkeys(line.panel for line in lines)) or [""]
     outside = len(labels) > _LEGEND_INSIDE or len(panels) > 1
-    with sheet(path, (3.8 * (len(panels) + 1) if outside else 6.0, 3.8)) as figure:
-        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    columns = min(len(panels), _PANELS_IN_A_ROW)
+    rows = -(-len(panels) // columns)
+    side = 3.8 if rows == 1 else 2.6
+    with sheet(path, (side * columns + 3.8 / rows if outside else 6.0, side * rows)) as figure:
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+        row = list(grid.flat)[: len(panels)]
+        for axes in list(grid.flat)[len(panels) :]:
+            axes.remove()
         for axes, panel in zip(row, panels, strict=True):
             step_axis(axes)
             axes.set_title(panel, loc="left", color=INK)
-        row[0].set_ylabel(unit)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(unit)
         ends = []
         for number, label in enumerate(labels):
             here = [[x for x in lines if (x.label, x.panel) == (label, panel)] for panel in panels]

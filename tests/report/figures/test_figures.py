@@ -98,6 +98,16 @@ def test_an_overlay_of_two_panels_has_two_titles_and_one_legend(tmp_path):
     assert words.count("step (logarithmic)") == 2
 
 
+def test_many_panels_are_drawn_in_rows_of_four(tmp_path):
+    lines = [figures.Line("clean", [0.1, 0.05], panel=f"net={name}") for name in "abcdefg"]
+    path = figures.overlay(tmp_path / "panels", lines, "loss", "target")[1]
+    _, words = svg(path)
+    assert [word for word in words if word.startswith("net=")] == [f"net={name}" for name in "abcdefg"]
+    assert words.count("step (logarithmic)") == 7
+    assert words.count("loss") == 2, "one for each row"
+    assert words.count("clean") == 1
+
+
 def test_a_psnr_overlay_marks_best_steps(tmp_path):
     lines = [figures.Line("a", [20, 30, 25], [1, 10, 100], best_step=10), figures.Line("b", [1, 2], [1, 10])]
     text, words = svg(figures.overlay(tmp_path / "psnr", lines, "PSNR (dB)")[1])

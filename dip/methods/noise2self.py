@@ -1,0 +1,72 @@
+"""Noise2Self: Batson and Royer, "Noise2Self: Blind Denoising by Self-Supervision", ICML 2019, arXiv 1901.11365.
+
+The pixels on a grid are replaced by the mean of their neighbours, and a network learns to predict them. The prediction of
+a pixel does not depend on its value (J-invariance), so the network cannot learn noise that is independent between pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dip.methods.training import Stack, train
+
+if TYPE_CHECKING:
+    from dip.methods.method import Progress
+
+GRID = 4
+"""Pixels between the pixels that are replaced at a time."""
+
+NEIGHBOURS = ((0.5, 1.0, 0.5), (1.0, 0.0, 1.0), (0.5, 1.0, 0.5))
+"""Weights of the mean of the neighbours."""
+
+WIDTH, LAYERS = 64, 5
+
+LR, HALVED = 1e-3, [1000, 1500]
+
+
+def restore(y: Tensor, steps: int, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
+    """Train on `y` (1, C, H, W) and predict every pixel. See `dip.methods.method.Learned.restore`."""
+    net = Stack(y, WIDTH, LAYERS, seed, half)
+
+    def predict(masked: Tensor) -> Tensor:
+        """The replaced pixels are predicted relative to the mean of their neighbours, which converges faster."""
+        predicted: Tensor = masked + net(masked)
+        return predicted
+
+    around = mean_of_neighbours(y)
+    phases = [(row, column) for row in range(min(GRID, y.shape[2])) for column in range(min(GRID, y.shape[3]))]
+
+    def loss(step: int) -> Tensor:
+        row, column = phases[step % len(phases)]
+        at = (..., slice(row, None, GRID), slice(column, None, GRID))
+        masked = y.clone()
+        masked[at] = around[at]
+        return functional.mse_loss(predict(masked)[at], y[at])
+
+    optimizer = torch.optim.Adam(net.parameters(), LR)
+    return train(optimizer, HALVED, steps, loss, lambda: invariant(predict, y), progress)
+
+
+def invariant(predict: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
+    """The J-invariant function of `predict`: each pixel of the result does not depend on the same pixel of `y` (1, C, H, W)."""
+    around, result = mean_of_neighbours(y), torch.empty_like(y)
+    for row in range(min(GRID, y.shape[2])):
+        for column in range(min(GRID, y.shape[3])):
+            at = (..., slice(row, None, GRID), slice(column, None, GRID))
+            masked = y.clone()
+            masked[at] = around[at]
+            result[at] = predict(masked)[at]
+    return result
+
+
+def mean_of_neighbours(y: Tensor) -> Tensor:
+    """The weighted mean of the up to eight neighbours of each pixel, without the pixel: (1, C, H, W)."""
+    channels = y.shape[1]
+    kernel = y.new_tensor(NEIGHBOURS).expand(channels, 1, 3, 3)
+    total = functional.conv2d(y, kernel, padding=1, groups=channels)
+    return total / functional.conv2d(torch.ones_like(y), kernel, padding=1, groups=channels)

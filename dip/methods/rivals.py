@@ -1,0 +1,99 @@
+"""The options of the methods without Deep Image Prior. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dip.methods.method import Learned, Rival
+from dip.options import integer, option
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from dip.methods.method import Progress
+
+
+@dataclass
+class ZSN2N(Learned):
+    """Zero-Shot Noise2Noise (Mansour and Heckel, CVPR 2023, arXiv 2303.11253): trains two layers on two downsampled images."""
+
+    name: str = "zs_n2n"
+
+    def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
+        """See `Learned.restore`."""
+        from dip.methods.zs_n2n import restore
+
+        return restore(y, self.steps, seed, half, progress)
+
+
+@dataclass
+class Pixel2Pixel(Learned):
+    """Pixel2Pixel (Ma et al., IEEE TPAMI 2025): trains on images of which each pixel is drawn from similar pixels."""
+
+    name: str = "pixel2pixel"
+    steps: int = option(3000, "optimisation steps; the default is the published number", integer(1), "500")
+    bank: int | None = option(
+        None,
+        "similar pixels to draw each pixel from, itself included; null: 2, 4 or 8, the published numbers for noise of 10, 25 "
+        "and 50 of 255",
+        integer(2, 64, none=True),
+        "4",
+    )
+
+    def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
+        """See `Learned.restore`."""
+        from dip.methods.pixel2pixel import restore, suited
+
+        return restore(y, self.bank or suited(sigma), self.steps, seed, half, progress)
+
+
+@dataclass
+class Noise2Self(Learned):
+    """Noise2Self (Batson and Royer, ICML 2019, arXiv 1901.11365): trains a network to predict pixels that it does not see."""
+
+    name: str = "noise2self"
+
+    def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
+        """See `Learned.restore`."""
+        from dip.methods.noise2self import restore
+
+        return restore(y, self.steps, seed, half, progress)
+
+
+@dataclass
+class Classical(Rival):
+    """Base of the methods that are also baselines, with their settings: see `dip.targets.baselines`."""
+
+    name: str = "classical"
+
+    ignores = (*Rival.ignores, "precision", "record_every", "snapshot_every")
+
+
+@dataclass
+class BM3D(Classical):
+    """Block matching and 3D filtering (Dabov et al., IEEE TIP 2007)."""
+
+    name: str = "bm3d"
+
+
+@dataclass
+class NLM(Classical):
+    """Non-local means (Buades et al., CVPR 2005)."""
+
+    name: str = "nlm"
+
+
+@dataclass
+class TV(Classical):
+    """Total variation (Rudin, Osher and Fatemi, Physica D 1992)."""
+
+    name: str = "tv"
+
+
+@dataclass
+class Wavelet(Classical):
+    """BayesShrink of wavelets (Chang et al., IEEE TIP 2000), averaged over shifts."""
+
+    name: str = "wavelet"

@@ -1,0 +1,112 @@
+"""`method=guided`: BM3D of the observation is the network's input and half of the result."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dip.bm3d import bm3d
+from dip.fitting import prefilter
+from dip.fitting.fit import Fit
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
+from dip.stopping.adaptive import examine
+from dip.targets import Observation
+from tests.conftest import composed
+
+SMALL = (
+    "net.depth=3",
+    "net.channels=8",
+    "skips=[2]",
+    "method=guided",
+    "logger=csv",
+    "precision=fp32",
+    "baselines=false",
+)
+
+
+def observed(*options: str) -> Observation:
+    config = composed("image=coffee", "size=64", *SMALL, *options)
+    return observe(config, Pictures(config))[1]
+
+
+def test_bm3d_of_the_estimated_level_is_the_input():
+    seen = observed("target=noisy")
+    y = seen.y[0].permute(1, 2, 0).numpy()
+    expected = bm3d(y, examine(seen.y).sigma).clip(0, 1)
+    assert seen.denoised is not None
+    assert seen.z is seen.denoised
+    np.testing.assert_array_equal(seen.denoised[0].permute(1, 2, 0).numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("target=inpaint", "target.missing=0.5"), "target=inpaint is not denoising"),
+        (("target=clean",), "target=clean is not denoising"),
+        (("target=degraded",), "the noise is correlated"),
+        (("target=noisy", "z.guide=astronaut"), "z.guide is the guide"),
+    ],
+)
+def test_elsewhere_it_is_the_plain_method_and_says_why(
+    options: tuple[str, ...], reason: str, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.INFO, "dip"):
+        assert observed(*options).denoised is None
+    assert f"method=guided: the same as method=dip here, since {reason}" in caplog.text
+
+
+def test_correlated_noise_has_no_guide():
+    seen = observed("target=noisy", "method=dip")
+    noise = torch.nn.functional.avg_pool2d(torch.randn(1, 3, 66, 66, generator=torch.Generator().manual_seed(0)), 3, 1)
+    correlated = dataclasses.replace(seen, y=(0.5 + 0.2 * noise).clamp(0, 1))
+    assert examine(correlated.y).kind == "correlated"
+    assert prefilter.prefiltered(composed("image=coffee", "size=64", *SMALL, "target=noisy"), correlated) is correlated
+
+
+def test_a_large_image_has_no_guide(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prefilter, "LIMIT", 64 * 64 - 1)
+    assert observed("target=noisy").denoised is None
+
+
+def test_the_result_is_the_mean_of_the_average_and_bm3d(tmp_path: Path):
+    config = composed("image=coffee", "size=64", *SMALL, "target=noisy", "steps=3", "stop=never")
+    fit = Fit(config, tmp_path, "")
+    result = fit.run(progress=False)
+    assert fit.module is not None
+    assert fit.module.average is not None
+    assert fit.observation.denoised is not None
+    expected = (1 - prefilter.SHARE) * fit.module.average + prefilter.SHARE * fit.observation.denoised
+    torch.testing.assert_close(fit.restored, expected)
+    error = (expected - fit.observation.reference).square().mean()
+    assert result["psnr"] == pytest.approx(-10 * torch.log10(error).item(), abs=1e-4)
+
+
+def test_the_network_sees_the_guide_alone_through_a_skip_at_the_finest_level(tmp_path: Path):
+    config = composed("image=coffee", "size=64", *SMALL, "target=noisy")
+    fit = Fit(config, tmp_path / "run", "")
+    module, pair = fit.build()
+    assert torch.equal(pair.pair[0], fit.observation.denoised)
+    assert fit.costed.skips == [1, 2]
+    assert fit.config.skips == [2]
+    by_hand = config.net.build(3, 3, [1, 2])
+    assert sum(p.numel() for p in module.nets.parameters()) == sum(p.numel() for p in by_hand.parameters())
+
+
+def test_it_is_better_than_bm3d_and_than_the_plain_method(tmp_path: Path):
+    """On a photograph with strong noise, after equally many steps."""
+    psnr = {}
+    for method in ("dip", "guided"):
+        config = composed(
+            "image=coffee", "size=64", *SMALL, f"method={method}", "net.channels=16", "target=noisy", "optimizer=muon",
+            "lr=0.02", "steps=60", "stop=never",
+        )  # fmt: skip
+        fit = Fit(config, tmp_path, "")
+        psnr[method] = fit.run(progress=False, pictures=False)["psnr"]
+    bm3d_alone = -10 * torch.log10((fit.observation.denoised - fit.observation.reference).square().mean()).item()
+    assert psnr["guided"] > max(psnr["dip"], bm3d_alone)

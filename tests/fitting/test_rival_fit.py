@@ -1,0 +1,151 @@
+"""Methods without Deep Image Prior, in the same harness: run folders, refusals, interrupts, tiles."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import signal
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+import dip
+from dip import runs, tiles
+from dip.errors import ImageError, OptionError, RunError
+from dip.methods import METHODS, Classical, Learned, Rival
+from dip.methods.rivals import TV, ZSN2N
+from dip.report.figures.run import draw
+from dip.targets import baselines
+from dip.targets.noise_models import Gaussian
+from dip.targets.observation import direct
+from tests.conftest import Fit, composed
+from tests.disturbed import rows_of
+from tests.tiles.in_process import InProcess
+
+RIVALS = sorted(name for name, kind in METHODS.items() if issubclass(kind, Rival))
+LEARNED = [name for name in RIVALS if issubclass(METHODS[name], Learned)]
+SMALL = ("size=32", "logger=csv", "baselines=false")
+
+
+def few(name: str, steps: int = 12) -> tuple[str, ...]:
+    return (f"method={name}", *((f"method.steps={steps}",) if name in LEARNED else ()))
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_leaves_an_ordinary_run_folder(fit: Fit, name: str):
+    folder, result = fit(*few(name), *SMALL, "record_every=5" if name in LEARNED else "seed=1", tiny=False)
+    assert folder.name.startswith(f"{name}-noisy-size32-seed")
+    steps = 12 if name in LEARNED else 1
+    assert result["status"] == "finished"
+    assert result["steps"] == result["restored_step"] == steps
+    rows = rows_of(folder)
+    assert [int(row["step"]) for row in rows] == ([1, 2, 5, 10, 12] if name in LEARNED else [1])
+    assert float(rows[-1]["psnr_ema"]) == pytest.approx(result["psnr"], abs=1e-3)
+    assert result["oracle_psnr"] >= result["psnr"] - 1e-3
+    assert len(numpy.load(folder / "losses.npy")) == steps
+    assert {"target.png", "reference.png", "restored.png"} <= {path.name for path in (folder / "images").iterdir()}
+    draw(folder)
+    assert not runs.lacks_figures(folder)
+    before = (folder / "result.json").stat().st_mtime_ns
+    again, _ = fit(*few(name), *SMALL, "record_every=5" if name in LEARNED else "seed=1", tiny=False)
+    assert again == folder
+    assert (folder / "result.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", sorted(set(RIVALS) - set(LEARNED)))
+def test_a_classical_rival_is_the_baseline(name: str):
+    found = dip.restore("camera", "noisy", method=name, size=32, progress=False)
+    seen = direct(torch.from_numpy(found.observed)[None, None], None)
+    expected = baselines.compute("denoising", seen, Gaussian(0.1))[name]
+    assert numpy.allclose(found.image, expected[0, 0].numpy(), atol=1e-6)
+
+
+def test_any_noise_of_a_photograph_and_any_type_of_array():
+    """The level is estimated, and the result has the type and units of the input."""
+    photo = numpy.random.default_rng(0).integers(0, 4096, (24, 20), dtype=numpy.uint16)
+    for name in RIVALS:
+        method = {"name": name, **({"steps": 3} if name in LEARNED else {})}
+        found = dip.restore(photo, method=method, range=(0, 4095), progress=False)
+        assert found.values.dtype == numpy.uint16
+        assert found.values.shape == photo.shape
+        assert found.metrics["psnr"] is None
+
+
+@pytest.mark.parametrize("target", ["inpaint", "superres", "shuffled", "clean", "deblur"])
+def test_a_target_that_a_rival_cannot_restore_is_refused(target: str):
+    with pytest.raises(OptionError, match=f"target={target}: must be degraded or noisy with method=zs_n2n"):
+        composed("method=zs_n2n", f"target={target}")
+
+
+def test_impulses_are_refused_where_the_noise_must_be_gaussian(fit: Fit):
+    with pytest.raises(OptionError, match="method=bm3d: must be zs_n2n or pixel2pixel or noise2self where"):
+        fit("method=bm3d", "target.kind=salt_and_pepper", *SMALL, tiny=False)
+    assert fit(*few("zs_n2n"), "target.kind=salt_and_pepper", *SMALL, tiny=False)[1]["status"] == "finished"
+
+
+def test_an_image_that_is_too_small_is_refused_in_one_line(fit: Fit):
+    with pytest.raises(ImageError, match="has 1 x 9 pixels, method=zs_n2n needs at least 2 x 2"):
+        fit("method=zs_n2n", "size=[1,9]", *SMALL[1:], tiny=False)
+    assert fit("method=tv", "size=[1,9]", *SMALL[1:], tiny=False)[1]["status"] == "finished"
+
+
+def test_options_of_the_network_are_ignored_with_a_warning_each(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.WARNING)
+    plain = composed("method=zs_n2n")
+    assert not caplog.records
+    config = composed("method=zs_n2n", "ensemble=2", "net.channels=8", "stop=wmv")
+    assert config == plain
+    assert {record.message.split(":")[0] for record in caplog.records} == {"ensemble", "net", "stop"}
+
+
+def test_an_interrupted_rival_starts_again(fit: Fit, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    words = (*few("zs_n2n", 30), *SMALL, "record_every=10")
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    from dip.fitting import experiment
+
+    first = experiment.run(composed(*words, f"out={fit_out(fit)}"), progress=False, on_record=interrupt)
+    assert (first["status"], first["signal"], first["steps"]) == ("interrupted", signal.SIGTERM, 1)
+    assert "repeat the command to start again" in caplog.text
+    second = experiment.run(composed(*words, f"out={fit_out(fit)}"), progress=False)
+    assert second["folder"] == first["folder"]
+    assert (second["status"], second["steps"]) == ("finished", 30)
+    assert [int(row["step"]) for row in rows_of(Path(second["folder"]))] == [1, 2, 5, 10, 20, 30]
+
+
+def fit_out(fit: Fit) -> Path:
+    """A folder of the test for runs."""
+    return fit(*few("tv"), *SMALL, tiny=False)[0].parent
+
+
+def test_a_result_that_is_not_finite_is_an_error_not_an_image(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ZSN2N, "restore", lambda self, y, *_: y * torch.nan)
+    with pytest.raises(RunError, match="method=zs_n2n: the training diverged"):
+        fit(*few("zs_n2n"), *SMALL, tiny=False)
+
+
+def test_a_large_image_in_tiles(tmp_path: Path):
+    words = (*few("zs_n2n"), "size=[32,100]", "logger=csv", "baselines=false", "tile=64", f"out={tmp_path}")
+    result = tiles.run(composed(*words), words, False, launcher=InProcess())
+    assert result["status"] == "finished"
+    assert len(result["tiles"]) == 2
+    assert result["psnr"] > 0
+
+
+def test_comparing_with_a_rival(tmp_path: Path):
+    pytest.importorskip("pandas")
+    variants = {"pairs": {"method": ZSN2N(steps=5)}, "tv": {"method": TV()}}
+    table = dip.compare("camera", variants, target="noisy", size=32, out=tmp_path, jobs=1, progress=False)
+    assert table["status"].tolist() == ["finished", "finished"]
+
+
+def test_the_registry():
+    assert set(RIVALS) == {"zs_n2n", "pixel2pixel", "noise2self", "bm3d", "nlm", "tv", "wavelet"}
+    assert all(dataclasses.is_dataclass(kind) for kind in METHODS.values())
+    classical = {name for name, kind in METHODS.items() if issubclass(kind, Classical)}
+    assert classical <= set(baselines.BASELINES["denoising"])
