@@ -76,7 +76,7 @@ def run_rows(found: Sequence[Run]) -> list[dict[str, Any]]:
         result, done = run.result, run.done
         psnr, ended = (result.get("psnr"), result.get("ended")) if done else (None, None)
         row = {
-            "entry": entry, "condition": condition(run), "image": _image(run), "seed": run.seed, "status": run.status,
+            "entry": entry, "condition": condition(run), "image": Path(shown(run.config.get("image"))).stem, "seed": run.seed, "status": run.status,
             "best": result.get("oracle_psnr") or psnr, "own": psnr, "end": _end(run),
             "ssim": result.get("ssim"), "vif": result.get("vif"),
             "own_seconds": _seconds_at(run, ended), "seconds": result.get("seconds"),
@@ -202,11 +202,7 @@ def differences(found: Sequence[Run]) -> list[str]:
 
 
 def read(folder: Path) -> tuple[list[Run], list[dict[str, Any]]]:
-    """The runs in `folder` and their rows.
-
-    Raises:
-        RunError: there is no such folder, or it holds no run with a name.
-    """
+    """The runs in `folder` and their rows. Raises RunError: there is no such folder, or it holds no run with a name."""
     found = collect(folder)
     return found, run_rows(found)
 
@@ -226,10 +222,6 @@ def _grouped(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
 def _mean(rows: Iterable[Row], name: str) -> float | None:
     values = [float(row[name]) for row in rows if known(row[name])]
     return statistics.fmean(values) if values else None
-
-
-def _image(run: Run) -> str:
-    return Path(shown(run.config.get("image"))).stem
 
 
 def _end(run: Run) -> float | None:

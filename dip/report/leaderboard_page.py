@@ -118,7 +118,7 @@ def markdown(rows: Sequence[Row]) -> list[str]:
         return {**row, "entry": f"**{row['entry']}**" if row["entry"] in best else row["entry"]}
 
     columns = {
-        name: ENTRY for name, ENTRY in leaderboard.ENTRIES.items() if any(row[name] is not None for row in table)
+        name: column for name, column in leaderboard.ENTRIES.items() if any(row[name] is not None for row in table)
     }
     each = leaderboard.per_image(rows)
     return [

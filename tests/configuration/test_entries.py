@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,17 @@ from dip.configuration import shipped
 from dip.options import head_comment
 from tests.conftest import ROOT, Train, composed
 
-OWN = """# @package _global_
-# python train.py -cd mine entry=my_idea
-# A network of two levels.
-name: my_idea
-net:
-  channels: 8
-  depth: 2
-skips: [2]
-steps: 4
-record_every: 2
-"""
+(OWN,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / ".github" / "EXTENDING.md").read_text(), re.MULTILINE | re.DOTALL)
+TINY = (
+    "size=32",
+    "net.channels=8",
+    "net.depth=3",
+    "skips=[2]",
+    "steps=4",
+    "record_every=2",
+    "logger=csv",
+    "baselines=false",
+)
 
 
 @pytest.fixture
@@ -45,15 +46,23 @@ def test_names_itself_and_its_source_and_sets_no_target(name: str):
 
 
 def test_one_command_runs_an_entry_of_ones_own(train: Train, mine: Path):
-    done = train("-cd", str(mine), "entry=my_idea", "size=32", "logger=csv", tiny=False)
+    done = train("-cd", str(mine), "entry=my_idea", *TINY, tiny=False)
     assert done.returncode == 0, done.stderr
     (folder,) = (mine.parent / "outputs").iterdir()
     assert folder.name.startswith("my_idea-noisy-skips2-size32-steps4")
 
 
 def test_one_command_sweeps_an_entry_of_ones_own_and_continues_in_a_copied_folder(train: Train, mine: Path):
-    words = ("-cd", str(mine), "-cn", "leaderboard", "entry=my_idea", "size=32", "logger=csv", "image=chelsea,coffee",
-             "target.noise={kind:gaussian}", "baselines=false")  # fmt: skip
+    words = (
+        "-cd",
+        str(mine),
+        "-cn",
+        "leaderboard",
+        "entry=my_idea",
+        *TINY,
+        "image=chelsea,coffee",
+        "target.noise={kind:gaussian}",
+    )
     done = train(*words, tiny=False)
     assert done.returncode == 0, done.stderr
     outputs = mine.parent / "outputs"
@@ -67,6 +76,6 @@ def test_one_command_sweeps_an_entry_of_ones_own_and_continues_in_a_copied_folde
 
 
 def test_minus_m_finds_it_too(train: Train, mine: Path):
-    done = train("-m", "-cd", str(mine), "entry=my_idea", "size=32", "logger=csv", "seed=0", tiny=False)
+    done = train("-m", "-cd", str(mine), "entry=my_idea", *TINY, "seed=0", tiny=False)
     assert done.returncode == 0, done.stderr
     assert list((mine.parent / "outputs").glob("my_idea-*"))
