@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from scipy.signal import convolve2d
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from dip.metrics import psnr, psnr_hole, psnr_y, ssim
+from dip.metrics import psnr, psnr_hole, psnr_y, ssim, vif
 
 
 def pair(height: int = 120, width: int = 97, channels: int = 3) -> tuple[Tensor, Tensor]:
@@ -103,3 +104,34 @@ def test_half_precision_is_converted_to_float32(metric) -> None:
     assert value.shape == ()
     assert value.dtype == torch.float32
     assert value.item() == pytest.approx(metric(noisy.double(), clean.double()).item(), rel=1e-4)
+
+
+def expected_vif(image: np.ndarray, reference: np.ndarray) -> float:
+    """Sheikh and Bovik's formulas for one channel from 0 to 255, with valid convolutions."""
+    known = noisy = 0.0
+    for scale in range(4):
+        size = 2 ** (4 - scale) + 1
+        tap = np.exp(-((np.arange(size) - size // 2) ** 2) / (2 * (size / 5) ** 2))
+        window = np.outer(tap, tap) / tap.sum() ** 2
+
+        def blur(x: np.ndarray, window: np.ndarray = window) -> np.ndarray:
+            return convolve2d(x, window, "valid")
+
+        if scale:
+            image, reference = blur(image)[::2, ::2], blur(reference)[::2, ::2]
+        mean, own = blur(reference), blur(image)
+        variance = np.maximum(blur(reference**2) - mean**2, 0)
+        gain = (blur(reference * image) - mean * own) / (variance + 1e-10)
+        left = np.maximum(blur(image**2) - own**2, 0) - gain * (blur(reference * image) - mean * own)
+        left[gain < 0], gain = (blur(image**2) - own**2)[gain < 0], np.maximum(gain, 0)
+        noisy += np.log10(1 + gain**2 * variance / (np.maximum(left, 1e-10) + 2)).sum()
+        known += np.log10(1 + variance / 2).sum()
+    return noisy / known
+
+
+def test_vif_is_that_of_the_formulas() -> None:
+    clean, noisy = pair()
+    channels = [expected_vif(*(255 * pixels(x)[..., number] for x in (noisy, clean))) for number in range(3)]
+    assert vif(noisy, clean).item() == pytest.approx(np.mean(channels), rel=1e-4)
+    assert vif(clean, clean).item() == pytest.approx(1, abs=1e-6)
+    assert vif(noisy, clean) < vif((noisy + clean) / 2, clean)

@@ -15,19 +15,24 @@ from dip.stopping.rule import Rule
 
 
 class Stopping(Callback):
-    """Apply `rule` to the run; None never stops.
+    """Apply `rule` to the run; None never stops. With `to_the_end` the run continues after the rule has fired, unwatched.
 
     The rule accumulates on the device at every step. It is evaluated only when a record is due.
 
     `spread` belongs to the same step as the restored image, (1, C, H, W); None for a single network. See
-    `DeepImagePrior.spread`.
+    `DeepImagePrior.spread`. `ended` is the step at which the rule fired, None before.
     """
 
-    def __init__(self, rule: Rule | None, schedule: Schedule) -> None:
-        self.rule, self.schedule = rule, schedule
+    def __init__(self, rule: Rule | None, schedule: Schedule, to_the_end: bool = False) -> None:
+        self.rule, self.schedule, self.to_the_end = rule, schedule, to_the_end
         self.watched: float | None = None
-        self.fired = False
+        self.ended: int | None = None
         self.spread: Tensor | None = None
+
+    @property
+    def fired(self) -> bool:
+        """Whether the rule ends the run."""
+        return self.ended is not None and not self.to_the_end
 
     def on_train_start(self, trainer: Trainer, module: DeepImagePrior) -> None:  # type: ignore[override]
         """End the run at once if its checkpoint is that of the step at which the rule fired."""
@@ -35,6 +40,9 @@ class Stopping(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
         """Update the rule; at a record, evaluate it."""
+        if self.ended is not None:
+            self.watched = None
+            return
         if self.rule is not None:
             assert module.average is not None
             self.rule.update(module.step, module.observed, module.output, module.average, module.loss)
@@ -48,7 +56,8 @@ class Stopping(Callback):
             reading = self.rule.read()
             self.watched = reading.watched if math.isfinite(reading.watched) else None
             if reading.stop:
-                self.fired = trainer.should_stop = True
+                self.ended = module.step
+                trainer.should_stop = trainer.should_stop or self.fired
 
     def restored(self, module: DeepImagePrior) -> tuple[Tensor, int]:
         """The restored image (1, C, H, W) and its step: the rule's choice, or the average at the end."""
@@ -62,11 +71,11 @@ class Stopping(Callback):
         spread = {} if self.spread is None else {"spread": self.spread}
         if self.rule is None:
             return spread
-        return {"rule": self.rule.state_dict(), "watched": self.watched, "fired": self.fired, **spread}
+        return {"rule": self.rule.state_dict(), "watched": self.watched, "ended": self.ended, **spread}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the rule's state."""
         self.spread = state_dict.get("spread")
         if self.rule is not None:
             self.rule.load_state_dict(state_dict["rule"])
-            self.watched, self.fired = state_dict["watched"], state_dict["fired"]
+            self.watched, self.ended = state_dict["watched"], state_dict["ended"]

@@ -30,6 +30,7 @@ SHORT = {"operator": ", and target=measured; the only way to name code that is r
 
 FILES = {
     "conf/experiment": "experiment=...: several options at once",
+    "conf/entry": "entry=...: a method of the leaderboard, with its published settings",
     "conf/hydra/launcher": "hydra/launcher=...: where the jobs of -m run",
     "sweeps": "-cd sweeps -cn ...: many runs, with a report page",
 }

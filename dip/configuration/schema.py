@@ -159,8 +159,9 @@ class Config(ImageOptions):
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
         if "stop" not in self.unused():
-            denoising = self.target.task == "denoising"
+            denoising, to_the_end = self.target.task == "denoising", self.stop.to_the_end
             self.stop = self.stop.choose(self.target.auto_stop, self.perturbation_shrinks, denoising)
+            self.stop.to_the_end = to_the_end  # of the rule that `choose` may have put in its place
 
     def _check_task(self) -> None:
         tasks = self.method.tasks

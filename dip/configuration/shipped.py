@@ -38,12 +38,19 @@ def program() -> list[str]:
 def with_sweeps(arguments: Sequence[str]) -> list[str]:
     """`arguments` with the folder of the shipped sweep files added, so that `-cn figure3` works from any folder.
 
-    `-cd sweeps` means the same, unless the working directory has a folder of that name. Another `-cd` is kept.
+    `-cd sweeps` means the same, unless the working directory has a folder of that name. Another `-cd` is kept. If it lacks
+    the file that `-cn` names, and a shipped sweep has that name, both folders are searched: `-cd mine -cn leaderboard`.
     """
     from hydra._internal.utils import get_args_parser
 
+    from dip.configuration.commands import text
+
     typed = get_args_parser().parse_known_intermixed_args(arguments)[0]
-    folder = typed.config_dir
-    ours = bool(typed.config_name) if folder is None else folder.rstrip("/") == "sweeps" and not Path(folder).is_dir()
+    folder, name = typed.config_dir, typed.config_name
+    ours = bool(name) if folder is None else folder.rstrip("/") == "sweeps" and not Path(folder).is_dir()
+    both = bool(folder and name) and name in names("sweeps") and not Path(folder, f"{name}.yaml").is_file()
+    searched = (
+        [f"hydra.searchpath=[{text(f'file://{Path(folder).resolve()}')}]"] if both and Path(folder).is_dir() else []
+    )
     # The last --config-dir counts.
-    return [*arguments, f"--config-dir={path('sweeps')}"] if ours else [*arguments]
+    return [*arguments, f"--config-dir={path('sweeps')}", *searched] if ours or searched else [*arguments]

@@ -90,7 +90,7 @@ class Fit:
         if self.rule is not None and seen.intervals is not None:
             self.rule.project = seen.intervals.to(self.device).project
         self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
-        self.stopping = Stopping(self.rule, self.schedule)
+        self.stopping = Stopping(self.rule, self.schedule, config.stop.to_the_end)
         self.rollback = Rollback(self.schedule, self.stopping)
         reference = None if seen.reference is None else seen.shown(seen.reference).to(self.device)
         self.recorder = Recorder(
@@ -214,6 +214,8 @@ class Fit:
             result["warning"] = warning
             log.warning("%s", warning)
         result |= results.details(seen, self.slices, self.rule)
+        if config.stop.to_the_end:
+            result["ended"] = self.stopping.ended
         if self.stopping.spread is not None:
             disagreement = self.stopping.spread.float().cpu()
             self.spread = seen.deviation(disagreement)

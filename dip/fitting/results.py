@@ -11,7 +11,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from dip import bm3d, images
+from dip import bm3d, images, metrics
 from dip.configuration import schema
 from dip.hardware import devices
 from dip.images import Picture, preview
@@ -25,11 +25,18 @@ from dip.targets import Observation, Target
 
 PROTOCOLS = {
     "psnr": "dB over all pixels, channels and slices, peak 1, not rounded to 8 bit",
+    "vif": "visual information fidelity in the pixel domain, four scales, noise variance 2 of 255, mean over channels",
     "ssim": "Gaussian window of sigma 1.5 in 11 x 11, K = (0.01, 0.03), inside the image only, mean over channels and slices",
     "psnr_y": "dB of Y (BT.601, 16 to 235, peak 255), without a border of 4 pixels",
     "psnr_hole": "dB over the missing pixels alone, all channels, peak 1",
 }
 """How each score of `Target.scores` is computed; part of `result.json`."""
+
+VIF_SIDE = 41
+"""Smallest side, in pixels, of an image that has a `vif`: it is halved three times."""
+
+VIF_VALUES = 2**22
+"""Largest image, in values of all channels, for which it is computed. It takes a few seconds there."""
 
 MINIMAL_LOSS = 1e-3
 """Loss below which a fit is not compared with a constant image: 30 dB for mse."""
@@ -78,6 +85,9 @@ def given(seen: Observation) -> dict[str, Tensor]:
 def scores(target: Target, restored: Tensor, observation: Observation) -> dict[str, Any]:
     """The scores of `restored`, and under "protocol" how each is computed. {} without a reference."""
     found = target.scores(restored, observation)
+    if observation.reference is not None and min(restored.shape[-2:]) >= VIF_SIDE and restored.numel() <= VIF_VALUES:
+        shown, reference = observation.shown(restored), observation.shown(observation.reference.to(restored))
+        found["vif"] = metrics.vif(shown, reference).item()
     return {**found, "protocol": {name: PROTOCOLS[name] for name in found}} if found else {}
 
 

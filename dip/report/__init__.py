@@ -10,7 +10,18 @@ from pathlib import Path
 
 from dip.configuration.commands import command
 
-__all__ = ["command", "publish", "write"]
+__all__ = ["command", "publish", "write", "write_leaderboard"]
+
+
+def write_leaderboard(
+    folder: str | os.PathLike[str], title: str | None = None, to: str | os.PathLike[str] | None = None
+) -> Path:
+    """Write the page of a leaderboard: see `dip.report.leaderboard_page.write`, or with `to` its `publish`."""
+    from dip.report import leaderboard_page
+
+    if to is None:
+        return leaderboard_page.write(Path(folder), title)
+    return leaderboard_page.publish(Path(folder), Path(to), title)
 
 
 def write(folder: str | os.PathLike[str], title: str | None = None) -> Path:

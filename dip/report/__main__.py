@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from dip.errors import DipError
-from dip.report import publish, write
+from dip.report import publish, write, write_leaderboard
 
 
 def main() -> int:
@@ -26,11 +26,18 @@ def main() -> int:
         metavar="TO",
         help="write a result page into folder TO instead: README.md (with the text of TO/reading.md), CSV files, figures",
     )
+    parser.add_argument(
+        "--leaderboard",
+        action="store_true",
+        help="compare the methods by their names instead: leaderboard.html and leaderboard.csv, or with --publish its page",
+    )
     parser.add_argument("--title", help="the question; default: the first line of FOLDER/sweep.yaml")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        if options.publish:
+        if options.leaderboard:
+            print(write_leaderboard(options.folder, options.title, options.publish))
+        elif options.publish:
             print(publish(options.folder, options.publish, options.title))
         else:
             print(write(options.folder, options.title))

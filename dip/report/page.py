@@ -43,12 +43,18 @@ def build(folder: Path, title: str | None) -> Path:
     return page
 
 
-def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence[tuple[str, str]]) -> str:
+def templates() -> Environment:
+    """The environment of the templates of all pages, with their style and scripts as variables."""
     environment = Environment(loader=PackageLoader("dip.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"cell": tables.cell, "shown": shown}
-    environment.filters["json"] = htmlsafe_json_dumps
     assert environment.loader is not None
-    source = {name: environment.loader.get_source(environment, name)[0] for name in ("page.css", "page.js")}
+    files = {"css": "page.css", "script": "page.js", "sorting": "sort.js"}
+    source = {name: Markup(environment.loader.get_source(environment, file)[0]) for name, file in files.items()}
+    environment.globals |= {"cell": tables.cell, "shown": shown, **source}
+    environment.filters["json"] = htmlsafe_json_dumps
+    return environment
+
+
+def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence[tuple[str, str]]) -> str:
     asked, notes = description(folder, title)
     thumbnails = Thumbnails()
     experiments, rows = tables.experiment_rows(found), tables.run_rows(found)
@@ -59,26 +65,30 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
     groups = [
         (text, [one for one, by in zip(data, asked_by, strict=True) if by == text]) for text in dict.fromkeys(asked_by)
     ]
-    return environment.get_template("page.html").render(
-        title=asked,
-        notes=notes,
-        commands=typed_commands(folder),
-        counts=Counter(run.status for run in found).most_common(),
-        shared=shared(found),
-        experiments=experiments if len(experiments) < sum(bool(run.config) for run in found) else [],
-        experiment_columns=tables.columns(experiments),
-        best=_best(experiments),
-        rows=rows,
-        columns=columns,
-        hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()),
-        plots=plots,
-        runs=data,
-        groups=groups,
-        unfinished=[entry for run, entry in zip(found, data, strict=True) if not run.done or "warning" in run.result],
-        written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        css=Markup(source["page.css"]),
-        script=Markup(source["page.js"]),
-        images=thumbnails.data(),
+    return (
+        templates()
+        .get_template("page.html")
+        .render(
+            title=asked,
+            notes=notes,
+            commands=typed_commands(folder),
+            counts=Counter(run.status for run in found).most_common(),
+            shared=shared(found),
+            experiments=experiments if len(experiments) < sum(bool(run.config) for run in found) else [],
+            experiment_columns=tables.columns(experiments),
+            best=_best(experiments),
+            rows=rows,
+            columns=columns,
+            hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()),
+            plots=plots,
+            runs=data,
+            groups=groups,
+            unfinished=[
+                entry for run, entry in zip(found, data, strict=True) if not run.done or "warning" in run.result
+            ],
+            written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+            images=thumbnails.data(),
+        )
     )
 
 

@@ -97,35 +97,41 @@ def _page(
 ) -> str:
     """The Markdown text; draws the figures too."""
     asked, notes = description(folder, title)
-    commands = "\n".join(_commands(found, folder, to))
-    parts = [f"# {asked}", *map(_wrapped, notes), f"```bash\n{commands}\n```", _facts(found)]
+    parts = [f"# {asked}", *map(wrapped, notes), f"```bash\n{commands(found, folder, to)}\n```", _facts(found)]
     done = [run for run in found if run.done]
     if len(done) < len(found):
         parts.append(f"**{len(done)} of {len(found)} runs are finished**; the others are not in the table.")
-    reading = to / READING
-    parts += ["## Reading", reading.read_text(encoding="utf-8").strip() if reading.is_file() else _UNREAD]
-    parts += ["## Numbers", numbers_table(rows["table.csv"]), _wrapped(_LEGEND)]
+    parts += ["## Reading", reading(to)]
+    parts += ["## Numbers", numbers_table(rows["table.csv"]), wrapped(_LEGEND)]
     if "rules.csv" in rows:
-        parts += ["## Stopping rules", tables.markdown(rows["rules.csv"], tables.RULES), _wrapped(_RULES_LEGEND)]
+        parts += ["## Stopping rules", tables.markdown(rows["rules.csv"], tables.RULES), wrapped(_RULES_LEGEND)]
     captions = {name: sweep_figures.CAPTIONS[name] for name in _figures(done, to)}
     parts += ["## Figures"] if captions else []
     parts += [f"![{caption}]({name}.png)\n\n*{caption}.*" for name, caption in captions.items()]
     return "\n\n".join(parts) + "\n"
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+def wrapped(text: str, indent: str = "") -> str:
+    """`text` in lines of at most 120 characters, all but the first of them indented."""
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _commands(found: Sequence[Run], folder: Path, to: Path) -> list[str]:
-    """The commands that were typed for the sweep, else one for each run, and the one that publishes them.
+def reading(to: Path) -> str:
+    """The author's text in folder `to`, or what to do where there is none."""
+    path = to / READING
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else _UNREAD
+
+
+def commands(found: Sequence[Run], folder: Path, to: Path, *flags: str) -> str:
+    """The commands that were typed for the sweep, else one for each run, and the one that publishes them with `flags`.
 
     Absolute paths are shortened to their last part, since their folders exist on this machine only.
     """
     typed = typed_commands(folder) or [command(run.config) for run in found if run.config]
     lines = [re.sub(r"(?<=[=,'])[~/][^\s,'\"\]]*/(?=[^\s,'\"\]])", "", line) for line in typed]
     places = [path.as_posix() if not path.is_absolute() else path.name for path in (folder, to)]
-    return [*dict.fromkeys(lines), f"python -m dip.report {shlex.join([places[0], '--publish', places[1]])}"]
+    last = f"python -m dip.report {shlex.join([places[0], *flags, '--publish', places[1]])}"
+    return "\n".join([*dict.fromkeys(lines), last])
 
 
 def _facts(found: Sequence[Run]) -> str:

@@ -33,6 +33,7 @@ class Compare(Stop):
 
     name: str = "compare"
 
+    ends = False
     image = True  # see `suited`
 
     def suited(self, noisy: bool = False, image: bool = True) -> Stop:

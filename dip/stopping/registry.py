@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.errors import OptionError
-from dip.options import Options, integer, option
+from dip.options import Options, flag, integer, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,10 +20,18 @@ class Stop(Options):
 
     name: str = ""
     patience: int = option(1000, "steps without a new minimum after which the fit ends", integer(1), "300")
+    to_the_end: bool = option(
+        False,
+        "run all steps; the restored image stays that of the step at which the rule would have ended the run",
+        flag(),
+        "true",
+    )
 
     prefix = "stop."
     uses_patience: ClassVar[bool] = True
     """Whether the rule looks for a minimum, and so uses `patience`."""
+    ends: ClassVar[bool] = True
+    """Whether the rule can end a run."""
     watches_variance: ClassVar[bool] = False
     """Whether the rule watches the variance of the outputs, which falls when the perturbation shrinks."""
     needs_image: ClassVar[bool] = False
@@ -35,7 +43,8 @@ class Stop(Options):
 
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""
-        return {} if self.uses_patience else {"patience": f"stop={self.name}"}
+        names = ["patience"] * (not self.uses_patience) + ["to_the_end"] * (not self.ends)
+        return dict.fromkeys(names, f"stop={self.name}")
 
     def too_long(self, steps: int) -> str | None:
         """A line if `patience` leaves this rule no chance to end a run of `steps` steps; None if it can end it."""
@@ -101,6 +110,7 @@ class Never(Stop):
 
     name: str = "never"
     uses_patience = False
+    ends = False
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> None:
         return None

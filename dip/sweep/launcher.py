@@ -95,7 +95,9 @@ class SweepLauncher(Launcher, Options):
         with open_dict(composed):
             del composed["hydra"]
         config = composition.read(composed, sys.argv[1:])
-        if self.config.hydra.job.config_name != "config":
+        # The job's process does not search the folder of -cd.
+        typed = any(source.provider == "command-line" for source in self.config.hydra.runtime.config_sources)
+        if typed or self.config.hydra.job.config_name != "config":
             return config, shlex.split(command(schema.plain(config)))[2:]
         return config, overrides
 

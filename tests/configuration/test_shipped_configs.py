@@ -49,8 +49,9 @@ def test_runs_for_two_steps(fit: Fit, choice: str):
         pytest.skip("test_loggers.py tests it")
     if choice == "target=measured":
         pytest.skip("test_measured.py tests it")
-    method = METHODS.get(choice.removeprefix("method="), Variant)
-    whole = choice.startswith("experiment=") or (choice.startswith("net=") and not choice.startswith("net=hourglass")) or issubclass(method, Rival)
+    method = METHODS.get(choice.partition("=")[2], Variant)
+    own_net = choice.startswith("net=") and not choice.startswith("net=hourglass")
+    whole = choice.startswith(("experiment=", "entry=")) or own_net or issubclass(method, Rival)
     narrow = () if whole else ("net.depth=3", "net.channels=8", "skips=[2]")
     logger = () if choice.startswith("logger=") else (SMALL[4],)
     needed = (NEEDS[choice],) if choice in NEEDS else ("method.steps=2",) if issubclass(method, Learned) else ()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dip import runs
 from dip.fitting import results
 from dip.model.module import DeepImagePrior
 from dip.report import write
@@ -119,3 +120,17 @@ print("lightning" in sys.modules)
     assert "target.mask" in message
     assert imported == "False"
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_run_to_the_end_keeps_the_image_of_the_rule(fit: Fit):
+    options = ("steps=60", "record_every=5", "stop=discrepancy", "stop.sigma=0.2")
+    short, stopped = fit(*options)
+    long, finished = fit(*options, "stop.to_the_end=true")
+    assert (stopped["status"], finished["status"]) == ("stopped", "finished")
+    assert (finished["ended"], finished["steps"]) == (stopped["steps"], 60)
+    for name in ("restored_step", "psnr", "ssim"):
+        assert finished[name] == stopped[name]
+    assert (short / "images/restored.png").read_bytes() == (long / "images/restored.png").read_bytes()
+    rows = runs.history(long)
+    watched = [step for step, value in zip(rows["step"], rows["watched"], strict=True) if np.isfinite(value)]
+    assert max(watched) == finished["ended"] < max(rows["step"]) == 60

@@ -246,3 +246,24 @@ def test_a_slider_scrolls_through_the_slices_of_a_volume(browser, tmp_path):
     assert boxes == pytest.approx([1] * 3, abs=0.05)
     assert browser.run("return document.documentElement.scrollWidth") <= 400
     assert browser.driver.get_log("browser") == []
+
+
+def test_the_leaderboard_sorts_and_fits_a_phone(browser, tmp_path):
+    for name, psnr in (("a", 30.0), ("b", 25.0), ("c", 28.0)):
+        place = make(tmp_path / name, name=name, status="failed" if name == "c" else "finished")
+        result = json.loads((place / "result.json").read_text())
+        (place / "result.json").write_text(json.dumps({**result, "psnr": psnr, "seconds": psnr}))
+    browser.open(report.write_leaderboard(tmp_path), 360, 740, mobile=True)
+    names = "return [...document.querySelector('table').tBodies[0].rows].map((row) => row.cells[0].textContent)"
+    heads = browser.run(
+        "return [...document.querySelectorAll('table:first-of-type th')].map((head) => head.textContent)"
+    )
+    assert browser.run(names) == ["a", "b", "c"]
+    browser.click("th:nth-child(3) button")
+    assert browser.run(names) == ["a", "b", "c"]
+    browser.click("th:nth-child(3) button")
+    assert heads[2] == "left to itself, dB"
+    assert browser.run(names) == ["b", "a", "c"], "a missing value is last in both directions"
+    assert browser.run("return document.documentElement.scrollWidth") <= 360
+    assert browser.run("return [...document.images].every((image) => image.naturalWidth > 100)")
+    assert browser.driver.get_log("browser") == []

@@ -21,7 +21,7 @@ FILES = sorted((ROOT / "sweeps").glob("*.yaml"))
 COMPOSED = [pytest.param(path, marks=OPTUNA if path.stem == "search" else ()) for path in FILES]
 JOBS = {
     "figure1": 4, "figure2": 1, "figure3": 4, "skips": 27, "precision": 4, "widths": 10, "depth": 10, "seeds": 5,
-    "upsampling": 4 * 2, "perturbation": 8, "prior": 3, "stopping": 18, "tasks": 7, "inverse": 4, "architectures": 28, "search": 24,
+    "upsampling": 4 * 2, "perturbation": 8, "prior": 3, "stopping": 18, "tasks": 7, "inverse": 4, "leaderboard": 22 * 4 * 3, "architectures": 28, "search": 24,
 }  # fmt: skip
 
 

@@ -1,26 +1,9 @@
-// Sorting, filtering, copying a command, and comparing two images of a run with a slider and zoom.
-"use strict";
-
+// Filtering, copying a command, and comparing two images of a run with a slider and zoom.
 const byId = (id) => document.getElementById(id);
 const runs = JSON.parse(byId("data").textContent), album = JSON.parse(byId("album").textContent);
 const frame = byId("frame"), left = byId("left"), right = byId("right");
 const point = { x: 50, y: 50 }; // the point of the images that zooming keeps in place, in percent
 let shown = runs, run = null;
-
-// Tables: a click on a header sorts by its column, numbers first from high to low. Missing values are always last.
-
-function sort(head) {
-  const table = head.closest("table"), column = head.cellIndex, before = head.getAttribute("aria-sort");
-  const direction = (before ? before === "descending" : !head.classList.contains("number")) ? "ascending" : "descending";
-  table.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
-  head.setAttribute("aria-sort", direction);
-  const sign = direction === "ascending" ? 1 : -1, key = (row) => row.cells[column].dataset.key;
-  table.tBodies[0].append(...[...table.tBodies[0].rows].sort((first, second) => {
-    const [a, b] = [key(first), key(second)];
-    if (a === "" || b === "") return (a === "") - (b === "");
-    return sign * (Number(a) - Number(b) || a.localeCompare(b, "en", { numeric: true }));
-  }));
-}
 
 // Filter: every word must be found. A word "name=value" must match exactly: "seed=1" does not find seed=10.
 // A word "name>number", also with <, >= or <=, compares a column of results.csv, such as psnr, ssim or seconds.
@@ -174,8 +157,6 @@ for (const [id, by] of [["previous", -1], ["next", 1]])
   byId(id).addEventListener("click", () => show(shown[(shown.indexOf(run) + by + shown.length) % shown.length]));
 document.addEventListener("click", (event) => {
   const picked = event.target.closest("[data-pick]"), copied = event.target.closest("[data-copy]");
-  const head = event.target.closest("th button");
-  if (head) sort(head.parentNode);
   if (copied) copy(copied);
   if (!picked) return;
   show(runs[picked.dataset.pick]);

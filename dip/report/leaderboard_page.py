@@ -1,0 +1,208 @@
+"""Write the page, the CSV file and the figures of a leaderboard, in its folder of runs or as a result page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image
+
+from dip import runs
+from dip.errors import RunError
+from dip.report import figures, leaderboard, publishing, tables
+from dip.report.collect import Run, description, typed_commands
+from dip.report.page import templates
+from dip.report.tables import Row
+from dip.report.thumbnails import data_uri
+
+CAPTIONS = {
+    "frontier": "PSNR of the image that each method returns against seconds, means over the images",
+    "crops": "The part with the most contrast, a pixel for a pixel",
+}
+
+
+def write(folder: Path, title: str | None = None) -> Path:
+    """Write `leaderboard.html`, `leaderboard.csv` and `figures/` into `folder`. See `dip.report.leaderboard.run_rows`.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        RunError: there is no such folder, it holds no run with a name, or the page cannot be written.
+    """
+    found, rows = leaderboard.read(folder)
+    page = folder / "leaderboard.html"
+    try:
+        runs.write_text(folder / "leaderboard.csv", tables.csv_text(rows, digits=None))
+        sections = []
+        for condition, same in leaderboard.conditions(rows).items():
+            table = leaderboard.entries(same)
+            drawn = _draw(condition, same, found, folder / "figures")
+            sections.append(
+                {
+                    "condition": condition, "entries": table, "best": leaderboard.on_frontier(table),
+                    "per_image": leaderboard.per_image(same), "images": leaderboard.image_columns(same),
+                    "figures": [_embedded(name, path) for name, path in drawn.items()],
+                }
+            )  # fmt: skip
+        asked, notes = description(folder, title)
+        text = templates().get_template("leaderboard.html").render(
+            title=asked, notes=notes, commands=typed_commands(folder), total=len(rows),
+            counts=Counter(row["status"] for row in rows).most_common(), facts=_facts(rows),
+            differences=leaderboard.differences(found), protocol=[_plain(line) for line in leaderboard.PROTOCOL],
+            sections=sections, columns=leaderboard.ENTRIES, about=_about(rows), unfinished=leaderboard.unfinished(rows),
+            written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        )  # fmt: skip
+        runs.write_text(page, text)
+    except OSError as error:
+        raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
+    return page
+
+
+def publish(folder: Path, to: Path, title: str | None = None) -> Path:
+    """Write `README.md`, `runs.csv` and the figures into `to`; the text of `reading.md` in `to` is copied into the page.
+
+    Equal runs give equal files.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        RunError: there is no such folder, it holds no run with a name, or `to` cannot be written.
+    """
+    found, rows = leaderboard.read(folder)
+    page, text = to / "README.md", tables.csv_text(rows)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        runs.write_text(to / "runs.csv", text)
+        rows = list(csv.DictReader(io.StringIO(text)))
+        for old in [path for name in CAPTIONS for path in to.glob(f"{name}-*")]:
+            old.unlink()  # of an earlier publication of other conditions
+        asked, notes = description(folder, title)
+        commands = publishing.commands(found, folder, to, "--leaderboard")
+        parts = [f"# {asked}", *map(publishing.wrapped, notes), f"```bash\n{commands}\n```"]
+        parts += ["\n".join(f"- {fact}" for fact in _facts(rows)), *leaderboard.differences(found)]
+        parts += ["## Reading", publishing.reading(to)]
+        parts += ["## Protocol", "\n".join(publishing.wrapped(f"- {line}", "  ") for line in leaderboard.PROTOCOL)]
+        for condition, same in leaderboard.conditions(rows).items():
+            parts += [f"## {condition[0].upper()}{condition[1:]}", *markdown(same)]
+            drawn = _draw(condition, same, found, to)
+            parts += [f"![{CAPTIONS[name]}]({_slim(path).name})\n\n*{CAPTIONS[name]}.*" for name, path in drawn.items()]
+        if about := _about(rows):
+            entries = [{"entry": name, "what": what, "source": source} for name, (what, source) in about.items()]
+            parts += [
+                "## Entries",
+                tables.markdown(entries, {name: (name, "") for name in ("entry", "what", "source")}),
+            ]
+        if left := leaderboard.unfinished(rows):
+            names = ("entry", "image", "condition", "seed", "status", "error")
+            parts += ["## Without a result", tables.markdown(left, {name: (name, "") for name in names})]
+        parts.append("Every run: [runs.csv](runs.csv).")
+        runs.write_text(page, "\n\n".join(parts) + "\n")
+    except OSError as error:
+        raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
+    return page
+
+
+def markdown(rows: Sequence[Row]) -> list[str]:
+    """The two tables of one condition, from the rows of the CSV file; entries on the frontier are bold."""
+    table = leaderboard.entries(rows)
+    best = leaderboard.on_frontier(table)
+
+    def marked(row: Row) -> Row:
+        return {**row, "entry": f"**{row['entry']}**" if row["entry"] in best else row["entry"]}
+
+    columns = {
+        name: column for name, column in leaderboard.ENTRIES.items() if any(row[name] is not None for row in table)
+    }
+    each = leaderboard.per_image(rows)
+    return [
+        tables.markdown([*map(marked, table)], columns),
+        "Bold: on the frontier. Left to itself, for each image:",
+        tables.markdown([*map(marked, each)], leaderboard.image_columns(rows)),
+    ]
+
+
+def _facts(rows: Sequence[Row]) -> list[str]:
+    """On what the runs were computed. Different machines are named, since their seconds cannot be compared."""
+    facts = []
+    for name in ("machine", "precision", "torch"):
+        values = dict.fromkeys(str(row[name]) for row in rows if leaderboard.known(row[name]))
+        if values:
+            several = ", so that the seconds of different runs cannot be compared"
+            facts.append(f"{name}: {', '.join(values)}{several if name == 'machine' and len(values) > 1 else ''}")
+    return facts
+
+
+def _about(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
+    entries = {str(row["entry"]): leaderboard.about(str(row["entry"])) for row in rows}
+    return {name: text for name, text in entries.items() if text[0]}
+
+
+def _draw(condition: str, rows: Sequence[Row], found: Sequence[Run], folder: Path) -> dict[str, Path]:
+    """Draw the figures of one condition into `folder`: name -> PNG file."""
+    slug = re.sub(r"[^a-z0-9]+", "-", condition.lower()).strip("-")
+    table, paths = leaderboard.entries(rows), {}
+    if points := leaderboard.points(table):
+        paths["frontier"] = figures.frontier(folder / f"frontier-{slug}", points)[0]
+    order = [row["entry"] for row in table]
+    if (cells := _cells(rows, order, {run.folder.as_posix(): run for run in found})) is not None:
+        drawn = figures.crops(folder / f"crops-{slug}", *cells)
+        paths |= {"crops": drawn[0]} if drawn else {}
+    return paths
+
+
+def _cells(
+    rows: Sequence[Row], order: Sequence[str], found: Mapping[str, Run]
+) -> tuple[list[tuple[Path, str]], tuple[int, int, int, int]] | None:
+    """The images of one condition, those of the image that most entries have, and the part that is shown."""
+    scored = [row for row in rows if leaderboard.known(row["own"]) and found[row["folder"]].image("restored")]
+    by_image = {name: [row for row in scored if row["image"] == name] for name in leaderboard.images(scored)}
+    shown = max(by_image.values(), key=lambda same: len({row["entry"] for row in same}), default=[])
+    for first in shown:
+        target, reference = (found[first["folder"]].image(name) for name in ("target", "reference"))
+        if target is not None and reference is not None:
+            break
+    else:
+        return None
+    try:
+        box = figures.detail(reference)
+    except (OSError, ValueError, SyntaxError):  # damaged, or still being written
+        return None
+    cells = [(reference, f"{first['image']}\nreference"), (target, "noisy")]
+    for entry in order:
+        row = next((row for row in shown if row["entry"] == entry), None)
+        restored = None if row is None else found[row["folder"]].image("restored")
+        if row is not None and restored is not None:
+            cells.append((restored, f"{entry}\n{float(row['own']):.2f} dB"))
+    return cells, box
+
+
+def _embedded(name: str, path: Path) -> tuple[str, str, str]:
+    """Caption, data URI and class of a figure; a plot as SVG."""
+    if name == "crops":
+        return CAPTIONS[name], data_uri("png", path.read_bytes()), "crops"
+    return CAPTIONS[name], data_uri("svg+xml", path.with_suffix(".svg").read_bytes()), "plot"
+
+
+def _slim(path: Path) -> Path:
+    """Replace crops by a JPEG, which a repository can hold, and remove the SVG of a plot; returns the remaining file."""
+    if not path.name.startswith("crops"):
+        path.with_suffix(".svg").unlink(missing_ok=True)
+        return path
+    small = path.with_suffix(".jpg")
+    content = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").save(content, "JPEG", quality=92, subsampling=0)
+    runs.write_bytes(small, content.getvalue())
+    path.unlink()
+    return small
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")

@@ -1,0 +1,81 @@
+"""The entries of the leaderboard: each names itself, and a user's own is a file in a folder that `-cd` names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dip.configuration import shipped
+from dip.options import head_comment
+from tests.conftest import ROOT, Train, composed
+
+(OWN,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / ".github" / "EXTENDING.md").read_text(), re.MULTILINE | re.DOTALL)
+TINY = (
+    "size=32",
+    "net.channels=8",
+    "net.depth=3",
+    "skips=[2]",
+    "steps=4",
+    "record_every=2",
+    "logger=csv",
+    "baselines=false",
+)
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    folder = tmp_path / "my things" / "entry"
+    folder.mkdir(parents=True)
+    (folder / "my_idea.yaml").write_text(OWN)
+    return folder.parent
+
+
+@pytest.mark.parametrize("name", shipped.names("conf/entry"))
+def test_names_itself_and_its_source_and_sets_no_target(name: str):
+    config = composed(f"entry={name}")
+    assert config.name == name
+    first, *rest = head_comment(ROOT / "conf" / "entry" / f"{name}.yaml")
+    assert first == f"python train.py entry={name}"
+    assert any(line.startswith("Source: ") for line in rest)
+    # An entry is a method. The image and its damage are those of the leaderboard.
+    default = composed()
+    for option in ("image", "size", "reference", "target", "seed"):
+        assert getattr(config, option) == getattr(default, option), option
+
+
+def test_one_command_runs_an_entry_of_ones_own(train: Train, mine: Path):
+    done = train("-cd", str(mine), "entry=my_idea", *TINY, tiny=False)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (mine.parent / "outputs").iterdir()
+    assert folder.name.startswith("my_idea-noisy-skips2-size32-steps4")
+
+
+def test_one_command_sweeps_an_entry_of_ones_own_and_continues_in_a_copied_folder(train: Train, mine: Path):
+    words = (
+        "-cd",
+        str(mine),
+        "-cn",
+        "leaderboard",
+        "entry=my_idea",
+        *TINY,
+        "image=chelsea,coffee",
+        "target.noise={kind:gaussian}",
+    )
+    done = train(*words, tiny=False)
+    assert done.returncode == 0, done.stderr
+    outputs = mine.parent / "outputs"
+    runs = sorted(path.name for path in outputs.glob("my_idea-*"))
+    assert len(runs) == 2
+    outputs.rename(mine.parent / "elsewhere")
+    again = train(*words, f"out={mine.parent / 'elsewhere'}", tiny=False)
+    assert again.returncode == 0, again.stderr
+    assert "2 jobs in" in again.stdout
+    assert "2 finished before" in again.stdout
+
+
+def test_minus_m_finds_it_too(train: Train, mine: Path):
+    done = train("-m", "-cd", str(mine), "entry=my_idea", *TINY, "seed=0", tiny=False)
+    assert done.returncode == 0, done.stderr
+    assert list((mine.parent / "outputs").glob("my_idea-*"))
