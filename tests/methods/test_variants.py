@@ -88,7 +88,7 @@ def test_the_first_input_is_the_observation_or_the_multiple_of_its_adjoint_close
     torch.testing.assert_close(_first_image(noisy), noisy.y)
     small = SuperRes(factor=4).observe(image, 0)
     start = _first_image(small)
-    (adjoint,) = torch.autograd.functional.vjp(small.operator, torch.zeros_like(image), small.y)[1:]
+    (adjoint,) = torch.autograd.functional.vjp(small.operator, torch.zeros(1, *small.shape), small.y)[1:]
     multiple = (start * adjoint).sum() / adjoint.square().sum()
     torch.testing.assert_close(start, multiple * adjoint)
     error = [float((small.operator(c * start) - small.y).square().sum()) for c in (0.99, 1, 1.01)]
