@@ -94,7 +94,8 @@ class RivalFit:
         assert isinstance(config.method, Rival)
         self.config, self.folder, self.method, self.identity = config, folder, config.method, identity
         self.device = devices.pick_device(config.device)
-        self.arithmetic = devices.pick_precision(config.precision.name, self.device)
+        wanted = "fp32" if isinstance(config.method, Classical) else config.precision.name
+        self.arithmetic = devices.pick_precision(wanted, self.device)
         if self.arithmetic.name == "fp16":
             raise OptionError(
                 "precision", "fp16", f"auto, bf16, fp32 or tf32 with method={self.method.name}", "precision=bf16"
@@ -219,6 +220,7 @@ class RivalFit:
         try:
             if logger is not None:
                 config.logger.finish(logger, runs.flat(plain), final, step)
+                logger.finalize("success")
         except Exception as error:  # a logger must not cost the run its result
             log.warning("logger=%s: final metrics not written (%s)", config.logger.name, error)
         return result
