@@ -42,7 +42,7 @@ PROTOCOL = (
     "Every method restores the same noisy image, and sees neither the clean image nor any other one.",
     "Left to itself: the image that the method returns. A fit returns the image of its stopping rule. Methods that were"
     " published without a stopping rule are watched by `stop=emv` (Wang et al., TMLR 2023), which does not change the fit.",
-    "Best of the run: the highest recorded PSNR, known with hindsight. At its last step: after the published number of steps."
+    "Best of the run: the highest PSNR of a record or of the image that the method returns, known with hindsight. At its last step: after the published number of steps."
     " A method with one result has the same value in all three columns.",
     "PSNR is in dB over all pixels and channels, peak 1, not rounded to 8 bit. SSIM and VIF (visual information fidelity,"
     " Sheikh and Bovik 2006) are of the image that the method returns.",
@@ -77,7 +77,7 @@ def run_rows(found: Sequence[Run]) -> list[dict[str, Any]]:
         psnr, ended = (result.get("psnr"), result.get("ended")) if done else (None, None)
         row = {
             "entry": entry, "condition": condition(run), "image": Path(shown(run.config.get("image"))).stem, "seed": run.seed, "status": run.status,
-            "best": result.get("oracle_psnr") or psnr, "own": psnr, "end": _end(run),
+            "best": max(result.get("oracle_psnr") or psnr or 0.0, psnr or 0.0), "own": psnr, "end": _end(run),
             "ssim": result.get("ssim"), "vif": result.get("vif"),
             "own_seconds": _seconds_at(run, ended), "seconds": result.get("seconds"),
             "memory": result["peak_memory_bytes"] / 1e9 if result.get("peak_memory_bytes") else None,
@@ -152,8 +152,8 @@ def conditions(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def images(rows: Iterable[Row]) -> list[str]:
-    """The images of the rows, in their order."""
-    return list(dict.fromkeys(row["image"] for row in rows))
+    """The names of the images."""
+    return sorted({row["image"] for row in rows})
 
 
 def unfinished(rows: Iterable[Row]) -> list[Row]:
@@ -241,7 +241,7 @@ def _seconds_at(run: Run, step: int | None) -> float | None:
 
 
 def _reason(run: Run) -> str | None:
-    """Why a run has no scores, in one line; None if it has them."""
+    """Why a run has no scores, in one line; None if it has them or its status says enough."""
     if run.done:
         return None if run.result.get("psnr") is not None else "no reference to score against"
-    return str(run.result.get("error") or run.status)
+    return run.result.get("error")

@@ -187,7 +187,7 @@ def _embedded(name: str, path: Path) -> tuple[str, str, str]:
     """Caption, data URI and class of a figure; a plot as SVG."""
     if name == "crops":
         return CAPTIONS[name], data_uri("png", path.read_bytes()), "crops"
-    return CAPTIONS[name], data_uri("svg+xml", path.with_suffix(".svg").read_bytes()), "plot"
+    return CAPTIONS[name], data_uri("svg+xml", path.with_suffix(".svg").read_bytes()), "plot wide"
 
 
 def _slim(path: Path) -> Path:

@@ -45,13 +45,6 @@ def test_names_itself_and_its_source_and_sets_no_target(name: str):
         assert getattr(config, option) == getattr(default, option), option
 
 
-def test_one_command_runs_an_entry_of_ones_own(train: Train, mine: Path):
-    done = train("-cd", str(mine), "entry=my_idea", *TINY, tiny=False)
-    assert done.returncode == 0, done.stderr
-    (folder,) = (mine.parent / "outputs").iterdir()
-    assert folder.name.startswith("my_idea-noisy-skips2-size32-steps4")
-
-
 def test_one_command_sweeps_an_entry_of_ones_own_and_continues_in_a_copied_folder(train: Train, mine: Path):
     words = (
         "-cd",
@@ -75,7 +68,7 @@ def test_one_command_sweeps_an_entry_of_ones_own_and_continues_in_a_copied_folde
     assert "2 finished before" in again.stdout
 
 
-def test_minus_m_finds_it_too(train: Train, mine: Path):
+def test_jobs_of_minus_m_find_it_too(train: Train, mine: Path):
     done = train("-m", "-cd", str(mine), "entry=my_idea", *TINY, "seed=0", tiny=False)
     assert done.returncode == 0, done.stderr
     assert list((mine.parent / "outputs").glob("my_idea-*"))
