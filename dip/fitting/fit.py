@@ -28,6 +28,7 @@ from dip.fitting.fit_errors import one_line
 from dip.fitting.inputs import observe
 from dip.fitting.lightning_alone import OneProcess, alone
 from dip.fitting.network_input import network_input, with_all_channels
+from dip.fitting.own_classes import Plugin
 from dip.fitting.pictures import Pictures
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
@@ -122,7 +123,8 @@ class Fit:
             distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
             kernel=None if self.rule is None else self.rule.loss_filter,
-            intervals=seen.intervals, speedups=config.precision.speedups(),
+            intervals=seen.intervals,
+            speedups=config.precision.speedups(self.device.type, own_net=isinstance(config.net, Plugin)),
         )  # fmt: skip
         if config.init is not None and self.initial is not None:
             warm_start.start(module, self.initial, config.init)
