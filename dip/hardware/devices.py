@@ -45,6 +45,7 @@ class Arithmetic:
             "lightning": self.plugin,
             "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
             "matmul_precision": torch.get_float32_matmul_precision(),
+            "cudnn_deterministic": torch.backends.cudnn.deterministic,
         }
 
 
@@ -108,13 +109,17 @@ def _native_bf16(device: torch.device) -> bool:
 
 @contextlib.contextmanager
 def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
-    """Set the process's flags for one run, TF32 and the allocator's, and restore them when the block ends.
+    """Set the process's flags for one run, and restore them when the block ends: TF32, cuDNN's and the allocator's.
+
+    cuDNN uses deterministic algorithms and does not select them by their time, so that the same run gives the same bits.
 
     Args:
         arithmetic: TF32 is enabled for "tf32" only.
         frugal: return freed memory to the system at once, see `dip.hardware.memory.keep_memory`.
     """
-    benchmark, flags = torch.backends.cudnn.benchmark, _tf32_flags()
+    cudnn, flags = torch.backends.cudnn, _tf32_flags()
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
     # cuDNN's flag, True by default, applies to convolutions; the matmul precision does not.
     torch.backends.cudnn.allow_tf32 = arithmetic.name == "tf32"
     torch.set_float32_matmul_precision("high" if arithmetic.name == "tf32" else "highest")
@@ -124,7 +129,7 @@ def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
     finally:
         if kept:
             memory.release_memory()
-        torch.backends.cudnn.benchmark = benchmark
+        cudnn.benchmark, cudnn.deterministic = before
         _set_tf32_flags(*flags)
 
 

@@ -31,6 +31,7 @@ def test_a_run_on_a_gpu_is_one_on_the_cpu(case: dict[str, str], found: dict[str,
     assert run["status"] == ["finished", "finished"]
     assert run["device"].startswith("cuda")
     assert run["precision"]["name"] == case["precision"]
+    assert run["precision"]["graph"] is True, "by default"
     assert run["waits"] == {}, "between two records"
     there, here = run["losses"]
     assert there[:10] == pytest.approx(here[:10], rel=NEAR[case["precision"]])
