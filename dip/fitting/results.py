@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from dip.hardware import devices
 from dip.images import Picture, preview
 from dip.images.scaling import WHITE
 from dip.model.module import DeepImagePrior
+from dip.options import log
 from dip.stopping.adaptive import examine
 from dip.stopping.noise_level import noise_level
 from dip.stopping.panel import Panel
@@ -44,8 +44,6 @@ MINIMAL_LOSS = 1e-3
 MEASURED = ("loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds", "step_seconds",
             "peak_memory_bytes", "parameters", "constant_loss")  # fmt: skip
 """Entries of `result.json` that are null for a failed run."""
-
-log = logging.getLogger("dip")
 
 
 def save(path: Path, pixels: Tensor, like: Picture | None = None, slices: int = 1) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.metadata
-import logging
 import os
 import platform
 from collections.abc import Iterator
@@ -15,8 +14,7 @@ import torch
 
 from dip.errors import OptionError
 from dip.hardware import memory
-
-log = logging.getLogger("dip")
+from dip.options import log
 
 PACKAGES = ("deep-image-prior", "torch", "lightning", "hydra-core", "numpy", "pillow", "scikit-image")
 
