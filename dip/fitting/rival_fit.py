@@ -176,7 +176,7 @@ class RivalFit:
         name, total = self.method.name, self.method.total
         steps = "" if total == 1 else f"{total:,} steps in {self.arithmetic.name}, "
         log.info("method=%s: %snoise level %.1f of 255", name, steps, 255 * self.noise.level(self.observation.y))
-        for option in self.config.precision.speedups():
+        for option in self.config.precision.speedups("cpu"):  # those that were asked for
             log.warning("precision.%s: has no effect with method=%s", option, name)
 
     def _restored(self, after: Any) -> Tensor:
