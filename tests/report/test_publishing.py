@@ -196,6 +196,7 @@ def test_published_pages_agree_with_their_files(page):
 
 
 HAND_WRITTEN = """
+sweeps/results/methods/README.md methods/table.csv target setting best:.2f best_step:,.0f kept:.2f kept_step:,.0f end:.2f
 sweeps/results/bench/README.md bench/steps.json#rows size:.0f row seconds:.0f*1000 speed:.2f memory:.0f*1e-6 memory_ratio:.2f bytes_per_pixel:,.0f
 sweeps/results/bench/README.md bench/rules.json#rows rule seconds:.3f*1000 share:.2%
 sweeps/results/bench/README.md bench/overhead.json#overhead problem.size:.0f problem.channels:.0f precision bare:.2f*1000 run:.2f*1000 ratio:.2f
