@@ -42,7 +42,8 @@ PROTOCOL = (
     "Every method restores the same noisy image, and sees neither the clean image nor any other one.",
     "Left to itself: the image that the method returns. A fit returns the image of its stopping rule. Methods that were"
     " published without a stopping rule are watched by `stop=emv` (Wang et al., TMLR 2023), which does not change the fit.",
-    "Best of the run: the highest PSNR of a record or of the image that the method returns, known with hindsight. At its last step: after the published number of steps."
+    "Best of the run: the highest PSNR of a record or of the image that the method returns, known with hindsight. At its"
+    " last step: after the published number of steps."
     " A method with one result has the same value in all three columns.",
     "PSNR is in dB over all pixels and channels, peak 1, not rounded to 8 bit. SSIM and VIF (visual information fidelity,"
     " Sheikh and Bovik 2006) are of the image that the method returns.",
