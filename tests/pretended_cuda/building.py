@@ -63,7 +63,7 @@ def program(cache: Path, name: str, given: Any = None) -> dict[str, Any]:
     }
     done = subprocess.run(
         [sys.executable, "-m", "tests.pretended_cuda.programs", name], input=json.dumps(given), cwd=ROOT,
-        capture_output=True, text=True, timeout=300, env={**variables, "TMPDIR": os.environ.get("TMPDIR", "/tmp")},
+        capture_output=True, text=True, timeout=1200, env={**variables, "TMPDIR": os.environ.get("TMPDIR", "/tmp")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [line.removeprefix(MARK) for line in done.stdout.splitlines() if line.startswith(MARK)]

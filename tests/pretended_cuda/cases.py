@@ -6,16 +6,25 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from dip.configuration.schema import GROUPS
+from dip.methods import METHODS, Rival, Variant
 
 Case = dict[str, str]
 
 AXES: Mapping[str, Sequence[str]] = {
-    **{group: tuple(GROUPS[group]) for group in ("target", "stop", "loss", "optimizer", "net", "method")},
+    **{group: tuple(GROUPS[group]) for group in ("target", "stop", "loss", "optimizer", "net")},
+    "method": tuple(name for name, kind in METHODS.items() if issubclass(kind, Variant)),
     "precision": tuple(name for name in GROUPS["precision"] if name != "auto"),
     "ensemble": ("1", "2"),
     "perturbation_distribution": ("gaussian", "uniform"),
     "resumed": ("no", "yes"),
 }
+
+PLAIN: Case = {
+    "precision": "fp32", "target": "noisy", "stop": "never", "method": "dip", "net": "hourglass", "loss": "mse",
+    "optimizer": "adam", "ensemble": "1", "resumed": "no",
+}  # fmt: skip
+
+RIVALS = [{**PLAIN, "method": name} for name, kind in METHODS.items() if issubclass(kind, Rival)]
 
 TARGETS: Mapping[str, Sequence[str]] = {
     "inpaint": ["target.missing=0.5"], "superres": ["target.simulate=true"], "deblur": ["target.simulate=true"],

@@ -11,7 +11,7 @@ import pytest
 import torchgen
 import yaml
 
-from tests.pretended_cuda.cases import AXES, covering, name_of
+from tests.pretended_cuda.cases import AXES, RIVALS, covering, name_of
 from tests.pretended_cuda.conftest import Pretended
 
 CASES = covering(AXES)
@@ -21,13 +21,15 @@ NEAR = {"fp64": 1e-2, "fp32": 2e-2, "tf32": 2e-2, "bf16": 0.1, "fp16": 0.1}
 
 @pytest.fixture(scope="module")
 def found(pretended: Pretended) -> dict[str, Any]:
-    return pretended("fits", CASES)
+    return pretended("fits", [*CASES, *RIVALS])
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_a_run_on_a_gpu_is_one_on_the_cpu(case: dict[str, str], found: dict[str, Any]):
     run = found[name_of(case)]
     assert "error" not in run, run["error"]
+    if "refused" in run:
+        pytest.skip(f"refused on a CPU, too: {run['refused']}")
     assert run["status"] == ["finished", "finished"]
     assert run["device"].startswith("cuda")
     assert run["precision"]["name"] == case["precision"]
@@ -40,6 +42,15 @@ def test_a_run_on_a_gpu_is_one_on_the_cpu(case: dict[str, str], found: dict[str,
     if case["resumed"] == "yes":
         assert run["first"] == ["interrupted", 28]
         assert run["same"] == [True, True], "losses and restored image"
+
+
+@pytest.mark.parametrize("case", RIVALS, ids=name_of)
+def test_a_method_without_a_fit_restores_on_a_gpu(case: dict[str, str], found: dict[str, Any]):
+    run = found[name_of(case)]
+    assert "error" not in run, run["error"]
+    assert run["status"] == ["finished", "finished"]
+    psnr, other = run["psnr"]
+    assert psnr == pytest.approx(other, abs=0.5), "dB"
 
 
 def test_each_choice_has_a_case_and_each_number_format_meets_each_optimizer():
