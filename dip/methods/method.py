@@ -32,19 +32,6 @@ class Rival(Method):
 
     name: str = "rival"
 
-    ignores = (
-        "net",
-        "skips",
-        "steps",
-        "loss",
-        "optimizer",
-        "lr",
-        "perturbation",
-        "z",
-        "ema",
-        "ensemble",
-        "stop",
-        "init",
-    )
+    ignores = ("net", "skips", "steps", "loss", "optimizer", "lr", "perturbation", "z", "ema", "ensemble", "stop", "init")
     tasks: ClassVar[tuple[str, ...]] = ("denoising",)
     """The values of `dip.targets.target.Target.task` that it can restore."""
