@@ -81,7 +81,8 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
     It is SLOPE (min(CORRELATION, r_y) - r) + VARIATION max(SMOOTH, log(v / e)), limited to [0, MOST]. r is the
     correlation of neighbouring pixels of the residual in the flattest patches, r_y that of the photograph there, v the
     mean square of the fit's details below which it is in SMOOTHEST of the patches, and e the mean square of the residual.
-    It is not below (coherence - NOISE) / (STRUCTURE - NOISE), at most 1. The constants were chosen on 6 real and 32 simulated photographs, see sweeps/results/photos.
+    It is not below (coherence - NOISE) / (STRUCTURE - NOISE), at most 1. The constants were chosen on 6 real and 32
+    simulated photographs, see sweeps/results/photos.
 
     Args:
         observed: the photograph, (1, C, h, w) in [0, 1].
