@@ -10,7 +10,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from dip.stopping.flat_patches import correlation, patches
-from dip.stopping.lost_structure import CORRELATION, MOST, SLOPE, VARIATION, agreement, share_of_photograph
+from dip.stopping.lost_structure import (
+    CORRELATION,
+    MOST,
+    NOISE,
+    SLOPE,
+    VARIATION,
+    agreement,
+    coherence,
+    share_of_photograph,
+)
 
 
 def white(seed: int, channels: int = 3, side: int = 96) -> Tensor:
@@ -31,6 +40,11 @@ def slope(channels: int = 3) -> Tensor:
 def texture(channels: int = 3) -> Tensor:
     """Stripes with a period of 8 pixels everywhere, mean square 0.1^2. Their neighbours have a correlation of 0.85."""
     return 0.1 * math.sqrt(2) * (math.pi / 4 * (torch.arange(96) + 0.5)).cos().expand(1, channels, 96, 96)
+
+
+def checks() -> Tensor:
+    """Texture without a direction: white values with standard deviation 1, whose neighbours are not correlated."""
+    return 50 * white(10)
 
 
 def test_the_correlation_of_neighbours_is_that_of_the_definition() -> None:
@@ -55,7 +69,7 @@ def test_weakly_correlated_noise_on_a_smooth_image_leaves_the_fit_alone() -> Non
 
 
 def test_lost_texture_everywhere_gives_the_photograph_its_largest_weight() -> None:
-    ripple = 0.03 * torch.tensor([1.0, -1.0]).repeat(48)
+    ripple = 0.03 * checks()
     assert share_of_photograph(0.5 + texture() + ripple + camera(4), 0.5 + texture()) == MOST
 
 
@@ -69,11 +83,20 @@ def test_the_weight_is_that_of_the_formula() -> None:
 
 def test_the_weight_grows_with_the_texture_in_the_residual() -> None:
     fitted = 0.5 + 0.3 * texture()
-    ripple = torch.tensor([1.0, -1.0]).repeat(48).expand(1, 3, 96, 96)
+    ripple = checks()
     weights = [share_of_photograph(fitted + camera(8) + share * ripple, fitted) for share in (0.0, 0.01, 0.015)]
     assert weights == sorted(weights)
     assert weights[0] == 0
     assert weights[-1] > 0.3
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.7, math.pi / 2])
+def test_parallel_stripes_are_coherent_at_any_angle_and_bring_the_photograph_back(angle: float) -> None:
+    y, x = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    stripes = (0.3 * (math.cos(angle) * x + math.sin(angle) * y)).sin()[None, None]
+    assert coherence(stripes) > 0.97
+    assert coherence(camera(0)) < NOISE
+    assert share_of_photograph(0.5 + 0.1 * stripes, torch.full_like(stripes, 0.5)) == 1
 
 
 def test_a_second_estimate_has_the_weight_of_its_distance() -> None:
@@ -87,6 +110,6 @@ def test_a_second_estimate_has_the_weight_of_its_distance() -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 5, 40), (1, 2, 20, 20)])
 def test_any_size_has_a_weight(shape: tuple[int, ...]) -> None:
     constant = torch.full(shape, 0.2)
-    assert share_of_photograph(constant, constant) == 0
-    assert 0 <= share_of_photograph(torch.rand(shape), constant) <= MOST
-    assert 0 <= share_of_photograph(torch.rand(shape), torch.rand(shape)) <= MOST
+    assert share_of_photograph(constant, constant) == share_of_photograph(constant + 0.1, constant) == 0
+    assert 0 <= share_of_photograph(torch.rand(shape), constant) <= 1
+    assert 0 <= share_of_photograph(torch.rand(shape), torch.rand(shape)) <= 1
