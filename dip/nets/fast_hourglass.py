@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dip.nets.hourglass import HourglassModule, Level
-from dip.nets.hourglass_options import Hourglass
+from dip.nets.hourglass import Architecture, HourglassModule, Level
 from dip.nets.reflection import reflect
 from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels
 
@@ -32,7 +31,7 @@ arithmetic that it saves grows with the size (measured for 32 to 128 channels, o
 class FastHourglass(HourglassModule):
     """(1, in_channels, H, W) -> (1, out_channels, H, W), float32 under autocast. See `HourglassModule`."""
 
-    def __init__(self, net: Hourglass, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
+    def __init__(self, net: Architecture, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
         super().__init__(net, in_channels, out_channels, skips)
         self.checkpoint_activations = net.checkpoint_activations
         for module in self.modules():

@@ -7,12 +7,30 @@ Runs use `dip.nets.fast_hourglass.FastHourglass`, a subclass with the same param
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets.hourglass_options import Hourglass
+
+class Architecture(Protocol):
+    """The options of the network that its modules read; `dip.nets.hourglass_options.Hourglass` describes them."""
+
+    depth: int
+    kernel_down: int
+    kernel_up: int
+    kernel_skip: int
+    upsampling: str
+    padding: str
+    activation: str
+    use_1x1: bool
+    output: str | None
+    checkpoint_activations: bool
+
+    def channels_per_level(self) -> list[int]: ...
+
+    def skip_channels_per_level(self) -> list[int]: ...
 
 
 class HourglassModule(nn.Module):
@@ -27,7 +45,7 @@ class HourglassModule(nn.Module):
         skips: levels with a skip connection, from 1 (finest) to `net.depth`.
     """
 
-    def __init__(self, net: Hourglass, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
+    def __init__(self, net: Architecture, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
         super().__init__()
         channels, skip_channels = net.channels_per_level(), net.skip_channels_per_level()
         levels = []
@@ -62,7 +80,7 @@ class Level(nn.Module):
         below: feature maps that the next coarser level returns.
     """
 
-    def __init__(self, net: Hourglass, in_channels: int, channels: int, skip_channels: int, below: int) -> None:
+    def __init__(self, net: Architecture, in_channels: int, channels: int, skip_channels: int, below: int) -> None:
         super().__init__()
         self.upsampling = net.upsampling
         self.down = Block(net, in_channels, channels, net.kernel_down, stride=2)
@@ -97,7 +115,7 @@ class Block(nn.Module):
     The convolution has no bias, because the normalisation subtracts every constant.
     """
 
-    def __init__(self, net: Hourglass, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, net: Architecture, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
             in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False,

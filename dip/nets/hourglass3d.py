@@ -8,21 +8,30 @@ multiple of 32 a cube of 65 voxels a side would become three times as large.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dip.nets.fast_hourglass import run_part
-from dip.nets.hourglass import activation, output
-from dip.nets.hourglass_options import Hourglass3d
+from dip.nets.hourglass import Architecture, activation, output
 
 LAST = torch.channels_last_3d
 """Faster than the default layout on CPUs: of 32 x 48 x 48 x 48 numbers in bf16, the reflection takes 1.4 instead of 7 ms,
 trilinear upsampling 10 instead of 54 ms, and a convolution 62 instead of 63 ms, each with its backward pass."""
 
 Size = tuple[int, ...]
+
+
+class Architecture3d(Architecture, Protocol):
+    """The options that the modules read; `dip.nets.hourglass_options.Hourglass3d` describes them."""
+
+    slices: int
+
+    def z_slices(self) -> int: ...
+
+    def shortest(self) -> int: ...
 
 
 class Hourglass3dModule(nn.Module):
@@ -37,7 +46,7 @@ class Hourglass3dModule(nn.Module):
         skips: levels with a skip connection, from 1 (finest) to `net.depth`.
     """
 
-    def __init__(self, net: Hourglass3d, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
+    def __init__(self, net: Architecture3d, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
         super().__init__()
         self.slices, self.z_slices = net.slices, net.z_slices()
         self.shortest, self.checkpoint_activations = net.shortest(), net.checkpoint_activations
@@ -79,7 +88,7 @@ class Hourglass3dModule(nn.Module):
 class Level3d(nn.Module):
     """One level of the network; see `dip.nets.hourglass.Level` for the arguments."""
 
-    def __init__(self, net: Hourglass3d, in_channels: int, channels: int, skip_channels: int, below: int) -> None:
+    def __init__(self, net: Architecture3d, in_channels: int, channels: int, skip_channels: int, below: int) -> None:
         super().__init__()
         self.upsampling = "trilinear" if net.upsampling == "bilinear" else "nearest"
         self.down = Block3d(net, in_channels, channels, net.kernel_down)
@@ -112,7 +121,7 @@ class Level3d(nn.Module):
 class Block3d(nn.Module):
     """Convolution, normalisation, activation: (1, C_in, D, H, W) -> (1, C_out, D / stride, H / stride, W / stride)."""
 
-    def __init__(self, net: Hourglass3d, in_channels: int, out_channels: int, kernel: int) -> None:
+    def __init__(self, net: Architecture3d, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
         self.mode = "reflect" if net.padding == "reflection" else "constant"
         self.pixels = kernel // 2
