@@ -33,13 +33,8 @@ MINUTES ?= 60
 soak: install ## Random runs under random faults for an hour (MINUTES=60)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
-gpu: install ## All that needs an NVIDIA GPU: tests, tables with and without CUDA graphs, 10,000 steps timed twice
-	$(BIN)/python -m pytest -m gpu
-	$(BIN)/python -m dip.bench --sizes 512 --steps 100 --json bench-gpu.json
-	$(BIN)/python -m dip.bench --sizes 512 --steps 100 --graph --rows 'ours fp32' 'ours tf32' 'ours bf16' 'run bf16' --json bench-gpu-graph.json
-	$(BIN)/python -m dip.bench --overhead --sizes 512 --steps 100 --json bench-gpu-overhead.json
-	for run in 1 2; do bash -c "time $(BIN)/python train.py precision=bf16 precision.graph=true keep_checkpoint=true baselines=false out=outputs/gpu-$$run"; done
-	cmp outputs/gpu-1/*/losses.npy outputs/gpu-2/*/losses.npy && cmp outputs/gpu-1/*/images/restored.png outputs/gpu-2/*/images/restored.png
+gpu: install ## All that needs an NVIDIA GPU, in ten minutes: tests, tables, the report's runs; results in outputs/gpu
+	$(BIN)/python -m dip.bench.gpu
 
 format: install ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .

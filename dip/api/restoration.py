@@ -80,6 +80,7 @@ class Restoration:
         if self.in_units is None:
             return self.observed
         y = np.abs(self.observed.squeeze()) if np.iscomplexobj(self.observed) else self.observed.squeeze()
+        y = np.where(np.isfinite(y), y, np.nanmin(y))  # missing ones are black
         return ((y - y.min()) / ((y.max() - y.min()) or 1)).astype(np.float32) if y.ndim == 2 else None
 
     def __repr__(self) -> str:

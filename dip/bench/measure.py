@@ -75,7 +75,7 @@ def ours(config: Config) -> Callable[[], None]:
         count += 1
         with torch.autocast(z.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
             if count == 1:
-                speed_up(nn.ModuleList([net]), z, config.precision.speedups())
+                speed_up(nn.ModuleList([net]), z, config.precision.speedups(z.device.type))
             image = net(perturb(z, count)).to(dtype)
             loss = functional.mse_loss(image, y)
             optimizer.zero_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from lightning.pytorch import Callback, Trainer
 from dip.callbacks.signals import Signals
 from dip.errors import NotFiniteError
 from dip.model.module import DeepImagePrior
+from dip.options import log
 from dip.runs.checkpoint_files import path_of
 
 LARGEST_SHARE = 0.02  # of the run's time that may be spent on writing checkpoints
-
-log = logging.getLogger("dip")
 
 
 class Checkpoints(Callback):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import logging
 import math
 import statistics
 import time
@@ -26,6 +25,7 @@ from dip.configuration.loggers import show
 from dip.errors import DipError
 from dip.images import preview
 from dip.model.module import DeepImagePrior
+from dip.options import log
 
 COLUMNS = ("step", "loss", "psnr", "psnr_ema", "ssim_ema", "seconds", "watched", "back_to")
 
@@ -33,8 +33,6 @@ Row = dict[str, Any]
 OnRecord = Callable[[int, float, float | None, NDArray[numpy.float32]], object]
 """A function of the user: step, loss, PSNR in dB (None without a reference), and the average of the outputs so far,
 (H, W, C) float32 in [0, 1]."""
-
-log = logging.getLogger("dip")
 
 
 class Recorder(Callback):

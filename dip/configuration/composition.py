@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import logging
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -13,14 +12,13 @@ from dip.configuration.explain import unknown
 from dip.configuration.listing import classes, option_names
 from dip.configuration.schema import BASES, GROUPS, Config
 from dip.errors import OptionError
-from dip.options import default_of
+from dip.options import default_of, log
 from dip.z import Z
 
 CHEAPEST: dict[str, Any] = {"skips": [], "perturbation": 0.0, "z": Z(channels=1)}
 """Options that `reset_unused` does not reset to their default, because another value costs less time or memory."""
 
 Options = TypeVar("Options")
-log = logging.getLogger("dip")
 
 
 def register() -> None:

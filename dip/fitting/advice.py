@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 import torch
 
 from dip.configuration.schema import Config
 from dip.fitting.cost import Cost, describe
 from dip.images import Picture
+from dip.options import log
 from dip.stopping import STOPS
 from dip.stopping.adaptive import explain
 from dip.stopping.rule import Rule
@@ -16,8 +15,6 @@ from dip.targets.jpeg_file import quality_of
 
 STRONG = 50
 """Quality of a JPEG below which its artefacts, and not noise, are what is visible."""
-
-log = logging.getLogger("dip")
 
 
 def announce(config: Config, picture: Picture, estimated: Cost | None, rule: Rule | None, device: torch.device) -> None:

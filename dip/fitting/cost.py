@@ -8,7 +8,6 @@ has networks, input and noise of its own, so that it changes nothing of the run.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 from collections.abc import Iterator, Sequence
 
@@ -19,6 +18,7 @@ from dip.errors import DipError, RunError
 from dip.fitting.probe import Measured, Shape, cropped, measure, padded_pixels, together
 from dip.hardware import devices, memory
 from dip.hardware.free_memory import available
+from dip.options import log
 
 SIDES = (64, 128, 256)
 """Sides of the crops, in pixels. Two are always measured, for the memory; a third one if the run takes long."""
@@ -42,8 +42,6 @@ PER_VALUE = 100
 
 TILE = 512
 """Side of the tiles that are suggested for a large image, in pixels."""
-
-log = logging.getLogger("dip")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,6 +29,7 @@ from dip.fitting.inputs import observe
 from dip.fitting.lightning_alone import OneProcess, alone, trainer_of
 from dip.fitting.network_input import network_input, with_all_channels
 from dip.fitting.observed import Observed
+from dip.fitting.own_classes import Plugin
 from dip.fitting.pictures import Pictures
 from dip.fitting.prefilter import mixed
 from dip.fitting.probe import together
@@ -123,7 +124,8 @@ class Fit:
             distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
             kernel=None if self.rule is None else self.rule.loss_filter,
-            extras=extras, intervals=seen.intervals, speedups=config.precision.speedups(),
+            extras=extras, intervals=seen.intervals,
+            speedups=config.precision.speedups(self.device.type, own_net=isinstance(config.net, Plugin)),
         )  # fmt: skip
         if config.init is not None and self.initial is not None:
             warm_start.start(module, self.initial, config.init)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import glob
 import importlib.util
-import logging
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from dip.errors import ImageError
+from dip.options import log
 from dip.samples import SAMPLES
 from dip.sources import split
-
-log = logging.getLogger("dip")
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".bmp", ".ppm", ".pgm",
             ".npy", ".npz", ".mat", ".h5", ".hdf5", ".dcm", ".nii", ".nii.gz", ".fits", ".fit")  # fmt: skip

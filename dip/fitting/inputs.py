@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,12 @@ from dip.fitting.network_input import guided
 from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
 from dip.fitting.prefilter import prefiltered
+from dip.options import log
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
     from dip.images import Picture
     from dip.targets import Observation
-
-log = logging.getLogger("dip")
 
 
 def observe(config: Config, pictures: Pictures) -> Observed:

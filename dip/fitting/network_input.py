@@ -77,10 +77,10 @@ def with_all_channels(config: Config, seen: Observation) -> Config:
         if slices != config.net.slices:
             sizes = f"the image has {config.net.slices} slices and the input of net={config.net.name} {slices}"
             raise OptionError("method", config.method.name, f"dip here, since {sizes}", "method=dip")
-        padded = config.net.padded(*seen.size)
-        if config.net.input_size(padded) != padded:
-            legal = f"dip here, since the input of net={config.net.name} is smaller than the image"
-            raise OptionError("method", config.method.name, legal, "method=dip")
+        image = config.net.padded(*seen.size)
+        if config.net.input_size(image) != image:
+            legal = f"a network whose input has the image's size for method={config.method.name}"
+            raise OptionError("net", config.net.name, legal, "net=hourglass")
         return dataclasses.replace(config, z=dataclasses.replace(config.z, channels=seen.shape[0] // slices))
     if seen.z is None:
         return config

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.image_files import several
+from dip.options import log
 from dip.samples import SAMPLES
 from dip.sources import split
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from dip.fitting.observed import Observed
     from dip.images import Picture
     from dip.nets import Net
-
-log = logging.getLogger("dip")
 
 
 class Pictures:

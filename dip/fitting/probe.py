@@ -24,7 +24,7 @@ Shape = tuple[int, int, int]
 
 def together(config: Config, device: torch.device) -> int:
     """The number of networks that run at the same time, each with its activations in memory."""
-    if getattr(config.net, "checkpoint_activations", False) or config.precision.speedups():
+    if getattr(config.net, "checkpoint_activations", False) or config.precision.speedups(device.type):
         return 1  # compiled code and graphs belong to the main thread
     return min(config.ensemble, torch.get_num_threads()) if device.type == "cpu" else 1
 

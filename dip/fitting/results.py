@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from dip.hardware import devices
 from dip.images import Picture, preview
 from dip.images.scaling import WHITE
 from dip.model.module import DeepImagePrior
+from dip.options import log
 from dip.stopping.adaptive import examine
 from dip.stopping.noise_level import noise_level
 from dip.stopping.panel import Panel
@@ -44,8 +44,6 @@ MINIMAL_LOSS = 1e-3
 MEASURED = ("loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds", "step_seconds",
             "peak_memory_bytes", "parameters", "constant_loss")  # fmt: skip
 """Entries of `result.json` that are null for a failed run."""
-
-log = logging.getLogger("dip")
 
 
 def save(path: Path, pixels: Tensor, like: Picture | None = None, slices: int = 1) -> None:
@@ -119,18 +117,19 @@ def constant_loss(module: DeepImagePrior, observation: Observation) -> float:
 
     For measurements it is the multiple of the image of ones that fits `y` best.
     """
-    y, known = observation.y.to(module.output), observation.known
+    output = module.output.to(module.device)  # Lightning moves the module, but not this tensor, to the CPU after a fit
+    y, known = observation.y.to(output), observation.known
     if observation.measurements is not None:
         with torch.no_grad():
-            ones = torch.ones_like(module.output)
+            ones = torch.ones_like(output)
             seen = module.operator(ones)
             image = (seen * y).sum() / seen.square().sum().clamp(min=1e-30) * ones
             return float(module.criterion(module.operator(image), y, image, module.weights))
     weights = torch.ones_like(y[:, :1]) if known is None else known.to(y)
     level = (weights * y).sum((2, 3), keepdim=True) / weights.sum()  # (1, C, 1, 1)
-    if y.shape[1] != module.output.shape[1]:
+    if y.shape[1] != output.shape[1]:
         level = level.mean().view(1, 1, 1, 1)
-    image = level.expand_as(module.output)
+    image = level.expand_as(output)
     with torch.no_grad():
         return float(module.criterion(module.operator(image), y, image, module.weights))
 

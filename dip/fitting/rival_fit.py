@@ -94,7 +94,8 @@ class RivalFit:
         assert isinstance(config.method, Rival)
         self.config, self.folder, self.method, self.identity = config, folder, config.method, identity
         self.device = devices.pick_device(config.device)
-        self.arithmetic = devices.pick_precision(config.precision.name, self.device)
+        wanted = "fp32" if isinstance(config.method, Classical) else config.precision.name
+        self.arithmetic = devices.pick_precision(wanted, self.device)
         if self.arithmetic.name == "fp16":
             raise OptionError(
                 "precision", "fp16", f"auto, bf16, fp32 or tf32 with method={self.method.name}", "precision=bf16"
@@ -146,6 +147,7 @@ class RivalFit:
             watchers: list[Any] = [self.recorder]
             watchers += [Progress(self.method.total, self.recorder, self.method.name)] if progress else []
             trainer = SimpleNamespace(logger=logger)
+            self._announce()
             for watcher in watchers:
                 watcher.on_train_start(trainer, self.present)
 
@@ -168,6 +170,14 @@ class RivalFit:
                     f"method={self.method.name}: the training diverged; try another seed, for example seed=1"
                 )
             return self._finish(image.clamp(0, 1), logger, pictures)
+
+    def _announce(self) -> None:
+        """Log what will be computed, and which speed-ups have no effect."""
+        name, total = self.method.name, self.method.total
+        steps = "" if total == 1 else f"{total:,} steps in {self.arithmetic.name}, "
+        log.info("method=%s: %snoise level %.1f of 255", name, steps, 255 * self.noise.level(self.observation.y))
+        for option in self.config.precision.speedups("cpu"):  # those that were asked for
+            log.warning("precision.%s: has no effect with method=%s", option, name)
 
     def _restored(self, after: Any) -> Tensor:
         """The restored image, (1, C, H, W)."""
@@ -210,6 +220,7 @@ class RivalFit:
         try:
             if logger is not None:
                 config.logger.finish(logger, runs.flat(plain), final, step)
+                logger.finalize("success")
         except Exception as error:  # a logger must not cost the run its result
             log.warning("logger=%s: final metrics not written (%s)", config.logger.name, error)
         return result
@@ -220,8 +231,6 @@ class RivalFit:
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""
         known: dict[str, Any] = {"steps": self.present.step, "precision": self.precision, "events": []}
-        if status == "interrupted":
-            known["restored_step"] = None
         if status != "failed":
             known |= self.recorder.summary() | {"peak_memory_bytes": memory.peak_memory(self.device)}
         return results.content(status, self.config, self.folder, self.device, **known, **more)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.metadata
-import logging
 import os
 import platform
 from collections.abc import Iterator
@@ -15,8 +14,7 @@ import torch
 
 from dip.errors import OptionError
 from dip.hardware import memory
-
-log = logging.getLogger("dip")
+from dip.options import log
 
 PACKAGES = ("deep-image-prior", "torch", "lightning", "hydra-core", "numpy", "pillow", "scikit-image")
 
@@ -45,6 +43,7 @@ class Arithmetic:
             "lightning": self.plugin,
             "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
             "matmul_precision": torch.get_float32_matmul_precision(),
+            "cudnn_deterministic": torch.backends.cudnn.deterministic,
         }
 
 
@@ -108,13 +107,17 @@ def _native_bf16(device: torch.device) -> bool:
 
 @contextlib.contextmanager
 def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
-    """Set the process's flags for one run, TF32 and the allocator's, and restore them when the block ends.
+    """Set the process's flags for one run, and restore them when the block ends: TF32, cuDNN's and the allocator's.
+
+    cuDNN uses deterministic algorithms and does not select them by their time, so that the same run gives the same bits.
 
     Args:
         arithmetic: TF32 is enabled for "tf32" only.
         frugal: return freed memory to the system at once, see `dip.hardware.memory.keep_memory`.
     """
-    benchmark, flags = torch.backends.cudnn.benchmark, _tf32_flags()
+    cudnn, flags = torch.backends.cudnn, _tf32_flags()
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
     # cuDNN's flag, True by default, applies to convolutions; the matmul precision does not.
     torch.backends.cudnn.allow_tf32 = arithmetic.name == "tf32"
     torch.set_float32_matmul_precision("high" if arithmetic.name == "tf32" else "highest")
@@ -124,7 +127,7 @@ def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
     finally:
         if kept:
             memory.release_memory()
-        torch.backends.cudnn.benchmark = benchmark
+        cudnn.benchmark, cudnn.deterministic = before
         _set_tf32_flags(*flags)
 
 

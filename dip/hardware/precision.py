@@ -25,16 +25,22 @@ class Precision(Options):
         flag(),
         "true",
     )
-    graph: bool = option(
-        False,
-        "replay the network's passes as CUDA graphs, for a GPU that waits for kernel launches; if that fails, a "
-        "warning is logged and the network runs without",
-        flag(),
-        "true",
+    graph: bool | None = option(
+        None,
+        "replay the network's passes as CUDA graphs, since launching the kernels takes longer than running them; if that "
+        "fails, a warning is logged and the network runs without; null: on CUDA, except for a network of your own",
+        flag(none=True),
+        "false",
     )
 
     prefix = "precision."
 
-    def speedups(self) -> list[str]:
-        """Return the names of the enabled speed-ups, as `dip.model.speedups` knows them."""
-        return [name for name in ("compile", "graph") if getattr(self, name)]
+    def speedups(self, device: str, own_net: bool = False) -> list[str]:
+        """Return the names of the enabled speed-ups, as `dip.model.speedups` knows them.
+
+        Args:
+            device: type of the device, such as "cuda".
+            own_net: the network is the user's. A graph would replay its first call, whatever its code does at later ones.
+        """
+        graph = device == "cuda" and not own_net if self.graph is None else self.graph
+        return [name for name, enabled in (("compile", self.compile), ("graph", graph)) if enabled]

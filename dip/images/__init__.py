@@ -43,18 +43,6 @@ from dip.images.saving import preview, save, save_values, stored
 from dip.images.slices import mosaic
 
 __all__ = [
-    "Picture",
-    "arranged",
-    "crop",
-    "from_array",
-    "load",
-    "mosaic",
-    "prepare",
-    "prepare_mask",
-    "preview",
-    "rescaled",
-    "save",
-    "save_values",
-    "stored",
-    "to_array",
-]
+    "Picture", "arranged", "crop", "from_array", "load", "mosaic", "prepare", "prepare_mask", "preview", "rescaled", "save",
+    "save_values", "stored", "to_array",
+]  # fmt: skip

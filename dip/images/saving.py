@@ -6,6 +6,7 @@ all TIFF.
 
 from __future__ import annotations
 
+import gzip
 import io
 import zlib
 from pathlib import Path
@@ -29,6 +30,8 @@ from dip.images.stored import Array, one_line
 SUFFIXES = dict.fromkeys((".tif", ".tiff"), "TIFF") | dict.fromkeys((".ppm", ".pgm"), "PPM")
 SUFFIXES |= {".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".npy": "NPY"}
 SUFFIXES |= dict.fromkeys((".jpg", ".jpeg", ".jfif"), "JPEG")
+DEEP = ("TIFF", "NPY", "NIFTI")
+"""Formats of any depth and number of channels."""
 _PILLOW_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
@@ -42,8 +45,8 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
         path: the file.
         pixels: written with 8 bits, rounded to nearest, unless `like` is given.
         like: the image whose depth, units, alpha and colour profile are used. Alpha is resized. The profile is dropped
-            if it is not for C channels. TIFF and NPY support every depth, PNG uint8 and uint16, other formats uint8
-            only. Where the depth differs from that of `like`, 0 and 1 become the full range of the file's.
+            if it is not for C channels. TIFF, NPY and NIfTI support every depth, PNG uint8 and uint16, other formats
+            uint8 only. A NIfTI file has the affine of the one that `like` was read from. Where the depth differs from that of `like`, 0 and 1 become the full range of the file's.
 
     Raises:
         ImageError: the suffix is unknown, the format does not support alpha or C channels, the file is the one that
@@ -54,21 +57,21 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
     pixels = pixels.detach().to("cpu", torch.float32)
     like = Picture(pixels) if like is None else like
     channels = pixels.shape[1]
-    format = SUFFIXES.get(path.suffix.lower())
+    format = "NIFTI" if path.name.lower().endswith((".nii", ".nii.gz")) else SUFFIXES.get(path.suffix.lower())
 
     def cannot(why: str) -> ImageError:
         return ImageError(f"cannot write {one_line(str(path))}: {why}")
 
     if format is None:
-        raise cannot(f"the suffix must be one of {' '.join(SUFFIXES)}, for example out.png")
-    if channels not in (1, 3) and format not in ("TIFF", "NPY"):
+        raise cannot(f"the suffix must be one of {' '.join(SUFFIXES)} .nii .nii.gz, for example out.png")
+    if channels not in (1, 3) and format not in DEEP:
         raise cannot(f"{channels} channels need a TIFF or NPY file, for example out.tif")
     if like.alpha is not None and format not in ("PNG", "TIFF", "WEBP"):
         raise cannot(f"{format} supports no transparency; use PNG, TIFF or WEBP, for example out.png")
     if not torch.isfinite(pixels).all():
         raise cannot("some values are NaN or infinite: the fit diverged; lower lr, for example lr=0.001")
 
-    deepest = {"TIFF": like.mode, "NPY": like.mode, "PNG": "uint8" if like.mode == "uint8" else "uint16"}
+    deepest = dict.fromkeys(DEEP, like.mode) | {"PNG": "uint8" if like.mode == "uint8" else "uint16"}
     mode = deepest.get(format, "uint8")
     values, profile = stored(pixels, mode, like.units if mode == like.mode else None), like.icc_profile
     if like.alpha is not None:
@@ -81,9 +84,12 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
             raise cannot("it exists and is not a regular file; choose another name, for example out.png")
         if like.path is not None and path.exists() and like.path.exists() and path.samefile(like.path):
             raise cannot("it is the input image; choose another name, for example out.png")
-        write_bytes(path, _encoded(values, like, profile, format))
+        content = _nifti(values, like) if format == "NIFTI" else _encoded(values, like, profile, format)
+        write_bytes(path, gzip.compress(content, mtime=0) if path.suffix.lower() == ".gz" else content)
     except ImageError:
         raise
+    except ImportError:
+        raise cannot("it needs the package nibabel; pip install 'deep-image-prior[nifti]'") from None
     except (OSError, ValueError, RunError) as error:  # a full disk, no such folder, an image too large for the format
         cause = error.__cause__ or error
         raise cannot(one_line(getattr(cause, "strerror", None) or str(cause))) from None
@@ -125,6 +131,22 @@ def preview(pixels: Tensor, slices: int = 1) -> Tensor:
     pixels = middle(pixels, slices)
     channels = pixels.shape[1]
     return pixels if channels in (1, 3) else pixels[:, [0, 1, 2] if channels == 4 else [0, channels // 2, channels - 1]]
+
+
+def _nifti(values: Array, like: Picture) -> bytes:
+    """The bytes of a NIfTI file of (H, W, C): columns, rows, slices, channels, with the affine of the file of `like`."""
+    import nibabel
+
+    if like.is_volume(values.shape[2]):
+        array = from_image(values, "WHDC" if "C" in str(like.axes) else "WHD", like.depth)
+    else:
+        array = values.transpose(1, 0, 2)[:, :, None]
+    affine: Any = np.eye(4)
+    if like.path is not None and like.path.exists() and like.path.name.lower().endswith((".nii", ".nii.gz")):
+        source: Any = nibabel.load(like.path)
+        affine = source.affine
+    content: bytes = nibabel.Nifti1Image(array, affine).to_bytes()  # type: ignore[no-untyped-call]
+    return content
 
 
 def _encoded(values: Array, like: Picture, profile: bytes | None, format: str) -> bytes:

@@ -25,6 +25,13 @@ class Loss(Options):
         number(">= 0"),
         "1e-7",
     )
+    tv_coupling: float = option(
+        0.0,
+        "weight of the coupling in half-quadratic splitting of the total variation: differences below tv / tv_coupling are "
+        "penalised by their square, as noise; 0: none",
+        number(">= 0"),
+        "1e-5",
+    )
 
     filtered: ClassVar[bool] = True
     """Whether the loss depends on x - y alone, so that a filter of the residual applies."""
@@ -51,7 +58,15 @@ class Loss(Options):
             x = y + filtered(x - y, kernel)
         entries = self.entries(x, y)
         loss = (entries if weights is None else weights * entries).mean()
-        return loss + self.tv * total_variation(image) if self.tv else loss
+        return loss + self.tv * total_variation(image, self.tv_below()) if self.tv else loss
+
+    def tv_below(self) -> float:
+        """The length of a difference below which its penalty is quadratic; 0 without coupling."""
+        return self.tv / self.tv_coupling if self.tv_coupling else 0.0
+
+    def unused(self) -> dict[str, str]:
+        """Options without effect: the coupling without a total variation."""
+        return {} if self.tv else {"tv_coupling": "loss.tv=0"}
 
 
 @dataclass
@@ -125,17 +140,26 @@ class Poisson(Loss):
 LOSSES: dict[str, type[Loss]] = {"mse": MSE, "l1": L1, "smooth_l1": SmoothL1, "poisson": Poisson}
 
 
-def total_variation(image: Tensor) -> Tensor:
+def total_variation(image: Tensor, below: float = 0.0) -> Tensor:
     """Isotropic total variation (Rudin, Osher, Fatemi 1992) of `image` (1, C, H, W), summed over pixels and channels.
 
     It is the sum of the lengths of the forward differences; the last row and column have none. The subgradient at
     length 0 is 0.
+
+    Half-quadratic splitting (Geman and Yang 1995; for the total variation Wang, Yang, Yin, Zhang 2008) introduces u for
+    the differences D x and minimises tv sum |u| + coupling / 2 sum |D x - u|^2 over u too. The minimum over u is known
+    (shrinkage), and tv times the result with `below` = tv / coupling is the value there: a length d below that counts
+    d^2 / (2 below), a longer one d - below / 2. Its gradient in x is that of the split problem after each exact
+    minimisation in u, so that u need not be stored.
     """
     import torch
+    from torch.nn import functional
 
     here = image[..., :-1, :-1]
     gradient = torch.stack([image[..., 1:, :-1] - here, image[..., :-1, 1:] - here])  # (2, 1, C, H - 1, W - 1)
     lengths: Tensor = torch.linalg.vector_norm(gradient, dim=0)
+    if below:
+        return functional.huber_loss(lengths, torch.zeros_like(lengths), reduction="sum", delta=below) / below
     return lengths.sum()
 
 

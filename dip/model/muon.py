@@ -49,31 +49,29 @@ class BatchedMuon(torch.optim.Adam):
         return loss
 
     def _update(self, weights: list[nn.Parameter], lr: float) -> None:
-        momenta = []
         scale, found = getattr(self, "grad_scale", None), getattr(self, "found_inf", None)
         valid = None if found is None else found == 0  # () bool
         for weight in weights:
-            assert weight.grad is not None
-            gradient = weight.grad if scale is None else weight.grad / scale
-            state = self.state[weight]
-            if not state:
-                state["momentum"] = torch.zeros_like(weight)
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
                 # Adam requires it when it loads a state, and converts it to float32 whatever the default is.
-                state["step"] = torch.zeros((), dtype=torch.float32)
-            if valid is not None:  # the momentum as gradient leaves the momentum as it is
-                gradient = torch.where(valid, gradient, state["momentum"])
-            momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
-            momenta.append(gradient.lerp(momentum, MOMENTUM))  # Nesterov's
-            weight.grad = None
-        update = torch.stack(momenta)  # (n, out, in, k, k)
+                self.state[weight]["step"] = torch.zeros((), dtype=torch.float32)
+        momenta = [self.state[weight]["momentum"] for weight in weights]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]  # of all weights
+        gradients = gradients if scale is None else [gradient / scale for gradient in gradients]
+        if valid is not None:  # the momentum as gradient leaves the momentum as it is
+            gradients = [torch.where(valid, g, momentum) for g, momentum in zip(gradients, momenta, strict=True)]
+        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)  # one kernel for all weights
+        update = torch.stack(torch._foreach_lerp(gradients, momenta, MOMENTUM))  # Nesterov's, (n, out, in, k, k)
         last = update.permute(0, 1, 3, 4, 2)  # (n, out, k, k, in): the order in memory of channels_last
         matrices = last.flatten(2)  # (n, out, k x k x in)
         length = UPDATE_RMS * lr * max(matrices.shape[1:]) ** 0.5
         updates = orthogonalized(matrices).view(last.shape).permute(0, 1, 4, 2, 3)  # (n, out, in, k, k)
         if valid is not None:
             updates = torch.where(valid, updates, 0.0)
-        for weight, change in zip(weights, updates, strict=True):
-            weight.add_(change, alpha=-length)
+        torch._foreach_add_(list[Tensor](weights), updates.unbind(), alpha=-length)
+        for weight in weights:
+            weight.grad = None
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 `compile` fuses the passes over memory between convolutions (torch.compile). On the CPUs that we measured it is not
 faster, because the network's layers are written for them. `graph` replays the network's forward and backward pass as
-CUDA graphs: launching the 400 kernels of a step takes as long as a fast GPU needs to run them.
+CUDA graphs, by default on CUDA: launching the kernels of a step one by one takes longer than a fast GPU needs to run them.
 """
 
 from __future__ import annotations
@@ -26,20 +26,24 @@ def speed_up(nets: nn.ModuleList, z: Tensor, names: Sequence[str]) -> dict[str, 
     """
     worked = {}
     for name in (name for name in SPEEDUPS if name in names):
+        before = [net._compiled_call_impl for net in nets]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they concern torch's own code
                 SPEEDUPS[name](nets, z)
             worked[name] = True
         except Exception as error:  # compilers raise exceptions of any type
-            if out_of_memory(error):
+            if name != "graph" and out_of_memory(error):  # a graph needs more than the step itself
                 raise
-            for net in nets:
-                net._compiled_call_impl = None  # undo `compile`
-                net.__dict__.pop("forward", None)  # undo the graphs of networks before the one that failed
+            for net, compiled in zip(nets, before, strict=True):  # undo this speed-up, keep those before it
+                net._compiled_call_impl = compiled
+                net.__dict__.pop("forward", None)
             reason = str(error).strip().partition("\n")[0]
             kind = type(error).__name__
-            log.warning("precision.%s failed, the run continues without it (%s: %s)", name, kind, reason)
+            log.warning(
+                "precision.%s failed, the run continues without it (%s: %s); precision.%s=false leaves it out",
+                name, kind, reason, name,
+            )  # fmt: skip
             worked[name] = False
         finally:
             nets.zero_grad()
@@ -58,10 +62,13 @@ def _capture(nets: nn.ModuleList, z: Tensor) -> None:
         raise RuntimeError(f"CUDA graphs need a CUDA device, this is {z.device.type}")
     dtype, enabled = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
     # Autocast's cache would keep the 16-bit weights of the capture for every replay.
+    # The networks run in the order of their captures, so one can use the memory of the activations of another.
+    pool = torch.cuda.graph_pool_handle()
     with torch.autocast("cuda", dtype, enabled, cache_enabled=False):
         for net in nets:
             # A graph copies every later input into its example, which therefore must not be the fit's own z.
-            torch.cuda.make_graphed_callables(net, (z.clone(),))  # type: ignore[no-untyped-call]
+            example = z.detach().clone().requires_grad_(z.requires_grad)
+            torch.cuda.make_graphed_callables(net, (example,), pool=pool)  # type: ignore[no-untyped-call]
             net._compiled_call_impl = None  # the compiled code is in the graph now
 
 

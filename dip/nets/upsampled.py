@@ -84,10 +84,11 @@ def _correlate(x: Tensor, taps: tuple[float, float, float], padding: int) -> Ten
     return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
 
 
-@functools.cache  # a copy to a device waits for it, so it is made once
+@functools.cache
 def _kernel(taps: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):
-        line = torch.tensor(taps, dtype=dtype, device=device)
+        # Filled on the device: compiled code makes it at each step, and a copy from the host would wait.
+        line = F.pad(torch.full((1,), taps[1], dtype=dtype, device=device), (1, 1), value=taps[0])
         return torch.outer(line, line)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 import math
 import os
 import re
@@ -16,9 +15,8 @@ from dip.files import read_json
 from dip.files import write_bytes as write_bytes
 from dip.files import write_json as write_json
 from dip.files import write_text as write_text
+from dip.options import log
 from dip.runs.locks import Lock as Lock
-
-log = logging.getLogger("dip")
 
 STATUSES = ("finished", "stopped", "failed", "interrupted")
 

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import io
 import json
-import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -22,12 +21,11 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from dip.errors import NotFiniteError, RunError
 from dip.files import remove_temporaries, write_bytes
+from dip.options import log
 from dip.runs import flat
 from dip.runs.checkpoint_names import path_of as path_of
 from dip.runs.checkpoint_names import step_of as step_of
 from dip.runs.checkpoint_names import stored as stored
-
-log = logging.getLogger("dip")
 
 FORMAT = 2  # of the file; a higher one than the program's own is refused
 KEEP = 2  # number of checkpoints kept

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from pathlib import Path
 from typing import Any
 
 from dip.errors import RunError
 from dip.files import write_bytes
+from dip.options import log
 from dip.runs import read_result, snapshots
 from dip.runs.checkpoint_files import footer_of, path_of, step_of, stored, verified
-
-log = logging.getLogger("dip")
 
 
 def extend(folder: Path, identity: str, steps: int) -> None:

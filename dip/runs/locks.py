@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import socket
 from datetime import datetime
@@ -12,8 +11,7 @@ from pathlib import Path
 
 from dip.errors import RunError
 from dip.files import read_json, remove_temporaries
-
-log = logging.getLogger("dip")
+from dip.options import log
 
 
 class Lock:

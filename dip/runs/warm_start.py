@@ -7,7 +7,6 @@ loaded.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dip import runs
 from dip.configuration.schema import Config, plain
 from dip.errors import OptionError
+from dip.options import log
 from dip.runs.checkpoint_names import stored
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 SAME_FUNCTION = ("net.checkpoint_activations",)
 """Options of a network that do not change what it computes."""
-
-log = logging.getLogger("dip")
 
 
 def digest(folder: str | None) -> str | None:

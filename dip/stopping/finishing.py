@@ -3,7 +3,7 @@
 At the best step of a fit the average still contains 7 to 64 % of correlated noise (measured on six photographs), and
 non-local means remove part of it. BM3D of the photograph itself has other errors, so a weighted mean of both is better
 than either. The strengths and the weight were chosen on six photographs of 256 x 256 pixels and on simulated ones. Where
-the fit has lost structure, the photograph itself replaces a part of the result: see `dip.stopping.lost_structure`.
+BM3D or the fit has lost structure, it has less weight: see `dip.stopping.lost_structure`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ SHARE_NLM = 0.2
 """Strength and weight of non-local means of the photograph, which replace BM3D in a larger image."""
 
 
+TOLD = 0.05
+"""Weight of the photograph above which a warning says so."""
+
+
 def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
-    """The weighted mean of two denoised images, and of the observation where the fit has lost structure, (1, C, h, w).
+    """The weighted mean of two denoised images and, where the fit has lost structure, of the observation, (1, C, h, w).
 
     Args:
         average: restored by a fit, (1, C, h, w) in [0, 1]; values outside are clipped.
@@ -41,7 +45,7 @@ def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
     import torch
 
     from dip import bm3d
-    from dip.stopping.lost_structure import trust
+    from dip.stopping.lost_structure import agreement, share_of_photograph
 
     if not sigma > 0:
         return average
@@ -56,15 +60,18 @@ def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
         array = observed[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()  # (h, w, C)
         filtered = torch.from_numpy(bm3d.bm3d(array, OBSERVED * sigma).clip(0, 1))
         other, share = filtered.permute(2, 0, 1)[None].to(average), SHARE
-    restored = smoothed(average, FITTED * sigma).lerp(other, share)
-    weight = trust(observed - average)
-    if weight < 1:
+    residual = observed.to(average) - average
+    both = smoothed(average, FITTED * sigma).lerp(other, share)
+    restored = average.lerp(both, agreement(other - average, residual))
+    weight = share_of_photograph(observed, average)
+    if weight > 0:
+        restored = restored.lerp(observed.to(restored), weight)
+    if weight > TOLD:
         log.warning(
             "the fit has removed fine structure with the noise, so %.0f %% of the restored image is the photograph itself; "
             "stop.smoothing=0 returns the fit",
-            100 * (1 - weight),
+            100 * weight,
         )
-        restored = observed.to(restored).lerp(restored, weight)
     return restored
 
 

@@ -83,6 +83,13 @@ def energy(details: Tensor) -> Tensor:
     return details.square().mean((1, 2, 3))
 
 
+def correlation(patch: Tensor, lag: int) -> float:
+    """Correlation of pixels at a horizontal or vertical distance of `lag`, for patches (n, C, SIDE, SIDE) of mean 0."""
+    across = (patch[..., lag:] * patch[..., :-lag]).mean()
+    down = (patch[..., lag:, :] * patch[..., :-lag, :]).mean()
+    return float((across + down) / 2 / patch.square().mean().clamp(min=_LEAST))
+
+
 def smoothed(image: Tensor) -> Tensor:
     """The mean of the 9 x 9 pixels around each pixel, (1, C, h, w): a guide for `flattest` without an average."""
     return functional.avg_pool2d(image.detach().float(), 9, stride=1, padding=4, count_include_pad=False)
@@ -123,13 +130,8 @@ def flat_noise(image: Tensor, known: Tensor | None = None, lags: int = 3, groups
         groups: as in `flattest`.
     """
     flat = flat_details(image, known, groups)
-    power = flat.square().mean()
-    correlation = []
-    for lag in range(1, lags + 1):
-        across = (flat[..., lag:] * flat[..., :-lag]).mean()
-        down = (flat[..., lag:, :] * flat[..., :-lag, :]).mean()
-        correlation.append(float((across + down) / 2 / power.clamp(min=_LEAST)))
-    return Noise(float(power) * UNBIASED, tuple(correlation))
+    measured = tuple(correlation(flat, lag) for lag in range(1, lags + 1))
+    return Noise(float(flat.square().mean()) * UNBIASED, measured)
 
 
 def whiteness(image: Tensor, known: Tensor | None = None) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import shlex
 import statistics
 import sys
@@ -21,13 +20,11 @@ from dip.configuration import composition, schema, shipped
 from dip.configuration.commands import command
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
-from dip.options import Options
+from dip.options import Options, log
 from dip.sweep.dispatch import Attempt, Loop
 from dip.sweep.jobs import Job, plan
 from dip.sweep.outcomes import GOOD, Outcome, score
 from dip.sweep.progress import Progress, table, write_reports
-
-log = logging.getLogger("dip")
 
 
 class SweepLauncher(Launcher, Options):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import logging
 import math
 import os
 import signal
@@ -17,7 +16,7 @@ from typing import Any
 from dip.configuration import cli
 from dip.errors import DipError
 from dip.hardware.out_of_memory import PREFIX
-from dip.options import integer, option
+from dip.options import integer, log, option
 from dip.sweep import claims, gpus
 from dip.sweep.jobs import Job
 from dip.sweep.launcher import SweepLauncher
@@ -31,7 +30,6 @@ LOOK_AGAIN = 5.0
 OTHERS = "other processes hold"
 """Part of the error message of a run that needs memory which other processes hold: see `dip.hardware.memory`."""
 
-log = logging.getLogger("dip")
 
 IN_SWEEP = "DIP_IN_SWEEP"
 """The environment variable that is set in the process of a job."""

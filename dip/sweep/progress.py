@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 import time
 from collections import Counter
@@ -15,13 +14,12 @@ from tqdm import tqdm
 
 from dip import runs
 from dip.errors import RunError
+from dip.options import log
 from dip.sweep.jobs import Job, apart
 from dip.sweep.outcomes import GOOD, Outcome
 
 LINES_EVERY, BAR_EVERY = 60.0, 2.0
 """Seconds between two looks at the steps of the running jobs: without a terminal, where each is a line, and with one."""
-
-log = logging.getLogger("dip")
 
 
 class Progress:

@@ -8,6 +8,7 @@ image extended by its edge pixels.
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 from collections.abc import Sequence
@@ -142,24 +143,25 @@ def transform(planes: Tensor) -> Tensor:
     """The orthonormal DCT-II of 8 x 8 blocks: (1, C, 8 h, 8 w) -> (1, C, h, w, 8, 8)."""
     height, width = planes.shape[-2:]
     blocks = planes.reshape(*planes.shape[:-2], height // BLOCK, BLOCK, width // BLOCK, BLOCK)
-    cosines = _cosines(planes)
+    cosines = _cosines(planes.device, planes.dtype)
     found: Tensor = cosines @ blocks.transpose(-3, -2) @ cosines.mT
     return found
 
 
 def inverse(coefficients: Tensor) -> Tensor:
     """The inverse of `transform`."""
-    cosines = _cosines(coefficients)
+    cosines = _cosines(coefficients.device, coefficients.dtype)
     return (cosines.mT @ coefficients @ cosines).transpose(-3, -2).flatten(-4, -3).flatten(-2)
 
 
-def _cosines(like: Tensor) -> Tensor:
+@functools.cache  # a copy to the device at each step would wait for it
+def _cosines(device: torch.device, dtype: torch.dtype) -> Tensor:
     """(frequency, position), orthonormal."""
     n = torch.arange(BLOCK, dtype=torch.float64)
     k = n[:, None]
     rows = torch.cos((2 * n + 1) * k * (math.pi / (2 * BLOCK))) * 0.5
     rows[0] = math.sqrt(1 / BLOCK)
-    return rows.to(like)
+    return rows.to(device, dtype)
 
 
 def _native(plane: Array, factor: Sequence[int]) -> Array:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import ImageError
-from dip.options import option, reject
+from dip.options import option
 from dip.targets.laboratory import Laboratory
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES, draws
@@ -36,6 +36,7 @@ class Matrix(Laboratory):
     )
     task = "matrix"
     data: ClassVar[tuple[str, ...]] = ("matrix",)
+    required: ClassVar[tuple[str, ...]] = ("matrix", "shape")
 
     def files(self) -> dict[str, str]:
         """The matrix, which is read by this target itself."""
@@ -69,12 +70,6 @@ class Matrix(Laboratory):
             raise ImageError("image: all measurements of it are 0; give another image or another target.matrix")
         operator.divide(largest)
         return Observation(self.with_noise(operator(image), seed), operator, image, (size[0], size[1]))
-
-    def check_complete(self) -> None:
-        """With simulate=false matrix and shape must be given."""
-        for name in ("matrix", "shape"):
-            if not self.simulate and getattr(self, name) is None:
-                raise reject(self, name)
 
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
         """For as many measurements as the matrix has rows, or that many for each channel, channels first."""

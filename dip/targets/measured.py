@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import DipError
-from dip.options import flag, option, reject, text
+from dip.options import flag, option, text
 from dip.targets.target import Target, image_shape
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Measured(Target):
     complex: bool = option(False, "the image is complex; complex=true is short", flag(), "true")
 
     ignores: ClassVar[tuple[str, ...]] = ("size", "axes")
+    required: ClassVar[tuple[str, ...]] = ("operator", "shape")
 
     def __post_init__(self) -> None:
         self.shape = image_shape(self)
@@ -46,12 +47,6 @@ class Measured(Target):
     @property
     def raw(self) -> bool:
         return True
-
-    def check_complete(self) -> None:
-        """See `Target.check_complete`."""
-        for name in ("operator", "shape"):
-            if getattr(self, name) is None:
-                raise reject(self, name)
 
     def files(self) -> dict[str, str]:
         """The operator's file."""

@@ -72,7 +72,7 @@ def checked(
         except Exception as error:  # of any type: it is the user's code
             first = first or error
             continue
-        _check_result(result, y, device, name)
+        _check_result(result, y, image.device, name)  # cuda:0 where `device` is cuda
         _check_gradient(result, image, name)
         return operator
     assert first is not None

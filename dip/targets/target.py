@@ -37,6 +37,8 @@ class Target(Options):
     """Whether pixels of the image may be NaN, which marks them as missing. Else such images are refused."""
     data: ClassVar[tuple[str, ...]] = ()
     """The options of `files` whose files are no pictures; the target reads them itself."""
+    required: ClassVar[tuple[str, ...]] = ()
+    """Options that must be given where `raw` is true."""
     task: ClassVar[str] = ""
     """The entry of `dip.targets.baselines.BASELINES` whose baselines are computed."""
 
@@ -74,7 +76,10 @@ class Target(Options):
         return "consistent" if self.exact else RAW_STOP if self.raw else "never"
 
     def check_complete(self) -> None:
-        """Raise OptionError if an option without a default is missing; called before anything is read."""
+        """Raise OptionError if one of `required` is missing; called before anything is read."""
+        for name in self.required if self.raw else ():
+            if getattr(self, name) is None:
+                raise reject(self, name)
 
     def for_sample(self) -> Target:
         """The target for a sample image, which is not damaged, where the options leave the damage open."""

@@ -102,7 +102,8 @@ def observation(
     given = torch.from_numpy(np.ascontiguousarray(values))
     given = given if given.is_complex() or given.is_floating_point() else given.to(torch.float64)
     y = four_axes(given.to(torch.complex128 if given.is_complex() else torch.float64))
-    known = ~y.isnan()  # (1, C, h, w)
+    known = ~four_axes(given.isnan())
+    known = torch.cat([known, known], 1) if given.is_complex() else known  # (1, C, h, w)
     if not known.any() or y.isinf().any():
         what = "infinite values" if known.any() else "no values"
         raise DipError(f"image: the measurements have {what}; NaN marks missing ones, for example y[y == 0] = np.nan")

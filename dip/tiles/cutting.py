@@ -7,7 +7,6 @@ and its target treats it as a photograph with real damage.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
 from dip.files import write_bytes
 from dip.fitting import experiment
+from dip.options import log
 from dip.stopping import Stop
 from dip.sweep.jobs import Job
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target, jpeg_part
@@ -29,7 +29,6 @@ from dip.tiles.layout import Box
 
 if TYPE_CHECKING:
     from torch import Tensor
-log = logging.getLogger("dip")
 
 READING = ("size", "range", "axes")
 """Options of reading the image, which do not apply to the image file of a tile: (1, C, h, w) in [0, 1]."""

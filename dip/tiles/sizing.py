@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from dip.configuration.schema import Config
 from dip.errors import OptionError
+from dip.options import log
 
 SIDES = (1024, 512, 256)
 """Sides of a tile in pixels that are tried, the largest first: it has the smallest share of overlaps."""
-
-log = logging.getLogger("dip")
 
 
 def choose(config: Config, shape: tuple[int, int, int], factor: int = 1) -> int:

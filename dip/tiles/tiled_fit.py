@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from dip.fitting import results
 from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
 from dip.hardware import devices
+from dip.options import log
 from dip.runs import TILES
 from dip.stopping import STOPS, Adaptive, Stop
 from dip.stopping.adaptive import explain
@@ -41,8 +41,6 @@ EXAMINED = 2**20
 
 GREATEST = ("steps", "parameters", "peak_memory_bytes", "step_seconds")
 """Results of which the greatest one of a tile counts."""
-
-log = logging.getLogger("dip")
 
 
 class TiledFit:

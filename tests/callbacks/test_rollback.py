@@ -78,13 +78,14 @@ def test_a_collapse_is_undone(
     assert result["status"] == "finished"
 
 
-def test_weights_moments_average_and_rate_are_restored_together(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("method", ["dip", "self_guided", "sparse_noise"])
+def test_weights_moments_average_and_rate_are_restored_together(fit: Fit, monkeypatch: pytest.MonkeyPatch, method: str):
     damaged(monkeypatch, {93: explode})
     seen: dict[str, Any] = {}
 
     def state(trainer: Any, module: DeepImagePrior) -> list[torch.Tensor]:
         moments = trainer.optimizers[0].state_dict()["state"].values()
-        tensors = [*module.nets.parameters(), *(tensor for one in moments for tensor in one.values())]
+        tensors = [*module.state_dict().values(), *(tensor for one in moments for tensor in one.values())]
         return [tensor.detach().clone() for tensor in [*tensors, module.average]]
 
     real_state, real_back = rollback.Rollback._state, rollback.Rollback._back
@@ -101,7 +102,7 @@ def test_weights_moments_average_and_rate_are_restored_together(fit: Fit, monkey
 
     monkeypatch.setattr(rollback.Rollback, "_state", keep)
     monkeypatch.setattr(rollback.Rollback, "_back", back)
-    fit(*STEPS)
+    fit(*STEPS, f"method={method}")
     assert all(map(torch.equal, seen["kept 50"], seen["back"]))
     assert seen["rate"] == 0.01
 

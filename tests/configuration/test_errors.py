@@ -35,7 +35,7 @@ WRONG = [
     ("net.channels=[1,2]", "net.channels=[1, 2]: must be"),
     ("net=3", "take the name of a choice, for example target=noisy"),
     ("target=denoise", ", for example target=degraded"),
-    ("net=unet", ", for example net=hourglass"),
+    ("net=hourglas", ", for example net=hourglass"),
     ("precision=float16", ", for example precision=fp16"),
     ("logger=none", "logger=none: must be one of csv, "),
     ("target.noise=${seed}", "target.noise=${seed}: must be left out; its options are set one by one, for example "),
@@ -104,7 +104,7 @@ def test_an_error_in_the_terminal(train: Train, tmp_path: Path, typed: str):
     done = train("device=cpu", *typed.split())
     assert done.returncode == 1
     assert re.fullmatch(rf"error: .*\b{typed.split('=')[0].split()[-1]}.*\n", done.stderr), done.stderr
-    assert "figure9" not in typed or "the shipped sweeps are depth, " in done.stderr
+    assert "figure9" not in typed or "the shipped sweeps are architectures, " in done.stderr
     assert done.stdout == ""
     assert not list((tmp_path / "outputs").glob("*"))
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from dip.configuration.schema import GROUPS
+from dip.methods import METHODS, Learned, Rival, Variant
 from dip.model.losses import MSE
 from dip.model.optimizers import Adam
 from tests.conftest import ROOT, Fit, composed
@@ -48,14 +49,16 @@ def test_runs_for_two_steps(fit: Fit, choice: str):
         pytest.skip("test_loggers.py tests it")
     if choice == "target=measured":
         pytest.skip("test_measured.py tests it")
+    method = METHODS.get(choice.partition("=")[2], Variant)
     own_net = choice.startswith("net=") and not choice.startswith("net=hourglass")
-    whole = choice.startswith(("experiment=", "entry=")) or own_net
+    whole = choice.startswith(("experiment=", "entry=")) or own_net or issubclass(method, Rival)
     narrow = () if whole else ("net.depth=3", "net.channels=8", "skips=[2]")
     logger = () if choice.startswith("logger=") else (SMALL[4],)
-    needed = (NEEDS[choice],) if choice in NEEDS else ()
+    needed = (NEEDS[choice],) if choice in NEEDS else ("method.steps=2",) if issubclass(method, Learned) else ()
     folder, result = fit(choice, *needed, *SMALL[:4], *logger, SMALL[5], *narrow, tiny=False)
     assert result["status"] == "finished"
-    assert yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())["steps"] == 2
+    chosen = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
+    assert (chosen["method"].get("steps", 2) if issubclass(method, Rival) else chosen["steps"]) == 2
 
 
 @pytest.mark.parametrize("name", ["quick", "fast", "photo"])

@@ -83,6 +83,16 @@ def test_a_reference_is_read_by_one_rule_from_any_file(file: str, tmp_path: Path
     torch.testing.assert_close(seen.reference, torch.from_numpy(x)[None] / 255, atol=1e-4, rtol=0)
 
 
+def test_missing_measurements_are_nan(tmp_path: Path) -> None:
+    y = rand(32, 32).numpy()
+    y[3, 4] = y[10:14, 5] = np.nan
+    result = dip.restore(y, operator=lambda x: x, shape=SHAPE, out=tmp_path, **TINY)
+    assert result.metrics["missing"] == pytest.approx(5 / 32**2)
+    assert np.isfinite(result.values).all()
+    assert (result.folder / "images" / "mask.png").is_file()
+    result._repr_html_()
+
+
 def test_an_unbounded_image_leaves_0_to_1() -> None:
     x = 50 * (rand(*SHAPE) - 0.5)
     result = dip.restore(x.numpy(), operator=lambda x: x, shape=SHAPE, **{**TINY, "steps": 60})

@@ -13,6 +13,7 @@ from PIL import Image
 import dip
 from dip.configuration.schema import Config
 from dip.errors import ImageError, OptionError
+from dip.fitting import cost
 from dip.fitting.experiment import place
 from dip.fitting.fit import Fit as Fitting
 from dip.fitting.inputs import observe
@@ -68,6 +69,28 @@ def test_a_guide_of_slices_is_extended_to_the_slices_of_z(tmp_path: Path):
     np.save(tmp_path / "guide.npy", guide[:4])
     with pytest.raises(ImageError, match="guide.npy: has 4 channels, which are not a multiple of the 5 slices"):
         observe(config, Pictures(config))
+
+
+@pytest.mark.parametrize(("net", "side"), [("decoder", 2), ("convdecoder", 8)])
+def test_the_input_of_a_decoder_is_smaller_than_the_image(
+    tmp_path: Path, guide: str, caplog: pytest.LogCaptureFixture, net: str, side: int
+):
+    words = ("size=32", f"net={net}", "net.layers=5", f"z.guide={guide}", "z.channels=4", "ensemble=2", "steps=3")
+    with caplog.at_level(logging.INFO, "dip"):
+        fit = Fitting(composed(*words, "logger=csv", "stop=never"), tmp_path / "run", "")
+    told = f"z.guide: averaged to {side} x {side} pixels (width x height), the input of net={net}"
+    assert caplog.messages.count(told) == 1
+    assert not [line for line in caplog.messages if line.startswith("skips")], "a decoder has no skip connection"
+    module, pair = fit.build()
+    z = pair.pair[0]
+    pixels = np.asarray(Image.open(guide)) / np.float32(255)
+    means = pixels.reshape(side, 32 // side, side, 32 // side, 3).mean((1, 3)).transpose(2, 0, 1)
+    torch.testing.assert_close(z[:, :3], torch.from_numpy(means).expand(2, -1, -1, -1))
+    assert torch.equal(z[:1, 3:], data.draw(Z(channels=4), (side, side), 0))
+    assert module.perturb[0](z[:1], 1).shape == (1, 7, side, side)
+    assert cost.estimate(fit.costed, (3, 32, 32)).bytes > 0
+    (tmp_path / "run").mkdir()
+    assert fit.run(progress=False, pictures=False)["status"] == "finished"
 
 
 def test_a_flash_photo_is_a_guide_without_noise(tmp_path: Path, guide: str):
@@ -159,7 +182,7 @@ def test_no_channels_need_a_guide(guide: str):
         Z(channels=0)
 
 
-@pytest.mark.parametrize(("word", "setting"), [("net", "net=pixels"), ("target", "target=flash")])
+@pytest.mark.parametrize(("word", "setting"), [("net", "net=pixels"), ("net", "net=mlp"), ("target", "target=flash")])
 def test_a_guide_that_is_ignored_is_a_warning(caplog: pytest.LogCaptureFixture, word: str, setting: str):
     options = {**SMALL, "size": 32, "steps": 2, "progress": False} | {word: setting.partition("=")[2]}
     options |= {"skips": []} if word == "net" else {}

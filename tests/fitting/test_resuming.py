@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,19 @@ def test_killed_at_any_step_or_while_it_saves_its_images_it_ends_the_same(
     resumed, _ = fit(*options)
     assert contents(resumed) == contents(whole)
     assert numbers(resumed) == numbers(whole)
+
+
+@pytest.mark.fault(1)
+@pytest.mark.parametrize("net", ["unet", "resnet", "decoder", "convdecoder", "mlp", "mlp net.encoding=siren", "swin"])
+def test_each_network_resumes_exactly(fit: RunFit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, net: str):
+    words = f"net={net} image=astronaut size=[9,16] steps=6 record_every=2 checkpoint_every=0 ensemble=2 precision=bf16"
+    options, whole_network = (*words.split(), "logger=csv"), functools.partial(fit, tiny=False)
+    whole, _ = whole_network(*options, f"out={tmp_path / 'whole'}")
+    killed(monkeypatch, whole_network, DeepImagePrior, "training_step", 4, *options)
+    resumed, result = whole_network(*options)
+    assert contents(resumed) == contents(whole)
+    assert numbers(resumed) == numbers(whole)
+    assert result["status"] == "finished"
 
 
 def test_records_that_were_lost_after_the_last_step_are_written_again(

@@ -14,8 +14,10 @@ import torch
 import dip
 from dip import runs, tiles
 from dip.errors import ImageError, OptionError, RunError
+from dip.fitting import experiment
 from dip.methods import METHODS, Classical, Learned, Rival
-from dip.methods.rivals import TV, ZSN2N
+from dip.methods.rivals import ZSN2N
+from dip.report import write
 from dip.report.figures.run import draw
 from dip.targets import baselines
 from dip.targets.noise_models import Gaussian
@@ -52,6 +54,13 @@ def test_a_rival_leaves_an_ordinary_run_folder(fit: Fit, name: str):
     again, _ = fit(*few(name), *SMALL, "record_every=5" if name in LEARNED else "seed=1", tiny=False)
     assert again == folder
     assert (folder / "result.json").stat().st_mtime_ns == before
+
+
+def test_the_report_shows_rivals_beside_deep_image_prior(fit: Fit):
+    folders = [fit(*few(name), *SMALL, tiny=False)[0] for name in ("zs_n2n", "tv")]
+    folders.append(fit("steps=3", "baselines=false")[0])
+    text = write(folders[0].parent).read_text()
+    assert all(folder.name in text for folder in folders)
 
 
 @pytest.mark.parametrize("name", sorted(set(RIVALS) - set(LEARNED)))
@@ -130,18 +139,11 @@ def test_a_result_that_is_not_finite_is_an_error_not_an_image(fit: Fit, monkeypa
 
 
 def test_a_large_image_in_tiles(tmp_path: Path):
-    words = (*few("zs_n2n"), "size=[32,100]", "logger=csv", "baselines=false", "tile=64", f"out={tmp_path}")
-    result = tiles.run(composed(*words), words, False, launcher=InProcess())
+    config = composed(*few("zs_n2n"), "size=[32,100]", "logger=csv", "baselines=false", "tile=64", f"out={tmp_path}")
+    result = experiment.run(config, progress=False, prepare=tiles.prepare(config, InProcess()))
     assert result["status"] == "finished"
     assert len(result["tiles"]) == 2
     assert result["psnr"] > 0
-
-
-def test_comparing_with_a_rival(tmp_path: Path):
-    pytest.importorskip("pandas")
-    variants = {"pairs": {"method": ZSN2N(steps=5)}, "tv": {"method": TV()}}
-    table = dip.compare("camera", variants, target="noisy", size=32, out=tmp_path, jobs=1, progress=False)
-    assert table["status"].tolist() == ["finished", "finished"]
 
 
 def test_the_registry():

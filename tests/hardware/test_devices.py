@@ -37,14 +37,18 @@ def test_formats_that_a_cpu_does_not_support_are_refused(wanted: str, reason: st
 
 
 @pytest.mark.parametrize(("name", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)])
-def test_tf32_is_enabled_on_request_only_and_restored(name: str, allowed: bool):
+def test_flags_are_set_for_a_run_and_restored(monkeypatch: pytest.MonkeyPatch, name: str, allowed: bool):
     before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     with devices.prepared(Arithmetic(name)):
         assert torch.backends.cudnn.allow_tf32 is allowed
         assert torch.get_float32_matmul_precision() == ("high" if allowed else "highest")
         described = Arithmetic(name).describe()
         assert described["cudnn_allow_tf32"] is allowed
+        assert described["cudnn_deterministic"] is True
+        assert torch.backends.cudnn.benchmark is False
     assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == before
+    assert (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic) == (True, False)
 
 
 NAMES = [("generic", "all"), *((b, o) for b in ("cuda", "mkldnn") for o in ("all", "matmul", "conv", "rnn"))]

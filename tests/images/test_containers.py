@@ -326,3 +326,18 @@ def test_the_axes_that_imagej_names(tmp_path):
     picture = load(tmp_path / "a.tif")
     assert picture.depth == 4
     np.testing.assert_array_equal(from_image(picture.stored.values, "DCHW", 4), values)
+
+
+@pytest.mark.parametrize("name", ["out.nii", "out.nii.gz"])
+def test_a_volume_is_saved_as_nifti_with_its_geometry(tmp_path, name):
+    nibabel = pytest.importorskip("nibabel")
+    values = np.random.default_rng(0).integers(0, 4096, (5, 4, 3)).astype(np.int16)  # x, y, z
+    values[0, 0, 0], affine = 4095, np.array([[0, -2, 0, 7], [2, 0, 0, -3], [0, 0, 3, 1], [0, 0, 0, 1.0]])
+    nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "in.nii")
+    volume = load(tmp_path / "in.nii")
+    save(tmp_path / name, volume.pixels, volume)
+    found = nibabel.load(tmp_path / name)
+    np.testing.assert_array_equal(np.asarray(found.dataobj), values)
+    np.testing.assert_array_equal(found.affine, affine)
+    save(tmp_path / name, load(np.ones((4, 5, 2), np.float32)).pixels)
+    assert nibabel.load(tmp_path / name).shape == (5, 4, 1, 2)

@@ -69,6 +69,29 @@ def test_total_variation_of_known_images() -> None:
     assert torch.equal(flat.grad, torch.zeros_like(flat)), "the subgradient at 0 is 0"
 
 
+def test_the_coupled_total_variation_is_the_minimum_over_the_split_differences() -> None:
+    x, _ = images()
+    tv, coupling = 0.3, 1.1  # lengths are below and above 0.3 / 1.1
+
+    def split(u: Tensor, x: Tensor) -> Tensor:
+        differences = torch.stack([x.diff(dim=2)[..., :-1], x.diff(dim=3)[..., :-1, :]])
+        lengths, coupled = u.square().sum(0).sqrt(), (differences - u).square().sum()
+        return tv * lengths.sum() + coupling / 2 * coupled
+
+    differences = torch.stack([x.diff(dim=2)[..., :-1], x.diff(dim=3)[..., :-1, :]]).detach()
+    lengths = differences.square().sum(0).sqrt()
+    best = (1 - tv / coupling / lengths).clamp(min=0) * differences  # shrinkage
+    value = tv * total_variation(x, tv / coupling)
+    assert value.item() == pytest.approx(split(best, x).item())
+    for scale in (0.9, 1.1):
+        assert split(scale * best, x).item() > value.item()
+    assert split(best + 0.01, x).item() > value.item()
+    expected = torch.autograd.grad(split(best, x), x)[0]
+    torch.testing.assert_close(torch.autograd.grad(value, x)[0], expected)
+    loss = LOSSES["mse"](tv=tv, tv_coupling=coupling)
+    assert loss(x, x, x).item() == pytest.approx(value.item())
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_total_variation_is_added_to_any_loss(name: str) -> None:
     x, y = images()

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from dip.model.speedups import speed_up
-from dip.nets import Hourglass
+from dip.hardware.precision import Precision
+from dip.model.speedups import SPEEDUPS, speed_up
+from dip.nets import NETS, Hourglass
 from tests.conftest import Fit
 from tests.disturbed import contents
 
@@ -47,20 +48,67 @@ def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.Monk
     assert contents(compiled)["losses"] == contents(plain)["losses"]
 
 
+@pytest.mark.parametrize("net", ["unet", "resnet", "decoder", "convdecoder", "mlp", "swin"])
+def test_each_network_can_be_compiled(monkeypatch: pytest.MonkeyPatch, net: str):
+    compiling_with(monkeypatch, "eager")
+    options = NETS[net]()
+    size = options.padded(16, 16)
+    torch.manual_seed(0)
+    module, z = options.build(4, 3, [], size), torch.randn(1, 4, *options.input_size(size))
+    plain = module(z)
+    assert speed_up(nn.ModuleList([module]), z, ["compile"]) == {"compile": True}
+    assert torch.equal(module(z), plain)
+
+
+def test_a_failed_capture_keeps_the_compiled_network(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    compiling_with(monkeypatch, "eager")
+    nets, z = nn.ModuleList([nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)]), torch.ones(1, 1, 4, 4)
+    expected = [net(z) for net in nets]
+
+    def capture(nets: nn.ModuleList, z: torch.Tensor) -> None:
+        nets[0].forward, nets[0]._compiled_call_impl = lambda x: 0 * x, None  # type: ignore[method-assign]
+        raise RuntimeError("CUDA out of memory, or no capture")
+
+    monkeypatch.setitem(SPEEDUPS, "graph", capture)
+    with caplog.at_level("WARNING", logger="dip"):
+        assert speed_up(nets, z, ["compile", "graph"]) == {"compile": True, "graph": False}
+    (warning,) = caplog.messages
+    assert "precision.graph failed" in warning
+    assert all(net._compiled_call_impl is not None for net in nets)
+    torch.testing.assert_close([net(z) for net in nets], expected)
+
+
+def test_graphs_are_the_default_on_cuda_except_for_a_network_of_the_user():
+    assert Precision().speedups("cuda") == ["graph"]
+    assert Precision(compile=True).speedups("cuda") == ["compile", "graph"]
+    for device in ("cpu", "mps"):
+        assert Precision().speedups(device) == []
+    assert Precision().speedups("cuda", own_net=True) == Precision(graph=False).speedups("cuda") == []
+    assert Precision(graph=True).speedups("cpu") == Precision(graph=True).speedups("cuda", own_net=True) == ["graph"]
+
+
 def test_a_graph_is_captured_without_the_cache_of_autocast(monkeypatch: pytest.MonkeyPatch):
     seen: list[Any] = []
 
     class OnGpu:
-        device = torch.device("cuda")
+        device, requires_grad = torch.device("cuda"), False
 
         def clone(self) -> OnGpu:
             return OnGpu()
 
-    def make(net: nn.Module, inputs: tuple[Any, ...]) -> nn.Module:
+        def detach(self) -> OnGpu:
+            return self
+
+        def requires_grad_(self, wanted: bool) -> OnGpu:
+            assert not wanted
+            return self
+
+    def make(net: nn.Module, inputs: tuple[Any, ...], pool: Any) -> nn.Module:
         seen.append((net, inputs, torch.is_autocast_enabled("cuda"), torch.is_autocast_cache_enabled()))
         return net
 
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", make)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
     monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
     net, z = nn.Conv2d(1, 1, 1), OnGpu()
     with torch.autocast("cuda", torch.float16):
@@ -114,6 +162,6 @@ def test_a_run_on_a_gpu_does_not_synchronise_between_records(fit: Fit, monkeypat
             torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(DeepImagePrior, "training_step", training_step)
-    for options in (("precision=fp32",), ("precision=bf16",), ("precision=bf16", "precision.graph=true")):
+    for options in (("precision=fp32",), ("precision=bf16",), ("precision=bf16", "precision.graph=false")):
         _, result = fit("steps=40", "record_every=20", "device=cuda", "overwrite=true", *options)
         assert result["steps"] == 40

@@ -196,6 +196,7 @@ def test_published_pages_agree_with_their_files(page):
 
 
 HAND_WRITTEN = """
+sweeps/results/methods/README.md methods/table.csv target setting best:.2f best_step:,.0f kept:.2f kept_step:,.0f end:.2f
 sweeps/results/bench/README.md bench/steps.json#rows size:.0f row seconds:.0f*1000 speed:.2f memory:.0f*1e-6 memory_ratio:.2f bytes_per_pixel:,.0f
 sweeps/results/bench/README.md bench/rules.json#rows rule seconds:.3f*1000 share:.2%
 sweeps/results/bench/README.md bench/overhead.json#overhead problem.size:.0f problem.channels:.0f precision bare:.2f*1000 run:.2f*1000 ratio:.2f
@@ -207,6 +208,7 @@ sweeps/results/jpeg/README.md jpeg/table.csv image set jpeg:.2f shifted:.2f kept
 sweeps/results/photos/README.md photos/product.csv photograph set input:.2f best:.2f best_step:,.0f average:.2f kept:.2f gap:.2f ended:,.0f seconds:,.0f before:.2f nlm:.2f tv:.2f wavelet:.2f bm3d:.2f baseline_true:.2f baseline_true_name
 sweeps/results/photos/README.md photos/settings.csv setting cc_d600_best cc_d600_kept cc_d800_best cc_d800_kept polyu_chair_best polyu_chair_kept polyu_Sony_best polyu_Sony_kept sim_rocket_best sim_rocket_kept best_mean kept_mean
 sweeps/results/photos/README.md photos/finishing.csv result real:.2f simulated:.2f chelsea:.2f
+sweeps/results/photos/README.md photos/texture.csv photograph input:.2f average:.2f before:.2f now:.2f gain:+.2f bm3d:.2f photograph_weight:.2f
 sweeps/results/volumes/README.md volumes/table.csv volume method noisy:.2f psnr:.2f best:.2f steps:,.0f seconds:,.1f memory:.2f
 README.md fast/table.csv image slow_best:.2f slow_seconds:,.0f fast_near:,.0f ratio:.0f fast_best:.2f ended:.2f ended_seconds:,.0f
 """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from dip import bm3d
 from dip.stopping.finishing import combined, smoothed
+from dip.stopping.lost_structure import MOST
 
 
 def plain(image: np.ndarray, y: int, x: int, sigma: float) -> np.ndarray:
@@ -30,10 +32,10 @@ def test_it_is_the_weighted_mean_of_the_definition() -> None:
 
 
 def pair() -> tuple[torch.Tensor, torch.Tensor]:
-    """An average and a photograph that differ by noise without a direction, (1, 3, 48, 48) each."""
-    generator = torch.Generator().manual_seed(1)
-    fitted = 0.4 + 0.1 * torch.rand(1, 3, 48, 48, generator=generator)
-    return fitted, (fitted + 0.05 * torch.randn(fitted.shape, generator=generator)).clamp(0, 1)
+    """A smooth average and a photograph that differs from it by the noise of a camera, (1, 3, 48, 48) each."""
+    fitted = (0.4 + 0.1 * torch.linspace(0, 3, 48).sin()[:, None]).expand(1, 3, 48, 48).contiguous()
+    white = torch.randn(1, 3, 50, 50, generator=torch.Generator().manual_seed(1))
+    return fitted, fitted + 0.15 * functional.avg_pool2d(white, 3, stride=1)
 
 
 def test_the_mean_has_the_weights_and_the_strengths_of_the_definition() -> None:
@@ -58,12 +60,20 @@ def test_a_large_image_is_combined_with_non_local_means(
     assert "non-local means instead of BM3D" in caplog.text
 
 
-def test_where_the_fit_has_lost_structure_the_photograph_stays(caplog: pytest.LogCaptureFixture) -> None:
-    stripes = 0.5 + 0.2 * torch.arange(48.0).mul(0.9).sin().expand(1, 3, 48, 48)
+def test_where_the_fit_has_lost_structure_the_photograph_has_the_larger_part(caplog: pytest.LogCaptureFixture) -> None:
+    ripple = torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(2))
+    fitted = 0.5 + 0.1 * torch.tensor([1.0, 1.0, -1.0, -1.0]).repeat(12).expand(1, 3, 48, 48)
     with caplog.at_level("WARNING", "dip"):
-        result = combined(torch.full_like(stripes, 0.5), stripes, 0.1)
-    assert torch.equal(result, stripes)
-    assert "fine structure" in caplog.text
+        result = combined(fitted, fitted + 0.05 * ripple, 0.05)
+    part = float(((result - fitted) * ripple).mean() / ripple.square().mean() / 0.05)
+    assert part == pytest.approx(MOST, abs=0.03)
+    assert "60 % of the restored image is the photograph itself" in caplog.text
+
+
+def test_a_good_fit_gives_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", "dip"):
+        combined(*pair(), 0.05)
+    assert not caplog.text
 
 
 def test_without_noise_the_average_stays() -> None:

@@ -1,4 +1,4 @@
-"""Coherence of the structure tensor against known values, and the weight that follows from it."""
+"""The weight of the photograph and that of a second estimate, against known values."""
 
 from __future__ import annotations
 
@@ -6,40 +6,110 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
-from dip.stopping.lost_structure import NOISE, STRUCTURE, coherence, trust
+from dip.stopping.flat_patches import correlation, patches
+from dip.stopping.lost_structure import (
+    CORRELATION,
+    MOST,
+    NOISE,
+    SLOPE,
+    VARIATION,
+    agreement,
+    coherence,
+    share_of_photograph,
+)
 
 
-def noise(seed: int, channels: int = 3) -> torch.Tensor:
-    """Correlated noise without a direction, (1, channels, 96, 96)."""
-    white = torch.randn(1, channels, 96, 96, generator=torch.Generator().manual_seed(seed))
-    return functional.avg_pool2d(white, 3, stride=1, padding=1)
+def white(seed: int, channels: int = 3, side: int = 96) -> Tensor:
+    """White noise with standard deviation 0.02, (1, channels, side, side)."""
+    return 0.02 * torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def camera(seed: int, channels: int = 3) -> Tensor:
+    """Noise with standard deviation 0.02 whose neighbours have a correlation of 2/3: a mean of 3 x 3 white values."""
+    return 3 * functional.avg_pool2d(white(seed, channels, 98), 3, stride=1)
+
+
+def slope(channels: int = 3) -> Tensor:
+    """A smooth image, (1, channels, 96, 96)."""
+    return torch.linspace(0.3, 0.7, 96).expand(1, channels, 96, 96)
+
+
+def texture(channels: int = 3) -> Tensor:
+    """Stripes with a period of 8 pixels everywhere, mean square 0.1^2. Their neighbours have a correlation of 0.85."""
+    return 0.1 * math.sqrt(2) * (math.pi / 4 * (torch.arange(96) + 0.5)).cos().expand(1, channels, 96, 96)
+
+
+def checks() -> Tensor:
+    """Texture without a direction: white values with standard deviation 1, whose neighbours are not correlated."""
+    return 50 * white(10)
+
+
+def test_the_correlation_of_neighbours_is_that_of_the_definition() -> None:
+    assert correlation(patches(camera(0)), 1) == pytest.approx(2 / 3, abs=0.02)
+    assert correlation(patches(camera(0)), 3) == pytest.approx(0, abs=0.03)
+    assert correlation(patches(white(0)), 1) == pytest.approx(0, abs=0.02)
+    stripes = torch.tensor([1.0, -1.0]).repeat(48).expand(1, 1, 96, 96)  # -1 across, 1 down
+    assert correlation(patches(stripes), 1) == pytest.approx(0, abs=1e-6)
+    assert correlation(patches(stripes), 2) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_residual_of_camera_noise_leaves_the_fit_alone(channels: int) -> None:
+    assert share_of_photograph(slope(channels) + camera(1, channels), slope(channels)) == 0
+    # also where texture is everywhere, if the fit has kept it
+    fitted = 0.5 + 0.2 * texture(channels)
+    assert share_of_photograph(fitted + camera(2, channels), fitted) == 0
+
+
+def test_weakly_correlated_noise_on_a_smooth_image_leaves_the_fit_alone() -> None:
+    assert share_of_photograph(slope() + white(3), slope()) == 0
+
+
+def test_lost_texture_everywhere_gives_the_photograph_its_largest_weight() -> None:
+    ripple = 0.03 * checks()
+    assert share_of_photograph(0.5 + texture() + ripple + camera(4), 0.5 + texture()) == MOST
+
+
+def test_the_weight_is_that_of_the_formula() -> None:
+    fitted = 0.5 + 0.24 * texture()
+    residual = math.sqrt(0.65) * camera(6) + math.sqrt(0.35) * white(7)  # mean square 0.02^2
+    expected = SLOPE * (CORRELATION - 0.65 * 2 / 3) + VARIATION * math.log(0.024**2 / 0.02**2)
+    assert 0.1 < expected < MOST - 0.1
+    assert share_of_photograph(fitted + residual, fitted) == pytest.approx(expected, abs=0.1)
+
+
+def test_the_weight_grows_with_the_texture_in_the_residual() -> None:
+    fitted = 0.5 + 0.3 * texture()
+    ripple = checks()
+    weights = [share_of_photograph(fitted + camera(8) + share * ripple, fitted) for share in (0.0, 0.01, 0.015)]
+    assert weights == sorted(weights)
+    assert weights[0] == 0
+    assert weights[-1] > 0.3
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, math.pi / 2])
-def test_parallel_stripes_are_coherent_at_any_angle(angle: float) -> None:
+def test_parallel_stripes_are_coherent_at_any_angle_and_bring_the_photograph_back(angle: float) -> None:
     y, x = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
     stripes = (0.3 * (math.cos(angle) * x + math.sin(angle) * y)).sin()[None, None]
     assert coherence(stripes) > 0.97
-    assert trust(stripes) == 0
+    assert coherence(camera(0)) < NOISE
+    assert share_of_photograph(0.5 + 0.1 * stripes, torch.full_like(stripes, 0.5)) == 1
 
 
-def test_noise_without_a_direction_is_trusted() -> None:
-    assert coherence(noise(0)) < NOISE
-    assert trust(noise(0)) == 1
-
-
-def test_the_weight_falls_with_the_share_of_structure() -> None:
-    x = torch.arange(96.0).expand(1, 3, 96, 96)
-    weights = [trust(noise(1) + share * (0.8 * x).sin()) for share in (0.0, 0.1, 0.15, 0.2, 0.25, 1.0)]
-    assert weights == sorted(weights, reverse=True)
-    assert weights[0] == 1
-    assert weights[-1] == 0
-    assert NOISE < STRUCTURE
+def test_a_second_estimate_has_the_weight_of_its_distance() -> None:
+    residual = white(9)
+    assert [agreement(factor * residual, residual) for factor in (0.0, 0.5, 1.0)] == [1, 1, 0]
+    assert agreement(math.sqrt(0.55) * residual, residual) == pytest.approx(0.5)
+    assert agreement(residual, torch.zeros_like(residual)) == 0
+    assert agreement(torch.zeros_like(residual), torch.zeros_like(residual)) == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 5, 40), (1, 2, 20, 20)])
-def test_a_constant_residual_of_any_size_is_trusted(shape: tuple[int, ...]) -> None:
-    assert trust(torch.full(shape, 0.2)) == 1
-    assert 0 <= trust(torch.rand(shape)) <= 1
+def test_any_size_has_a_weight(shape: tuple[int, ...]) -> None:
+    constant = torch.full(shape, 0.2)
+    assert share_of_photograph(constant, constant) == share_of_photograph(constant + 0.1, constant) == 0
+    assert 0 <= share_of_photograph(torch.rand(shape), constant) <= 1
+    assert 0 <= share_of_photograph(torch.rand(shape), torch.rand(shape)) <= 1

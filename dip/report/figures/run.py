@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
 
 from dip import runs
+from dip.options import log
 from dip.report.figures.lines import loss_curve, psnr_curve
 from dip.report.figures.strips import steps_strip
-
-log = logging.getLogger("dip")
 
 
 def draw(folder: str | Path) -> None:

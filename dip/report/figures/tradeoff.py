@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -66,7 +67,8 @@ def place_labels(figure: Figure, axes: Axes, points: Points, bold: Collection[st
     figure.set_layout_engine("none")
     canvas = figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
-    renderer, inside = canvas.get_renderer(), axes.get_window_extent()
+    renderer: Any = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    inside = axes.get_window_extent()
     centres = {name: axes.transData.transform(point) for name, point in points.items()}
     taken = [Bbox.from_bounds(x - _MARKER / 2, y - _MARKER / 2, _MARKER, _MARKER) for x, y in centres.values()]
     boxes = []
@@ -98,8 +100,11 @@ def place_labels(figure: Figure, axes: Axes, points: Points, bold: Collection[st
                 break
         assert best is not None
         _, x, y, box = best
-        label.set(position=(x, y), ha="right" if x < -1 else "left" if x > 1 else "center")
-        label.set_va("top" if y < -1 else "bottom" if y > 1 else "center")
+        label.set(
+            position=(x, y),
+            ha="right" if x < -1 else "left" if x > 1 else "center",
+            va="top" if y < -1 else "bottom" if y > 1 else "center",
+        )
         if label.arrow_patch is not None:
             label.arrow_patch.set_visible(math.hypot(x, y) >= _LEADER)
         taken.append(box)

@@ -1,0 +1,105 @@
+"""Runs with each variant: resuming, tasks, number formats, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+from dip.errors import OptionError
+from dip.fitting.fit import Fit as Fitting
+from dip.fitting.network_input import _first_image
+from dip.methods import METHODS, Variant
+from dip.model.module import DeepImagePrior
+from dip.targets import SuperRes
+from tests.conftest import TINY, Fit, composed
+from tests.disturbed import differences, killed
+
+VARIANTS = sorted(name for name, kind in METHODS.items() if issubclass(kind, Variant) and name != "dip")
+SHORT = {"weight_noise": "method.burn_in=5"}
+
+
+def options(name: str) -> list[str]:
+    return [f"method={name}", *([SHORT[name]] if name in SHORT else [])]
+
+
+@pytest.mark.fault(1)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_killed_run_ends_the_same(name: str, fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    given = ("steps=12", "record_every=5", "checkpoint_every=0", "keep_checkpoint=true", *options(name))
+    whole, _ = fit(*given, f"out={tmp_path / 'whole'}")
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", 8, *given)
+    resumed, _ = fit(*given)
+    assert differences(resumed, whole) == []
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_fits_an_ensemble_of_odd_size_behind_an_operator_in_bf16(name: str, fit: Fit):
+    given = ("target=superres", "target.factor=2", "size=[34,38]", "ensemble=2", "precision=bf16", "stop=never")
+    folder, result = fit("steps=25", "record_every=5", "optimizer=muon", *given, *options(name))
+    losses = numpy.load(folder / "losses.npy")
+    assert numpy.isfinite(losses).all()
+    assert losses[-5:].mean() < 0.95 * losses[:3].mean()
+    assert result["status"] == "finished"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_fits_a_volume(name: str, fit: Fit, tmp_path: Path):
+    numpy.save(tmp_path / "v.npy", numpy.random.default_rng(0).random((4, 16, 16)))
+    given = ("net=hourglass3d", f"image={tmp_path / 'v.npy'}", "axes=ZHW", "size=null", "target=degraded", "skips=[1]")
+    _, result = fit("steps=3", *given, "net.depth=1", *options(name))
+    assert result["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("net=pixels", "method=random_projector"), "net=pixels.*a network with an input.*net=hourglass"),
+        (("net=pixels", "method=sequential"), "net=pixels.*a network with an input"),
+        (("target=flash", "method=self_guided"), "target=flash.*without an input of its own"),
+        (("method=weight_noise", "method.burn_in=-1"), "method.burn_in=-1.*>= 0"),
+    ],
+)
+def test_what_a_variant_cannot_do_is_one_line(given: tuple[str, ...], message: str):
+    with pytest.raises(OptionError, match=message) as caught:
+        composed(*given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_volume_that_is_thinner_than_the_input_is_refused(tmp_path: Path):
+    numpy.save(tmp_path / "v.npy", numpy.random.default_rng(0).random((2, 16, 16)))
+    given = ("net=hourglass3d", f"image={tmp_path / 'v.npy'}", "axes=ZHW", "size=null", "target=degraded", "skips=[1]")
+    config = composed(*TINY[1:], *given, "net.depth=1", "net.kernel_up=5", "method=sequential")
+    with pytest.raises(OptionError, match="the image has 2 slices and the input of net=hourglass3d 3"):
+        Fitting(config, tmp_path / "run", "")
+
+
+def test_a_network_with_a_smaller_input_is_refused(tmp_path: Path):
+    config = composed("net=decoder", "size=64", "method=sequential")
+    with pytest.raises(OptionError, match="net=decoder.*a network whose input has the image's size.*net=hourglass"):
+        Fitting(config, tmp_path / "run", "")
+
+
+def test_the_first_input_is_the_observation_or_the_multiple_of_its_adjoint_closest_to_it():
+    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    noisy = composed("method=sequential", "size=32").target.observe(image, 0)
+    torch.testing.assert_close(_first_image(noisy), noisy.y)
+    small = SuperRes(factor=4).observe(image, 0)
+    start = _first_image(small)
+    (adjoint,) = torch.autograd.functional.vjp(small.operator, torch.zeros(1, *small.shape), small.y)[1:]
+    multiple = (start * adjoint).sum() / adjoint.square().sum()
+    torch.testing.assert_close(start, multiple * adjoint)
+    error = [float((small.operator(c * start) - small.y).square().sum()) for c in (0.99, 1, 1.01)]
+    assert error[1] == min(error)
+
+
+@pytest.mark.parametrize("name", ["self_guided", "sequential"])
+def test_the_input_has_the_channels_of_the_image(name: str, tmp_path: Path):
+    fitting = Fitting(composed(*TINY, f"method={name}", "size=[20,27]"), tmp_path / "run", "")
+    module, pair = fitting.build()
+    assert pair.pair[0].shape == (1, 3, 24, 32)
+    assert next(module.nets.parameters()).shape[1] == 3
+    assert fitting.costed.z.planes(1) == 3
+    assert all(perturb.sigma == 0 for perturb in module.perturb)

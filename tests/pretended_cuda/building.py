@@ -1,0 +1,73 @@
+"""Compile `device.cpp` and run programs with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from filelock import FileLock
+
+from tests.conftest import ROOT, environment
+
+HERE = Path(__file__).parent
+
+
+def library(cache: Path) -> Path:
+    """The compiled device, made once for a version of torch; the test is skipped where it cannot be made."""
+    if torch.version.cuda is not None or torch.version.hip is not None:
+        pytest.skip("this torch has a CUDA backend of its own")
+    if not sys.platform.startswith("linux"):
+        pytest.skip("libraries are preloaded on Linux only")
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("needs the compiler g++")
+    sources = sorted(HERE.glob("*.[ch]pp"))
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    made = cache / f"torch-{torch.__version__}-{key}.so"
+    with FileLock(cache / "lock"):  # the other workers of pytest-xdist wait
+        if not made.exists():
+            _compile(compiler, made)
+    return made
+
+
+def _compile(compiler: str, made: Path) -> None:
+    torch_folder = Path(torch.__file__).parent
+    include, lib = torch_folder / "include", torch_folder / "lib"
+    part = made.with_suffix(".part")
+    words = [
+        compiler, "-O1", "-shared", "-fPIC", "-std=c++20", f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
+        f"-I{include}", f"-I{include / 'torch/csrc/api/include'}", str(HERE / "device.cpp"), "-o", str(part),
+        f"-L{lib}", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{lib}",
+    ]  # fmt: skip
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    errors = [line for line in done.stderr.splitlines() if "error" in line]
+    assert done.returncode == 0, "\n".join(errors[:5])
+    part.replace(made)
+
+
+def program(cache: Path, name: str, given: Any = None) -> dict[str, Any]:
+    """Call function `name` of `programs.py` in a process with the pretended device; the results that it yielded by key."""
+    variables = {
+        **environment(),
+        "LD_PRELOAD": str(library(cache)),
+        "CUDA_VISIBLE_DEVICES": "0",
+        "PYTHONWARNINGS": "ignore",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.pretended_cuda.programs", name], input=json.dumps(given), cwd=ROOT,
+        capture_output=True, text=True, timeout=1200, env={**variables, "TMPDIR": os.environ.get("TMPDIR", "/tmp")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [line.removeprefix(MARK) for line in done.stdout.splitlines() if line.startswith(MARK)]
+    return dict(json.loads(line) for line in lines)
+
+
+MARK = "result: "

@@ -1,0 +1,35 @@
+"""Each network on the pretended GPU, compiled and as CUDA graphs, and how many kernels a step launches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dip.nets import NETS
+from tests.pretended_cuda.conftest import Pretended
+
+
+@pytest.fixture(scope="module")
+def found(pretended: Pretended) -> dict[str, Any]:
+    return pretended("networks", list(NETS))
+
+
+@pytest.mark.parametrize("way", ["graph", "compile"])
+@pytest.mark.parametrize("net", NETS)
+def test_a_faster_way_computes_the_same(net: str, way: str, found: dict[str, Any]):
+    """A capture refuses what waits for the device; tracing refuses what breaks the graph."""
+    assert "error" not in found[net], found[net]["error"]
+    plain, faster = found[net]["plain"], found[net][way]
+    assert (plain["worked"], faster["worked"]) == (None, True)
+    assert plain["waits"] == faster["waits"] == {}, "between two records"
+    assert faster["losses"] == pytest.approx(plain["losses"], rel=0.02)  # traced code rounds to bf16 elsewhere
+    if way == "graph":
+        assert faster["same"], "losses and restored image, to the bit"
+
+
+def test_the_number_of_operators_of_a_step(pretended: Pretended):
+    """512 x 512, the default network, bf16, Adam: a small kernel takes longer to launch than to run."""
+    found = pretended("operators", [3, 4])
+    assert found["all"] <= 972, found["names"]
+    assert found["small"] <= 760, "below 2 MB"

@@ -1,0 +1,97 @@
+"""Runs on a pretended GPU: no tensor on a wrong device, nothing waits for the device between records, the result is the
+CPU's, and an interrupted run resumes to the same bits."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torchgen
+import yaml
+
+from tests.pretended_cuda.cases import AXES, RIVALS, covering, name_of
+from tests.pretended_cuda.conftest import Pretended
+
+CASES = covering(AXES)
+NEAR = {"fp64": 1e-2, "fp32": 2e-2, "tf32": 2e-2, "bf16": 0.1, "fp16": 0.1}
+"""Greatest relative difference of the first ten losses to those on the CPU, for each number format."""
+
+
+@pytest.fixture(scope="module")
+def found(pretended: Pretended) -> dict[str, Any]:
+    return pretended("fits", [*CASES, *RIVALS])
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_a_run_on_a_gpu_is_one_on_the_cpu(case: dict[str, str], found: dict[str, Any]):
+    run = found[name_of(case)]
+    assert "error" not in run, run["error"]
+    if "refused" in run:
+        pytest.skip(f"refused on a CPU, too: {run['refused']}")
+    assert run["status"] == ["finished", "finished"]
+    assert run["device"].startswith("cuda")
+    assert run["precision"]["name"] == case["precision"]
+    assert run["precision"]["graph"] is True, "by default"
+    assert run["waits"] == {}, "between two records"
+    there, here = run["losses"]
+    assert there[:10] == pytest.approx(here[:10], rel=NEAR[case["precision"]])
+    psnr, other = run["psnr"]
+    assert psnr == pytest.approx(other, abs=1), "dB"
+    if case["resumed"] == "yes":
+        assert run["first"] == ["interrupted", 28]
+        assert run["same"] == [True, True], "losses and restored image"
+
+
+@pytest.mark.parametrize("case", RIVALS, ids=name_of)
+def test_a_method_without_a_fit_restores_on_a_gpu(case: dict[str, str], found: dict[str, Any]):
+    run = found[name_of(case)]
+    assert "error" not in run, run["error"]
+    assert run["status"] == ["finished", "finished"]
+    psnr, other = run["psnr"]
+    assert psnr == pytest.approx(other, abs=0.5), "dB"
+
+
+def test_each_choice_has_a_case_and_each_number_format_meets_each_optimizer():
+    for axis, values in AXES.items():
+        assert {case[axis] for case in CASES} == set(values)
+    pairs = {(case["precision"], case["optimizer"]) for case in CASES}
+    assert pairs == set(itertools.product(AXES["precision"], AXES["optimizer"]))
+
+
+@pytest.mark.parametrize("backend", ["CUDA", "MPS"])
+def test_every_operator_exists_on_a_gpu(backend: str, found: dict[str, Any]):
+    """All operators of these runs have a kernel for the backend, or are made of others, or are listed."""
+    declared = declarations()
+    known = {name: backends(declared, name) for name in (used.removeprefix("aten::") for used in found["operators"])}
+    missing = {
+        name
+        for name, there in known.items()
+        if there and backend not in there and not any("Composite" in b for b in there)
+    }
+    assert "add.out" in known
+    assert missing == (MISSING_ON_MPS.keys() if backend == "MPS" else set())
+
+
+MISSING_ON_MPS: dict[str, str] = {}
+"""Operators without a kernel for Apple's GPUs, and what the program does instead."""
+
+
+def declarations() -> dict[str, Any]:
+    """torch's list of operators, by name and overload."""
+    path = Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml"
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return {entry["func"].partition("(")[0]: entry for entry in yaml.load(path.read_text(), loader)}
+
+
+def backends(declared: dict[str, Any], name: str) -> set[str]:
+    """The backends that have a kernel of the operator; empty for operators that torch derives from others."""
+    entry = declared.get(name)
+    if entry is None:
+        return set()
+    if "structured_delegate" in entry:
+        return backends(declared, entry["structured_delegate"])
+    dispatch = entry.get("dispatch", {"CompositeImplicitAutograd": ""})
+    generated = {"CPU", "CUDA"} if "ufunc_inner_loop" in entry else set()
+    return generated | {backend.strip() for names in dispatch for backend in names.split(",")}
