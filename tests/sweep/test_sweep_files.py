@@ -23,6 +23,8 @@ JOBS = {
     "figure1": 4, "figure2": 1, "figure3": 4, "skips": 27, "precision": 4, "widths": 10, "depth": 10, "seeds": 5,
     "upsampling": 4 * 2, "perturbation": 8, "prior": 3, "stopping": 18, "tasks": 7, "inverse": 4, "leaderboard": 22 * 4 * 3, "architectures": 28, "search": 24,
 }  # fmt: skip
+# A sweep that takes too long to compose: a part of it, by the factor.
+LARGE = {"leaderboard": {4 * 3: ("image=coffee", "target.noise={kind:gaussian}")}}
 
 
 @pytest.fixture
@@ -64,8 +66,10 @@ def test_says_its_question_command_cost_and_expectation(path: Path):
 
 @pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.stem)
 def test_each_job_is_its_own_overrides(path: Path, jobs_of, tmp_path: Path):
-    jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", path.stem, "size=64", f"out={tmp_path}")
-    assert len(jobs) == JOBS[path.stem]
+    fewer = LARGE.get(path.stem, {1: ()})
+    ((factor, words),) = fewer.items()
+    jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", path.stem, "size=64", *words, f"out={tmp_path}")
+    assert len(jobs) == JOBS[path.stem] // factor
     assert len({job.folder for job in jobs}) == len(jobs)
     for job in (jobs[0], jobs[-1]):
         assert composed(*job.overrides) == job.config
