@@ -55,9 +55,11 @@ class BatchedMuon(torch.optim.Adam):
                 # Adam requires it when it loads a state, and converts it to float32 whatever the default is.
                 self.state[weight]["step"] = torch.zeros((), dtype=torch.float32)
         momenta = [self.state[weight]["momentum"] for weight in weights]
-        gradients = [weight.grad if scale is None else weight.grad / scale for weight in weights]  # type: ignore[operator]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        if scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
         if valid is not None:  # the momentum as gradient leaves the momentum as it is
-            gradients = [torch.where(valid, g, momentum) for g, momentum in zip(gradients, momenta, strict=True)]  # type: ignore[arg-type]
+            gradients = [torch.where(valid, g, momentum) for g, momentum in zip(gradients, momenta, strict=True)]
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)  # one kernel for all weights
         update = torch.stack(torch._foreach_lerp(gradients, momenta, MOMENTUM))  # Nesterov's, (n, out, in, k, k)
         last = update.permute(0, 1, 3, 4, 2)  # (n, out, k, k, in): the order in memory of channels_last
@@ -66,7 +68,7 @@ class BatchedMuon(torch.optim.Adam):
         updates = orthogonalized(matrices).view(last.shape).permute(0, 1, 4, 2, 3)  # (n, out, in, k, k)
         if valid is not None:
             updates = torch.where(valid, updates, 0.0)
-        torch._foreach_add_(weights, updates.unbind(), alpha=-length)
+        torch._foreach_add_(list[Tensor](weights), updates.unbind(), alpha=-length)
         for weight in weights:
             weight.grad = None
 
