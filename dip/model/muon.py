@@ -57,8 +57,9 @@ class BatchedMuon(torch.optim.Adam):
                 # Adam requires it when it loads a state, and converts it to float32 whatever the default is.
                 self.state[weight]["step"] = torch.zeros((), dtype=torch.float32)
         momenta = [self.state[weight]["momentum"] for weight in weights]
-        gradients = [weight.grad for weight in weights if weight.grad is not None]  # of all weights
-        gradients = gradients if scale is None else [gradient / scale for gradient in gradients]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        if scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
         if valid is not None:  # the momentum as gradient leaves the momentum as it is
             gradients = [torch.where(valid, g, momentum) for g, momentum in zip(gradients, momenta, strict=True)]
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)  # one kernel for all weights
