@@ -35,8 +35,8 @@ def restore(y: Tensor, steps: int, seed: int, half: torch.dtype | None, progress
 
     def predict(masked: Tensor) -> Tensor:
         """The replaced pixels are predicted relative to the mean of their neighbours, which converges faster."""
-        predicted: Tensor = masked + net(masked)
-        return predicted
+        change: Tensor = net(masked)
+        return masked + change
 
     around = mean_of_neighbours(y)
     phases = [(row, column) for row in range(min(GRID, y.shape[2])) for column in range(min(GRID, y.shape[3]))]
