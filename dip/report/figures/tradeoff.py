@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,35 +78,33 @@ def place_labels(figure: Figure, axes: Axes, points: Points, bold: Collection[st
             weight="bold" if name in bold else "normal", path_effects=[withStroke(linewidth=2, foreground="white")],
             arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.5, "shrinkA": 0, "shrinkB": 3}, zorder=6,
         )  # fmt: skip
-        best: tuple[int, float, float, Bbox] | None = None  # overlaps, place, box
-        for radius in _RADII:
-            for number in range(_DIRECTIONS):
-                angle = 2 * math.pi * number / _DIRECTIONS
-                x, y = radius * math.cos(angle), radius * math.sin(angle)
-                align = [
-                    "right" if x < -1 else "left" if x > 1 else "center",
-                    "top" if y < -1 else "bottom" if y > 1 else "center",
-                ]
-                label.set(position=(x, y), ha=align[0], va=align[1])
-                label.update_positions(renderer)
-                box = Text.get_window_extent(label, renderer).padded(1)
-                overlaps = sum(box.overlaps(other) for other in taken) + 9 * (
-                    box.x0 < inside.x0 or box.x1 > figure.bbox.x1
-                )
-                overlaps += 9 * (box.y0 < inside.y0 or box.y1 > inside.y1)
-                if best is None or overlaps < best[0]:
-                    best = overlaps, x, y, box
-            if best is not None and best[0] == 0:
+        fewest = math.inf
+        for place in _places():
+            label.set(**place)
+            label.update_positions(renderer)
+            box = Text.get_window_extent(label, renderer).padded(1)
+            outside = box.x0 < inside.x0 or box.x1 > figure.bbox.x1 or box.y0 < inside.y0 or box.y1 > inside.y1
+            overlaps = sum(box.overlaps(other) for other in taken) + 9 * outside
+            if overlaps < fewest:
+                fewest, chosen, best = overlaps, place, box
+            if not overlaps:
                 break
-        assert best is not None
-        _, x, y, box = best
-        label.set(
-            position=(x, y),
-            ha="right" if x < -1 else "left" if x > 1 else "center",
-            va="top" if y < -1 else "bottom" if y > 1 else "center",
-        )
+        label.set(**chosen)
         if label.arrow_patch is not None:
-            label.arrow_patch.set_visible(math.hypot(x, y) >= _LEADER)
-        taken.append(box)
-        boxes.append(box)
+            label.arrow_patch.set_visible(math.hypot(*chosen["position"]) >= _LEADER)
+        taken.append(best)
+        boxes.append(best)
     return boxes
+
+
+def _places() -> Iterator[dict[str, Any]]:
+    """The places that are tried for a label: its offset in points and its alignment, the nearest first."""
+    for radius in _RADII:
+        for number in range(_DIRECTIONS):
+            angle = 2 * math.pi * number / _DIRECTIONS
+            x, y = radius * math.cos(angle), radius * math.sin(angle)
+            yield {
+                "position": (x, y),
+                "ha": "right" if x < -1 else "left" if x > 1 else "center",
+                "va": "top" if y < -1 else "bottom" if y > 1 else "center",
+            }
