@@ -51,8 +51,10 @@ def name_of(case: Case) -> str:
 
 def words(case: Case) -> list[str]:
     """The words of the command line for a case, on a tiny problem."""
-    options = {field.name for field in dataclasses.fields(GROUPS["net"][case["net"]])}
-    small = {"depth": "net.depth=3", "channels": "net.channels=8"}
+    net = GROUPS["net"][case["net"]]()
+    options = {field.name for field in dataclasses.fields(net)}
+    per_level = isinstance(getattr(net, "channels", None), list)
+    small = {"depth": "net.depth=3", "channels": f"net.channels={'[8,8,8]' if per_level else 8}"}
     return [
         *(f"{name}={value}" for name, value in case.items() if name != "resumed"), *TARGETS.get(case["target"], ()),
         *(word for option, word in small.items() if option in options), *(["skips=[2]"] if "depth" in options else []),
