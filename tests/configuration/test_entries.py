@@ -72,3 +72,8 @@ def test_jobs_of_minus_m_find_it_too(train: Train, mine: Path):
     done = train("-m", "-cd", str(mine), "entry=my_idea", *TINY, "seed=0", tiny=False)
     assert done.returncode == 0, done.stderr
     assert list((mine.parent / "outputs").glob("my_idea-*"))
+
+
+def test_the_sweep_counts_all_entries_but_the_one_for_impulses():
+    methods = len(shipped.names("conf/entry")) - 1
+    assert f"{methods * 4 * 3} runs of {methods} methods" in (ROOT / "sweeps" / "leaderboard.yaml").read_text()

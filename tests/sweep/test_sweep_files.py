@@ -24,7 +24,7 @@ JOBS = {
     "upsampling": 4 * 2, "perturbation": 8, "prior": 3, "stopping": 18, "tasks": 7, "inverse": 4, "leaderboard": 22 * 4 * 3, "architectures": 28, "search": 24,
 }  # fmt: skip
 # A sweep that takes too long to compose: a part of it, by the factor.
-LARGE = {"leaderboard": {4 * 3: ("image=coffee", "target.noise={kind:gaussian}")}}
+LARGE = {"leaderboard": {88: ("image=coffee", "target.noise={kind:gaussian}", "entry=glob([fast*,bm3d])")}}
 
 
 @pytest.fixture
