@@ -54,8 +54,16 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
 
 
 def mixed(image: Tensor, seen: Observation) -> Tensor:
-    """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter."""
-    return image if seen.denoised is None else image.lerp(seen.denoised.to(image), SHARE)
+    """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter.
+
+    The mean is corrected for noise that was clipped to [0, 1].
+    """
+    if seen.denoised is None:
+        return image
+    from dip.stopping.adaptive import examine
+    from dip.stopping.clipped_noise import unclipped
+
+    return unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, examine(seen.y).sigma)
 
 
 def _bm3d(y: Tensor, sigma: float) -> Tensor:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Guided(Variant):
     """Deep Image Prior on top of BM3D: where the noise is white, BM3D of the observation is the network's input.
 
-    The restored image is the mean of both. Otherwise, and where the task is not denoising, it is the same as dip.
+    The restored image is the mean of both, corrected for clipped noise. Otherwise, and where the task is not denoising, it is the same as dip.
     """
 
     name: str = "guided"

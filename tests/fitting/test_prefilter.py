@@ -16,6 +16,7 @@ from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.stopping.adaptive import examine
+from dip.stopping.clipped_noise import unclipped
 from dip.targets import Observation
 from tests.conftest import composed
 
@@ -74,14 +75,15 @@ def test_a_large_image_has_no_guide(monkeypatch: pytest.MonkeyPatch):
     assert observed("target=noisy").denoised is None
 
 
-def test_the_result_is_the_mean_of_the_average_and_bm3d(tmp_path: Path):
+def test_the_result_is_the_mean_of_the_average_and_bm3d_without_the_bias_of_clipping(tmp_path: Path):
     config = composed("image=coffee", "size=64", *SMALL, "target=noisy", "steps=3", "stop=never")
     fit = Fit(config, tmp_path, "")
     result = fit.run(progress=False)
     assert fit.module is not None
     assert fit.module.average is not None
     assert fit.observation.denoised is not None
-    expected = (1 - prefilter.SHARE) * fit.module.average + prefilter.SHARE * fit.observation.denoised
+    mean = (1 - prefilter.SHARE) * fit.module.average + prefilter.SHARE * fit.observation.denoised
+    expected = unclipped(mean, fit.observation.y, examine(fit.observation.y).sigma)
     torch.testing.assert_close(fit.restored, expected)
     error = (expected - fit.observation.reference).square().mean()
     assert result["psnr"] == pytest.approx(-10 * torch.log10(error).item(), abs=1e-4)
