@@ -83,6 +83,11 @@ class Perturbation:
         self.sigma, self.seed, self.warm_up, self.half_life = sigma, seed, warm_up, half_life
         self._draw = _gaussian if distribution == "gaussian" else _uniform
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers."""
+        return self.sigma != 0
+
     def __call__(self, z: Tensor, step: int) -> Tensor:
         """`z` (1, C, H, W), float32 or float64, plus the noise of step `step` (from 1), channels_last."""
         if self.sigma == 0:

@@ -31,7 +31,7 @@ from dip.fitting.network_input import network_input, with_all_channels
 from dip.fitting.observed import Observed
 from dip.fitting.own_classes import Plugin
 from dip.fitting.pictures import Pictures
-from dip.fitting.prefilter import mixed
+from dip.fitting.prefilter import mixed, networks_share
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
 from dip.images import preview
@@ -219,7 +219,7 @@ class Fit:
         if config.stop.to_the_end:
             result["ended"] = self.stopping.ended
         if self.stopping.spread is not None:
-            disagreement = self.stopping.spread.float().cpu()
+            disagreement = self.stopping.spread.float().cpu() * networks_share(seen)
             self.spread = seen.deviation(disagreement)
             if ranked := uncertainty.scores(disagreement, self.restored, seen.reference):
                 result["spread"] = ranked

@@ -6,11 +6,13 @@ A network that starts from BM3D needs less time, and both have different errors,
 from __future__ import annotations
 
 import dataclasses
-import logging
 from typing import TYPE_CHECKING
 
+from dip import bm3d
 from dip.configuration.schema import Config
 from dip.methods.variants import Guided
+from dip.nets import NETS
+from dip.options import log
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,25 +22,24 @@ if TYPE_CHECKING:
 SHARE = 0.5
 """Weight of BM3D in the restored image. On astronaut and coffee, 0.3 and 0.7 differ by at most 0.1 dB."""
 
-LIMIT = 2**20
-"""Pixels up to which BM3D is computed: about one minute on one thread."""
-
-log = logging.getLogger("dip")
-
 
 def prefiltered(config: Config, seen: Observation) -> Observation:
     """`seen` with BM3D of its y as `z` and as `denoised`, if method=guided applies; else `seen`.
 
-    It applies to an image of at most `LIMIT` pixels with white noise, without another guide.
+    It applies to an image of at most `bm3d.LIMIT` pixels (of three channels) with white noise, without another guide, and to
+    the networks of this project whose input has the size of the image.
     """
     if not isinstance(config.method, Guided):
         return seen
     height, width = seen.size
+    padded = config.net.padded(height, width)
     reason = (
         f"target={config.target.name} is not denoising" if config.target.task != "denoising" or seen.known is not None
         else f"net={config.net.name} has no guide" if config.net.volumetric or "z" in config.net.ignores
         else "z.guide is the guide" if seen.z is not None
-        else f"{width} x {height} pixels exceed {LIMIT}" if height * width > LIMIT
+        else f"net={config.net.name} is your own" if type(config.net) not in NETS.values()
+        else f"the input of net={config.net.name} is smaller" if config.net.input_size(padded) != padded
+        else f"{seen.y.numel()} values exceed {3 * bm3d.LIMIT}" if seen.y.numel() > 3 * bm3d.LIMIT
         else None
     )  # fmt: skip
     if reason is None:
@@ -46,6 +47,9 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
 
         noise = examine(seen.y)
         if noise.kind == "white":
+            log.info(
+                "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
+            )
             denoised = _bm3d(seen.y, noise.sigma)
             return dataclasses.replace(seen, z=denoised, denoised=denoised)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
@@ -56,7 +60,8 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
 def mixed(image: Tensor, seen: Observation) -> Tensor:
     """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter.
 
-    The mean is corrected for noise that was clipped to [0, 1].
+    The mean is corrected for noise that was clipped to [0, 1]. The scores of the records are those of the networks alone, so
+    the image that is returned may be better than the best of them.
     """
     if seen.denoised is None:
         return image
@@ -66,11 +71,14 @@ def mixed(image: Tensor, seen: Observation) -> Tensor:
     return unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, examine(seen.y).sigma)
 
 
+def networks_share(seen: Observation) -> float:
+    """The weight of the networks' average in the restored image."""
+    return 1 - SHARE if seen.denoised is not None else 1.0
+
+
 def _bm3d(y: Tensor, sigma: float) -> Tensor:
     """BM3D of `y` (1, C, H, W) in [0, 1] with noise of standard deviation `sigma`, clipped to [0, 1]."""
     import torch
 
-    from dip.bm3d import bm3d
-
-    filtered = bm3d(y[0].permute(1, 2, 0).float().cpu().numpy(), sigma)  # (H, W, C)
+    filtered = bm3d.bm3d(y[0].permute(1, 2, 0).float().cpu().numpy(), sigma)  # (H, W, C)
     return torch.from_numpy(filtered.clip(0, 1)).permute(2, 0, 1)[None].contiguous()

@@ -23,6 +23,9 @@ class Extras(nn.Module):
     them. No method reads the value of a tensor, which would wait for the device.
     """
 
+    draws = False
+    """Whether it draws random numbers on the device, beside the perturbation."""
+
     def groups(self) -> list[dict[str, Any]]:
         """Groups of further parameters for the optimiser, with options such as `lr`; without, that of the networks.
 
@@ -53,6 +56,8 @@ class Extras(nn.Module):
 
 class WeightNoise(Extras):
     """See `dip.methods.variants.WeightNoise`."""
+
+    draws = True
 
     def __init__(self, seed: int, noise: float, burn_in: int) -> None:
         super().__init__()
@@ -96,6 +101,8 @@ class Autoencoding(Extras):
 
 class SelfGuided(Autoencoding):
     """See `dip.methods.variants.SelfGuided`."""
+
+    draws = True
 
     def __init__(self, z: Tensor, weight: float, seed: int, noise: float, lr: float) -> None:
         super().__init__(nn.Parameter(z.clone()), weight)

@@ -69,7 +69,7 @@ def bank(y: Tensor, count: int) -> Tensor:
     published method, pixels beyond the border are no candidates, since their noise is not independent.
     """
     _, channels, height, width = y.shape
-    count = min(count, height * width)
+    count = min(count, min(WINDOW // 2, height) * min(WINDOW // 2, width))  # the candidates of a corner
     border = PATCH // 2
     mode = "reflect" if min(height, width) > border else "replicate"
     wide = functional.pad(y, [border] * 4, mode=mode)[0]  # (C, H + 6, W + 6)

@@ -217,7 +217,11 @@ class DeepImagePrior(LightningModule):
     def on_train_start(self) -> None:
         """Warn if a resumed run draws other noise than it would have drawn without the interruption."""
         here, there = noise_source(self.device), self._written_on
-        if there is not None and there != here and any(perturb.sigma for perturb in self.perturb):
+        if (
+            there is not None
+            and there != here
+            and (any(perturb.draws for perturb in self.perturb) or any(extras.draws for extras in self.extras))
+        ):
             log.warning(
                 "resumed on %s, the checkpoint was written on %s: the random numbers of the next steps are others, so the "
                 "result is not the same to the bit", here, there,

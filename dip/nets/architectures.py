@@ -170,6 +170,10 @@ class MLP(Network):
 
     ignores = ("skips", "z", "perturbation")
 
+    def unused(self) -> dict[str, str]:
+        """Options without effect here: field name -> the setting that makes it so."""
+        return {"features": "net.encoding=siren"} if self.encoding == "siren" else {}
+
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
         """See `Network.module`."""
         from dip.nets.coordinates import CoordinatesModule

@@ -20,6 +20,8 @@ from dip.runs.checkpoint_names import stored
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_NETS = "nets."
+
 SAME_FUNCTION = ("net.checkpoint_activations",)
 """Options of a network that do not change what it computes."""
 
@@ -51,19 +53,20 @@ def weights(config: Config, shape: tuple[int, int, int]) -> dict[str, Tensor]:
         log.warning(
             "init=%s: z is another input than in that run, so its weights help less (%s)", config.init, "; ".join(lines)
         )
-    found: dict[str, Tensor] = state["state_dict"]
-    return found
+    held: dict[str, Tensor] = state["state_dict"]
+    return {name: tensor for name, tensor in held.items() if name.startswith(_NETS)}  # not what the method fitted
 
 
 def start(module: nn.Module, state: Mapping[str, Tensor], folder: str) -> None:
     """Load `weights` into `module`. Raises OptionError if their shapes are not the module's."""
     there, here = (
-        {name: tuple(tensor.shape) for name, tensor in held.items()} for held in (state, module.state_dict())
+        {name: tuple(tensor.shape) for name, tensor in held.items() if name.startswith(_NETS)}
+        for held in (state, module.state_dict())
     )
     if lines := _differences(there, here):
         more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
         raise _other(folder, "; ".join(lines[:3]) + more)
-    module.load_state_dict(dict(state))
+    module.load_state_dict({**module.state_dict(), **state})
 
 
 def _checkpoint(folder: str) -> Path:

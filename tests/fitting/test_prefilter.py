@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from dip import tiles
 from dip.bm3d import bm3d
-from dip.fitting import prefilter
+from dip.fitting import experiment, prefilter
 from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
@@ -19,6 +20,7 @@ from dip.stopping.adaptive import examine
 from dip.stopping.clipped_noise import unclipped
 from dip.targets import Observation
 from tests.conftest import composed
+from tests.tiles.in_process import InProcess
 
 SMALL = (
     "net.depth=3",
@@ -32,7 +34,8 @@ SMALL = (
 
 
 def observed(*options: str) -> Observation:
-    config = composed("image=coffee", "size=64", *SMALL, *options)
+    small = SMALL[3:] if "net=decoder" in options else SMALL
+    config = composed("image=coffee", "size=64", *small, *options)
     return observe(config, Pictures(config))[1]
 
 
@@ -52,6 +55,7 @@ def test_bm3d_of_the_estimated_level_is_the_input():
         (("target=clean",), "target=clean is not denoising"),
         (("target=degraded",), "the noise is correlated"),
         (("target=noisy", "z.guide=astronaut"), "z.guide is the guide"),
+        (("target=noisy", "net=decoder"), "the input of net=decoder is smaller"),
     ],
 )
 def test_elsewhere_it_is_the_plain_method_and_says_why(
@@ -71,7 +75,7 @@ def test_correlated_noise_has_no_guide():
 
 
 def test_a_large_image_has_no_guide(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(prefilter, "LIMIT", 64 * 64 - 1)
+    monkeypatch.setattr("dip.bm3d.LIMIT", 64 * 64 - 1)
     assert observed("target=noisy").denoised is None
 
 
@@ -112,3 +116,15 @@ def test_it_is_better_than_bm3d_and_than_the_plain_method(tmp_path: Path):
         psnr[method] = fit.run(progress=False, pictures=False)["psnr"]
     bm3d_alone = -10 * torch.log10((fit.observation.denoised - fit.observation.reference).square().mean()).item()
     assert psnr["guided"] > max(psnr["dip"], bm3d_alone)
+
+
+def test_each_tile_has_its_own_bm3d(tmp_path: Path):
+    psnr = {}
+    for method in ("guided", "dip"):
+        more = ("image=coffee", "size=[64,112]", "target=noisy", "steps=3", "tile=64", f"out={tmp_path}")
+        config = composed(*SMALL, *more, f"method={method}")
+        result = experiment.run(config, progress=False, prepare=tiles.prepare(config, InProcess()))
+        assert result["status"] == "finished"
+        assert len(result["tiles"]) == 2
+        psnr[method] = result["psnr"]
+    assert psnr["guided"] > psnr["dip"] + 3, "three steps alone restore nothing"

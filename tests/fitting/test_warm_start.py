@@ -119,7 +119,7 @@ def test_networks_of_a_users_own_class_are_compared_by_their_weights(before: Pat
     from dip.runs import warm_start
 
     state: dict[str, Any] = {"nets.0.a": torch.zeros(2), "nets.0.b": torch.zeros(3)}
-    module = torch.nn.Linear(1, 1)
+    module = torch.nn.ModuleDict({"nets": torch.nn.Linear(1, 1)})
     with pytest.raises(OptionError, match=r"nets.0.a is \[2\] there and None here; .* and 1 more"):
         warm_start.start(module, state, "outputs/RUN")
 
