@@ -210,7 +210,7 @@ sweeps/results/photos/README.md photos/settings.csv setting cc_d600_best cc_d600
 sweeps/results/photos/README.md photos/finishing.csv result real:.2f simulated:.2f chelsea:.2f
 sweeps/results/photos/README.md photos/texture.csv photograph input:.2f average:.2f before:.2f now:.2f gain:+.2f bm3d:.2f photograph_weight:.2f
 sweeps/results/volumes/README.md volumes/table.csv volume method noisy:.2f psnr:.2f best:.2f steps:,.0f seconds:,.1f memory:.2f
-README.md fast/table.csv image slow_best:.2f slow_seconds:,.0f fast_near:,.0f ratio:.0f fast_best:.2f ended:.2f ended_seconds:,.0f
+sweeps/results/fast/README.md fast/kodak.csv image noisy:.2f without_bm3d:.2f bm3d:.2f bm3d_corrected:.2f networks_best:.2f mean_of_both:.2f restored:.2f restored_step:,.0f steps:,.0f wall_seconds:.0f
 """
 """Tables in pages that are written by hand: page, file (#key of a JSON file), columns as name:format*factor."""
 
