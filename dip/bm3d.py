@@ -75,6 +75,12 @@ def bm3d(noisy: np.ndarray[Any, Any], sigma: float) -> np.ndarray[Any, Any]:
     return found
 
 
+def denoised(image: Tensor, sigma: float) -> Tensor:
+    """`bm3d` of `image` (1, C, H, W), clipped to [0, 1] before and after: a tensor of the same type on the same device."""
+    array = image[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()  # (H, W, C)
+    return torch.from_numpy(bm3d(array, sigma).clip(0, 1)).permute(2, 0, 1)[None].contiguous().to(image)
+
+
 def opponent(channels: int) -> Tensor:
     """The orthonormal colour transform, (C, C): luminance, red - blue, green against both; else the identity."""
     if channels != 3:

@@ -48,11 +48,23 @@ class Logger(Options):
         logger.log_metrics(final)
         logger.log_hyperparams(options)
 
-    def conclude(self, logger: LightningLogger, options: dict[str, Any], result: Mapping[str, Any], step: int) -> None:
-        """`finish` with the scores in `result`. An error is a warning: a logger must not cost the run its result."""
+    def conclude(
+        self,
+        logger: LightningLogger,
+        options: dict[str, Any],
+        result: Mapping[str, Any],
+        step: int,
+        close: bool = False,
+    ) -> None:
+        """`finish` with the scores in `result`. An error is a warning: a logger must not cost the run its result.
+
+        `close` also closes the logger, which Lightning does at the end of a fit.
+        """
         final = {f"restored/{name}": result[name] for name in ("psnr", "ssim") if result[name] is not None}
         try:
             self.finish(logger, options, final, step)
+            if close:
+                logger.finalize("success")
         except Exception as error:
             log.warning("logger=%s: final metrics not written (%s)", self.name, error)
 

@@ -31,7 +31,7 @@ from dip.fitting.network_input import network_input, with_all_channels
 from dip.fitting.observed import Observed
 from dip.fitting.own_classes import Plugin
 from dip.fitting.pictures import Pictures
-from dip.fitting.prefilter import mixed, networks_share
+from dip.fitting.prefilter import mixed, networks_share, prefiltered
 from dip.fitting.probe import together
 from dip.hardware import devices, memory, threads
 from dip.images import preview
@@ -78,8 +78,9 @@ class Fit:
         config.logger.check()
         with devices.prepared(self.arithmetic):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
-        self.picture, self.observation = observed or observe(config, pictures or Pictures(config))
-        with one_line(folder, self.observation.size, self.device):
+        self.picture, seen = observed or observe(config, pictures or Pictures(config))
+        with one_line(folder, seen.size, self.device):
+            self.observation = prefiltered(config, seen)
             self.config = config = plugins.try_out(config, self.observation, self.device, self.arithmetic.dtype)
         self.slices = self.picture.depth
         if config.net.volumetric:

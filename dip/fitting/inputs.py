@@ -12,7 +12,6 @@ from dip.fitting.masking import known_pixels, opaque
 from dip.fitting.network_input import guided
 from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
-from dip.fitting.prefilter import prefiltered
 from dip.options import log
 from dip.samples import SAMPLES
 
@@ -31,7 +30,7 @@ def observe(config: Config, pictures: Pictures) -> Observed:
     """
     if pictures.observed is None:
         image, seen = (_measured if config.target.raw else _photographed)(config, pictures)
-        pictures.observed = Observed(image, prefiltered(config, guided(config, pictures, image, seen)))
+        pictures.observed = Observed(image, guided(config, pictures, image, seen))
     return pictures.observed
 
 

@@ -50,7 +50,7 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
-            denoised = _bm3d(seen.y, noise.sigma)
+            denoised = bm3d.denoised(seen.y, noise.sigma)
             return dataclasses.replace(seen, z=denoised, denoised=denoised)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: the same as method=dip here, since %s", reason)
@@ -74,11 +74,3 @@ def mixed(image: Tensor, seen: Observation) -> Tensor:
 def networks_share(seen: Observation) -> float:
     """The weight of the networks' average in the restored image."""
     return 1 - SHARE if seen.denoised is not None else 1.0
-
-
-def _bm3d(y: Tensor, sigma: float) -> Tensor:
-    """BM3D of `y` (1, C, H, W) in [0, 1] with noise of standard deviation `sigma`, clipped to [0, 1]."""
-    import torch
-
-    filtered = bm3d.bm3d(y[0].permute(1, 2, 0).float().cpu().numpy(), sigma)  # (H, W, C)
-    return torch.from_numpy(filtered.clip(0, 1)).permute(2, 0, 1)[None].contiguous()

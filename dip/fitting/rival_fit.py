@@ -215,14 +215,9 @@ class RivalFit:
             self.recorder.guard(lambda: show(logger, "restored", restored, step))
             if config.baselines:
                 result["baselines"] = results.baselines(target, seen, self.folder / "images", slices)
-        final = {f"restored/{name}": result[name] for name in ("psnr", "ssim") if result[name] is not None}
         plain = {name: value for name, value in schema.plain(config).items() if name not in naming.WITHOUT_EFFECT}
-        try:
-            if logger is not None:
-                config.logger.finish(logger, runs.flat(plain), final, step)
-                logger.finalize("success")
-        except Exception as error:  # a logger must not cost the run its result
-            log.warning("logger=%s: final metrics not written (%s)", config.logger.name, error)
+        if logger is not None:
+            config.logger.conclude(logger, runs.flat(plain), result, step, close=True)
         return result
 
     def tidy(self) -> None:

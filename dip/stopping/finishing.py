@@ -42,7 +42,6 @@ def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
         observed: the photograph, of the same shape.
         sigma: standard deviation of the noise in `observed`; 0 returns `average`.
     """
-    import torch
 
     from dip import bm3d
     from dip.stopping.lost_structure import agreement, share_of_photograph
@@ -57,9 +56,7 @@ def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
         )  # fmt: skip
         other, share = smoothed(observed, OBSERVED_NLM * sigma), SHARE_NLM
     else:
-        array = observed[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()  # (h, w, C)
-        filtered = torch.from_numpy(bm3d.bm3d(array, OBSERVED * sigma).clip(0, 1))
-        other, share = filtered.permute(2, 0, 1)[None].to(average), SHARE
+        other, share = bm3d.denoised(observed, OBSERVED * sigma).to(average), SHARE
     residual = observed.to(average) - average
     both = smoothed(average, FITTED * sigma).lerp(other, share)
     restored = average.lerp(both, agreement(other - average, residual))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -69,10 +68,8 @@ class TiledFit:
     ) -> None:  # fmt: skip
         check_options(config)
         self.config, self.folder, self.identity, self.launcher = config, folder, identity, launcher
-        self.picture, seen = observed
-        if seen.denoised is not None:  # of method=guided: each tile makes its own
-            seen = dataclasses.replace(seen, z=None, denoised=None)
-        self.seen = seen
+        self.picture, self.seen = observed
+        seen = self.seen
         self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
         self.device = devices.pick_device(config.device)
         self.shape = geometry(config.target, seen)

@@ -36,7 +36,7 @@ SMALL = (
 def observed(*options: str) -> Observation:
     small = SMALL[3:] if "net=decoder" in options else SMALL
     config = composed("image=coffee", "size=64", *small, *options)
-    return observe(config, Pictures(config))[1]
+    return prefilter.prefiltered(config, observe(config, Pictures(config)).seen)
 
 
 def test_bm3d_of_the_estimated_level_is_the_input():
