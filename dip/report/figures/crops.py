@@ -59,7 +59,7 @@ def crops(
             x = _GAP + number % columns * across
             y = _GAP + number // columns * (side + _TITLE + _GAP)  # from the top
             figure.figimage(pixels, x, height - y - side, origin="upper")
-            figure.text(
-                x / width, 1 - (y + side + 4) / height, title, va="top", fontsize=6.2, color=INK, linespacing=1.15
-            )
+            for row, line in enumerate(title.split("\n")):  # by baselines: a text's top depends on its letters
+                below = y + side + 14 + 16 * row
+                figure.text(x / width, 1 - below / height, line, va="baseline", fontsize=6.2, color=INK)
     return files(path, ("png",))

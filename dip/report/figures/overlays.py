@@ -102,7 +102,7 @@ def _draw_group(axes: Axes, number: int, label: str, group: Sequence[Line]) -> f
 def _draw_legend(figure: Figure, axes: Axes, ends: Sequence[float], outside: bool, title: str | None) -> None:
     """The labels in the order of the right ends of the curves, from top to bottom."""
     handles, labels = axes.get_legend_handles_labels()
-    if not handles:
+    if not handles or labels == ["all runs"]:  # one curve needs no label
         return
     order = sorted(range(len(handles)), key=lambda number: -ends[number])[:_LEGEND_MOST]
     texts = [labels[number] for number in order]
