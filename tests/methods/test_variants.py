@@ -6,14 +6,11 @@ from pathlib import Path
 
 import numpy
 import pytest
-import torch
 
 from dip.errors import OptionError
 from dip.fitting.fit import Fit as Fitting
-from dip.fitting.network_input import _first_image
 from dip.methods import METHODS, Variant
 from dip.model.module import DeepImagePrior
-from dip.targets import SuperRes
 from tests.conftest import TINY, Fit, composed
 from tests.disturbed import differences, killed
 
@@ -80,19 +77,6 @@ def test_a_network_with_a_smaller_input_is_refused(tmp_path: Path):
     config = composed("net=decoder", "size=64", "method=sequential")
     with pytest.raises(OptionError, match="net=decoder.*a network whose input has the image's size.*net=hourglass"):
         Fitting(config, tmp_path / "run", "")
-
-
-def test_the_first_input_is_the_observation_or_the_multiple_of_its_adjoint_closest_to_it():
-    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    noisy = composed("method=sequential", "size=32").target.observe(image, 0)
-    torch.testing.assert_close(_first_image(noisy), noisy.y)
-    small = SuperRes(factor=4).observe(image, 0)
-    start = _first_image(small)
-    (adjoint,) = torch.autograd.functional.vjp(small.operator, torch.zeros(1, *small.shape), small.y)[1:]
-    multiple = (start * adjoint).sum() / adjoint.square().sum()
-    torch.testing.assert_close(start, multiple * adjoint)
-    error = [float((small.operator(c * start) - small.y).square().sum()) for c in (0.99, 1, 1.01)]
-    assert error[1] == min(error)
 
 
 @pytest.mark.parametrize("name", ["self_guided", "sequential"])
