@@ -152,7 +152,7 @@ def _fit_and_save(fit: Work, observed: Observed, progress: bool, array: bool) ->
                 "image so far: %s (step %d of %d)",
                 folder / "images" / "restored.png",
                 result["restored_step"],
-                fit.config.steps,
+                fit.config.method.total(fit.config.steps),
             )
         return result
     if not fit.config.keep_checkpoint:  # not before result.json exists, which replaces them

@@ -18,6 +18,7 @@ from dip.errors import DipError, OptionError
 from dip.fitting.network_input import network_input, with_all_channels
 from dip.fitting.own_classes import Plugin
 from dip.hardware.out_of_memory import out_of_memory
+from dip.methods import Variant
 from dip.nets import Net, Size, Skips
 from dip.seeds import Draws, generator
 from dip.targets import Observation
@@ -74,6 +75,8 @@ class OwnNet(Plugin, Net):
             net, z = built(dataclasses.replace(config, net=bound), seen, size, device)
             if not any(parameter.requires_grad for parameter in net.parameters()):
                 raise DipError(f"net={self.name}: has no parameters to fit")
+            if isinstance(config.method, Variant):
+                config.method.extras(net, z, seen.y, config.seed)  # some methods need certain layers
             wanted = (1, seen.shape[0], *size)
             with torch.enable_grad():
                 try:

@@ -16,13 +16,13 @@ from dip.configuration import schema
 from dip.configuration.loggers import show
 from dip.configuration.schema import Config
 from dip.errors import ImageError, OptionError, RunError
-from dip.fitting import results
+from dip.fitting import cost, results
 from dip.fitting.fit import Fit
 from dip.fitting.fit_errors import one_line
 from dip.fitting.lightning_alone import alone
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
-from dip.methods import METHODS, Classical, Learned, Rival
+from dip.methods import Classical, Learned, Rival
 from dip.stopping.adaptive import examine
 
 log = logging.getLogger("dip")
@@ -78,12 +78,10 @@ class RivalFit(WholeImage):
                 "take another method, for example method=bm3d"
             )
         self.noise = config.target.noise_model(examine(seen.y).sigma)
-        if isinstance(self.method, Classical) and self.noise.impulses:
-            names = " or ".join(name for name, kind in METHODS.items() if issubclass(kind, Learned))
-            raise OptionError(
-                "method", self.method.name, f"{names} where noise replaces single values", "method=zs_n2n"
-            )
-        self.watch(method.total, None)
+        self.steps = method.total(config.steps)
+        self.watch(self.steps, None)
+        self.cost = cost.afford(config, seen.shape)
+        self.parameters: int | None = None  # of its network, once that exists
         self.present = Present(self.device)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
@@ -100,7 +98,7 @@ class RivalFit(WholeImage):
                 for name, pixels in results.given(seen).items():
                     self.save(name, pixels)
             watchers: list[Any] = [self.recorder]
-            watchers += [Progress(self.method.total, self.recorder, self.method.name)] if progress else []
+            watchers += [Progress(self.steps, self.recorder, self.method.name)] if progress else []
             trainer = SimpleNamespace(logger=logger)
             self._announce()
             for watcher in watchers:
@@ -117,7 +115,7 @@ class RivalFit(WholeImage):
             finally:
                 if progress:
                     watchers[-1].on_train_end()
-            if self.signals.received is not None and self.present.step < self.method.total:
+            if self.signals.received is not None and self.present.step < self.steps:
                 self.signals.interrupted = True
                 return self.result("interrupted", signal=self.signals.received)
             if not image.isfinite().all():
@@ -128,9 +126,11 @@ class RivalFit(WholeImage):
 
     def _announce(self) -> None:
         """Log what will be computed, and which speed-ups have no effect."""
-        name, total = self.method.name, self.method.total
+        name, total = self.method.name, self.steps
         steps = "" if total == 1 else f"{total:,} steps in {self.arithmetic.name}, "
         log.info("method=%s: %snoise level %.1f of 255", name, steps, 255 * self.noise.level(self.observation.y))
+        if self.cost is not None:
+            log.info("%s", cost.describe(self.cost, total, self.device))
         for option in self.config.precision.speedups("cpu"):  # those that were asked for
             log.warning("precision.%s: has no effect with method=%s", option, name)
 
@@ -147,7 +147,9 @@ class RivalFit(WholeImage):
         assert isinstance(self.method, Learned)
         half = torch.bfloat16 if self.arithmetic.name == "bf16" else None
         y = seen.y.to(self.device, self.arithmetic.dtype)
-        return self.method.restore(y, self.noise.level(seen.y), self.config.seed, half, after)
+        training = self.method.training(y, self.noise.level(seen.y), self.config.seed, half)
+        self.parameters = sum(parameter.numel() for parameter in training.net.parameters())
+        return training.run(self.steps, after)
 
     def _finish(self, image: Tensor, logger: Any, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
@@ -171,6 +173,7 @@ class RivalFit(WholeImage):
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""
         known: dict[str, Any] = {"steps": self.present.step, "precision": self.precision, "events": []}
+        known |= {"estimate": self.cost and self.cost.plain(), "parameters": self.parameters}
         if status != "failed":
             known |= self.recorder.summary() | {"peak_memory_bytes": memory.peak_memory(self.device)}
         return results.content(status, self.config, self.folder, self.device, **known, **more)

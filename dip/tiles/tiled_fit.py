@@ -94,7 +94,8 @@ class TiledFit(Work):
         jobs = {self.cutter.job(box): box for row in self.boxes for box in row if box not in self.copied}
         refuse_numbered(list(jobs))
         self.launcher.prepare(list(jobs))
-        bar = TileProgress({job: box.name for job, box in jobs.items()}, self.config.steps, progress)
+        steps = self.config.method.total(self.config.steps)
+        bar = TileProgress({job: box.name for job, box in jobs.items()}, steps, progress)
         loop = Loop(list(jobs), self.launcher.start, bar)
         self.outcomes = {jobs[outcome.job]: outcome for outcome in loop.run()}
         if loop.signal is not None:

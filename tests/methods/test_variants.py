@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy
 import pytest
+from torch import nn
 
+import dip
 from dip.errors import OptionError
 from dip.fitting.fit import Fit as Fitting
 from dip.methods import METHODS, Variant
@@ -63,6 +65,26 @@ def test_what_a_variant_cannot_do_is_one_line(given: tuple[str, ...], message: s
     with pytest.raises(OptionError, match=message) as caught:
         composed(*given)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_never_averaged_are_a_warning(caplog: pytest.LogCaptureFixture):
+    composed("method=weight_noise", "steps=7001")
+    assert not caplog.records
+    composed("method=weight_noise", "steps=7000")
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        "method.burn_in=7000: a run of 7000 steps ends before the outputs are averaged"
+    )
+    assert record.getMessage().endswith("for example method.burn_in=2333")
+
+
+def test_a_network_without_normalisations_is_refused_before_anything_is_made(tmp_path: Path):
+    with pytest.raises(OptionError, match="method=random_projector: must be dip for a network without normalisations"):
+        dip.restore(
+            numpy.zeros((16, 16)), net=lambda i, o: nn.Conv2d(i, o, 3, padding=1), method="random_projector", steps=2,
+            progress=False, out=tmp_path / "outputs",
+        )  # fmt: skip
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_a_volume_that_is_thinner_than_the_input_is_refused(tmp_path: Path):
