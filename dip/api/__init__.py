@@ -200,7 +200,7 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: On
     """Run in a temporary folder, without pictures, figures and checkpoints."""
     from dip.fitting.rival_fit import whole
 
-    never = dataclasses.replace(config, checkpoint_every=1e9, snapshot_every=config.steps + 1)
+    never = dataclasses.replace(config, checkpoint_every=1e9, snapshot_every=config.method.total(config.steps) + 1)
     with tempfile.TemporaryDirectory(prefix="dip-") as out:
         folder = Path(out, "run")  # a logger may write beside it
         folder.mkdir()

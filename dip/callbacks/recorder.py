@@ -65,7 +65,7 @@ class Recorder(Callback):
         self.on_record, self.slices = on_record, slices
         self.rows: list[Row] = []
         self.losses = torch.zeros(schedule.steps)
-        self.before = 0.0  # seconds of computation in earlier processes
+        self.before = 0.0  # seconds of computation before the first step and in earlier processes
         self._began = time.perf_counter()
         self._done = 0  # steps whose loss is in `losses`
         self._warned = False
@@ -183,6 +183,7 @@ class Recorder(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the history."""
-        self.rows, self.before = state_dict["rows"], state_dict["seconds"]
+        self.rows = state_dict["rows"]
+        self.before += state_dict["seconds"]
         self._done = len(state_dict["losses"])
         self.losses[: self._done] = state_dict["losses"]

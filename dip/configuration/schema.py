@@ -17,6 +17,7 @@ from typing import Any
 
 from dip.configuration.image_options import ImageOptions
 from dip.configuration.loggers import LOGGERS, Logger, TensorBoard
+from dip.configuration.matching import check
 from dip.errors import OptionError
 from dip.hardware.precision import PRECISIONS, Precision
 from dip.methods import METHODS, Method, Variant
@@ -153,32 +154,14 @@ class Config(ImageOptions):
                 raise OptionError(f"{group}.name", chosen.name, legal, f"{group}={names[0]}")
         super().__post_init__()
         self.check_axes()
-        self._check_task()
+        check(self.method, self.target, self.net)
         self.check_tile(self.target, self.net)
-        self._check_input()
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
         if "stop" not in self.unused():
             denoising, to_the_end = self.target.task == "denoising", self.stop.to_the_end
             self.stop = self.stop.choose(self.target.auto_stop, self.perturbation_shrinks, denoising)
             self.stop.to_the_end = to_the_end  # of the rule that `choose` may have put in its place
-
-    def _check_task(self) -> None:
-        tasks = self.method.tasks
-        if tasks is not None and self.target.task not in tasks:
-            names = sorted(name for name, kind in TARGETS.items() if kind.task in tasks)
-            legal = f"{' or '.join(names)} with method={self.method.name}"
-            raise OptionError("target", self.target.name, legal, f"target={names[0]}")
-
-    def _check_input(self) -> None:
-        method = self.method
-        if (method.trains_z or method.input_is_image) and "z" in self.net.ignores:
-            raise OptionError(
-                "net", self.net.name, f"a network with an input for method={method.name}", "net=hourglass"
-            )
-        if method.input_is_image and "z" in self.target.ignores:
-            legal = f"a target without an input of its own for method={method.name}"
-            raise OptionError("target", self.target.name, legal, "target=noisy")
 
     @property
     def perturbation_shrinks(self) -> bool:
@@ -192,6 +175,8 @@ class Config(ImageOptions):
             for group, chosen in (("target", self.target), ("method", self.method), ("net", self.net))
             for name in chosen.ignores
         }
+        if "steps" in ignored and hasattr(self.method, "steps"):
+            ignored["steps"] += "; its number of steps is method.steps"
         if self.perturbation == 0 or "perturbation" in ignored:
             setting = ignored.get("perturbation", "perturbation=0")
             names = ("perturbation_warm_up", "perturbation_half_life", "perturbation_distribution")
@@ -202,7 +187,7 @@ class Config(ImageOptions):
 
     def warnings(self) -> list[str]:
         """A line for each combination of options that is legal but unlikely to work."""
-        lines = []
+        lines = self.method.warnings_for(self.steps)
         if self.target.raw and self.range is None and getattr(self.net, "output", None) == "sigmoid":
             lines.append(
                 "net.output=sigmoid: limits the image to the estimated scale; set it by range, for example range=[0,1]"

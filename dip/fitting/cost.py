@@ -15,9 +15,10 @@ import torch
 
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
-from dip.fitting.probe import Measured, Shape, cropped, measure, padded_pixels, together
+from dip.fitting.probe import Measured, Shape, cropped, measure, padded_pixels, together, trained
 from dip.hardware import devices, memory
 from dip.hardware.free_memory import available
+from dip.methods import Learned, Rival
 from dip.options import log
 
 SIDES = (64, 128, 256)
@@ -77,6 +78,8 @@ def estimate(config: Config, shape: Shape) -> Cost:
     device = devices.pick_device(config.device)
     arithmetic = devices.pick_precision(config.precision.name, device)
     free = available(device)
+    if isinstance(config.method, Rival):
+        return _of_rival(config.method, shape, device, arithmetic, free)
     crops = [cropped(config, shape, side) for side in SIDES]
     if free is not None and _rough(*crops[0]) > free / 2:  # the probe itself would need too much
         return Cost(_rough(config, shape), math.nan, free)
@@ -94,6 +97,24 @@ def estimate(config: Config, shape: Shape) -> Cost:
     last = found[-1]
     seconds = last.seconds * pixels / last.pixels * config.ensemble / networks
     return Cost(_memory(found, config, shape, networks, device), seconds, free)
+
+
+def _of_rival(
+    method: Rival, shape: Shape, device: torch.device, arithmetic: devices.Arithmetic, free: int | None
+) -> Cost:
+    """`estimate` for a method that is no Deep Image Prior. The time of classical ones is not estimated."""
+    pixels, (factor, start) = shape[1] * shape[2], GPU_MEMORY if device.type == "cuda" else CPU_MEMORY
+    if not isinstance(method, Learned):
+        growing, constant = method.memory
+        return Cost(int(growing * shape[0] * pixels + constant + start), math.nan, free)
+    small, large = (
+        trained(method, (shape[0], min(side, shape[1]), min(side, shape[2])), device, arithmetic) for side in SIDES[:2]
+    )
+    slope = large.peak / large.pixels
+    if large.pixels > small.pixels:
+        slope = (large.peak - small.peak) / (large.pixels - small.pixels)
+    needed = factor * (slope * (pixels - large.pixels) + large.peak) + PER_VALUE * shape[0] * pixels + start
+    return Cost(int(needed), large.seconds * pixels / large.pixels, free)
 
 
 def _memory(found: Sequence[Measured], config: Config, shape: Shape, networks: int, device: torch.device) -> int:
@@ -120,7 +141,9 @@ def _rough(config: Config, shape: Shape) -> int:
 
 
 def _widest(config: Config) -> int:
-    """The largest number of feature maps of a level; 4 for a network without this option."""
+    """The largest number of feature maps of a level; 4 for a network without this option, and for a method without one."""
+    if isinstance(config.method, Rival):
+        return 4
     channels = getattr(config.net, "channels", 4)
     return max(channels) if isinstance(channels, (list, tuple)) else int(channels)
 
@@ -134,8 +157,8 @@ def afford(config: Config, shape: Shape) -> Cost | None:
     Raises:
         RunError: the device does not have enough memory. Nothing has been written.
     """
-    pixels = padded_pixels(config, shape) * config.ensemble
-    if pixels * config.steps < SMALL_WORK and pixels * _widest(config) < SMALL_MEMORY:
+    pixels, steps = padded_pixels(config, shape) * config.ensemble, config.method.total(config.steps)
+    if pixels * steps < SMALL_WORK and pixels * _widest(config) < SMALL_MEMORY:
         return None
     try:
         cost = estimate(config, shape)
@@ -163,7 +186,7 @@ def describe(cost: Cost, steps: int, device: torch.device) -> str:
         line += f" and at most {_duration(seconds)} ({steps:,} steps of {cost.seconds_per_step:.2g} s)"
     if cost.available is not None:
         line += f"; this {'GPU' if device.type == 'cuda' else 'machine'} has {_gigabytes(cost.available)} free"
-    return line + ("; for less, use a smaller size, net.channels or steps" if seconds > 3600 else "")
+    return line + ("; for less, use a smaller size or network, or fewer steps" if seconds > 3600 else "")
 
 
 def _smaller(config: Config, shape: Shape, factor: float) -> Iterator[str]:
@@ -173,6 +196,8 @@ def _smaller(config: Config, shape: Shape, factor: float) -> Iterator[str]:
         yield f"tile={TILE}"
     side = [max(32, int(length * factor**0.5) // 32 * 32) for length in (height, width)]
     yield f"size={side[0]}" if height == width else f"size=[{side[0]},{side[1]}]"
+    if isinstance(config.method, Rival):
+        return
     channels = getattr(config.net, "channels", None)
     if isinstance(channels, int) and channels * factor >= 16:
         yield f"net.channels={int(channels * factor) // 16 * 16}"

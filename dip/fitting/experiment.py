@@ -10,9 +10,10 @@ import logging
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from dip import runs
 from dip.configuration import schema
@@ -21,42 +22,15 @@ from dip.errors import DipError, RunError
 from dip.fitting import own_classes
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
+from dip.fitting.work import Prepare, Work
 from dip.runs import naming, warm_start
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from dip.callbacks.recorder import OnRecord
     from dip.fitting.observed import Observed
 
 log = logging.getLogger("dip")
-
-
-class Work(Protocol):
-    """What computes a run, checked and in memory, such as `dip.fitting.fit.Fit`. Nothing is written before `run`."""
-
-    config: Config
-    folder: Path
-    identity: str
-    restored: Tensor | None
-
-    @property
-    def signals(self) -> contextlib.AbstractContextManager[Any]:
-        """Handles signals inside the block."""
-
-    def run(self, progress: bool) -> dict[str, Any]:
-        """Compute and save. Returns the content of `result.json`."""
-
-    def result(self, status: str, **more: Any) -> dict[str, Any]:
-        """The content of `result.json` at this moment; `more` is added."""
-
-    def tidy(self) -> None:
-        """Delete what only served to resume, after `result.json` has been written."""
-
-
-Prepare = Callable[..., Work]
-"""Makes a `Work`. Its arguments are those of `dip.fitting.fit.Fit`."""
 
 
 def run(
@@ -94,22 +68,26 @@ def run(
     identity, folder = place(config, pictures)
     if done := _finished(config, folder):
         return done
-    observed = observe(config, pictures)  # imports torch; a picture that does not fit is refused before Lightning is
-    from dip.fitting.fit_errors import one_line
-    from dip.fitting.rival_fit import whole
-    from dip.hardware.devices import pick_device
-    from dip.runs.extension import extend
+    early = MemoryHandler(capacity=10**6, flushOnClose=False)
+    with _added(early):
+        observed = observe(
+            config, pictures
+        )  # imports torch; a picture that does not fit is refused before Lightning is
+        from dip.fitting.fit_errors import one_line
+        from dip.fitting.rival_fit import whole
+        from dip.hardware.devices import pick_device
+        from dip.runs.extension import extend
 
-    # Every mistake of a user is found here, before the folder is created.
-    fingerprint = naming.fingerprint({**identity, "steps": None})
-    with one_line(folder, observed.seen.size, pick_device(config.device)):
-        fit = (prepare or whole)(config, folder, fingerprint, pictures, on_record, observed)
+        # Every mistake of a user is found here, before the folder is created.
+        fingerprint = naming.fingerprint({**identity, "steps": None})
+        with one_line(folder, observed.seen.size, pick_device(config.device)):
+            fit = (prepare or whole)(config, folder, fingerprint, pictures, on_record, observed)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
         if config.overwrite:
             _clear(folder)
-        with _logged_to(folder):
+        with _logged_to(folder, early.buffer):
             _describe(folder, config, overrides)
             if not config.overwrite:
                 extend(folder, fit.identity, config.steps)
@@ -174,7 +152,7 @@ def _fit_and_save(fit: Work, observed: Observed, progress: bool, array: bool) ->
                 "image so far: %s (step %d of %d)",
                 folder / "images" / "restored.png",
                 result["restored_step"],
-                fit.config.steps,
+                fit.config.method.total(fit.config.steps),
             )
         return result
     if not fit.config.keep_checkpoint:  # not before result.json exists, which replaces them
@@ -215,14 +193,8 @@ class _RunLog(logging.FileHandler):
 
 
 @contextlib.contextmanager
-def _logged_to(folder: Path) -> Iterator[None]:
-    """Create `.hydra/`, and copy log messages to `run.log`."""
-    try:
-        (folder / ".hydra").mkdir(exist_ok=True)
-        handler = _RunLog(folder / "run.log", encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER") from None
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+def _added(handler: logging.Handler) -> Iterator[None]:
+    """Give log messages from INFO on to `handler`, too."""
     level = log.level
     log.setLevel(logging.INFO)
     log.addHandler(handler)
@@ -232,6 +204,21 @@ def _logged_to(folder: Path) -> Iterator[None]:
         log.removeHandler(handler)
         log.setLevel(level)
         handler.close()
+
+
+@contextlib.contextmanager
+def _logged_to(folder: Path, early: Sequence[logging.LogRecord]) -> Iterator[None]:
+    """Create `.hydra/`, and copy log messages to `run.log`, after the earlier ones."""
+    try:
+        (folder / ".hydra").mkdir(exist_ok=True)
+        handler = _RunLog(folder / "run.log", encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error.strerror}); choose another with out=FOLDER") from None
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for record in early:
+        handler.handle(record)
+    with _added(handler):
+        yield
 
 
 def _log_result(folder: Path, status: str, result: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
-from pathlib import Path
+import time
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
@@ -13,26 +13,18 @@ from torch import Tensor, nn
 
 from dip import runs
 from dip.callbacks.checkpointing import Checkpoints
-from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.progress_bar import Progress
-from dip.callbacks.recorder import OnRecord, Recorder
-from dip.callbacks.rollback import Rollback
-from dip.callbacks.schedule import Schedule
-from dip.callbacks.signals import Signals
 from dip.configuration import schema
 from dip.configuration.loggers import show
-from dip.configuration.schema import Config
 from dip.fitting import cost, plugins, results, uncertainty
 from dip.fitting.advice import announce
 from dip.fitting.fit_errors import one_line
-from dip.fitting.inputs import observe
 from dip.fitting.lightning_alone import OneProcess, alone, trainer_of
 from dip.fitting.network_input import network_input, with_all_channels
-from dip.fitting.observed import Observed
 from dip.fitting.own_classes import Plugin
-from dip.fitting.pictures import Pictures
 from dip.fitting.prefilter import mixed, networks_share, prefiltered
 from dip.fitting.probe import together
+from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory, threads
 from dip.images import preview
 from dip.methods import Variant
@@ -46,64 +38,26 @@ from dip.stopping.panel import Panel
 log = logging.getLogger("dip")
 
 
-class Fit:
-    """Everything that one run needs, checked and in memory. Nothing is written before `run`.
+class Fit(WholeImage):
+    """A fit of networks to one image."""
 
-    Args:
-        config: the options.
-        folder: the run folder.
-        identity: hash of the options except the number of steps. A checkpoint belongs to it and to the number format.
-        pictures: the images; default: the files that `config` names.
-        on_record: called at each record.
-        observed: the image and its observation, as `dip.fitting.inputs.observe` returns them; default: made here.
-
-    Raises:
-        DipError: an image, the device or the number format is not usable, or the memory does not suffice.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        folder: Path,
-        identity: str,
-        pictures: Pictures | None = None,
-        on_record: OnRecord | None = None,
-        observed: Observed | None = None,
-    ) -> None:
-        self.config, self.folder = config, folder
-        self.device = devices.pick_device(config.device)
-        self.arithmetic = devices.pick_precision(config.precision.name, self.device)
+    def __post_init__(self) -> None:
+        seen, began = self.prepare(self.config.precision.name), time.perf_counter()
         # precision=auto selects another format on another machine, which gives other numbers.
-        self.identity = naming.fingerprint({"options": identity, "precision": self.arithmetic.name})
-        config.logger.check()
-        with devices.prepared(self.arithmetic):
-            self.precision = self.arithmetic.describe()  # the flags that are set during the run
-        self.picture, seen = observed or observe(config, pictures or Pictures(config))
-        with one_line(folder, seen.size, self.device):
-            self.observation = prefiltered(config, seen)
-            self.config = config = plugins.try_out(config, self.observation, self.device, self.arithmetic.dtype)
-        self.slices = self.picture.depth
+        self.identity = naming.fingerprint({"options": self.identity, "precision": self.arithmetic.name})
+        with one_line(self.folder, seen.size, self.device):
+            self.observation = seen = prefiltered(self.config, seen)
+            seconds = time.perf_counter() - began  # of BM3D for method=guided
+            self.config = config = plugins.try_out(self.config, seen, self.device, self.arithmetic.dtype)
         if config.net.volumetric:
             self.config = config = dataclasses.replace(config, net=config.net.for_slices(self.slices))
-        seen = self.observation
         known = None if seen.known is None else seen.known.to(self.device)
         stop = config.stop.suited(config.target.exact and seen.intervals is None, seen.measurements is None)
         self.rule = stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
         if self.rule is not None and seen.intervals is not None:
             self.rule.project = seen.intervals.to(self.device).project
-        self.schedule = Schedule(config.steps, config.record_every, config.snapshot_every)
-        self.stopping = Stopping(self.rule, self.schedule, config.stop.to_the_end)
-        self.rollback = Rollback(self.schedule, self.stopping)
-        reference = None if seen.reference is None else seen.shown(seen.reference).to(self.device)
-        self.recorder = Recorder(
-            folder, self.schedule, reference, self.stopping, self.rollback,
-            finish=lambda image: seen.shown(config.target.finish(image, seen)),
-            on_record=on_record, slices=self.slices,
-        )  # fmt: skip
-        self.signals = Signals()
+        self.watch(config.steps, self.rule, seconds)
         self.module: DeepImagePrior | None = None  # once it runs
-        self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
-        self.spread: Tensor | None = None  # likewise, with several networks
         self.initial = None if config.init is None else warm_start.weights(config, seen.shape)
         self.costed = with_all_channels(config, seen)
         self.cost = cost.afford(self.costed, seen.shape)
@@ -115,7 +69,7 @@ class Fit:
         # Each network of an ensemble has its own weights, z and perturbation.
         seeds = [config.seed, *(derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1))]
         nets = [self._net(seed, size) for seed in seeds]
-        z = network_input(config, seen, size, seeds)
+        z = network_input(config, seen, size, seeds, self.device)
         assert isinstance(config.method, Variant)
         extras = [config.method.extras(net, z[i : i + 1], seen.y, seeds[i]) for i, net in enumerate(nets)]
         module = DeepImagePrior(
@@ -141,12 +95,7 @@ class Fit:
             return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.costed.skips, size)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
-        """Fit, or resume, and save. Returns the content of `result.json`.
-
-        Args:
-            progress: show a progress bar.
-            pictures: save images and baselines; without them only `restored` is computed.
-        """
+        """Fit, or resume, and save. See `WholeImage.run`."""
         frugal = getattr(self.config.net, "checkpoint_activations", False)
         with (
             devices.prepared(self.arithmetic, frugal), alone(), one_line(self.folder, self.observation.size, self.device),
@@ -173,7 +122,7 @@ class Fit:
             )  # fmt: skip
             if pictures:
                 for name, pixels in results.given(self.observation).items():
-                    self._save(name, pixels)
+                    self.save(name, pixels)
                     if checkpoint is None:
                         self._show(trainer, name, pixels, 0)
             announce(self.config, self.picture, self.cost, self.rule, self.device)
@@ -185,10 +134,6 @@ class Fit:
                     "interrupted", signal=self.signals.received, restored_step=self._save_present(pictures)
                 )
             return self._finish(trainer, keeper, pictures)
-
-    def _save(self, name: str, pixels: Tensor) -> None:
-        """Save an image that the run does not depend on; an error is a warning."""
-        self.recorder.guard(lambda: results.save(self.folder / "images" / f"{name}.png", pixels, slices=self.slices))
 
     def _show(self, trainer: Trainer, name: str, pixels: Tensor, step: int) -> None:
         self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels, self.slices), step))
@@ -228,15 +173,13 @@ class Fit:
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
             self.recorder.save_losses()
-            self._save("output", seen.shown(self.module.output.cpu()))
+            self.save("output", seen.shown(self.module.output.cpu()))
             self.recorder.guard(lambda: uncertainty.save(self.folder / "images", self.spread))
             results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
             self._show(trainer, "restored", seen.shown(self.restored), step)
             if self.config.baselines:
                 result["baselines"] = results.baselines(target, seen, self.folder / "images", self.slices)
-        if trainer.logger is not None:
-            plain = {name: value for name, value in schema.plain(config).items() if name not in naming.WITHOUT_EFFECT}
-            config.logger.conclude(trainer.logger, runs.flat(plain), result, step)
+        self.conclude(trainer.logger, result, step)
         if self.config.keep_checkpoint:
             keeper.save(trainer, self.module.step)
         return result

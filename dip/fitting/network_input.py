@@ -12,6 +12,7 @@ from dip.errors import ImageError, OptionError
 from dip.methods import Variant
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from dip.fitting.pictures import Pictures
@@ -97,30 +98,21 @@ def _draws(config: Config, seen: Observation) -> bool:
     return seen.z is None or (seen.denoised is None and config.z.channels > 0 and "z" not in config.target.ignores)
 
 
-def _first_image(seen: Observation) -> Tensor:
-    """c A'y, (1, C, H, W), with the scale c for which its observation is closest to y: one step of steepest descent."""
-    import torch
-
-    x = torch.zeros(1, *seen.shape, requires_grad=True)
-    with torch.enable_grad():
-        (start,) = torch.autograd.grad((seen.operator(x) * seen.y).sum(), x)  # A'y
-    again = seen.operator(start)
-    scale: Tensor = (again * seen.y).sum() / again.square().sum().clamp(min=1e-30)
-    return (scale * start).detach()
-
-
-def network_input(config: Config, seen: Observation, size: tuple[int, int], seeds: Sequence[int]) -> Tensor:
+def network_input(
+    config: Config, seen: Observation, size: tuple[int, int], seeds: Sequence[int], device: torch.device
+) -> Tensor:
     """The inputs of the networks with `seeds`, (networks, C_g + C_z, H', W'): the guide, which they share, and a z of each.
 
     The guide is extended to `size`, the padded size of the image, and to the slices of z by reflection. H' and W' are
     `input_size` of it; where they are smaller, the guide is averaged. Channels of a volume are channels x slices.
+    What an operator computes, it computes on `device`.
     """
     import torch
 
     from dip.model import data
 
     if isinstance(config.method, Variant) and config.method.input_is_image:
-        start, make = _first_image(seen), config.method.first_input
+        start, make = seen.backprojected(device), config.method.first_input
         return torch.cat([data.extend(make(start, seed), size) for seed in seeds])
     slices, within, parts = config.net.z_slices(), config.net.input_size(size), []
     if seen.z is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
 import logging
 from collections.abc import Iterable, Mapping
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 
 from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
+from dip.fitting.network_input import network_input, with_all_channels
 from dip.fitting.own_classes import Plugin
 from dip.hardware.out_of_memory import out_of_memory
-from dip.model import data
+from dip.methods import Variant
 from dip.nets import Net, Size, Skips
 from dip.seeds import Draws, generator
 from dip.targets import Observation
@@ -70,9 +72,11 @@ class OwnNet(Plugin, Net):
             if size in sizes:
                 continue
             sizes.add(size)
-            net, z = built(config, bound, seen, size)
+            net, z = built(dataclasses.replace(config, net=bound), seen, size, device)
             if not any(parameter.requires_grad for parameter in net.parameters()):
                 raise DipError(f"net={self.name}: has no parameters to fit")
+            if isinstance(config.method, Variant):
+                config.method.extras(net, z, seen.y, config.seed)  # some methods need certain layers
             wanted = (1, seen.shape[0], *size)
             with torch.enable_grad():
                 try:
@@ -106,12 +110,12 @@ class OwnNet(Plugin, Net):
             )  # fmt: skip
 
 
-def built(config: Config, net: Net, seen: Observation, size: Size) -> tuple[nn.Module, Tensor]:
-    """The first network of the run, and its z (1, C_z, *net.input_size(size)), on the CPU."""
-    slices = net.z_slices()
-    z = data.draw(config.z, net.input_size(size), config.seed, slices) if seen.z is None else data.extend(seen.z, size)
+def built(config: Config, seen: Observation, size: Size, device: torch.device) -> tuple[nn.Module, Tensor]:
+    """The first network of the run, and its input (1, C_z, *net.input_size(size)), on the CPU."""
+    skips = with_all_channels(config, seen).skips
+    z = network_input(config, seen, size, [config.seed], device)
     with Draws(generator(config.seed, "weights")):
-        return net.fitting(seen.bounded).build(z.shape[1], seen.shape[0], config.skips, size), z
+        return config.net.fitting(seen.bounded).build(z.shape[1], seen.shape[0], skips, size), z
 
 
 def arguments(function: Any) -> Mapping[str, inspect.Parameter]:

@@ -158,6 +158,6 @@ def try_out(config: Config, seen: Observation, device: torch.device, dtype: torc
     if isinstance(config.loss, OwnLoss):
         config.loss.try_out(seen.y.to(device, dtype))
     if isinstance(config.optimizer, OwnOptimizer):
-        net, _ = built(config, config.net, seen, config.net.padded(*seen.size))
+        net, _ = built(config, seen, config.net.padded(*seen.size), device)
         config.optimizer.build(net.to(device).parameters(), config.lr)
     return config

@@ -51,7 +51,7 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
             denoised = bm3d.denoised(seen.y, noise.sigma)
-            return dataclasses.replace(seen, z=denoised, denoised=denoised)
+            return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: the same as method=dip here, since %s", reason)
     return seen
@@ -65,10 +65,9 @@ def mixed(image: Tensor, seen: Observation) -> Tensor:
     """
     if seen.denoised is None:
         return image
-    from dip.stopping.adaptive import examine
     from dip.stopping.clipped_noise import unclipped
 
-    return unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, examine(seen.y).sigma)
+    return unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
 
 
 def networks_share(seen: Observation) -> float:

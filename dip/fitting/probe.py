@@ -16,8 +16,10 @@ from torch.utils._pytree import tree_leaves
 
 from dip.configuration.schema import Config
 from dip.hardware import devices, memory, threads
+from dip.methods import Learned
 from dip.model import data
 from dip.model.module import DeepImagePrior
+from dip.seeds import generator
 
 Shape = tuple[int, int, int]
 
@@ -109,6 +111,24 @@ def measure(
                     torch.cuda.synchronize(device)
                 times.append(time.perf_counter() - start)
     return Measured(padded_pixels(config, shape), live.peak, state, min(times))
+
+
+def trained(method: Learned, shape: Shape, device: torch.device, arithmetic: devices.Arithmetic) -> Measured:
+    """Memory and time of a step of `method` on an image of `shape` (C, H, W). `state` is not counted."""
+    half = torch.bfloat16 if arithmetic.name == "bf16" else None
+    y = torch.rand(1, *shape, generator=generator(0, "cost")).to(device, arithmetic.dtype)
+    times = []
+
+    def after(step: int, loss: Tensor, image: Any) -> bool:
+        float(loss)  # waits for the device
+        times.append(time.perf_counter())
+        return False
+
+    with devices.prepared(arithmetic), torch.enable_grad():
+        with _live(device) as live:
+            dataclasses.replace(method, steps=2).restore(y, 0.1, 0, half, after)
+        dataclasses.replace(method, steps=3).restore(y, 0.1, 0, half, after)
+    return Measured(y[0, 0].numel(), live.peak, 0, times[-1] - times[-2])
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]

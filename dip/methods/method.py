@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dip.methods.extras import Extras
+    from dip.methods.training import Training
 
     Progress = Callable[[int, Tensor, Callable[[], Tensor]], bool]
     """Called after each step: the step (from 1), its loss on the device, and a function that returns the present image
@@ -30,12 +31,22 @@ class Method(Options):
     """Options of `dip.configuration.schema.Config` that have no effect with this method."""
     tasks: ClassVar[tuple[str, ...] | None] = None
     """The values of `dip.targets.target.Target.task` that it can restore; None: all."""
+    impulses: ClassVar[bool] = True
+    """Whether it can restore images with noise that replaces single values, such as salt and pepper."""
     resumes: ClassVar[bool] = True
     """Whether an interrupted run resumes from a checkpoint. False: it starts again."""
     trains_z: ClassVar[bool] = False
     """Whether the network must depend on its input, because the input is trained."""
     input_is_image: ClassVar[bool] = False
     """Whether the network's input has the channels and the size of the image: `Variant.first_input` makes it."""
+
+    def total(self, steps: int) -> int:
+        """The number of steps of a run with the option `steps`."""
+        return steps
+
+    def warnings_for(self, steps: int) -> list[str]:
+        """Lines on options of this method that are legal but unlikely to work in a run of `steps` steps."""
+        return []
 
 
 @dataclass
@@ -81,10 +92,11 @@ class Rival(Method):
     resumes = False
     smallest: ClassVar[int] = 1
     """The smallest side of an image in pixels."""
+    memory: ClassVar[tuple[float, float]] = (0.0, 0.0)
+    """Bytes per value of the image and a constant, measured at 256 x 256 to 1024 x 1024 pixels; without `training`."""
 
-    @property
-    def total(self) -> int:
-        """The number of steps."""
+    def total(self, steps: int) -> int:
+        """See `Method.total`."""
         return 1
 
 
@@ -96,21 +108,21 @@ class Learned(Rival):
 
     smallest = 2
 
-    @property
-    def total(self) -> int:
+    def total(self, steps: int) -> int:
+        """See `Method.total`."""
         return self.steps
 
     def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
-        """Train, and restore the observation.
+        """Train as `training` describes, with a call of `progress` after each step. Returns (1, C, H, W), not clipped."""
+        return self.training(y, sigma, seed, half).run(self.steps, progress)
+
+    def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:
+        """The network for the observation, and how it is trained.
 
         Args:
             y: the observation, (1, C, H, W) in [0, 1], float32 or float64. The network has its type and device.
             sigma: the standard deviation of the noise, known or estimated, in the units of `y`.
             seed: of the weights and of all random draws.
             half: the type of the network's arithmetic, such as bfloat16; None: that of `y`.
-            progress: called after each step.
-
-        Returns:
-            (1, C, H, W), not clipped.
         """
         raise NotImplementedError

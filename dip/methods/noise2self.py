@@ -7,16 +7,12 @@ a pixel does not depend on its value (J-invariance), so the network cannot learn
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dip.methods.training import Stack, train
-
-if TYPE_CHECKING:
-    from dip.methods.method import Progress
+from dip.methods.training import Stack, Training
 
 GRID = 4
 """Pixels between the pixels that are replaced at a time."""
@@ -29,8 +25,8 @@ WIDTH, LAYERS = 64, 5
 LR, HALVED = 1e-3, [1000, 1500]
 
 
-def restore(y: Tensor, steps: int, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
-    """Train on `y` (1, C, H, W) and predict every pixel. See `dip.methods.method.Learned.restore`."""
+def training(y: Tensor, seed: int, half: torch.dtype | None) -> Training:
+    """Train on `y` (1, C, H, W) and predict every pixel. See `dip.methods.method.Learned.training`."""
     net = Stack(y, WIDTH, LAYERS, seed, half)
 
     def predict(masked: Tensor) -> Tensor:
@@ -49,7 +45,7 @@ def restore(y: Tensor, steps: int, seed: int, half: torch.dtype | None, progress
         return functional.mse_loss(predict(masked)[at], y[at])
 
     optimizer = torch.optim.Adam(net.parameters(), LR)
-    return train(optimizer, HALVED, steps, loss, lambda: invariant(predict, y), progress)
+    return Training(net, optimizer, HALVED, loss, lambda: invariant(predict, y))
 
 
 def invariant(predict: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:

@@ -7,17 +7,13 @@ bank have about the same content and different noise. A network learns to predic
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dip.methods.training import Stack, train
+from dip.methods.training import Stack, Training
 from dip.seeds import generator
-
-if TYPE_CHECKING:
-    from dip.methods.method import Progress
 
 WINDOW, PATCH = 40, 7
 """Sides in pixels of the window that is searched, and of the patches that are compared."""
@@ -35,10 +31,10 @@ def suited(sigma: float) -> int:
     return levels[nearest]
 
 
-def restore(y: Tensor, count: int, steps: int, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
+def training(y: Tensor, count: int, seed: int, half: torch.dtype | None) -> Training:
     """Train on pairs drawn from banks of `count` pixels, and apply the network to `y` (1, C, H, W).
 
-    See `dip.methods.method.Learned.restore`.
+    See `dip.methods.method.Learned.training`.
     """
     net = Stack(y, WIDTH, LAYERS, seed, half, start=nn.init.orthogonal_)
     found = bank(y, count)  # (count, C, H, W)
@@ -49,7 +45,7 @@ def restore(y: Tensor, count: int, steps: int, seed: int, half: torch.dtype | No
         return functional.mse_loss(net(first), second)
 
     optimizer = torch.optim.AdamW(net.parameters(), LR)
-    return train(optimizer, HALVED, steps, loss, lambda: net(y), progress)
+    return Training(net, optimizer, HALVED, loss, lambda: net(y))
 
 
 def two(found: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:

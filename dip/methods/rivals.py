@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from dip.methods.method import Progress
+    from dip.methods.training import Training
 
 
 @dataclass
@@ -21,11 +21,11 @@ class ZSN2N(Learned):
 
     name: str = "zs_n2n"
 
-    def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
-        """See `Learned.restore`."""
-        from dip.methods.zs_n2n import restore
+    def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:
+        """See `Learned.training`."""
+        from dip.methods.zs_n2n import training
 
-        return restore(y, self.steps, seed, half, progress)
+        return training(y, seed, half)
 
 
 @dataclass
@@ -42,11 +42,11 @@ class Pixel2Pixel(Learned):
         "4",
     )
 
-    def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
-        """See `Learned.restore`."""
-        from dip.methods.pixel2pixel import restore, suited
+    def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:
+        """See `Learned.training`."""
+        from dip.methods.pixel2pixel import suited, training
 
-        return restore(y, self.bank or suited(sigma), self.steps, seed, half, progress)
+        return training(y, self.bank or suited(sigma), seed, half)
 
 
 @dataclass
@@ -55,11 +55,11 @@ class Noise2Self(Learned):
 
     name: str = "noise2self"
 
-    def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
-        """See `Learned.restore`."""
-        from dip.methods.noise2self import restore
+    def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:
+        """See `Learned.training`."""
+        from dip.methods.noise2self import training
 
-        return restore(y, self.steps, seed, half, progress)
+        return training(y, seed, half)
 
 
 @dataclass
@@ -69,6 +69,8 @@ class Classical(Rival):
     name: str = "classical"
 
     ignores = (*Rival.ignores, "precision", "record_every", "snapshot_every")
+    impulses = False
+    memory = (40.0, 0.0)
 
 
 @dataclass
@@ -76,6 +78,8 @@ class BM3D(Classical):
     """Block matching and 3D filtering (Dabov et al., IEEE TIP 2007)."""
 
     name: str = "bm3d"
+
+    memory = (200.0, 4e8)
 
 
 @dataclass

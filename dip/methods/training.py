@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -53,27 +54,33 @@ class Stack(nn.Module):
         return found.to(x.dtype)
 
 
-def train(
-    optimizer: torch.optim.Optimizer,
-    halved: list[int],
-    steps: int,
-    loss: Callable[[int], Tensor],
-    image: Callable[[], Tensor],
-    progress: Progress,
-) -> Tensor:
-    """Minimise `loss(step)`, step = 1, 2, ..., and return `image()`; the learning rate is halved after the steps `halved`."""
+@dataclass
+class Training:
+    """A network and how it is trained."""
 
-    def present() -> Tensor:
-        with torch.no_grad():
-            return image()
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    halved: list[int]
+    """Steps after which the learning rate is halved."""
+    loss: Callable[[int], Tensor]
+    """What step 1, 2, ... minimises, ()."""
+    image: Callable[[], Tensor]
+    """The present image, (1, C, H, W)."""
 
-    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, halved, gamma=0.5)
-    for step in range(1, steps + 1):
-        value = loss(step)
-        optimizer.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        scheduler.step()
-        if progress(step, value.detach(), present):
-            break
-    return present()
+    def run(self, steps: int, progress: Progress) -> Tensor:
+        """Train for `steps` steps, and return the image."""
+
+        def present() -> Tensor:
+            with torch.no_grad():
+                return self.image()
+
+        scheduler = torch.optim.lr_scheduler.MultiStepLR(self.optimizer, self.halved, gamma=0.5)
+        for step in range(1, steps + 1):
+            value = self.loss(step)
+            self.optimizer.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            scheduler.step()
+            if progress(step, value.detach(), present):
+                break
+        return present()

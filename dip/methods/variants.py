@@ -50,6 +50,15 @@ class WeightNoise(Variant):
 
         return WeightNoise(seed, self.noise, self.burn_in)
 
+    def warnings_for(self, steps: int) -> list[str]:
+        """See `Method.warnings_for`."""
+        if self.burn_in < steps:
+            return []
+        return [
+            f"method.burn_in={self.burn_in}: a run of {steps} steps ends before the outputs are averaged, so the result is their "
+            f"moving average; lower it, for example method.burn_in={steps // 3}"
+        ]
+
 
 @dataclass
 class Autoencoding(Variant):

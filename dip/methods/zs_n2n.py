@@ -6,16 +6,11 @@ learns to predict the noise of one from the other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from dip.methods.training import Stack, train
-
-if TYPE_CHECKING:
-    from dip.methods.method import Progress
+from dip.methods.training import Stack, Training
 
 WIDTH, LAYERS = 48, 2
 
@@ -23,8 +18,8 @@ LR, HALVED = 1e-3, [1500]
 """Adam's learning rate, and the step after which it is halved, as in the authors' notebook."""
 
 
-def restore(y: Tensor, steps: int, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
-    """Train on `y` (1, C, H, W) and subtract the noise that the network predicts. See `dip.methods.method.Learned.restore`."""
+def training(y: Tensor, seed: int, half: torch.dtype | None) -> Training:
+    """Train on `y` (1, C, H, W) and subtract the noise that the network predicts. See `dip.methods.method.Learned.training`."""
     net = Stack(y, WIDTH, LAYERS, seed, half)
     inputs = torch.cat(pair(y))  # (2, C, H // 2, W // 2)
     targets = inputs.flip(0)
@@ -36,7 +31,7 @@ def restore(y: Tensor, steps: int, seed: int, half: torch.dtype | None, progress
         return mse_loss(denoised, targets) + mse_loss(denoised, consistent)
 
     optimizer = torch.optim.Adam(net.parameters(), LR)
-    return train(optimizer, HALVED, steps, loss, lambda: y - net(y), progress)
+    return Training(net, optimizer, HALVED, loss, lambda: y - net(y))
 
 
 def pair(image: Tensor) -> tuple[Tensor, Tensor]:

@@ -53,6 +53,21 @@ class MRI(Laboratory):
         y = mask * self.with_noise(operator(image), seed)
         return Observation(y, operator, image, size, known=mask)
 
+    def observe_raw(
+        self,
+        values: NDArray[Any],
+        span: Sequence[float] | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        given: Mapping[str, Any],
+    ) -> Observation:
+        """See `Target.observe_raw`. Frequencies that are 0 were not sampled, and are not `known`."""
+        import torch
+
+        seen = super().observe_raw(values, span, device, dtype, given)
+        sampled = torch.from_numpy(values != 0)[None, None].float()
+        return dataclasses.replace(seen, known=sampled if seen.known is None else sampled * seen.known)
+
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[torch.nn.Module, Sequence[int]]:
         """For complex k-space (H, W) with frequency 0 at (H // 2, W // 2), 0 where it was not sampled."""
         import torch

@@ -178,7 +178,7 @@ class NoiseOptions(Options):
         None,
         "gaussian adds N(0, sigma^2), speckle multiplies by 1 + N(0, sigma^2), poisson counts photons (peak), "
         "salt_and_pepper sets values to 0 or 1 (amount), camera simulates a sensor and its processing to a JPEG (iso, "
-        "quality); null: gaussian with target=noisy and target=flash, else none",
+        "quality); null: gaussian with target=noisy and target=flash, estimated with target=degraded, else none",
         choice(NOISE_MODELS, none=True),
         "poisson",
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -33,6 +34,8 @@ class Observation:
     the option `z.guide`. None: the input is only drawn."""
     denoised: Tensor | None = None
     """BM3D of `y`, (1, C, H, W) in [0, 1], which is then also `z`; None except for method=guided. See `dip.fitting.prefilter`."""
+    sigma: float = 0.0
+    """Estimated standard deviation of the noise of `y`, with `denoised`."""
     intervals: Intervals | None = None
     """What a JPEG file says of its image; the loss then compares the image with `intervals(image)` instead of `y`."""
     bounded: bool = True
@@ -54,6 +57,25 @@ class Observation:
     def limited(self, image: Tensor) -> Tensor:
         """`image` clipped to [0, 1] if its values are bounded: some networks are not."""
         return image.clamp(0, 1) if self.bounded else image
+
+    def backprojected(self, device: torch.device) -> Tensor:
+        """c A'y in the user's units, with the scale c for which its observation is closest to y: (1, C, H, W) on the CPU.
+
+        Where A is not linear, it is one step of steepest descent from 0, with the derivative at the middle of the scale.
+        The operator is moved to `device`.
+        """
+        import torch
+
+        from dip.targets.operators import adjoint
+
+        operator, y, (low, high) = self.operator.to(device), self.y.to(device), self.scale
+        zero = torch.full((1, *self.shape), low / (low - high), device=device)  # 0 in the user's units
+        with torch.no_grad():
+            dark = operator(zero)
+            step = adjoint(operator, y - dark, torch.full_like(zero, 0.5))
+            change = operator(zero + step) - dark
+            scale: Tensor = (change * (y - dark)).sum() / change.square().sum().clamp(min=1e-30)
+        return torch.addcmul(zero, scale, step).cpu()
 
     def in_units(self, image: Tensor) -> Tensor:
         """The network's image (1, C, H, W) in the user's units; complex if the image is."""

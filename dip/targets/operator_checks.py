@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dip.errors import DipError
-
-if TYPE_CHECKING:
-    from dip.targets.operators import Operator
+from dip.targets.operators import Operator, adjoint
 
 Shape = tuple[int, int, int, int]
 
@@ -138,14 +136,12 @@ def scale_of(operator: Operator, y: Tensor, shape: Shape, level: float) -> float
         separate, together = operator(one) + operator(two), operator(one + two)
         linear = _norm(together - separate) <= LINEAR * _norm(separate)
     if linear:
-        with torch.enable_grad():
-            image = one.requires_grad_()
-            (adjoint,) = torch.autograd.grad((operator(image) * y).sum(), image)
+        image = adjoint(operator, y, one)
         with torch.no_grad():
-            seen = _norm(operator(adjoint))
-        step = float(_norm(adjoint) ** 2 / seen**2) * float(_norm(adjoint)) if seen > 0 else 0.0
+            seen = _norm(operator(image))
+        step = float(_norm(image) ** 2 / seen**2) * float(_norm(image)) if seen > 0 else 0.0
         if math.isfinite(step) and step > 0:
-            return step / math.sqrt(adjoint.numel()) / level
+            return step / math.sqrt(image.numel()) / level
     return _matched(operator, y, two, level)
 
 

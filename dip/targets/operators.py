@@ -28,6 +28,14 @@ class Operator(torch.nn.Module, abc.ABC):
         """`A x`: the observation (1, C, h, w) of image `x` (1, C, H, W)."""
 
 
+def adjoint(operator: Operator, y: Tensor, at: Tensor) -> Tensor:
+    """A'y, (1, C, H, W), for `y` (1, C, h, w); of an operator that is not linear, with its derivative at the image `at`."""
+    with torch.enable_grad():
+        image = at.detach().requires_grad_()
+        (found,) = torch.autograd.grad((operator(image) * y).sum(), image)
+    return found
+
+
 class Identity(Operator):
     """`A x = x`: the observation is the image itself, apart from noise."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.options import choice, option
-from dip.targets.noise_models import AMOUNT, LEVEL, NOISE_MODELS, PEAK
+from dip.targets.noise_models import AMOUNT, LEVEL, NOISE_MODELS, PEAK, Gaussian, NoiseModel, NoiseOptions
 from dip.targets.observation import Observation, direct
 from dip.targets.target import NO_PICTURES, Simulated, Target, draws
 
@@ -30,10 +30,24 @@ class Clean(Target):
 
 @dataclasses.dataclass
 class Degraded(Target):
-    """The image is the observation; no noise is added. It is scored only if the option `reference` is given."""
+    """The image is the observation; no noise is added. It is scored only if the option `reference` is given.
+
+    `noise` is that of the image, for baselines and for methods that need its level. By default the level is estimated.
+    """
 
     name: str = "degraded"
+    noise: NoiseOptions = dataclasses.field(default_factory=NoiseOptions)
+
     task = "denoising"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(value is not None for value in vars(self.noise).values()):
+            self.noise = self.noise.filled("gaussian", self, ())
+
+    def noise_model(self, sigma: float) -> NoiseModel:
+        """See `Target.noise_model`."""
+        return Gaussian(sigma) if self.noise.kind is None else self.noise.model()
 
     @property
     def auto_stop(self) -> str:

@@ -10,21 +10,16 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dip.configuration.schema import Config
 from dip.files import read_json
-from dip.fitting import experiment
-from dip.fitting.pictures import Pictures
+from dip.fitting.work import Prepare, Work
 from dip.sweep import chosen
 from dip.sweep.launcher import SweepLauncher
 
-if TYPE_CHECKING:
-    from dip.callbacks.recorder import OnRecord
-    from dip.fitting.observed import Observed
 
-
-def prepare(config: Config, launcher: SweepLauncher | None = None) -> experiment.Prepare | None:
+def prepare(config: Config, launcher: SweepLauncher | None = None) -> Prepare | None:
     """What `dip.fitting.experiment.run` needs as `prepare` to fit in tiles; None if the option `tile` is 0.
 
     A tile that fails, or an image that cannot be cut, is a `DipError` of the run.
@@ -36,18 +31,10 @@ def prepare(config: Config, launcher: SweepLauncher | None = None) -> experiment
     return functools.partial(_prepared, launcher or chosen(config.out)) if config.tile else None
 
 
-def _prepared(
-    launcher: SweepLauncher,
-    config: Config,
-    folder: Path,
-    identity: str,
-    pictures: Pictures,
-    on_record: OnRecord | None,
-    observed: Observed,
-) -> experiment.Work:
+def _prepared(launcher: SweepLauncher, config: Config, folder: Path, *given: Any) -> Work:
     """A fit in tiles; or of the whole image, where it is not larger than a tile or with `tile=auto` the memory suffices.
 
-    `on_record` is not called by tiles, which run in other processes.
+    The arguments are those of `dip.fitting.work.Work`.
     """
     from dip.fitting.network_input import with_all_channels
     from dip.fitting.rival_fit import whole
@@ -55,7 +42,7 @@ def _prepared(
     from dip.tiles.sizing import choose
     from dip.tiles.tiled_fit import TiledFit, side_file
 
-    seen, side = observed.seen, config.tile
+    side, seen = config.tile, Work(config, folder, *given).given.seen
     if side == "auto" and not config.overwrite:
         resumed = (folder / "checkpoints").is_dir()  # by a fit of the whole image
         side = 0 if resumed else (read_json(side_file(folder)) or {}).get("side", "auto")
@@ -64,5 +51,5 @@ def _prepared(
             with_all_channels(config, seen), (seen.y.shape[1], *seen.size), geometry(config.target, seen).factor
         )
     if side == 0 or side >= max(seen.y.shape[-2:]):
-        return whole(config, folder, identity, pictures, on_record, observed)
-    return TiledFit(config, folder, identity, pictures, observed, side, launcher)
+        return whole(config, folder, *given)
+    return TiledFit(config, folder, *given, side=side, launcher=launcher)

@@ -80,7 +80,7 @@ def observed(target: Target, seen: Observation) -> tuple[Target, dict[str, Tenso
     if isinstance(target, Jpeg):
         return Jpeg(intervals=seen.intervals is not None), {}
     if isinstance(seen.operator, Identity) and seen.z is None:
-        return Degraded(), {}
+        return Degraded(noise=getattr(target, "noise", NoiseOptions())), {}
     raise OptionError("tile", "N", f"0 with target={target.name}, whose operator cannot be cut", "tile=0")
 
 
@@ -120,9 +120,10 @@ class Cutter:
                 "(EXIF), RGB or has an unusual subsampling"
             )
         read: dict[str, Any] = dict.fromkeys(READING)
+        never = config.method.total(config.steps) + 1
         self.config = dataclasses.replace(
             config, **read, stop=stop, tile=0, overlap=None, reference=None, logger=CSV(), baselines=False,
-            keep_checkpoint=False, overwrite=False, snapshot_every=config.steps + 1,
+            keep_checkpoint=False, overwrite=False, snapshot_every=None if "snapshot_every" in config.method.ignores else never,
         )  # fmt: skip
 
     def copied(self, box: Box) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dip.configuration.schema import Config
 from dip.errors import OptionError
+from dip.methods import Rival
 from dip.options import log
 
 SIDES = (1024, 512, 256)
@@ -26,6 +27,8 @@ def choose(config: Config, shape: tuple[int, int, int], factor: int = 1) -> int:
             log.info("tile=auto: the memory is too small for %d x %d pixels at once; tile=%d", height, width, side)
             return max(side // factor, 1)
     legal = f"null or a smaller size; the memory is too small even for tiles of {SIDES[-1]} x {SIDES[-1]} pixels"
+    if isinstance(config.method, Rival):
+        raise OptionError("size", config.size, legal, "size=128")
     raise OptionError("net.channels", getattr(config.net, "channels", None), legal, "net.channels=32")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from dip import images, runs
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
 from dip.fitting import results
-from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
+from dip.fitting.work import Work
 from dip.hardware import devices
 from dip.options import log
 from dip.runs import TILES
@@ -43,18 +43,14 @@ GREATEST = ("steps", "parameters", "peak_memory_bytes", "step_seconds")
 """Results of which the greatest one of a tile counts."""
 
 
-class TiledFit:
-    """A fit in tiles, checked and in memory. Nothing is written before `run`.
+@dataclasses.dataclass(eq=False)
+class TiledFit(Work):
+    """A fit in tiles, checked and in memory. `on_record` is not called by tiles, which run in other processes.
 
     The kind of noise is measured once, so that neighbours have the same stopping rule. The level, which depends on the
     brightness, is measured in each tile.
 
     Args:
-        config: the options.
-        folder: the run folder.
-        identity: see `dip.fitting.fit.Fit`.
-        pictures: the images.
-        observed: the image and its observation.
         side: of a tile in pixels of the observation.
         launcher: starts the jobs of the tiles.
 
@@ -62,33 +58,26 @@ class TiledFit:
         DipError: the image cannot be cut so, or a tile has no known pixel.
     """
 
-    def __init__(
-        self, config: Config, folder: Path, identity: str, pictures: Pictures, observed: Observed, side: int,
-        launcher: SweepLauncher,
-    ) -> None:  # fmt: skip
+    side: int = dataclasses.field(kw_only=True)
+    launcher: SweepLauncher = dataclasses.field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        config, side = self.config, self.side
         check_options(config)
-        self.config, self.folder, self.identity, self.launcher = config, folder, identity, launcher
-        self.picture, self.seen = observed
-        seen = self.seen
-        self.restored: Tensor | None = None  # (1, C, H, W) on the CPU, once it has finished
+        self.picture, self.seen = self.given
+        seen, pictures = self.seen, self.pictures or Pictures(config)
         self.device = devices.pick_device(config.device)
         self.shape = geometry(config.target, seen)
-        self.side = side
         overlap = _overlap(config, side, self.shape)
         self.boxes = boxes((seen.y.shape[-2], seen.y.shape[-1]), side, overlap, self.shape.grid)
         stop, self.chosen = _common_rule(config, seen, self.boxes)
         given = {option.partition(".")[2]: picture.pixels for option, picture in pictures.given.items()}
         self.cutter = Cutter(config, stop, seen, {name: given[name] for name in ("kernel",) if name in given},
-                             folder / TILES)  # fmt: skip
+                             self.folder / TILES)  # fmt: skip
         unchanged = self.chosen is not None and self.chosen["name"] == "unchanged"
         # These tiles are parts of the observation and need no fit.
         self.copied = {box for row in self.boxes for box in row if self.cutter.copied(box) or unchanged}
         self.outcomes: dict[Box, Outcome] = {}
-
-    @property
-    def signals(self) -> contextlib.AbstractContextManager[None]:
-        """Nothing: the loop over the jobs handles signals."""
-        return contextlib.nullcontext()
 
     def run(self, progress: bool) -> dict[str, Any]:
         """Fit the tiles that have not finished, and blend all. Returns the content of `result.json`.
@@ -105,7 +94,8 @@ class TiledFit:
         jobs = {self.cutter.job(box): box for row in self.boxes for box in row if box not in self.copied}
         refuse_numbered(list(jobs))
         self.launcher.prepare(list(jobs))
-        bar = TileProgress({job: box.name for job, box in jobs.items()}, self.config.steps, progress)
+        steps = self.config.method.total(self.config.steps)
+        bar = TileProgress({job: box.name for job, box in jobs.items()}, steps, progress)
         loop = Loop(list(jobs), self.launcher.start, bar)
         self.outcomes = {jobs[outcome.job]: outcome for outcome in loop.run()}
         if loop.signal is not None:

@@ -141,6 +141,24 @@ def test_z_is_padded_to_the_sizes_of_the_network(caplog: pytest.LogCaptureFixtur
     assert sum(line.startswith("net=Halves: values from -") for line in lines) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "channels"),
+    [
+        ({"method": "sequential"}, 3),
+        ({"method": "self_guided"}, 3),
+        ({"z": {"guide": IMAGE}}, 3 + 4),
+        ({"z": {"guide": IMAGE, "channels": 0}}, 3),
+        ({"method": "guided", "target": "noisy"}, 4),
+    ],
+)
+def test_a_module_is_tried_with_the_input_that_it_gets(options: dict[str, Any], channels: int):
+    """A module for another number of channels is refused, before the first step."""
+    z = {"channels": 4, **options.pop("z", {})}
+    assert restored(net=nn.Conv2d(channels, 3, 1), z=z, **options).image.shape == (16, 20, 3)
+    with pytest.raises(dip.DipError, match=rf"net=Conv2d: fails for z of \(1, {channels}, 16, 20\)"):
+        restored(net=nn.Conv2d(channels + 1, 3, 1), z=z, **options)
+
+
 class NaN(nn.Conv2d):
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         return super().forward(z) * float("nan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from dip.stopping.adaptive import examine
 from dip.stopping.clipped_noise import unclipped
 from dip.targets import Observation
 from tests.conftest import composed
+from tests.disturbed import rows_of
 from tests.tiles.in_process import InProcess
 
 SMALL = (
@@ -55,6 +57,7 @@ def test_bm3d_of_the_estimated_level_is_the_input():
         (("target=clean",), "target=clean is not denoising"),
         (("target=degraded",), "the noise is correlated"),
         (("target=noisy", "z.guide=astronaut"), "z.guide is the guide"),
+        (("target=flash",), "target=flash is not denoising"),
         (("target=noisy", "net=decoder"), "the input of net=decoder is smaller"),
     ],
 )
@@ -128,3 +131,19 @@ def test_each_tile_has_its_own_bm3d(tmp_path: Path):
         assert len(result["tiles"]) == 2
         psnr[method] = result["psnr"]
     assert psnr["guided"] > psnr["dip"] + 3, "three steps alone restore nothing"
+
+
+def test_its_seconds_and_its_message_belong_to_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """BM3D is computed before the first step: its time counts, as that of method=bm3d does."""
+    computed = prefilter.bm3d.denoised
+
+    def slow(*given: object) -> torch.Tensor:
+        time.sleep(1)
+        return computed(*given)
+
+    monkeypatch.setattr(prefilter.bm3d, "denoised", slow)
+    config = composed("image=coffee", "size=64", *SMALL, "target=noisy", "steps=2", f"out={tmp_path}")
+    result = experiment.run(config, progress=False)
+    assert result["seconds"] > 1
+    assert rows_of(Path(result["folder"]))[0]["seconds"] > "1"
+    assert "BM3D of the image is the network's input" in Path(result["folder"], "run.log").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import signal
 from pathlib import Path
@@ -14,14 +15,16 @@ import torch
 import dip
 from dip import runs, tiles
 from dip.errors import ImageError, OptionError, RunError
-from dip.fitting import experiment
+from dip.fitting import cost, experiment
 from dip.methods import METHODS, Classical, Learned, Rival
-from dip.methods.rivals import ZSN2N
+from dip.methods.training import Training
 from dip.report import write
 from dip.report.figures.run import draw
 from dip.targets import baselines
 from dip.targets.noise_models import Gaussian
 from dip.targets.observation import direct
+from dip.tiles import sizing, tiled_fit
+from dip.tiles.tile_bar import TileProgress
 from tests.conftest import Fit, composed
 from tests.disturbed import rows_of
 from tests.tiles.in_process import InProcess
@@ -88,10 +91,24 @@ def test_a_target_that_a_rival_cannot_restore_is_refused(target: str):
         composed("method=zs_n2n", f"target={target}")
 
 
-def test_impulses_are_refused_where_the_noise_must_be_gaussian(fit: Fit):
+@pytest.mark.parametrize("target", ["target=noisy", "target=degraded"])
+def test_impulses_are_refused_where_the_noise_must_be_gaussian(fit: Fit, target: str):
     with pytest.raises(OptionError, match="method=bm3d: must be zs_n2n or pixel2pixel or noise2self where"):
-        fit("method=bm3d", "target.kind=salt_and_pepper", *SMALL, tiny=False)
-    assert fit(*few("zs_n2n"), "target.kind=salt_and_pepper", *SMALL, tiny=False)[1]["status"] == "finished"
+        composed("method=bm3d", target, "target.noise.kind=salt_and_pepper")
+    assert (
+        fit(*few("zs_n2n"), target, "target.noise.kind=salt_and_pepper", *SMALL, tiny=False)[1]["status"] == "finished"
+    )
+
+
+def test_a_given_level_of_noise_replaces_the_estimated_one():
+    """For a photograph whose noise is known."""
+    photo = numpy.clip(dip.restore("camera", "noisy", method="tv", size=32, progress=False).observed, 0, 1)
+    given = {"name": "degraded", "noise": {"sigma": 0.2}}
+    found = dip.restore(photo, given, method="tv", progress=False).image
+    seen = direct(torch.from_numpy(photo)[None, None], None)
+    for sigma, same in ((0.2, True), (0.1, False)):
+        expected = baselines.compute("denoising", seen, Gaussian(sigma))["tv"][0, 0].numpy()
+        assert numpy.allclose(found, expected, atol=1e-6) == same
 
 
 def test_an_image_that_is_too_small_is_refused_in_one_line(fit: Fit):
@@ -107,6 +124,15 @@ def test_options_of_the_network_are_ignored_with_a_warning_each(caplog: pytest.L
     config = composed("method=zs_n2n", "ensemble=2", "net.channels=8", "stop=wmv")
     assert config == plain
     assert {record.message.split(":")[0] for record in caplog.records} == {"ensemble", "net", "stop"}
+
+
+def test_steps_are_hinted_at(caplog: pytest.LogCaptureFixture):
+    composed("method=zs_n2n", "steps=500")
+    composed("method=bm3d", "steps=500")
+    assert [record.getMessage() for record in caplog.records] == [
+        "steps: has no effect with method=zs_n2n; its number of steps is method.steps",
+        "steps: has no effect with method=bm3d",
+    ]
 
 
 def test_an_interrupted_rival_starts_again(fit: Fit, caplog: pytest.LogCaptureFixture):
@@ -133,17 +159,59 @@ def fit_out(fit: Fit) -> Path:
 
 
 def test_a_result_that_is_not_finite_is_an_error_not_an_image(fit: Fit, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ZSN2N, "restore", lambda self, y, *_: y * torch.nan)
+    monkeypatch.setattr(Training, "run", lambda self, *_: self.image().detach() * torch.nan)
     with pytest.raises(RunError, match="method=zs_n2n: the training diverged"):
         fit(*few("zs_n2n"), *SMALL, tiny=False)
 
 
-def test_a_large_image_in_tiles(tmp_path: Path):
-    config = composed(*few("zs_n2n"), "size=[32,100]", "logger=csv", "baselines=false", "tile=64", f"out={tmp_path}")
+@pytest.mark.parametrize("name", ["zs_n2n", "tv"])
+def test_a_large_image_in_tiles_of_the_same_noise(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    total = []
+    monkeypatch.setattr(
+        tiled_fit, "TileProgress", lambda names, steps, shown: total.append(steps) or TileProgress(names, steps, shown)
+    )
+    given = ("size=[32,100]", "logger=csv", "baselines=false", "tile=64", f"out={tmp_path}", "target.kind=poisson")
+    config = composed(*few(name), *given, "target.peak=20")
     result = experiment.run(config, progress=False, prepare=tiles.prepare(config, InProcess()))
     assert result["status"] == "finished"
     assert len(result["tiles"]) == 2
     assert result["psnr"] > 0
+    assert total == [12 if name == "zs_n2n" else 1]
+    for path in Path(result["folder"]).glob("tiles/*/*/result.json"):
+        noise = json.loads(path.read_text())["config"]["target"]["noise"]
+        assert (noise["kind"], noise["peak"]) == ("poisson", 20)
+
+
+def test_the_memory_of_a_rival_decides_on_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A network that does not exist does not count: it would need hundreds of megabytes."""
+    for name in ("zs_n2n", "tv"):
+        config = composed(*few(name), "net.channels=512", "size=[32,100]")
+        monkeypatch.setattr(cost, "available", lambda _: 100 * 10**6)
+        assert sizing.choose(config, (3, 32, 100)) == 0
+        monkeypatch.setattr(cost, "available", lambda _: 1)
+        with pytest.raises(OptionError, match="size.*the memory is too small even for tiles of 256 x 256"):
+            sizing.choose(config, (3, 1000, 1000))
+
+
+def test_the_estimate_is_proportional_to_the_pixels_and_told(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cost, "SMALL_WORK", 0)
+    folder, result = fit(*few("noise2self"), *SMALL, tiny=False)
+    assert "cost: about" in (folder / "run.log").read_text()
+    assert result["estimate"]["step_seconds"] > 0
+    one, four = (cost.estimate(composed("method=noise2self"), (3, side, side)).bytes for side in (512, 1024))
+    start = cost.CPU_MEMORY[1]
+    assert (four - start) / (one - start) == pytest.approx(4, rel=0.05)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_the_number_of_parameters_is_that_of_the_network(fit: Fit, name: str):
+    """By hand: convolutions of 3 x 3 from 1 channel to w, then w to w, and one of 1 x 1 to 1 channel."""
+    widths = {"zs_n2n": (48, 2), "pixel2pixel": (64, 5), "noise2self": (64, 5)}
+    expected = None
+    if name in widths:
+        width, layers = widths[name]
+        expected = 10 * width + (layers - 1) * (9 * width * width + width) + width + 1
+    assert fit(*few(name, 1), *SMALL, "image=camera", tiny=False)[1]["parameters"] == expected
 
 
 def test_the_registry():

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy
 import pytest
-import torch
+from torch import nn
 
+import dip
 from dip.errors import OptionError
 from dip.fitting.fit import Fit as Fitting
-from dip.fitting.network_input import _first_image
 from dip.methods import METHODS, Variant
 from dip.model.module import DeepImagePrior
-from dip.targets import SuperRes
 from tests.conftest import TINY, Fit, composed
 from tests.disturbed import differences, killed
 
@@ -68,6 +67,26 @@ def test_what_a_variant_cannot_do_is_one_line(given: tuple[str, ...], message: s
     assert "\n" not in str(caught.value)
 
 
+def test_weights_that_are_never_averaged_are_a_warning(caplog: pytest.LogCaptureFixture):
+    composed("method=weight_noise", "steps=7001")
+    assert not caplog.records
+    composed("method=weight_noise", "steps=7000")
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        "method.burn_in=7000: a run of 7000 steps ends before the outputs are averaged"
+    )
+    assert record.getMessage().endswith("for example method.burn_in=2333")
+
+
+def test_a_network_without_normalisations_is_refused_before_anything_is_made(tmp_path: Path):
+    with pytest.raises(OptionError, match="method=random_projector: must be dip for a network without normalisations"):
+        dip.restore(
+            numpy.zeros((16, 16)), net=lambda i, o: nn.Conv2d(i, o, 3, padding=1), method="random_projector", steps=2,
+            progress=False, out=tmp_path / "outputs",
+        )  # fmt: skip
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_a_volume_that_is_thinner_than_the_input_is_refused(tmp_path: Path):
     numpy.save(tmp_path / "v.npy", numpy.random.default_rng(0).random((2, 16, 16)))
     given = ("net=hourglass3d", f"image={tmp_path / 'v.npy'}", "axes=ZHW", "size=null", "target=degraded", "skips=[1]")
@@ -80,19 +99,6 @@ def test_a_network_with_a_smaller_input_is_refused(tmp_path: Path):
     config = composed("net=decoder", "size=64", "method=sequential")
     with pytest.raises(OptionError, match="net=decoder.*a network whose input has the image's size.*net=hourglass"):
         Fitting(config, tmp_path / "run", "")
-
-
-def test_the_first_input_is_the_observation_or_the_multiple_of_its_adjoint_closest_to_it():
-    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    noisy = composed("method=sequential", "size=32").target.observe(image, 0)
-    torch.testing.assert_close(_first_image(noisy), noisy.y)
-    small = SuperRes(factor=4).observe(image, 0)
-    start = _first_image(small)
-    (adjoint,) = torch.autograd.functional.vjp(small.operator, torch.zeros(1, *small.shape), small.y)[1:]
-    multiple = (start * adjoint).sum() / adjoint.square().sum()
-    torch.testing.assert_close(start, multiple * adjoint)
-    error = [float((small.operator(c * start) - small.y).square().sum()) for c in (0.99, 1, 1.01)]
-    assert error[1] == min(error)
 
 
 @pytest.mark.parametrize("name", ["self_guided", "sequential"])

@@ -221,6 +221,8 @@ def test_measurements_in_a_file_are_read_by_the_operator(tmp_path):
         assert seen.complex == (target.name == "mri")
         np.testing.assert_allclose(seen.operator(inside).numpy(), seen.y.numpy(), rtol=0, atol=1e-5)
         assert target.auto_stop == "heldout"
+        if target.name == "mri":
+            np.testing.assert_array_equal(seen.known, (spectrum != 0)[None, None])
     with pytest.raises(ImageError, match="31 angles"):
         Tomography(angles=31, simulate=False).observe_raw(np.ones((9, 6)), None, device, torch.float32, {})
     with pytest.raises(ImageError, match="one coil"):

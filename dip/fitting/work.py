@@ -1,0 +1,70 @@
+"""What computes a run: the common part of a fit of one image, of a rival, and of a fit in tiles. Imports no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dip.configuration.schema import Config
+from dip.fitting.pictures import Pictures
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dip.callbacks.recorder import OnRecord
+    from dip.fitting.observed import Observed
+
+
+@dataclasses.dataclass(eq=False)
+class Work:
+    """Everything that one run needs, checked and in memory. Nothing is written before `run`."""
+
+    config: Config
+    """The options."""
+    folder: Path
+    """The run folder."""
+    identity: str
+    """Hash of the options except the number of steps. A checkpoint belongs to it and to the number format."""
+    pictures: Pictures | None = None
+    """The images; None: the files that `config` names."""
+    on_record: OnRecord | None = None
+    """Called at each record."""
+    observed: Observed | None = None
+    """The image and its observation, as `dip.fitting.inputs.observe` returns them; None: made here."""
+
+    restored: Tensor | None = dataclasses.field(default=None, init=False)
+    """The restored image, (1, C, H, W) on the CPU, once the run has finished."""
+    spread: Tensor | None = dataclasses.field(default=None, init=False)
+    """The standard deviation of an ensemble, as `restored`; None for a single network."""
+    signals: contextlib.AbstractContextManager[Any] = dataclasses.field(
+        default_factory=contextlib.nullcontext, init=False
+    )
+    """Handles signals inside the block."""
+
+    def __post_init__(self) -> None:
+        """Subclasses check the options here and prepare what `run` needs."""
+
+    @property
+    def given(self) -> Observed:
+        """`observed`, or the files of `pictures` or `config`."""
+        from dip.fitting.inputs import observe
+
+        return self.observed or observe(self.config, self.pictures or Pictures(self.config))
+
+    def run(self, progress: bool) -> dict[str, Any]:
+        """Compute, or resume, and save. Returns the content of `result.json`; `progress` shows a progress bar."""
+        raise NotImplementedError
+
+    def result(self, status: str, **more: Any) -> dict[str, Any]:
+        """The content of `result.json` at this moment; `more` is added."""
+        raise NotImplementedError
+
+    def tidy(self) -> None:
+        """Delete what only served to resume, after `result.json` has been written."""
+
+
+Prepare = Callable[..., Work]
+"""Makes a `Work`, with its arguments."""
