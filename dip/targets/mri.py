@@ -51,7 +51,7 @@ class MRI(Laboratory):
         mask = sampling(size, self.pattern, self.acceleration, self.centre, draws(seed, "pattern"))
         operator = MaskedFourier(mask)
         y = mask * self.with_noise(operator(image), seed)
-        return Observation(y, operator, image, size, known=mask)
+        return Observation(y, operator, image, size, known=mask, channels=image.shape[1])
 
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[torch.nn.Module, Sequence[int]]:
         """For complex k-space (H, W) with frequency 0 at (H // 2, W // 2), 0 where it was not sampled."""
