@@ -75,8 +75,6 @@ def parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=8, help="timed steps per measurement (default 8)")
     add("--repeats", type=int, default=3, help="measurements per row (default 3)")
     add("--rows", nargs="+", choices=KNOWN, metavar="ROW", help="rows, for example 'plain fp32' 'ours bf16'")
-    add("--overhead", action="store_true", help="a run against a bare loop, at --sizes and with a tiny network")
-    add("--rules", action="store_true", help="an update of each stopping rule against a step, at --sizes")
     add("--json", type=Path, default=Path("bench.json"), help="output file (default bench.json)")
     add(
         "--options", nargs="+", default=[], metavar="NAME=VALUE",
@@ -112,26 +110,6 @@ def time_rows(config: Config, names: list[str], steps: int, repeats: int) -> lis
     return rows
 
 
-def time_overhead(config: Config, repeats: int) -> dict[str, Any]:
-    """Measure and print a whole run against the bare loop."""
-    found: dict[str, Any] = in_a_process("overhead", config, 50 if config.size > 64 else 500, repeats)
-    bare, run, precision = found["bare"] * 1e3, found["run"] * 1e3, config.precision.name
-    print(f"{config.size:>5}  {precision}: bare {bare:.3f} ms, run {run:.3f} ms, {found['ratio'] - 1:+.1%} ({run - bare:+.3f} ms)")  # fmt: skip
-    problem = {"size": config.size, "channels": getattr(config.net, "channels", None)}
-    return {"problem": problem, "precision": precision, **found}
-
-
-def time_rules(config: Config, steps: int) -> list[dict[str, Any]]:
-    """Measure and print an update of each stopping rule against a step."""
-    times = in_a_process("rules", config, steps)
-    found = []
-    for name, seconds in times.items():
-        share = seconds / times["step"]
-        print(f"{config.size:>5}  {name:<12}{seconds * 1e3:>10.3f} ms{share:>9.2%} of a step")
-        found.append({"size": config.size, "rule": name, "seconds": seconds, "share": share})
-    return found
-
-
 def main() -> None:
     """Check the options, measure, print, write."""
     options = parser().parse_args()
@@ -159,20 +137,13 @@ def main() -> None:
         raise RunError(f"--json {options.json}: cannot be written ({error.strerror})") from error
     result: dict[str, Any] = {
         "machine": devices.describe(device), "torch": torch.__version__, "python": platform.python_version(),
-        "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [], "overhead": [], "rules": [],
+        "command": ["python", "-m", "dip.bench", *sys.argv[1:]], "rows": [],
     }  # fmt: skip
     print(f"{result['machine']}, torch {torch.__version__}")
     precision = dataclasses.replace(config.precision, name=devices.pick_precision(config.precision.name, device).name)
     config = dataclasses.replace(config, device=str(device), precision=precision)
-    configs = [dataclasses.replace(config, size=size) for size in options.sizes]
-    if options.overhead:
-        tiny = dataclasses.replace(config, size=32, net=Hourglass(depth=3, channels=8), skips=[2])
-        result["overhead"] = [time_overhead(config, options.repeats) for config in [tiny, *configs]]
-    for config in configs:
-        if options.rules:
-            result["rules"] += time_rules(config, 10 * options.steps)
-        elif not options.overhead:
-            result["rows"] += time_rows(config, names, options.steps, options.repeats)
+    for size in options.sizes:
+        result["rows"] += time_rows(dataclasses.replace(config, size=size), names, options.steps, options.repeats)
     options.json.write_text(json.dumps(result, indent=2) + "\n")
 
 

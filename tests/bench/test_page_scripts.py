@@ -1,4 +1,4 @@
-"""The scripts beside the published pages: errors at the borders of tiles, and time to quality."""
+"""The scripts beside the published pages: parts of a step, errors at the borders of tiles, and time to quality."""
 
 from __future__ import annotations
 
@@ -28,6 +28,17 @@ def test_errors_in_overlaps_and_near_borders(tmp_path: Path):
     assert found["overlaps"] == pytest.approx(4, rel=1e-4)
     # Columns 2 to 13 are within 4 pixels of the borders at 6 and 10.
     assert found["borders"] == pytest.approx((4 * 100 + 8 * 25) / 12 / 25, rel=1e-4)
+
+
+def test_every_rule_is_timed():
+    parts = runpy.run_path(str(RESULTS / "bench" / "parts.py"))
+    tiny = parts["configured"](
+        ["size=32", "net.depth=3", "net.channels=4", "skips=[2]", "device=cpu", "precision=fp32"]
+    )
+    rows = parts["rules"](tiny, steps=2)
+    names = {"step", "wmv", "emv", "heldout", "discrepancy", "covariance", "combined", "consistent"}
+    assert {row["rule"] for row in rows} == names
+    assert all(row["seconds"] > 0 for row in rows)
 
 
 def test_the_published_curves_give_the_published_table():
