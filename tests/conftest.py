@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -32,7 +33,10 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
 
+composition.register()
+
 Train = Callable[..., subprocess.CompletedProcess[str]]
+Main = Callable[..., tuple[int, str, str]]
 Fit = Callable[..., tuple[Path, dict[str, Any]]]
 
 
@@ -78,6 +82,22 @@ def train(tmp_path: Path) -> Train:
 
 
 @pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Main:
+    """`main("steps=0")` runs `train.py` with just these arguments in this process: (exit status, stdout, stderr)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), *arguments])
+        status: Any = 0
+        try:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        except SystemExit as error:
+            status = error.code or 0
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
 def fit(tmp_path: Path) -> Fit:
     """`fit("steps=20")` does the same in this process, seconds faster: (run folder, result)."""
     from dip.fitting import experiment
@@ -92,7 +112,6 @@ def fit(tmp_path: Path) -> Fit:
 
 def composed(*overrides: str) -> schema.Config:
     """The options that `train.py` would run with."""
-    composition.register()
     # Hydra's own launcher: those of `dip.sweep` are registered by the entry point only.
     words = ["hydra/launcher=basic", *overrides]
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

@@ -19,7 +19,7 @@ from dip.configuration.schema import BASES, GROUPS, PICTURES, Config
 from dip.configuration.shipped_experiments import merged, read_experiment
 from dip.errors import DipError, OptionError
 from dip.fitting import plugins
-from dip.images.measurements import read_values
+from dip.images.picture import read_values
 from dip.options import default_of
 from dip.samples import SAMPLES
 from dip.z import Z

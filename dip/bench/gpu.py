@@ -48,7 +48,7 @@ def measurements() -> list[Measurement]:
     photograph = f"{train} experiment=fast image=astronaut size"
     return [
         Measurement("tests", "-m pytest -m gpu -q", 90),
-        Measurement("graph", f"{bench} --graph {rows} --json {{out}}/graph.json", 120),
+        Measurement("graph", f"{bench} {rows} --json {{out}}/graph.json --options precision.graph=true", 120),
         Measurement("report", f"{report} 'skips=[3,4]' out={{out}}/report", 300, "report"),
         Measurement("first", f"{again}/first", 60, "first"),
         Measurement("second", f"{again}/second", 60, "second"),

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +23,6 @@ from dip.model.speedups import speed_up
 from dip.nets import Hourglass
 from dip.nets.hourglass import HourglassModule
 from dip.seeds import Perturbation
-from dip.stopping import STOPS
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -157,37 +154,3 @@ def measure(row: str, config: Config, steps: int) -> dict[str, float]:
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     memory = torch.cuda.max_memory_allocated(config.device) if cuda else used
     return {"seconds": seconds, "memory": memory}
-
-
-def overhead(config: Config, steps: int, repeats: int) -> dict[str, Any]:
-    """Seconds per step of a whole run and of the bare loop of the same computation, alternating in one process."""
-    step = ours(config)
-    timed(step, 3, config.device)
-    pairs = [(timed(step, steps, config.device), whole_run(config, 50 + steps)) for _ in range(repeats)]
-    bare, run = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
-    return {"bare": bare, "run": run, "ratio": statistics.median(run / bare for bare, run in pairs)}
-
-
-def rules(config: Config, steps: int) -> dict[str, float]:
-    """Median seconds of an update of each stopping rule, by name, and of a step ("step"), alternating."""
-    step = ours(config)
-    timed(step, 3, config.device)
-    _, y = pair(config)
-    loss, count = torch.ones((), device=config.device), 0
-    found: dict[str, list[float]] = {"step": []}
-    started = {
-        name: stop().start(y, 0) for name, stop in STOPS.items() if name not in ("auto", "never", "compare", "adaptive")
-    }
-    for _ in range(5):
-        found["step"].append(timed(step, max(steps // 10, 1), config.device))
-        for name, rule in started.items():
-            assert rule is not None
-
-            def update(rule: Any = rule) -> None:
-                nonlocal count
-                count += 1
-                rule.update(count, y, y, y, loss)
-
-            timed(update, 110, config.device)  # fills the longest window
-            found.setdefault(name, []).append(timed(update, steps, config.device))
-    return {name: statistics.median(seconds) for name, seconds in found.items()}

@@ -61,17 +61,10 @@ def refuse_unnamed_code(config: Any, words: Sequence[str]) -> None:
 def _values(option: str, words: Sequence[str]) -> set[Any]:
     """The values that `words` give to `option`, those of a sweep too."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
 
+    given = [word for word in words if word.partition("=")[0].lstrip("+") == option]
     values: set[Any] = set()
-    for word in words:
-        if word.partition("=")[0].lstrip("+") != option:
-            continue
-        try:
-            override = OverridesParser.create().parse_override(word)
-            found = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
-        except HydraException:
-            continue
-        values.update(str(value) for value in found)
+    for override in OverridesParser.create().parse_overrides(given):
+        found = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
         values.update(str(value).strip("'\"") for value in found)
     return values

@@ -80,7 +80,7 @@ def _measured(config: Config, pictures: Pictures) -> tuple[Picture, Observation]
     from dip.fitting.references import of_measurements
     from dip.hardware import devices
     from dip.images import Picture
-    from dip.images.measurements import read_values
+    from dip.images.picture import read_values
 
     values = read_values(pictures.given.get("image", Path(pictures.sources["image"])))
     given = {name.removeprefix("target."): value for name, value in pictures.given.items()}

@@ -11,7 +11,7 @@ from torch import Tensor
 from dip import images
 from dip.errors import ImageError
 from dip.images import Picture
-from dip.images.measurements import read_values
+from dip.images.picture import read_values
 from dip.images.scaling import WHITE, choose, to_unit
 from dip.options import log
 

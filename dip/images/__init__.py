@@ -37,12 +37,12 @@ A string that is in `dip.samples.SAMPLES` means that sample image of scikit-imag
 is a path: the file coins is ./coins.
 """
 
-from dip.images.picture import Picture, arranged, from_array, load, rescaled, to_array
+from dip.images.picture import Picture, arranged, from_array, load, read_values, rescaled, to_array
 from dip.images.resizing import crop, prepare, prepare_mask
 from dip.images.saving import preview, save, save_values, stored
-from dip.images.slices import mosaic
+from dip.images.volumes import mosaic
 
 __all__ = [
-    "Picture", "arranged", "crop", "from_array", "load", "mosaic", "prepare", "prepare_mask", "preview", "rescaled", "save",
-    "save_values", "stored", "to_array",
+    "Picture", "arranged", "crop", "from_array", "load", "mosaic", "prepare", "prepare_mask", "preview", "read_values", "rescaled",
+    "save", "save_values", "stored", "to_array",
 ]  # fmt: skip

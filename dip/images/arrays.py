@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dip.images.axes import to_image
 from dip.images.stored import Array, Contents, Stored, Unreadable, check_bytes, check_size
+from dip.images.volumes import to_image
 from dip.options import log
 from dip.sources import canonical
 

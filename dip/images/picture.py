@@ -14,10 +14,10 @@ from torch import Tensor
 
 from dip.errors import ImageError
 from dip.images import scaling
-from dip.images.axes import from_image, to_image
-from dip.images.decoding import FORMATS, read
+from dip.images.decoding import FORMATS, read, read_array
 from dip.images.scaling import Scale
 from dip.images.stored import Array, Stored, Unreadable, one_line
+from dip.images.volumes import from_image, to_image
 from dip.options import log
 from dip.samples import SAMPLES, sample_path
 from dip.sources import split
@@ -109,6 +109,27 @@ def load(source: Any, option: str = "image", scale: Scale | None = None, axes: s
         depth=stored.depth,
         axes=stored.axes if stored.axes is not None and "D" in stored.axes else None,
     )
+
+
+def read_values(source: Any, option: str = "image") -> Array:
+    """The values in a file or an object, as they are stored: measurements, which need not be an image.
+
+    Args:
+        source: as for `load`.
+        option: as for `load`.
+
+    Returns:
+        Bool, integers, floats or complex numbers of any shape. NaN and infinite values are kept. A picture, such as a
+        PNG file, is (H, W) or (H, W, C), without its alpha.
+
+    Raises:
+        ImageError: the source cannot be used. The message is one line.
+    """
+    place, key, _ = located(source)
+    try:
+        return read_array(place, key)
+    except Unreadable as error:
+        raise refused(source, option, error) from None
 
 
 def located(source: Any) -> tuple[Any, str | None, str]:

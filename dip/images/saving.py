@@ -20,12 +20,11 @@ from torch import Tensor
 
 from dip.errors import ImageError, RunError
 from dip.files import write_bytes
-from dip.images.axes import from_image
 from dip.images.picture import Picture, arranged, to_array
 from dip.images.resizing import resize
 from dip.images.scaling import from_unit, full_scale
-from dip.images.slices import middle
 from dip.images.stored import Array, one_line
+from dip.images.volumes import from_image, middle
 
 SUFFIXES = dict.fromkeys((".tif", ".tiff"), "TIFF") | dict.fromkeys((".ppm", ".pgm"), "PPM")
 SUFFIXES |= {".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".npy": "NPY"}

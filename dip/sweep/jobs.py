@@ -81,7 +81,10 @@ def plan(
     with warnings_once():
         for number, overrides in enumerate(batch, start=1):
             try:
-                wanted = [_checked(*one) for one in _one_per_image(*read(overrides))]
+                wanted = [
+                    Job(config, tuple(words), experiment.place(config)[1])  # if all its files exist
+                    for config, words in _one_per_image(*read(overrides))
+                ]
             except (DipError, HydraException, OmegaConfBaseException) as error:
                 which = f"job {number} of {len(batch)} ({shlex.join(overrides)})"
                 raise DipError(f"{which}: {explain.in_one_line(error)}; no job was started") from error
@@ -123,8 +126,3 @@ def _one_per_image(config: Config, overrides: Sequence[str]) -> list[tuple[Confi
         return [(config, overrides)]
     others = [word for word in overrides if not word.lstrip("+").startswith("image=")]
     return [(dataclasses.replace(config, image=file), [*others, f"image={text(file)}"]) for file in files]
-
-
-def _checked(config: Config, overrides: Sequence[str]) -> Job:
-    """Return the job, if all its files exist."""
-    return Job(config, tuple(overrides), experiment.place(config)[1])

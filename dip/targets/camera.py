@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from dip.targets.jpeg import compressed
 from dip.targets.operators import gaussian_kernel
 
 GAINS = (2.0, 1.0, 1.6)
@@ -118,9 +119,6 @@ def _colours(height: int, width: int) -> Tensor:
 
 def _jpeg(image: Tensor, quality: int) -> Tensor:
     """(1, 1 or 3, H, W), clipped to [0, 1], after a JPEG with chroma at half resolution, as most cameras store it."""
-    pixels = (image[0].clamp(0, 1).permute(1, 2, 0) * 255).round().byte().numpy()  # (H, W, C)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(buffer, "JPEG", quality=quality)
-    with Image.open(buffer, formats=["JPEG"]) as stored:
-        decoded = np.array(stored).reshape(pixels.shape)
+    with Image.open(io.BytesIO(compressed(image.clamp(0, 1), quality)), formats=["JPEG"]) as stored:
+        decoded = np.atleast_3d(np.array(stored))  # (H, W, C)
     return torch.from_numpy(decoded).permute(2, 0, 1)[None].float() / 255

@@ -7,6 +7,9 @@ from torch import Generator, Tensor
 
 from dip.targets.operators import Operator
 
+AXES = (-2, -1)
+"""The axes that are transformed: rows and columns."""
+
 
 class MaskedFourier(Operator):
     """`A x = m F x`: the frequencies of an image where the mask `m` is 1, and 0 elsewhere.
@@ -16,21 +19,18 @@ class MaskedFourier(Operator):
 
     Args:
         mask: (1, 1, H, W), 1 = sampled.
-        complex: channels of the image are real parts, then imaginary parts; else the image is real.
     """
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor, complex: bool = False) -> None:
+    def __init__(self, mask: Tensor) -> None:
         super().__init__()
-        self.complex = complex
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """The frequencies of `x` (1, C, H, W): real parts, then imaginary parts along the channels."""
         with torch.autocast(x.device.type, enabled=False):
-            x = x.to(self.mask.dtype)
-            spectrum = self.mask * transform(torch.complex(*x.chunk(2, 1)) if self.complex else x)
+            spectrum = self.mask * transform(x.to(self.mask.dtype))
             return torch.cat([spectrum.real, spectrum.imag], 1)
 
 
@@ -49,15 +49,13 @@ class Sampled(torch.nn.Module):
 
 def transform(x: Tensor) -> Tensor:
     """The centred orthonormal Fourier transform over the last two axes."""
-    axes = (-2, -1)
-    shifted: Tensor = torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(x, axes), norm="ortho"), axes)
+    shifted: Tensor = torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(x, AXES), norm="ortho"), AXES)
     return shifted
 
 
 def inverse(y: Tensor) -> Tensor:
     """The inverse of `transform`."""
-    axes = (-2, -1)
-    shifted: Tensor = torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(y, axes), norm="ortho"), axes)
+    shifted: Tensor = torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(y, AXES), norm="ortho"), AXES)
     return shifted
 
 

@@ -6,17 +6,26 @@ is convex (Zakhor, "Iterative procedures for reduction of blocking effects in tr
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
-from dip.targets.jpeg_file import JpegFile, as_stored, extend, inverse, transform, upright
+from dip.targets.jpeg_file import BLOCK, JpegFile, as_stored, extend, inverse, transform, upright
 
 YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 """RGB to Y, Cb and Cr, as JFIF defines them; an offset of 128 of 255 is added to Cb and Cr."""
 
+SUBSAMPLINGS: dict[tuple[tuple[int, int], ...], int] = {
+    ((1, 1),) * 3: 0,
+    ((1, 1), (1, 2), (1, 2)): 1,
+    ((1, 1), (2, 2), (2, 2)): 2,
+}
+"""Factors of the components, and Pillow's number of the subsampling."""
 
 PULL = 0.01
 """Weight of the distance to 0 of the coefficients that are stored as 0, where that to their interval has weight 1."""
@@ -78,6 +87,33 @@ class Intervals(nn.Module):
     def requantized(self, image: Tensor) -> Tensor:
         """`image` (1, C, H, W) of any size, compressed with the same tables and decompressed."""
         return self._moved(image, lambda found, stored: found.round())
+
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> bytes | None:
+        """A JPEG file of the pixels in `rows` and `columns` (start and end, the end excluded), with the same coefficients.
+
+        The starts are multiples of 16. Chroma samples are repeated, so that the encoder's means are the samples again.
+        None for files that Pillow cannot write so: RGB, unusual subsampling, an orientation.
+        """
+        colour, options = len(self.factors) > 1, {}
+        if colour:
+            options = {"subsampling": SUBSAMPLINGS.get(tuple(self.factors))}
+        if self.orientation != 1 or None in options.values() or (colour and self.offsets[1]):
+            return None
+        planes, tables = [], []
+        for number, (down, right) in enumerate(self.factors):
+            table = self.get_buffer(f"table{number}")
+            blocks = [
+                slice(start // (BLOCK * factor), -(-end // (BLOCK * factor)))
+                for (start, end), factor in ((rows, down), (columns, right))
+            ]
+            samples = inverse(self.get_buffer(f"stored{number}")[:, :, blocks[0], blocks[1]] * table) + 128
+            plane = samples.round().clamp(0, 255).repeat_interleave(down, -2).repeat_interleave(right, -1)
+            plane = plane[0, 0, : rows[1] - rows[0], : columns[1] - columns[0]]
+            planes.append(Image.fromarray(plane.numpy().astype(np.uint8)))
+            tables.append([int(step) for step in table.flatten()])
+        image, buffer = Image.merge("YCbCr", planes) if colour else planes[0], io.BytesIO()
+        image.save(buffer, "JPEG", qtables=tables, **options)
+        return buffer.getvalue()
 
     def _moved(self, image: Tensor, to: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """`image` with its coefficients replaced by `to(coefficients, stored)`."""

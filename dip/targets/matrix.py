@@ -30,7 +30,7 @@ class Matrix(Laboratory):
     matrix: str | None = option(
         None,
         "the matrix, a row for each measurement and a column for each pixel: of scipy.sparse.save_npz, or a dense one in "
-        ".npy or .npz; null: random signs for a quarter as many measurements as pixels (compressed sensing)",
+        ".npy; null: random signs for a quarter as many measurements as pixels (compressed sensing)",
         "null or the path of a .npz or .npy file",
         "matrix.npz",
     )
@@ -69,7 +69,8 @@ class Matrix(Laboratory):
         if not largest > 0:
             raise ImageError("image: all measurements of it are 0; give another image or another target.matrix")
         operator.divide(largest)
-        return Observation(self.with_noise(operator(image), seed), operator, image, (size[0], size[1]))
+        y = self.with_noise(operator(image), seed)
+        return Observation(y, operator, image, (size[0], size[1]), channels=channels)
 
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
         """For as many measurements as the matrix has rows, or that many for each channel, channels first."""

@@ -51,7 +51,7 @@ class MRI(Laboratory):
         mask = sampling(size, self.pattern, self.acceleration, self.centre, draws(seed, "pattern"))
         operator = MaskedFourier(mask)
         y = mask * self.with_noise(operator(image), seed)
-        return Observation(y, operator, image, size, known=mask)
+        return Observation(y, operator, image, size, known=mask, channels=image.shape[1])
 
     def observe_raw(
         self,

@@ -79,12 +79,14 @@ class Observation:
 
     def in_units(self, image: Tensor) -> Tensor:
         """The network's image (1, C, H, W) in the user's units; complex if the image is."""
-        from dip.targets.complex_values import complex_image
-
         low, high = self.scale
         if self.scale != (0.0, 1.0):
             image = image * (high - low) + low
-        return complex_image(image) if self.complex else image
+        if not self.complex:
+            return image
+        import torch
+
+        return torch.complex(*image.chunk(2, 1))
 
     def shown(self, image: Tensor) -> Tensor:
         """What is shown and scored of the network's image: (1, C, H, W), mostly within [0, 1].
@@ -134,9 +136,11 @@ class Observation:
 
     def values(self, image: Tensor) -> NDArray[np.generic]:
         """The network's image as an array (H, W, C) in the user's units, float32 or complex64."""
-        from dip.targets.complex_values import as_array
+        import torch
 
-        return as_array(self.in_units(image))
+        image = self.in_units(image)
+        kind = torch.complex64 if image.is_complex() else torch.float32
+        return image.detach().to("cpu", kind)[0].permute(1, 2, 0).contiguous().numpy()
 
 
 def direct(y: Tensor, reference: Tensor | None, z: Tensor | None = None) -> Observation:

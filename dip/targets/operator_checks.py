@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -19,7 +20,7 @@ LINEAR = 1e-3
 """Largest relative difference of A(u + v) and A(u) + A(v) of an operator that is treated as linear."""
 
 CLOSE = 0.01
-"""Relative difference of the norms at which the scale of a nonlinear operator's image is found."""
+"""Relative error of the scale that is found for the image of a nonlinear operator."""
 
 
 class Raw(Protocol):
@@ -83,7 +84,7 @@ def checked(
 
 def _check_result(result: Any, y: Tensor, device: torch.device, name: str) -> None:
     if not isinstance(result, Tensor):
-        raise DipError(f"{name}: returned {_article(type(result).__name__)}; it must return one tensor")
+        raise DipError(f"{name}: returned {type(result).__name__}; it must return one tensor")
     if _core(result) != _core(y):
         raise DipError(
             f"{name}: returned the shape {tuple(result.shape)}, y has {tuple(y.shape)}; both must be equal, apart from "
@@ -146,25 +147,19 @@ def scale_of(operator: Operator, y: Tensor, shape: Shape, level: float) -> float
 
 
 def _matched(operator: Operator, y: Tensor, image: Tensor, level: float) -> float:
-    """The c at which A(c image) has the norm of y, found by Newton's method for the logarithms, times a factor."""
+    """The root mean square of c `image`, divided by `level`, where A(c image) has the norm of y; c = 1 if none is found."""
+    from scipy.optimize import root_scalar
 
-    def excess(factor: float) -> float:
-        """The logarithm of |A(factor image)| / |y|."""
+    def excess(logarithm: float) -> float:
+        """The logarithm of |A(c image)| / |y|, for the logarithm of c. It is a line for a homogeneous operator."""
         with torch.no_grad():
-            ratio = float(_norm(operator(factor * image)) / _norm(y))
-        return math.log(ratio) if ratio > 0 and math.isfinite(ratio) else math.nan
+            return float((_norm(operator(math.exp(min(logarithm, 99)) * image)) / _norm(y)).log())
 
-    factor, here = 1.0, excess(1.0)
-    degree = (excess(2.0) - here) / math.log(2)  # of a homogeneous operator
-    degree = min(max(degree, 0.25), 8.0) if math.isfinite(degree) else 1.0
-    best = (abs(here), factor) if math.isfinite(here) else (math.inf, 1.0)
-    for _ in range(20):
-        if best[0] < CLOSE or not math.isfinite(here):
-            break
-        factor *= math.exp(-here / degree)
-        here = excess(factor)
-        best = min(best, (abs(here), factor)) if math.isfinite(here) else best
-    return best[1] * float(image.square().mean().sqrt()) / level
+    with warnings.catch_warnings():  # of SciPy, where the norm of A(c image) does not depend on c
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = root_scalar(excess, method="secant", x0=0.0, x1=math.log(2), xtol=CLOSE, maxiter=20)
+    factor = math.exp(found.root) if found.converged else 1.0
+    return factor * float(image.square().mean().sqrt()) / level
 
 
 def smooth(shape: Shape, seed: int, device: torch.device) -> Tensor:
@@ -195,7 +190,3 @@ def _line(error: BaseException) -> str:
     """The message of `error` in one line of at most 160 characters."""
     text = " ".join(str(error).split()) or "no message"
     return text if len(text) <= 160 else text[:157] + "..."
-
-
-def _article(name: str) -> str:
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}" if name != "NoneType" else "None"

@@ -36,7 +36,7 @@ def total_variation(observation: Observation, noise: NoiseModel) -> Tensor | Non
     if observation.size[0] * observation.size[1] > TV_LIMIT:
         return None
     operator, y = _on_cpu(observation)
-    shape = (1, _channels(observation), *observation.size)
+    shape = (1, *observation.shape)
     step = 1 / _largest_eigenvalue(operator, shape)
     x = torch.full(shape, 0.0)
     share = 1.0 if observation.known is None else float(observation.known.mean())
@@ -119,13 +119,6 @@ def _middle(planes: list[Any], side: int, size: tuple[int, int]) -> Tensor:
 
 def _on_cpu(observation: Observation) -> tuple[Any, Tensor]:
     return copy.deepcopy(observation.operator).to("cpu", torch.float32), observation.y.detach().float().cpu()
-
-
-def _channels(observation: Observation) -> int:
-    if observation.reference is not None:
-        return observation.reference.shape[1]
-    halved = isinstance(observation.operator, fourier.MaskedFourier) and not observation.operator.complex
-    return observation.y.shape[1] // (2 if halved else 1)
 
 
 def _gradient(operator: Any, x: Tensor, y: Tensor) -> tuple[Tensor, float]:

@@ -126,7 +126,7 @@ def read_matrix(path: str) -> Any:
     """The real matrix in a file, as a `scipy.sparse` CSR array.
 
     Args:
-        path: of a file written by `scipy.sparse.save_npz`, or a .npy or .npz file with one dense array.
+        path: of a .npz file of `scipy.sparse.save_npz`, or a .npy file with a dense array.
 
     Raises:
         ImageError: the file cannot be read, or holds something else.
@@ -136,19 +136,8 @@ def read_matrix(path: str) -> Any:
 
     advice = "write it with scipy.sparse.save_npz or numpy.save, for example target.matrix=matrix.npz"
     try:
-        with open(path, "rb") as file:
-            found = np.load(file, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                matrix = found
-            elif "format" in found:
-                file.seek(0)
-                matrix = scipy.sparse.load_npz(file)
-            elif len(found.files) == 1:
-                matrix = found[found.files[0]]
-            else:
-                raise ValueError(
-                    f"holds the arrays {', '.join(sorted(found.files)) or 'of none'} instead of one matrix"
-                )
+        dense = path.lower().endswith(".npy")
+        matrix = np.load(path, allow_pickle=False) if dense else scipy.sparse.load_npz(path)
     except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ImageError(f"target.matrix={path}: cannot be read ({reason}); {advice}") from None

@@ -198,8 +198,7 @@ def _is_copy(drawn: Tensor, photo: Tensor) -> bool:
 
 
 def _smaller(one: Tensor, other: Tensor) -> tuple[int, int]:
-    sizes = [(image.shape[-2], image.shape[-1]) for image in (one, other)]
-    return min(sizes)
+    return min((image.shape[-2], image.shape[-1]) for image in (one, other))
 
 
 def _unchanged(copy: Tensor, photo: Tensor, tolerance: float | None) -> Tensor:
@@ -229,15 +228,10 @@ def _black_and_white(drawn: Tensor) -> Understood:
         )
     gray = drawn.mean(1, keepdim=True)
     low, high = gray.min(), gray.max()
-    if low == high:
-        known, what = ("white", "nothing is missing") if low >= 0.5 else ("black", "nothing is known")
-        raise ImageError(f"target.mask: the mask is all {known}: {what}; give white = keep, black = missing, {EXAMPLE}")
-    two = bool(((gray == low) | (gray == high)).all())
-    if two and low < 0.9 and not low < 0.5 <= high:
-        return (
-            gray == high
-        ).float(), f"two gray levels, {255 * low:.3g} and {255 * high:.3g} of 255; the brighter is known"
     if not low < 0.5 <= high:
+        if low < 0.9 and low < high and ((gray == low) | (gray == high)).all():
+            levels = f"{255 * low:.3g} and {255 * high:.3g} of 255"
+            return (gray == high).float(), f"two gray levels, {levels}; the brighter is known"
         what = "white: nothing is missing" if low >= 0.5 else "black: nothing is known"
         raise ImageError(
             f"target.mask: the mask is all {what}; its gray levels are {255 * low:.3g} to {255 * high:.3g} of 255; give "

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from dip.errors import DipError
 from dip.options import log
-from dip.targets.complex_values import complex_image
 from dip.targets.observation import Observation
 from dip.targets.operator_checks import checked, scale_of
 from dip.targets.operators import Operator, no_autocast
@@ -60,7 +59,7 @@ class UserOperator(Operator):
         low, high = self.scale
         with no_autocast(x):
             image = x.to(self.dtype) * (high - low) + low  # never `x` itself, which `call` could change
-            return function(complex_image(image) if self.complex else image)
+            return function(torch.complex(*image.chunk(2, 1)) if self.complex else image)
 
     def _typed(self, tensor: Tensor) -> Tensor:
         """A parameter or buffer in the precision of the image; `owner.to(dtype)` would make complex ones real."""

@@ -23,7 +23,7 @@ from dip.fitting import experiment
 from dip.options import log
 from dip.stopping import Stop
 from dip.sweep.jobs import Job
-from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target, jpeg_part
+from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target
 from dip.targets.operators import KERNELS, Blur, Identity
 from dip.tiles.layout import Box
 
@@ -114,7 +114,7 @@ class Cutter:
             config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
         )
         self.whole = dict(pictures)
-        if seen.intervals is not None and jpeg_part.part(seen.intervals, (0, 16), (0, 16)) is None:
+        if seen.intervals is not None and seen.intervals.part((0, 16), (0, 16)) is None:
             log.warning(
                 "target=jpeg: in tiles, the loss compares pixels as with target.intervals=false, because the file is turned "
                 "(EXIF), RGB or has an unusual subsampling"
@@ -156,7 +156,7 @@ class Cutter:
         z = self.config.z
         if self.guide is not None:
             z = dataclasses.replace(z, guide=_written(place / "guide.tif", self.guide, box.enlarged(self.factor)))
-        image = None if self.seen.intervals is None else jpeg_part.part(self.seen.intervals, box.rows, box.columns)
+        image = None if self.seen.intervals is None else self.seen.intervals.part(box.rows, box.columns)
         if image is not None and not (place / "image.jpg").exists():
             write_bytes(place / "image.jpg", image)
         elif image is None and isinstance(target, Jpeg):

@@ -18,7 +18,7 @@ def test_every_command_is_legal(tmp_path: Path):
     for one in gpu.measurements():
         words = gpu.command(one, tmp_path)[1:]
         if words[:2] == ["-m", "dip.bench"]:
-            bench.parser().parse_args(words[2:])
+            bench.configured(bench.parser().parse_args(words[2:]).options)
         elif words[0] == "train.py":
             flags = ("-m", "-cd", "sweeps", "-cn", "figure3")
             options = [word for word in words[1:] if word not in flags and not word.startswith("hydra")]

@@ -118,7 +118,7 @@ def test_the_collapse_of_one_network_rolls_all_back(fit: Fit, monkeypatch: pytes
             module.loss = module.losses.mean()
 
     monkeypatch.setattr(DeepImagePrior, "training_step", training_step)
-    _, result = fit("steps=150", "record_every=15", "ensemble=4")
+    _, result = fit("steps=136", "record_every=15", "ensemble=4")
     assert [event["step"] for event in result["events"]] == [135]
 
 
@@ -177,7 +177,7 @@ def test_no_checkpoint_has_weights_that_are_not_finite(fit: Fit, monkeypatch: py
         written.append(int(newest.stem[5:]))
 
     monkeypatch.setattr(fit_module.Checkpoints, "save", save)
-    fit(*STEPS, "checkpoint_every=0")
+    fit(*STEPS, "steps=85", "checkpoint_every=0")
     assert written[71:80] == [72, *[72] * 7, 80], "none at the steps with NaN, one after the rollback"
 
 
@@ -186,17 +186,16 @@ def test_it_fails_after_three_halvings(fit: Fit):
         fit("steps=400", "lr=1e20", "record_every=10")
 
 
-@pytest.mark.parametrize("damage", [explode, make_nan])
-@pytest.mark.parametrize("at", [97, 104, 123])
+@pytest.mark.parametrize(("damage", "at"), [(make_nan, 97), (explode, 104), (make_nan, 104), (explode, 123)])
 def test_killed_around_a_rollback_it_ends_the_same(
     fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: Callable[..., None], at: int
 ):
     """At 97 the damage is not found yet, nor (if it is an explosion) at 104. At 123 it is undone."""
 
-    options = (*STEPS, "stop=heldout", "checkpoint_every=0")
+    options = (*STEPS, "stop=heldout", "checkpoint_every=1000")
     damaged(monkeypatch, {95: damage})
     whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
-    killed(monkeypatch, fit, DeepImagePrior, "training_step", at + 1, *options)
+    killed(monkeypatch, fit, DeepImagePrior, "training_step", at + 1, *options, "checkpoint_every=0")
     resumed, result = fit(*options)
     assert len(result["events"]) == 1
     assert contents(resumed) == contents(whole)

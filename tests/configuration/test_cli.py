@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from dip.configuration import cli, shipped
 from dip.errors import DipError
-from tests.conftest import ROOT, Train, composed, environment
+from tests.conftest import Main, Train, composed
 
 
 @pytest.mark.parametrize(
@@ -29,10 +27,10 @@ def test_flags_in_any_order(typed: list[str], taken: list[str]):
     assert cli.flags_first(typed) == taken
 
 
-def test_a_flag_between_options(train: Train):
-    done = train("steps=2", "--cfg", "job", "seed=7")
-    assert done.returncode == 0, done.stderr
-    assert "seed: 7" in done.stdout
+def test_a_flag_between_options(main: Main):
+    status, printed, _ = main("steps=2", "--cfg", "job", "seed=7")
+    assert status == 0
+    assert "seed: 7" in printed
 
 
 NAMES = ["plain.png", "photo (1).png", "Küche.png", "a[1].png", "a'b.png", 'a"b.png', "#1.png", "a,b.png", "{x}.png"]  # fmt: skip
@@ -121,12 +119,12 @@ def test_the_version_and_a_flag_from_the_command_line(train: Train):
 
 
 @pytest.mark.parametrize("flags", [(), ("-m",)])
-def test_an_out_folder_that_cannot_be_made_is_one_line(tmp_path: Path, flags: tuple[str, ...]):
+@pytest.mark.parametrize(("out", "reason"), [("file", "File exists"), ("file/outputs", "Not a directory")])
+def test_an_out_folder_that_cannot_be_made_is_one_line(
+    main: Main, tmp_path: Path, flags: tuple[str, ...], out: str, reason: str
+):
     (tmp_path / "file").touch()
-    for out, reason in (("file", "File exists"), ("file/outputs", "Not a directory")):
-        command = [sys.executable, str(ROOT / "train.py"), *flags, "steps=2", f"out={tmp_path / out}"]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=tmp_path)
-        assert done.returncode == 1
-        expected = f"error: out={tmp_path / out}: cannot be created ({reason}); choose another folder, for example out=outputs\n"
-        assert done.stderr == expected
+    place = tmp_path / out
+    line = f"error: out={place}: cannot be created ({reason}); choose another folder, for example out=outputs\n"
+    assert main(*flags, "steps=2", f"out={place}") == (1, "", line)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -53,25 +53,17 @@ def test_one_command_sweeps_an_entry_of_ones_own_and_continues_in_a_copied_folde
         "leaderboard",
         "entry=my_idea",
         *TINY,
-        "image=chelsea,coffee",
+        "image=coffee",
         "target.noise={kind:gaussian}",
     )
     done = train(*words, tiny=False)
     assert done.returncode == 0, done.stderr
     outputs = mine.parent / "outputs"
-    runs = sorted(path.name for path in outputs.glob("my_idea-*"))
-    assert len(runs) == 2
+    assert len([*outputs.glob("my_idea-*")]) == 1
     outputs.rename(mine.parent / "elsewhere")
     again = train(*words, f"out={mine.parent / 'elsewhere'}", tiny=False)
     assert again.returncode == 0, again.stderr
-    assert "2 jobs in" in again.stdout
-    assert "2 finished before" in again.stdout
-
-
-def test_jobs_of_minus_m_find_it_too(train: Train, mine: Path):
-    done = train("-m", "-cd", str(mine), "entry=my_idea", *TINY, "seed=0", tiny=False)
-    assert done.returncode == 0, done.stderr
-    assert list((mine.parent / "outputs").glob("my_idea-*"))
+    assert "1 finished before" in again.stdout
 
 
 def test_the_sweep_counts_all_entries_but_the_one_for_impulses():

@@ -36,7 +36,9 @@ def test_help_can_be_piped_to_head():
     assert (shell.returncode, shell.stderr, len(shell.stdout.splitlines())) == (0, "", 1)
 
 
-def test_help_and_composition_import_no_torch():
-    code = "import sys, train; from tests.conftest import composed; composed(); sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False)
-    assert done.returncode == 0
+def test_the_command_line_runs_and_sweeps_import_no_torch():
+    code = (
+        "import sys, train, dip.runs, dip.sweep; from tests.conftest import composed; composed()\n"
+        "sys.exit(not {'torch', 'lightning', 'matplotlib'}.isdisjoint(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False).returncode == 0

@@ -64,10 +64,10 @@ def test_exactly_the_options_that_change_the_result_change_the_folder():
         return naming.name(found, naming.identity(found, "image", None))
 
     base = name()
-    for same in ("out=elsewhere", "device=cpu", "logger=csv", "snapshot_every=7", "overwrite=true", "skips=[4,3]", "lr=1e-2"):  # fmt: skip
-        assert name(same) == base
-    changes = ("seed=1", "steps=9", "lr=0.02", "target=clean", "target.sigma=0.2", "net.channels=64", "z.scale=0.2",
-               "stop=wmv", "precision=fp32", "size=64", "ema=0.9", "perturbation=0.1", "skips=[]", "record_every=7")  # fmt: skip
+    assert (
+        name("out=elsewhere", "device=cpu", "logger=csv", "snapshot_every=7", "overwrite=true", "skips=[4,3]") == base
+    )
+    changes = ("target=clean", "target.sigma=0.2", "net.channels=64", "z.scale=0.2", "stop=wmv", "precision=fp32")
     assert len({base, *map(name, changes)}) == 1 + len(changes)
     found = composed()
     others = [naming.identity(found, *pair) for pair in (("a", None), ("b", None), ("a", "c"))]

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from dip.errors import ImageError
 from dip.images import from_array, load, save, stored, to_array
-from dip.images.axes import from_image, to_image
-from dip.images.measurements import read_values
+from dip.images.picture import read_values
+from dip.images.volumes import from_image, to_image
 
 VALUES = np.random.default_rng(0).integers(-900, 4000, (5, 7, 6)).astype(np.int16)
 """(H, W, C)"""

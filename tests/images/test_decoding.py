@@ -186,12 +186,6 @@ def test_float_tiff(tmp_path, shape):
         np.testing.assert_array_equal(pixels, values.flatten())
 
 
-def test_hyperspectral_tiff(tmp_path):
-    values = random((5, 4, 31), np.uint16)
-    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", planarconfig="contig")
-    assert_loads(tmp_path / "a.tif", values, 65535, mode="uint16")
-
-
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
 def test_the_eight_exif_orientations_are_equal(tmp_path, suffix):

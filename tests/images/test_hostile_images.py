@@ -193,7 +193,7 @@ SEEDS = {
 def test_broken_bytes_raise_nothing_but_image_errors(file, kind):
     generator = np.random.default_rng(list(kind.encode()))
     refused = []
-    for _ in range(60):
+    for _ in range(30):
         data = np.frombuffer(SEEDS[kind], np.uint8).copy()
         head = min(len(data), 200)  # most decoder errors are in headers
         for _ in range(generator.integers(1, 5)):

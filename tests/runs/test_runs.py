@@ -2,9 +2,6 @@
 
 import hashlib
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +10,6 @@ from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.runs import naming
 
-ROOT = Path(__file__).parents[2]
 RESULT = {"status": "finished", "config": {"net": {"name": "hourglass"}, "skips": [3, 4]}, "psnr": 31.5}
 
 
@@ -24,12 +20,6 @@ def run_folder(folder, **changes):
 
 
 # Names
-
-
-def test_importing_needs_no_torch():
-    code = "import dip.runs, sys; print('torch' in sys.modules or 'lightning' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout == "False\n"
 
 
 def test_a_name_is_the_readable_part_and_eight_digits_of_the_hash():

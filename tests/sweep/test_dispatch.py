@@ -15,14 +15,13 @@ from tests.sweep.stubs import interrupted, jobs, local, start, sweep, times, unt
 
 
 @pytest.mark.fault(18, 23)
-@pytest.mark.parametrize("position", [0, 2, 4])
 @pytest.mark.parametrize(
-    ("deed", "error"),
+    ("deed", "error", "position"),
     [
-        ("raise", "ValueError: broken"),
-        ("exit", "exit status 3: no such thing"),
-        ("die", "killed by SIGKILL (out of memory?)"),
-        ("no-result", "exit status 0 but no result"),
+        ("raise", "ValueError: broken", 0),
+        ("exit", "exit status 3: no such thing", 2),
+        ("die", "killed by SIGKILL (out of memory?)", 4),
+        ("no-result", "exit status 0 but no result", 2),
     ],
 )
 def test_one_job_fails_and_the_others_run(tmp_path: Path, deed: str, error: str, position: int):

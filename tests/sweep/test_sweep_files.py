@@ -114,6 +114,14 @@ def test_a_run_for_each_picture(jobs_of, tmp_path: Path):
     assert len(jobs_of("-m", f"image={pattern},astronaut", "seed=0,1")) == 8
 
 
+def test_an_entry_in_a_folder_of_ones_own(jobs_of, tmp_path: Path):
+    (tmp_path / "entry").mkdir()
+    (tmp_path / "entry" / "mine.yaml").write_text("# @package _global_\nname: mine\nlr: 0.25\n")
+    (job,) = jobs_of("-m", "-cd", str(tmp_path), "entry=mine", "seed=3", f"out={tmp_path}")
+    assert (job.config.name, job.config.lr, job.config.seed) == ("mine", 0.25, 3)
+    assert composed(*job.overrides) == job.config, "the job's process does not search the folder"
+
+
 def test_multirun_without_a_file(jobs_of, tmp_path: Path):
     jobs = jobs_of("-m", "target=clean,noisy", "skips=[],[3,4]", f"out={tmp_path}")
     found = [(job.config.target.name, job.config.skips) for job in jobs]

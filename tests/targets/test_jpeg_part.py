@@ -12,7 +12,6 @@ from PIL import Image
 from dip import images
 from dip.targets.jpeg_file import read
 from dip.targets.jpeg_intervals import Intervals
-from dip.targets.jpeg_part import part
 
 
 @pytest.mark.parametrize(("mode", "subsampling"), [("RGB", 0), ("RGB", 1), ("RGB", 2), ("L", 0)])
@@ -22,7 +21,7 @@ def test_the_coefficients_are_those_of_the_whole(mode, subsampling, rows, column
     buffer = io.BytesIO()
     photo.save(buffer, "JPEG", quality=30, subsampling=subsampling)
     whole = Intervals(read(buffer.getvalue()))
-    data = part(whole, rows, columns)
+    data = whole.part(rows, columns)
     tile = read(data)
     assert tile.size == (rows[1] - rows[0], columns[1] - columns[0])
     for number, component in enumerate(tile.components):

@@ -18,7 +18,7 @@ from dip.targets.baselines import BASELINES
 from dip.targets.fourier import MaskedFourier, inverse, sampling, transform
 from dip.targets.operators import Bins
 from dip.targets.projections import radon_matrix
-from dip.targets.sparse_operator import SparseOperator, read_matrix
+from dip.targets.sparse_operator import read_matrix
 from dip.targets.tomography import DENSEST, Transmission
 from tests.targets.photos import photo
 
@@ -27,29 +27,6 @@ NONE = NoiseOptions(kind="none")
 
 def random(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(3), dtype=dtype)
-
-
-OPERATORS = {
-    "radon": lambda: SparseOperator(radon_matrix((13, 10), [0.0, 33.0, 120.0], 19), (19, 3)),
-    "joint": lambda: SparseOperator(scipy.sparse.random(7, 260, 0.3, random_state=0), (1, 7), joint=True),
-    "fourier": lambda: MaskedFourier(sampling((13, 10), "points", 2, 0.1, torch.Generator().manual_seed(0))),
-    "complex": lambda: MaskedFourier(torch.ones(1, 1, 13, 10), complex=True),
-    "bins": lambda: Bins(4),
-}
-
-
-@pytest.mark.parametrize("name", OPERATORS)
-def test_the_gradient_is_the_adjoint(name: str):
-    operator = OPERATORS[name]().double()
-    x = random(1, 2, 13, 10).requires_grad_()
-    made = operator(x)
-    y = torch.rand_like(made)
-    (gradient,) = torch.autograd.grad(made, x, y, retain_graph=True)
-    assert float((made * y).sum().detach()) == pytest.approx(float((x * gradient).sum().detach()), rel=1e-12)
-    (again,) = torch.autograd.grad(made, x, y)
-    assert again.equal(gradient), "deterministic"
-    with torch.autocast("cpu", torch.bfloat16):
-        assert operator.float()(x.float()).dtype == torch.float32
 
 
 @pytest.mark.parametrize("size", [(32, 32), (31, 31), (24, 33)])
@@ -111,8 +88,6 @@ def test_frequencies_are_numpys(size: tuple[int, int]):
     expected = expected * mask.numpy()
     np.testing.assert_allclose(seen.numpy(), np.concatenate([expected.real, expected.imag], 1), atol=1e-12)
     assert torch.allclose(inverse(transform(image)).real, image)
-    stacked = MaskedFourier(mask, complex=True)(image)  # one complex image
-    assert torch.allclose(torch.complex(*stacked.chunk(2, 1)), mask * transform(torch.complex(*image.chunk(2, 1))))
 
 
 @pytest.mark.parametrize("pattern", ["random", "equispaced", "points"])
@@ -140,10 +115,9 @@ def test_a_matrix_file_is_multiplied_with_the_pixels(tmp_path):
     sparse = scipy.sparse.random(11, 30, 0.4, random_state=0)
     scipy.sparse.save_npz(tmp_path / "sparse.npz", sparse)
     np.save(tmp_path / "dense.npy", sparse.toarray())
-    np.savez(tmp_path / "dense.npz", sparse.toarray())
     scipy.sparse.save_npz(tmp_path / "joint.npz", scipy.sparse.hstack([sparse] * 3))
     expected = sparse @ image.view(3, 30).numpy().T  # (11, 3)
-    for name in ("sparse.npz", "dense.npy", "dense.npz"):
+    for name in ("sparse.npz", "dense.npy"):
         seen = Matrix(matrix=str(tmp_path / name), noise=NONE).observe(image, 0)
         np.testing.assert_allclose(seen.y[0, :, 0].T.numpy(), expected / abs(expected).max(), atol=1e-6)
     total = expected.sum(1)

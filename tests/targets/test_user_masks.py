@@ -289,7 +289,7 @@ def colourful() -> Tensor:
     ("drawn", "alpha", "said"),
     [
         (torch.zeros(1, 1, 4, 6), None, "6 x 4 pixels [(]width x height[)], the image 8 x 8, of another aspect ratio"),
-        (torch.zeros(1, 1, 8, 8), None, "all black: nothing is known"),
+        (torch.zeros(1, 1, 8, 8), None, "all black: nothing is known; its gray levels are 0 to 0 of 255"),
         (torch.ones(1, 3, 8, 8), None, "all white: nothing is missing"),
         (torch.linspace(0, 0.01, 64).view(1, 1, 8, 8), None, "all black: .* gray levels are 0 to 2.55 of 255"),
         (torch.linspace(0.9, 1, 64).view(1, 1, 8, 8), None, "all white: .* gray levels are 230 to 255 of 255"),

@@ -20,6 +20,6 @@ def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
         member = members[chosen(list(members), key)]
         check_bytes(member.file_size)
         with archive.open(member) as stream:
-            npy.header(cast(BinaryIO, stream), member.file_size)
+            npy.check_header(cast(BinaryIO, stream), member.file_size)
         with archive.open(member) as stream:
             return Contents(np.lib.format.read_array(stream, allow_pickle=False))
