@@ -60,17 +60,30 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
 def mixed(image: Tensor, seen: Observation) -> Tensor:
     """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter.
 
-    The mean is corrected for noise that was clipped to [0, 1]. The scores of the records are those of the networks alone, so
-    the image that is returned may be better than the best of them.
+    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part.
+    The scores of the records are those of the networks alone, so the image that is returned may be better than the best of
+    them.
     """
     if seen.denoised is None:
         return image
-    from dip.stopping.adaptive import examine
     from dip.stopping.clipped_noise import unclipped
+    from dip.stopping.finishing import with_photograph
 
-    return unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, examine(seen.y).sigma)
+    sigma, weight = _doubt(seen)
+    mean = unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, sigma)
+    return with_photograph(mean, seen.y, weight, "method=dip returns the fit")
 
 
 def networks_share(seen: Observation) -> float:
     """The weight of the networks' average in the restored image."""
-    return 1 - SHARE if seen.denoised is not None else 1.0
+    return (1 - SHARE) * (1 - _doubt(seen)[1]) if seen.denoised is not None else 1.0
+
+
+def _doubt(seen: Observation) -> tuple[float, float]:
+    """The noise level, and the weight of the photograph because some of the noise may be texture."""
+    from dip.stopping.adaptive import examine
+    from dip.stopping.lost_structure import share_if_white
+
+    assert seen.denoised is not None
+    sigma = examine(seen.y).sigma
+    return sigma, share_if_white(seen.y, seen.denoised, sigma)
