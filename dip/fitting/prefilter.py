@@ -44,13 +44,14 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
     )  # fmt: skip
     if reason is None:
         from dip.stopping.adaptive import examine
+        from dip.stopping.noise_level import colour_levels
 
         noise = examine(seen.y)
         if noise.kind == "white":
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
-            denoised = bm3d.denoised(seen.y, noise.sigma)
+            denoised = bm3d.denoised(seen.y, colour_levels(seen.y))
             return dataclasses.replace(seen, z=denoised, denoised=denoised)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: the same as method=dip here, since %s", reason)
@@ -83,7 +84,7 @@ def _doubt(seen: Observation) -> tuple[float, float]:
     """The noise level, and the weight of the photograph because some of the noise may be texture."""
     from dip.stopping.adaptive import examine
     from dip.stopping.lost_structure import share_if_white
+    from dip.stopping.noise_level import colour_levels
 
     assert seen.denoised is not None
-    sigma = examine(seen.y).sigma
-    return sigma, share_if_white(seen.y, seen.denoised, sigma)
+    return examine(seen.y).sigma, share_if_white(seen.y, seen.denoised, max(colour_levels(seen.y)))
