@@ -9,7 +9,7 @@ Lebrun's analysis (IPOL 2012), except for the DCT in both stages and groups of a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,13 @@ Shrink = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Filters a chunk: coefficients of the noisy groups and of the guide's -> filtered coefficients, weights of the groups."""
 
 
-def bm3d(noisy: np.ndarray[Any, Any], sigma: float) -> np.ndarray[Any, Any]:
+def bm3d(noisy: np.ndarray[Any, Any], sigma: float | Sequence[float]) -> np.ndarray[Any, Any]:
     """Denoises an image.
 
     Args:
         noisy: (H, W, C), values in about [0, 1]. Other than three channels are taken as they are, without a transform.
-        sigma: standard deviation of the white Gaussian noise in each channel, above 0.
+        sigma: standard deviation of the white Gaussian noise in each channel, above 0; or one for each channel after the
+            transform, where the noise of the channels is correlated.
 
     Returns:
         (H, W, C) float32, not clipped.
@@ -57,15 +58,16 @@ def bm3d(noisy: np.ndarray[Any, Any], sigma: float) -> np.ndarray[Any, Any]:
     down, across = (BLOCK + math.ceil((max(side, 16) - BLOCK) / STRIDE) * STRIDE - side for side in (height, width))
     wide = np.pad(noisy, ((0, down), (0, across), (0, 0)), mode="symmetric").astype(np.float32)
     colours = opponent(channels)
-    image = torch.einsum("dc,hwc->dhw", colours, torch.from_numpy(wide))  # (C, H', W'), each with noise of level sigma
+    image = torch.einsum("dc,hwc->dhw", colours, torch.from_numpy(wide))  # (C, H', W')
+    level = torch.as_tensor(sigma, dtype=torch.float32).expand(channels).view(-1, 1, 1, 1)  # of (C, n, size, 64)
 
     def threshold(group: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-        kept = group.abs() > THRESHOLD * sigma
+        kept = group.abs() > THRESHOLD * level
         kept[..., 0, 0] = True  # the mean of the group
         return group * kept, 1 / kept.sum((-1, -2))
 
     def wiener(group: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
-        gain = guide.square() / (guide.square() + sigma**2)
+        gain = guide.square() / (guide.square() + level.square())
         gain[..., 0, 0] = 1
         return group * gain, 1 / gain.square().sum((-1, -2))
 
@@ -75,7 +77,7 @@ def bm3d(noisy: np.ndarray[Any, Any], sigma: float) -> np.ndarray[Any, Any]:
     return found
 
 
-def denoised(image: Tensor, sigma: float) -> Tensor:
+def denoised(image: Tensor, sigma: float | Sequence[float]) -> Tensor:
     """`bm3d` of `image` (1, C, H, W), clipped to [0, 1] before and after: a tensor of the same type on the same device."""
     array = image[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()  # (H, W, C)
     return torch.from_numpy(bm3d(array, sigma).clip(0, 1)).permute(2, 0, 1)[None].contiguous().to(image)

@@ -57,3 +57,12 @@ def test_it_is_better_than_the_other_baselines_on_white_noise(name: str, gain: f
 def test_noise_on_a_flat_image_is_averaged_over_the_blocks() -> None:
     noisy = 0.5 + 0.1 * np.random.default_rng(0).normal(size=(64, 64, 1))
     assert bm3d(noisy, 0.1)[8:-8, 8:-8].std() < 0.1 / 10
+
+
+def test_a_level_for_each_opponent_channel() -> None:
+    clean = photo("camera").expand(1, 3, 96, 96)[0].permute(1, 2, 0).numpy()
+    gray = (clean + np.random.default_rng(0).normal(0, 0.1, (*clean.shape[:2], 1))).astype(np.float32)
+    assert np.array_equal(bm3d(gray, 0.1), bm3d(gray, [0.1, 0.1, 0.1]))
+    correct = bm3d(gray, [0.1 * 3**0.5, 0.001, 0.001])  # all of the noise is in the luminance
+    assert psnr(correct, clean) > psnr(bm3d(gray, 0.1), clean) + 2
+    assert np.ptp(correct, axis=-1).max() < 1e-5

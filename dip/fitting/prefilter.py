@@ -44,13 +44,14 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
     )  # fmt: skip
     if reason is None:
         from dip.stopping.adaptive import examine
+        from dip.stopping.noise_level import colour_levels
 
         noise = examine(seen.y)
         if noise.kind == "white":
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
-            denoised = bm3d.denoised(seen.y, noise.sigma)
+            denoised = bm3d.denoised(seen.y, colour_levels(seen.y))
             return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: the same as method=dip here, since %s", reason)
@@ -60,16 +61,28 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
 def mixed(image: Tensor, seen: Observation) -> Tensor:
     """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter.
 
-    The mean is corrected for noise that was clipped to [0, 1]. The scores of the records are those of the networks alone, so
-    the image that is returned may be better than the best of them.
+    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part.
+    The scores of the records are those of the networks alone, so the image that is returned may be better than the best of
+    them.
     """
     if seen.denoised is None:
         return image
     from dip.stopping.clipped_noise import unclipped
+    from dip.stopping.finishing import with_photograph
 
-    return unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
+    mean = unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
+    return with_photograph(mean, seen.y, _doubt(seen), "method=dip returns the fit")
 
 
 def networks_share(seen: Observation) -> float:
     """The weight of the networks' average in the restored image."""
-    return 1 - SHARE if seen.denoised is not None else 1.0
+    return (1 - SHARE) * (1 - _doubt(seen)) if seen.denoised is not None else 1.0
+
+
+def _doubt(seen: Observation) -> float:
+    """The weight of the photograph, because some of the noise may be texture."""
+    from dip.stopping.lost_structure import share_if_white
+    from dip.stopping.noise_level import colour_levels
+
+    assert seen.denoised is not None
+    return share_if_white(seen.y, seen.denoised, max(colour_levels(seen.y)))

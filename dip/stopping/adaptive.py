@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dip.options import choice, number, option
 from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.registry import STOPS, Stop
+from dip.stopping.residual import HeldOutError
 from dip.stopping.rule import Reading, Rule
 
 if TYPE_CHECKING:
@@ -20,8 +21,13 @@ WHITE = 0.27
 CLEAN = 0.5 / 255
 """Value of `flat_patches.noise_floor` below which an image is treated as clean: half an 8-bit step."""
 
-CLEAN_LIMIT = 4 / 255
-"""Value of `texture.level_limit` above which an image is not treated as clean."""
+INVISIBLE = 0.0075
+"""Variation of the least varying patches below which an image without correlated noise is treated as clean. White noise of
+level 0.01, a PSNR of 40 dB, is above it."""
+
+AGREES = 0.5
+"""Error at held-out pixels, in noise levels, below which a fit with white noise ends: what was measured as noise is texture
+that the network continues, or correlated noise."""
 
 _RULES = ("wmv", "emv", "heldout", "discrepancy", "combined")
 
@@ -46,14 +52,12 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     floor = flat_patches.noise_floor(image, known)
     if floor < CLEAN:
         return Noise("none", None, floor)
-    white, limit = flat_patches.whiteness(image, known), texture.level_limit(image, known)
+    white, least = flat_patches.whiteness(image, known), texture.smallest_variation(image, known)
     if math.isnan(white) or white > WHITE:
-        level = noise_level(image, known)
-        # Texture can hide that the image is clean from `noise_floor`, a uniform area can hide the noise from `noise_level`.
-        clean = level < CLEAN and limit < CLEAN_LIMIT
-        return Noise("none" if clean else "white", None if math.isnan(white) else white, level)
+        kind = "none" if least < INVISIBLE else "white"
+        return Noise(kind, None if math.isnan(white) else white, noise_level(image, known))
     measured = float(flat_patches.noise_by_brightness(image, known)[1].square().mean().sqrt())
-    return Noise("correlated", white, measured if math.isnan(limit) else min(measured, limit))
+    return Noise("correlated", white, measured if math.isnan(least) else min(measured, texture.SHARE * least))
 
 
 @dataclass
@@ -92,6 +96,8 @@ class Adaptive(Stop):
             if isinstance(stop, Covariance):
                 stop.smoothing = self.smoothing
             rule = stop.start(target, seed, known, warm_up)
+            if isinstance(rule, HeldOutError):
+                rule.least = (AGREES * noise.sigma) ** 2
         if rule is not None:
             rule.chosen = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
         return rule

@@ -60,16 +60,19 @@ def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
     residual = observed.to(average) - average
     both = smoothed(average, FITTED * sigma).lerp(other, share)
     restored = average.lerp(both, agreement(other - average, residual))
-    weight = share_of_photograph(observed, average)
-    if weight > 0:
-        restored = restored.lerp(observed.to(restored), weight)
+    return with_photograph(
+        restored, observed, share_of_photograph(observed, average), "stop.smoothing=0 returns the fit"
+    )
+
+
+def with_photograph(restored: Tensor, observed: Tensor, weight: float, otherwise: str) -> Tensor:
+    """The mean of `restored` and the photograph, which has the `weight`. A warning says so, and what to do `otherwise`."""
     if weight > TOLD:
         log.warning(
-            "the fit has removed fine structure with the noise, so %.0f %% of the restored image is the photograph itself; "
-            "stop.smoothing=0 returns the fit",
-            100 * weight,
-        )
-    return restored
+            "fine structure was removed with the noise, so %.0f %% of the restored image is the photograph itself; %s",
+            100 * weight, otherwise,
+        )  # fmt: skip
+    return restored.lerp(observed.to(restored), weight) if weight > 0 else restored
 
 
 def smoothed(image: Tensor, sigma: float) -> Tensor:

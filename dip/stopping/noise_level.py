@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 _NORMAL_MEDIAN = 0.6744897501960817  # median of |n| for n ~ N(0, 1)
+_DEPENDENT = 0.2  # relative difference of the luminance's level, above which the noise of the channels is correlated
+_ROUNDING = 0.29 / 255  # standard deviation of rounding to 8 bits
 _ENOUGH = 64  # fewest values for a restriction to be kept
 
 
@@ -38,6 +40,26 @@ def noise_level(image: Tensor, known: Tensor | None = None) -> float:
     enough = [mask for mask in (inside, whole) if int(mask.sum()) >= _ENOUGH]
     chosen = enough[0] if enough else everywhere
     return float(detail[chosen].median()) / (_NORMAL_MEDIAN * 6)  # 6: the filter's norm
+
+
+def colour_levels(image: Tensor) -> list[float]:
+    """Noise level of luminance and the two colour differences, see `dip.bm3d.opponent`; equal if channels are independent.
+
+    A photograph that was compressed as a JPEG, or is gray and stored in colour, has more noise in the luminance. The
+    noise of colour differences is measured in flat patches, since chroma subsampling takes its high frequencies.
+
+    Args:
+        image: (1, C, h, w), values in [0, 1]. The list has C values, all equal for other than three channels.
+    """
+    from dip.bm3d import opponent
+    from dip.stopping.flat_patches import UNBIASED, flat_details
+
+    level, channels = noise_level(image), image.shape[1]
+    luminance = math.sqrt(channels) * noise_level(image.mean(1, keepdim=True))
+    if channels != 3 or abs(luminance - level) <= _DEPENDENT * level:
+        return [level] * channels
+    differences = torch.einsum("dc,nchw->dnhw", opponent(3).to(image)[1:], flat_details(image, None).to(image))
+    return [luminance, *(max(_ROUNDING, math.sqrt(float(x.square().mean()) * UNBIASED)) for x in differences)]
 
 
 def local_mean(image: Tensor) -> Tensor:

@@ -81,8 +81,11 @@ class HeldOutError(_AverageError):
 
     A pixel is left out with all its channels. If the noise has mean 0 and is independent between pixels, the expected
     value of this error is the restored image's own squared error plus the noise variance. Both have their minimum at
-    the same step. The cost: the fit does not see these pixels.
+    the same step. The cost: the fit does not see these pixels. An error below `least` contradicts these assumptions and
+    ends the fit.
     """
+
+    least = 0.0
 
     def __init__(self, target: Tensor, fraction: float, patience: int, seed: int, known: Tensor | None = None) -> None:
         import torch
@@ -97,6 +100,12 @@ class HeldOutError(_AverageError):
         mask[held] = 0
         # Mean 1 keeps the scale of the loss, and with it the meaning of the learning rate.
         self.loss_mask = (mask / mask.mean()).view(1, 1, height, width).to(target)
+
+    def improves(self, step: int, score: Tensor) -> Tensor:
+        return super().improves(step, score) & (self.best >= self.least)
+
+    def over(self, best: float, best_step: int) -> bool:
+        return best < self.least or super().over(best, best_step)
 
 
 class NoiseReached(_AverageError):

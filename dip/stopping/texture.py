@@ -17,7 +17,7 @@ SIDE = 8
 """Side of a patch in pixels."""
 
 SHARE = 2.8
-"""The level of the noise is at most this many times that in the least varying 8 x 8 patches."""
+"""The level of a camera's noise is at most this many times that in the least varying 8 x 8 patches."""
 
 GROUPS = 4
 """Groups of brightness. The median is taken over them, because a group may have no flat patch, or be clipped."""
@@ -40,8 +40,3 @@ def smallest_variation(image: Tensor, known: Tensor | None = None) -> float:
     groups = patch.mean((1, 2, 3)).argsort().tensor_split(min(GROUPS, len(patch)))
     least = [variance[group].sort().values[: max(2, round(FRACTION * len(group)))].mean() for group in groups]
     return math.sqrt(sorted(float(value) for value in least)[(len(least) - 1) // 2])
-
-
-def level_limit(image: Tensor, known: Tensor | None = None) -> float:
-    """Upper limit of the standard deviation of the noise; arguments as in `smallest_variation`. NaN without a patch."""
-    return SHARE * smallest_variation(image, known)

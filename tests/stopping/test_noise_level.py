@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from dip.stopping.noise_level import clipped_variance, noise_level
+from dip.stopping.noise_level import clipped_variance, colour_levels, noise_level
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.05, 0.1])
@@ -26,6 +26,19 @@ def test_noise_level_ignores_what_was_clipped_and_what_was_not_observed() -> Non
     assert noise_level(noisy) == pytest.approx(0.1, rel=0.05)
     known = (torch.arange(128) >= 66).float().expand(1, 1, 128, 128)
     assert noise_level(noisy * known, known) == pytest.approx(0.1, rel=0.05)
+
+
+def test_levels_of_luminance_and_colour_differences() -> None:
+    draw = torch.Generator().manual_seed(0)
+    noise = 0.1 * torch.randn((1, 3, 128, 128), generator=draw)
+    assert colour_levels(0.5 + noise) == [noise_level(0.5 + noise)] * 3  # independent channels
+    assert colour_levels(0.5 + noise[:, :1]) == [noise_level(0.5 + noise[:, :1])]
+    gray = 0.5 + noise[:, :1].expand(1, 3, 128, 128)
+    assert colour_levels(gray) == pytest.approx([0.1 * 3**0.5, 0.29 / 255, 0.29 / 255], rel=0.03)
+    # Chroma subsampling: the colour differences are averages of 2 x 2 pixels and have half the level.
+    luminance = noise.mean(1, keepdim=True)
+    chroma = torch.nn.functional.interpolate(torch.nn.functional.avg_pool2d(noise - luminance, 2), scale_factor=2)
+    assert colour_levels(0.5 + luminance + chroma) == pytest.approx([0.1, 0.05, 0.05], rel=0.1)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 2, 9), (1, 1, 3, 3), (1, 3, 5, 4)])
