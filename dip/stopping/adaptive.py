@@ -54,10 +54,10 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
         return Noise("none", None, floor)
     white, least = flat_patches.whiteness(image, known), texture.smallest_variation(image, known)
     if math.isnan(white) or white > WHITE:
-        kind = "none" if least < INVISIBLE else "white"
-        return Noise(kind, None if math.isnan(white) else white, noise_level(image, known))
-    measured = float(flat_patches.noise_by_brightness(image, known)[1].square().mean().sqrt())
-    return Noise("correlated", white, measured if math.isnan(least) else min(measured, texture.SHARE * least))
+        level, measured = noise_level(image, known), None if math.isnan(white) else white
+        return Noise("none", measured, min(level, least)) if least < INVISIBLE else Noise("white", measured, level)
+    level = float(flat_patches.noise_by_brightness(image, known)[1].square().mean().sqrt())
+    return Noise("correlated", white, level if math.isnan(least) else min(level, texture.SHARE * least))
 
 
 @dataclass

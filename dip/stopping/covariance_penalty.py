@@ -42,16 +42,11 @@ PATIENCE = 200
 """Default patience in steps. The estimate may have a second, lower minimum long after the best image: at 300 the mean gap
 to the best image doubled on seven photographs."""
 
-GROUPS = 4
-"""Groups of brightness in which flat patches are chosen. With one group, all of them may be dark."""
-
 BOUND = 2.0
 """Maximum noise variance, in mean squared residuals: see `CovariancePenalty`."""
 
 FLOOR = 1 / 3
 """Lower limit of that bound, as a fraction of the flat patches' variance. Without it a fit to texture never ends."""
-
-_LEAST = 1e-12  # keeps quotients finite
 
 
 @dataclass
@@ -112,7 +107,7 @@ class CovariancePenalty(Rule):
     def __init__(self, target: Tensor, patience: int, known: Tensor | None = None, smoothing: float = 0.0) -> None:
         import torch
 
-        from dip.stopping.flat_patches import flattest, patches, whole, without_plane
+        from dip.stopping.flat_patches import GROUPS, flattest, patches, whole, without_plane
 
         super().__init__(patience)
         side = math.sqrt(target.shape[2] * target.shape[3])
@@ -149,7 +144,16 @@ class CovariancePenalty(Rule):
     def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor | None:
         import torch
 
-        from dip.stopping.flat_patches import QUANTISATION, UNBIASED, energy, flattest, patches, without_plane
+        from dip.stopping.flat_patches import (
+            GROUPS,
+            LEAST,
+            QUANTISATION,
+            UNBIASED,
+            energy,
+            flattest,
+            patches,
+            without_plane,
+        )  # fmt: skip
 
         if self._average is None or self.direct is None or (self.last_step < self.first and self.last_step != FIRST):
             return None
@@ -162,13 +166,13 @@ class CovariancePenalty(Rule):
             return None
         noise, fitted = self.details[self.flat], without_plane(average[self.flat])
         # Each patch has the same weight, whatever its noise level, except those that tell nothing.
-        weight = torch.where(energy(noise) < QUANTISATION, _LEAST, 1.0)  # (m,)
+        weight = torch.where(energy(noise) < QUANTISATION, LEAST, 1.0)  # (m,)
         weight = weight / weight.sum() / energy(noise).clamp(min=QUANTISATION)
         self.residual = (self.target - average).square().mean()
         self.taken = (weight * (noise * fitted).mean((1, 2, 3))).sum()
         left = (weight * energy(noise - fitted)).sum()
         bound = torch.maximum(BOUND * self.residual, FLOOR * UNBIASED * noise.square().mean())
-        variance = torch.minimum(self.residual / left.clamp(min=_LEAST), bound)
+        variance = torch.minimum(self.residual / left.clamp(min=LEAST), bound)
         self.variance = torch.where(finite & self.direct, variance, self.variance)
         self.best = self.best_residual + 2 * self.best_taken * self.variance
         value = self.residual + 2 * self.taken * self.variance

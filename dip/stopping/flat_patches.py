@@ -8,7 +8,6 @@ nearly a plane, so what remains after the best plane is removed is noise, whatev
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,16 +28,10 @@ UNBIASED = SIDE**2 / (SIDE**2 - 3)
 QUANTISATION = 1 / 12 / 255**2
 """Variance of rounding to 8 bits. Patches that vary less are clipped or were smoothed by the camera."""
 
-_LEAST = 1e-12  # keeps quotients finite
+GROUPS = 4
+"""Groups of brightness in which flat patches are chosen. With one group, all of them may be dark."""
 
-
-class Noise(NamedTuple):
-    """The noise of an image as measured in its flat patches."""
-
-    variance: float
-    """Mean over the channels and patches, in the image's units squared; NaN without a usable patch."""
-    correlation: tuple[float, ...]
-    """At horizontal and vertical distances of 1, 2, ... pixels. Removing the planes lowers it by up to 0.2."""
+LEAST = 1e-12  # keeps quotients finite
 
 
 def patches(image: Tensor, known: Tensor | None = None, side: int = SIDE) -> Tensor:
@@ -87,7 +80,7 @@ def correlation(patch: Tensor, lag: int) -> float:
     """Correlation of pixels at a horizontal or vertical distance of `lag`, for patches (n, C, SIDE, SIDE) of mean 0."""
     across = (patch[..., lag:] * patch[..., :-lag]).mean()
     down = (patch[..., lag:, :] * patch[..., :-lag, :]).mean()
-    return float((across + down) / 2 / patch.square().mean().clamp(min=_LEAST))
+    return float((across + down) / 2 / patch.square().mean().clamp(min=LEAST))
 
 
 def smoothed(image: Tensor) -> Tensor:
@@ -120,18 +113,10 @@ def flat_details(image: Tensor, known: Tensor | None, groups: int = 1) -> Tensor
     return details[flattest(patches(smoothed(image), known), details, groups)]
 
 
-def flat_noise(image: Tensor, known: Tensor | None = None, lags: int = 3, groups: int = 1) -> Noise:
-    """Variance and correlation of the noise of `image` (1, C, h, w) in [0, 1]; `known` as in `patches`.
-
-    Args:
-        image: the noisy image.
-        known: as in `patches`.
-        lags: distances of the correlation in pixels, below SIDE.
-        groups: as in `flattest`.
-    """
-    flat = flat_details(image, known, groups)
-    measured = tuple(correlation(flat, lag) for lag in range(1, lags + 1))
-    return Noise(float(flat.square().mean()) * UNBIASED, measured)
+def spectrum(details: Tensor, periodic: bool = True) -> Tensor:
+    """Mean power spectrum of patches (n, C, SIDE, SIDE) under a Hann window, (SIDE, SIDE)."""
+    window = torch.hann_window(SIDE, periodic, device=details.device)
+    return torch.fft.fft2(details * window[:, None] * window).abs().square().mean((0, 1))
 
 
 def whiteness(image: Tensor, known: Tensor | None = None) -> float:
@@ -148,11 +133,10 @@ def whiteness(image: Tensor, known: Tensor | None = None) -> float:
     flat = flat_details(image, known)
     if len(flat) == 0:
         return math.nan
-    window = torch.hann_window(SIDE, periodic=False, device=flat.device)
-    power = torch.fft.fft2(flat * window[:, None] * window).abs().square().mean((0, 1))  # (SIDE, SIDE)
+    power = spectrum(flat, periodic=False)
     frequency = (torch.fft.fftfreq(SIDE, device=flat.device) * SIDE).abs().round()  # 0 to SIDE / 2
     high, middle = frequency >= 6, (frequency >= 3) & (frequency <= 5)
-    return float(power[high][:, high].mean() / power[middle][:, middle].mean().clamp(min=_LEAST))
+    return float(power[high][:, high].mean() / power[middle][:, middle].mean().clamp(min=LEAST))
 
 
 def noise_by_brightness(image: Tensor, known: Tensor | None = None, bins: int = 8) -> tuple[Tensor, Tensor]:
@@ -198,7 +182,7 @@ def noise_floor(image: Tensor, known: Tensor | None = None) -> float:
     for left_out in (saturated, uniform):
         used = used & ~left_out if (used & ~left_out).any() else used
     guide, variance, flatness = guide[used], variance[used], flatness[used]
-    groups = guide.mean((1, 2, 3)).argsort().tensor_split(min(4, len(guide)))
+    groups = guide.mean((1, 2, 3)).argsort().tensor_split(min(GROUPS, len(guide)))
     levels = [
         variance[group[flatness[group].argsort()[: max(2, round(FRACTION * len(group)))]]].mean() for group in groups
     ]

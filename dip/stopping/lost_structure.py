@@ -32,13 +32,17 @@ SMOOTH = -0.4
 """Lower limit of that logarithm: a smooth photograph varies as little as it likes."""
 
 MOST = 0.6
-"""Largest weight of the photograph. The mean of both is better than either on most photographs with texture everywhere."""
+"""Largest weight of the photograph, except where the mean would still differ from the photograph by more than VISIBLE. The
+mean of both is better than either on most photographs with texture everywhere."""
+
+VISIBLE = 0.01
+"""Root mean square, a PSNR of 40 dB. More than that is not removed where texture was taken for noise."""
 
 UNLIKE, UNEVEN, ACCEPTED = 10.0, 1.5, 0.75
 """Increase of the weight of the photograph with the negative correlation of neighbouring pixels and with the uneven energy of
 what was removed as white noise, and what is accepted of both. Chosen on 229 images of 15 scenes."""
 
-MOST_WHITE = 0.8
+MOST_WHITE = 0.85
 """Largest weight of the photograph where white noise was assumed."""
 
 CERTAIN, SUSPECT = 22 / 255, 16 / 255
@@ -52,9 +56,6 @@ NOISE, STRUCTURE = 0.22, 0.32
 """Coherence up to which the residual is accepted as noise, and from which on the photograph has the weight 1. Thirteen
 photographs with a gain have 0.07 to 0.19."""
 
-GROUPS = 4
-"""Groups of brightness in which flat patches are chosen, see `flat_patches.flattest`."""
-
 FEWEST = 10
 """Patches without a value at 0 or 1 below which all patches are used."""
 
@@ -64,8 +65,6 @@ SMOOTHEST = 0.1
 AGREEING, DIFFERING = 0.3, 0.8
 """Mean square of the difference of two estimates, relative to the residual, up to which both are used, and from which on
 only the fit is. BM3D has removed much more than the fit where the difference is as large as the residual."""
-
-_LEAST = 1e-12  # keeps quotients finite
 
 
 def coherence(residual: Tensor) -> float:
@@ -92,7 +91,8 @@ def coherence(residual: Tensor) -> float:
 def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
     """The weight of the photograph against the fit, from 0 (the residual is noise) to 1 (it has structure).
 
-    It is SLOPE (min(CORRELATION, r_y) - r) + VARIATION max(SMOOTH, log(v / e)), limited to [0, MOST]. r is the
+    It is SLOPE (min(CORRELATION, r_y) - r) + VARIATION max(SMOOTH, log(v / e)), at most MOST, or more so that the rest of the
+    residual is at most VISIBLE. r is the
     correlation of neighbouring pixels of the residual in the flattest patches, r_y that of the photograph there, v the
     mean square of the fit's details below which it is in SMOOTHEST of the patches, and e the mean square of the residual.
     It is not below (coherence - NOISE) / (STRUCTURE - NOISE), at most 1. The constants were chosen on 6 real and 32
@@ -102,20 +102,20 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
         observed: the photograph, (1, C, h, w) in [0, 1].
         fitted: restored by a fit, of the same shape.
     """
-    from dip.stopping.flat_patches import correlation, energy, flattest, patches, without_plane
+    from dip.stopping.flat_patches import GROUPS, LEAST, correlation, energy, flattest, patches, without_plane
 
     residual, guide = patches(observed - fitted), patches(fitted)  # (n, C, SIDE, SIDE)
     power = float(energy(residual).mean())
-    if not power > _LEAST:
+    if not power > LEAST:
         return 0.0
     details = without_plane(patches(observed))
     flat = flattest(guide, details, GROUPS)
     missing = min(CORRELATION, correlation(details[flat], 1)) - correlation(residual[flat], 1)
     smooth = float(energy(without_plane(guide)).quantile(SMOOTHEST))
-    weight = SLOPE * missing + VARIATION * max(SMOOTH, math.log(max(smooth, _LEAST) / power))
+    weight = SLOPE * missing + VARIATION * max(SMOOTH, math.log(max(smooth, LEAST) / power))
     measured = coherence(observed - fitted)
     directed = 0.0 if math.isnan(measured) else min(1.0, (measured - NOISE) / (STRUCTURE - NOISE))
-    return max(0.0, min(MOST, weight), directed)
+    return max(0.0, min(max(MOST, 1 - VISIBLE / math.sqrt(power)), weight), directed)
 
 
 def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
@@ -131,14 +131,14 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
         denoised: of the same shape.
         sigma: level of the noise that was removed.
     """
-    from dip.stopping.flat_patches import correlation, energy, patches
+    from dip.stopping.flat_patches import LEAST, correlation, energy, patches
 
     removed = observed - denoised
     inside = ((observed > 0) & (observed < 1)).float()
     square = patches(removed, side=8)  # (n, C, 8, 8)
     whole = patches(inside, side=8).amin((1, 2, 3)) > 0
     measured = energy(square[whole] if int(whole.sum()) >= FEWEST else square)
-    uneven = float((measured.std(correction=0) / measured.mean().clamp(min=_LEAST)).square()) - 2 / square[0].numel()
+    uneven = float((measured.std(correction=0) / measured.mean().clamp(min=LEAST)).square()) - 2 / square[0].numel()
     weight = -UNLIKE * correlation(removed, 1) + UNEVEN * math.sqrt(max(0.0, uneven)) - ACCEPTED
     doubt = min(1.0, max(0.0, (CERTAIN - sigma) / (CERTAIN - SUSPECT)))
     return doubt * min(MOST_WHITE, max(0.0, weight))
@@ -151,5 +151,7 @@ def agreement(difference: Tensor, residual: Tensor) -> float:
         difference: second estimate minus fit, (1, C, h, w).
         residual: photograph minus fit, of the same shape.
     """
-    relative = float(difference.square().mean() / residual.square().mean().clamp(min=_LEAST))
+    from dip.stopping.flat_patches import LEAST
+
+    relative = float(difference.square().mean() / residual.square().mean().clamp(min=LEAST))
     return min(1.0, max(0.0, (DIFFERING - relative) / (DIFFERING - AGREEING)))

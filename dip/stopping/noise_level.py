@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from dip.stopping.clipped_noise import moments
 
 _NORMAL_MEDIAN = 0.6744897501960817  # median of |n| for n ~ N(0, 1)
 _DEPENDENT = 0.2  # relative difference of the luminance's level, above which the noise of the channels is correlated
@@ -81,15 +81,7 @@ def unclipped(around: Tensor, sigma: float, known: Tensor | None = None) -> Tens
 
 def clipped_variance(mean: Tensor, sigma: float) -> Tensor:
     """Variance of x clipped to [0, 1], for x ~ N(mean, sigma^2); elementwise."""
-    if sigma == 0:
-        return torch.zeros_like(mean)
-    low, high = -mean / sigma, (1 - mean) / sigma
-    below, above = torch.special.ndtr(low), torch.special.ndtr(-high)  # the probabilities of clipping
-    at_low, at_high = (torch.exp(-(end**2) / 2) / math.sqrt(2 * math.pi) for end in (low, high))
-    first = at_low - at_high + low * below + high * above
-    second = 1 - below - above + low * at_low - high * at_high + low**2 * below + high**2 * above
-    variance: Tensor = (second - first**2) * sigma**2
-    return variance
+    return moments(mean.cpu(), sigma)[1].float().to(mean) if sigma > 0 else torch.zeros_like(mean)
 
 
 def _all_of_3x3(mask: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import math
 
 from torch import Tensor
 
-from dip.stopping.flat_patches import FRACTION, QUANTISATION, energy, patches, without_plane
+from dip.stopping.flat_patches import FRACTION, GROUPS, QUANTISATION, energy, patches, without_plane
 
 SIDE = 8
 """Side of a patch in pixels."""
@@ -19,12 +19,11 @@ SIDE = 8
 SHARE = 2.8
 """The level of a camera's noise is at most this many times that in the least varying 8 x 8 patches."""
 
-GROUPS = 4
-"""Groups of brightness. The median is taken over them, because a group may have no flat patch, or be clipped."""
-
 
 def smallest_variation(image: Tensor, known: Tensor | None = None) -> float:
     """Standard deviation of the least varying 8 x 8 patches, without their planes. NaN without a known patch.
+
+    It is the median over groups of brightness, because a group may have no flat patch, or be clipped.
 
     Args:
         image: (1, C, h, w) in [0, 1], as observed.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dip.stopping.flat_patches import QUANTISATION, SIDE, flat_details
+from dip.stopping.flat_patches import GROUPS, QUANTISATION, SIDE, flat_details, spectrum
 
 SIZE = 7
 """Side of the filter in pixels."""
@@ -18,9 +18,6 @@ SIZE = 7
 FLOOR = 1.0
 """Added to the power spectrum, relative to its mean. Without it the highest frequencies, which JPEG removes, would have
 most of the weight. Of 0.03, 0.1, 0.3, 1 and 3, tried on photographs, 1 gave the best images in the mean."""
-
-GROUPS = 4
-"""Groups of brightness in which flat patches are chosen, see `flat_patches.flattest`."""
 
 
 def whitening(image: Tensor, known: Tensor | None = None) -> Tensor | None:
@@ -36,8 +33,7 @@ def whitening(image: Tensor, known: Tensor | None = None) -> Tensor | None:
     flat = flat_details(image, known, GROUPS)  # (m, C, SIDE, SIDE)
     if len(flat) == 0 or float(flat.square().mean()) < QUANTISATION:
         return None
-    window = torch.hann_window(SIDE, device=flat.device)
-    power = torch.fft.fft2(flat * window[:, None] * window).abs().square().mean((0, 1))  # (SIDE, SIDE)
+    power = spectrum(flat)  # (SIDE, SIDE)
     for axis in (0, 1):
         power = (power + power.flip(axis).roll(1, axis)) / 2
     power = (power + power.T) / 2

@@ -13,6 +13,7 @@ import torch
 
 from dip import tiles
 from dip.bm3d import bm3d
+from dip.bm3d import denoised as bm3d_of
 from dip.fitting import experiment, prefilter
 from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
@@ -20,8 +21,10 @@ from dip.fitting.pictures import Pictures
 from dip.stopping.adaptive import examine
 from dip.stopping.clipped_noise import unclipped
 from dip.targets import Observation
+from dip.targets.noise_models import Camera
 from tests.conftest import composed
 from tests.disturbed import rows_of
+from tests.targets.photos import photo
 from tests.tiles.in_process import InProcess
 
 SMALL = (
@@ -145,5 +148,21 @@ def test_its_seconds_and_its_message_belong_to_the_run(tmp_path: Path, monkeypat
     config = composed("image=coffee", "size=64", *SMALL, "target=noisy", "steps=2", f"out={tmp_path}")
     result = experiment.run(config, progress=False)
     assert result["seconds"] > 1
-    assert rows_of(Path(result["folder"]))[0]["seconds"] > "1"
+    assert float(rows_of(Path(result["folder"]))[0]["seconds"]) > 1
     assert "BM3D of the image is the network's input" in Path(result["folder"], "run.log").read_text()
+
+
+def test_texture_that_is_taken_for_white_noise_stays_in_the_photograph(caplog: pytest.LogCaptureFixture):
+    scene = photo("grass", 412, 332)[..., 200:296, 150:246]
+    y = Camera(iso=6400.0).sample(scene, torch.Generator().manual_seed(3)).clamp(0, 1)
+    noise = examine(y)
+    assert noise.kind == "white"
+    denoised = bm3d_of(y, noise.sigma)
+    seen = dataclasses.replace(observed("target=noisy", "method=dip"), y=y, denoised=denoised, sigma=noise.sigma)
+    with caplog.at_level(logging.WARNING, "dip"):
+        restored = prefilter.mixed(denoised, seen)
+    error = [float((image - scene).square().mean()) for image in (y, denoised, restored)]
+    assert error[1] > 2 * error[0], "BM3D removes the texture"
+    assert error[2] < error[0]
+    assert "of the restored image is the photograph itself; method=dip" in caplog.text
+    assert prefilter.networks_share(seen) < 0.2

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from dip import bm3d
 from dip.stopping.finishing import combined, smoothed
-from dip.stopping.lost_structure import MOST
+from dip.stopping.lost_structure import VISIBLE
 
 
 def plain(image: np.ndarray, y: int, x: int, sigma: float) -> np.ndarray:
@@ -66,8 +66,8 @@ def test_where_the_fit_has_lost_structure_the_photograph_has_the_larger_part(cap
     with caplog.at_level("WARNING", "dip"):
         result = combined(fitted, fitted + 0.05 * ripple, 0.05)
     part = float(((result - fitted) * ripple).mean() / ripple.square().mean() / 0.05)
-    assert part == pytest.approx(MOST, abs=0.03)
-    assert "60 % of the restored image is the photograph itself" in caplog.text
+    assert part == pytest.approx(1 - VISIBLE / 0.05, abs=0.03)
+    assert "80 % of the restored image is the photograph itself" in caplog.text
 
 
 def test_a_good_fit_gives_no_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -32,7 +32,6 @@ def test_the_level_of_camera_noise_is_found(channels: int, iso: float) -> None:
     true = (noisy - scene).std().item()
     brightness, levels = flat_patches.noise_by_brightness(noisy)
     assert levels.square().mean().sqrt().item() == pytest.approx(true, rel=0.22)
-    assert math.sqrt(flat_patches.flat_noise(noisy, groups=4).variance) == pytest.approx(true, rel=0.22)
     assert noise_level(noisy) < 0.6 * true, "the estimator for white noise is too low"
     # Each brightness has its own level: that of noise drawn on a uniform image.
     for index in (1, 6):
@@ -44,11 +43,11 @@ def test_the_correlation_of_camera_noise_is_found() -> None:
     scene = gradient()
     noisy = Camera().sample(scene, generator())
     noise = noisy - scene
-    measured = flat_patches.flat_noise(noisy).correlation[0]
+    measured = flat_patches.correlation(flat_patches.flat_details(noisy, None), 1)
     true = ((noise[..., 1:] * noise[..., :-1]).mean() / noise.square().mean()).item()
     assert measured == pytest.approx(true, abs=0.1)
-    white = flat_patches.flat_noise(Gaussian(0.05).sample(scene, generator())).correlation
-    assert all(abs(value) < 0.05 for value in white)
+    white = flat_patches.flat_details(Gaussian(0.05).sample(scene, generator()), None)
+    assert all(abs(flat_patches.correlation(white, lag)) < 0.05 for lag in (1, 2, 3))
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "rocket", "camera"])

@@ -11,13 +11,20 @@ from torch.nn import functional
 
 from dip.stopping.flat_patches import correlation, patches
 from dip.stopping.lost_structure import (
+    ACCEPTED,
+    CERTAIN,
     CORRELATION,
     MOST,
+    MOST_WHITE,
     NOISE,
     SLOPE,
+    UNEVEN,
+    UNLIKE,
     VARIATION,
+    VISIBLE,
     agreement,
     coherence,
+    share_if_white,
     share_of_photograph,
 )
 
@@ -69,8 +76,15 @@ def test_weakly_correlated_noise_on_a_smooth_image_leaves_the_fit_alone() -> Non
 
 
 def test_lost_texture_everywhere_gives_the_photograph_its_largest_weight() -> None:
-    ripple = 0.03 * checks()
+    ripple = 0.012 * checks()
     assert share_of_photograph(0.5 + texture() + ripple + camera(4), 0.5 + texture()) == MOST
+
+
+def test_no_more_than_a_visible_difference_is_removed_where_much_texture_is_lost() -> None:
+    ripple, fitted = 0.08 * checks(), 0.5 + 2 * texture()
+    weight = share_of_photograph(fitted + ripple, fitted)
+    assert weight > MOST
+    assert (1 - weight) * float(ripple.square().mean().sqrt()) == pytest.approx(VISIBLE, rel=0.02)
 
 
 def test_the_weight_is_that_of_the_formula() -> None:
@@ -88,6 +102,36 @@ def test_the_weight_grows_with_the_texture_in_the_residual() -> None:
     assert weights == sorted(weights)
     assert weights[0] == 0
     assert weights[-1] > 0.3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("level", [0.02, 0.1])
+def test_removed_white_noise_leaves_the_result_alone(level: float, channels: int) -> None:
+    noise = level / 0.02 * white(12, channels)
+    assert share_if_white((slope(channels) + noise).clamp(0, 1), slope(channels), level) == 0
+
+
+def test_removed_texture_has_the_weight_of_the_formula() -> None:
+    """Its neighbours have the correlation -2 s / (1 + 4 s^2) where s is the weight of the four neighbours."""
+    wide, side = 0.6 * white(13, 1, 98), 0.055
+    around = wide[..., 2:, 1:-1] + wide[..., :-2, 1:-1] + wide[..., 1:-1, 2:] + wide[..., 1:-1, :-2]
+    rough = wide[..., 1:-1, 1:-1] - side * around
+    flat = torch.full_like(rough, 0.5)
+    expected = UNLIKE * 2 * side / (1 + 4 * side**2) - ACCEPTED
+    assert 0.2 < expected < MOST_WHITE - 0.2
+    assert share_if_white(flat + rough, flat, 0.02) == pytest.approx(expected, abs=0.15)
+    assert share_if_white(flat + rough, flat, CERTAIN) == 0, "strong noise is not texture"
+    rough[..., :48] *= 4  # in one half, so that the energy has the relative variance (15/17)^2
+    assert share_if_white(flat + rough, flat, 0.02) == pytest.approx(
+        min(MOST_WHITE, expected + UNEVEN * 15 / 17), abs=0.05
+    )
+
+
+def test_clipped_noise_is_not_uneven() -> None:
+    noisy = (0.5 + white(14)).clamp(0, 1)
+    noisy[..., :40, :] = 1.0
+    denoised = torch.where(noisy == 1, 1.0, torch.tensor(0.5))
+    assert share_if_white(noisy, denoised, 0.02) == 0
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, math.pi / 2])
@@ -112,4 +156,6 @@ def test_any_size_has_a_weight(shape: tuple[int, ...]) -> None:
     constant = torch.full(shape, 0.2)
     assert share_of_photograph(constant, constant) == share_of_photograph(constant + 0.1, constant) == 0
     assert 0 <= share_of_photograph(torch.rand(shape), constant) <= 1
+    assert 0 <= share_if_white(torch.rand(shape), constant, 0.01) <= 1
+    assert share_if_white(constant, constant, 0.01) == 0
     assert 0 <= share_of_photograph(torch.rand(shape), torch.rand(shape)) <= 1

@@ -10,6 +10,7 @@ import torch
 from sequences import ALL, FINE, SHAPE, begin, feed, outputs
 
 from dip.stopping import Discrepancy, HeldOut
+from dip.stopping.residual import HeldOutError
 from dip.stopping.rule import Rule
 
 
@@ -102,3 +103,19 @@ def test_discrepancy_stops_where_the_error_is_the_noise() -> None:
     assert reading.stop
     assert abs(reading.best_step - expected) <= 40
     assert torch.equal(rule.image(), torch.full(SHAPE, float(reading.best_step)))
+
+
+def test_an_error_below_the_least_possible_one_ends_the_fit_and_the_choice_is_final() -> None:
+    target = torch.rand(SHAPE, generator=torch.Generator().manual_seed(4))
+    rule = begin(HeldOut(fraction=0.1, patience=1000), target)
+    assert isinstance(rule, HeldOutError)
+    rule.least = 0.07**2
+    images = [target + 0.1 / step for step in range(1, 4)]  # errors of the mean: 0.1, 0.075, 0.061
+    feed(rule, images[:1])
+    assert not rule.read().stop
+    feed(rule, images[1:])
+    assert rule.read().stop
+    assert rule.read().best < rule.least
+    before = float(rule.best)
+    feed(rule, [target] * 10, first=4)
+    assert float(rule.best) == before

@@ -15,7 +15,7 @@ from dip.stopping import flat_patches
 from dip.stopping.adaptive import examine
 from dip.stopping.texture import SHARE, smallest_variation
 from dip.targets.noise_models import Camera, Gaussian
-from tests.targets.photos import draw
+from tests.targets.photos import draw, photo
 
 
 def shrunk(name: str, side: int = 128) -> Tensor:
@@ -84,3 +84,10 @@ def test_masks_and_unusual_sizes() -> None:
     assert math.isnan(smallest_variation(noisy, torch.zeros(1, 1, 192, 192)))
     for shape in ((1, 1, 1, 1), (1, 3, 5, 40), (1, 3, 20, 20)):
         assert math.isfinite(smallest_variation(torch.rand(shape, generator=draw())))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "rocket"])
+def test_a_clean_photograph_is_recognised_and_noise_of_40_db_is_not_overlooked(name: str) -> None:
+    image = photo(name, 192, 192)
+    assert examine(image).kind == "none"
+    assert examine(Gaussian(0.012).sample(image, draw()).clamp(0, 1)).kind == "white"
