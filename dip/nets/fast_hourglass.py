@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from dip.nets.convolution import convolve
 from dip.nets.hourglass import Architecture, HourglassModule, Level
 from dip.nets.reflection import reflect
 from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels
@@ -74,7 +75,7 @@ class ReflectedConv2d(nn.Conv2d):
     """A convolution without bias that pads by `reflect`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(reflect(x, self.kernel_size[0] // 2), self.weight, None, self.stride)
+        return convolve(reflect(x, self.kernel_size[0] // 2), self.weight, self.stride[0])
 
 
 def join(level: Level, below: Tensor, beside: Tensor) -> Tensor:
@@ -117,4 +118,4 @@ def folded(below: Tensor, skipped: Tensor | None, norm: nn.BatchNorm2d, weight: 
         return convolve_upsampled(below, weight, bilinear)
     skip_weight, weight = weight.split_with_sizes([skipped.shape[1], below.shape[1]], dim=1)
     x = convolve_upsampled(below, weight, bilinear)
-    return x.add_(F.conv2d(reflect(skipped, 1), skip_weight))
+    return x.add_(convolve(reflect(skipped, 1), skip_weight))

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dip.nets.convolution import convolve
 from dip.nets.hourglass import normalization
 from dip.nets.reflection import reflect
 from dip.nets.upsampled import convolve_upsampled
@@ -61,7 +62,8 @@ class Conv3x3(nn.Conv2d):
         super().__init__(in_channels, out_channels, 3, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(reflect(x, 1), self.weight, self.bias)
+        x = reflect(x, 1)
+        return convolve(x, self.weight) if self.bias is None else F.conv2d(x, self.weight, self.bias)
 
 
 class Upsampled3x3(Conv3x3):

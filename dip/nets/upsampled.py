@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dip.nets.convolution import convolve
 from dip.nets.reflection import new_empty, reflect
 
 BLUR = (1 / 4, 1 / 2, 1 / 4)
@@ -48,8 +49,8 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     parts = [part for rows in _middle_and_outer(weight.to(a.dtype), 2) for part in _middle_and_outer(rows, 3)]
     centre, beside, above, corners = (part.contiguous(memory_format=torch.channels_last) for part in parts)
     # Along rows first, (N, C_out, H + 2p or one less, 2W + 2 margin), then along columns.
-    middle = _interleave(F.conv2d(a, centre), F.conv2d(a, beside), 3, margin)
-    outer = _interleave(F.conv2d(a, above), F.conv2d(a, corners), 3, margin)
+    middle = _interleave(convolve(a, centre), convolve(a, beside), 3, margin)
+    outer = _interleave(convolve(a, above), convolve(a, corners), 3, margin)
     doubled = _interleave(middle, outer, 2, margin)  # (N, C_out, 2H + 2 margin, 2W + 2 margin)
     return filter_channels(doubled, BLUR) if bilinear else doubled
 
