@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from dip.api import DEFAULTS
 from dip.api.assemble import assemble
 from dip.api.isolation import isolated
 from dip.configuration import schema
-from dip.configuration.commands import command
+from dip.configuration.commands import words
 from dip.errors import DipError, OptionError, RunError
 from dip.fitting import experiment
 from dip.fitting.pictures import Pictures
@@ -139,8 +138,7 @@ def _job(options: Mapping[str, Any]) -> tuple[Job, Pictures | None]:
         group, _, name = option.rpartition(".")
         owner = getattr(config, group) if group else config
         setattr(owner, name, _stored(picture, option, pictures.digest(option), config.out))
-    words = shlex.split(command(schema.plain(config)))[2:]
-    return Job(config, (*words, *(["overwrite=true"] if config.overwrite else [])), experiment.place(config)[1]), None
+    return Job(config, words(config), experiment.place(config)[1]), None
 
 
 def _stored(picture: Picture, option: str, digest: str | None, out: str) -> str:
@@ -171,7 +169,7 @@ def _run(jobs: Sequence[Job], at_once: int | None, progress: bool) -> None:
     launcher = ProcessesLauncher(at_once)
     launcher.config = OmegaConf.create({"hydra": {"job": {"env_set": {}}}})
     launcher.prepare(jobs)
-    loop = Loop(jobs, launcher.start, Progress(jobs, None if progress else io.StringIO()))
+    loop = Loop(jobs, launcher.start, Progress(jobs, None if progress else io.StringIO()), others=launcher.others)
     loop.run()
     if loop.signal is not None:
         signal.raise_signal(loop.signal)

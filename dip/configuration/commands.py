@@ -31,6 +31,12 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     return " ".join(["python", "train.py", *words])
 
 
+def words(config: schema.Config) -> tuple[str, ...]:
+    """The arguments of the process that runs `config`: those of `command`, and `overwrite`."""
+    given = shlex.split(command(schema.plain(config)))[2:]
+    return (*given, "overwrite=true") if config.overwrite else (*given,)
+
+
 def _differences(config: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """(option, value in Hydra's grammar) of the options of `config` that differ from `defaults`.
 

@@ -186,7 +186,7 @@ def describe(cost: Cost, steps: int, device: torch.device) -> str:
         line += f" and at most {_duration(seconds)} ({steps:,} steps of {cost.seconds_per_step:.2g} s)"
     if cost.available is not None:
         line += f"; this {'GPU' if device.type == 'cuda' else 'machine'} has {_gigabytes(cost.available)} free"
-    return line + ("; for less, use a smaller size or network, or fewer steps" if seconds > 3600 else "")
+    return line + ("; for less, use a smaller size, net.channels or steps" if seconds > 3600 else "")
 
 
 def _smaller(config: Config, shape: Shape, factor: float) -> Iterator[str]:

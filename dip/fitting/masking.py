@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dip.options import log
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -51,7 +53,14 @@ def known_pixels(
         given["image_alpha"] = image.alpha
     known = target.known(image.pixels, given)
     if not for_resized:
-        return known * used, images.prepare_mask(known, size)
+        resized = images.prepare_mask(known, size)
+        before, after = (100 * (1 - mask.mean().item()) for mask in (known[..., *inside], resized))
+        if round(after, 1) > round(before, 1):
+            log.info(
+                "size: pixels that are partly missing count as missing in the resized mask, %.1f %% instead of %.1f %%",
+                after, before,
+            )  # fmt: skip
+        return known * used, resized
     sides = used[..., *inside].shape[-2:]
     used[..., *inside] = torch.nn.functional.interpolate(known, size=sides, mode="nearest-exact")
     return used, known

@@ -82,6 +82,7 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
             hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()),
             plots=plots,
             runs=data,
+            total=len(data),
             groups=groups,
             unfinished=[
                 entry for run, entry in zip(found, data, strict=True) if not run.done or "warning" in run.result

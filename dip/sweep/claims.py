@@ -6,6 +6,7 @@ ends, however it ends and whether or not its sweep still runs. On a system witho
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 import tempfile
@@ -28,11 +29,12 @@ def folder() -> Path:
     return path
 
 
-def take(device: str, share: int) -> list[int] | None:
+def take(device: str, share: int, label: str = "") -> list[int] | None:
     """Claim one of `share` places on `device`: the file descriptors that hold the claim, or None if all are taken.
 
     A job that wants the device alone (`share` 1) locks the device's file exclusively. A job that shares it locks that
     file together with others, and one of `share` further files. Sweeps that differ in `share` exclude each other.
+    `label` says for others who holds the place, see `labels`.
     """
     try:
         import fcntl
@@ -40,12 +42,15 @@ def take(device: str, share: int) -> list[int] | None:
         return []
 
     def lock(name: str, how: int) -> int | None:
-        descriptor = os.open(folder() / name.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(_file(name), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None
+        if how == fcntl.LOCK_EX:
+            os.truncate(descriptor, 0)
+            os.write(descriptor, label.encode(errors="replace"))
         return descriptor
 
     whole = lock(device, fcntl.LOCK_EX if share == 1 else fcntl.LOCK_SH)
@@ -59,6 +64,26 @@ def take(device: str, share: int) -> list[int] | None:
             return [whole, place]
     release([whole])
     return None
+
+
+def labels(device: str) -> list[str]:
+    """The labels of the claims on `device` that are held now, each once."""
+    try:
+        import fcntl
+    except ImportError:
+        return []
+    found = []
+    for path in sorted(folder().glob(glob.escape(_file(device).name) + "*")):
+        with open(path, "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(file.read().decode(errors="replace"))
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _file(name: str) -> Path:
+    return folder() / name.replace("/", "_")
 
 
 def release(claim: Iterable[int]) -> None:

@@ -52,20 +52,22 @@ class Running:
 
 
 class Loop:
-    """Runs `jobs`, each started by `start`, and once more where `again` says so.
+    """Runs `jobs`, each started by `start`, and once more where `again` says so. `others` says why nothing can start.
 
     SIGINT, SIGTERM and SIGHUP end the running jobs with a checkpoint; a second SIGINT or SIGTERM ends them at once.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], start: StartJob, progress: Progress, again: Again = lambda job, error: None
-    ) -> None:
-        self.jobs, self.start, self.progress, self.again = jobs, start, progress, again
+        self, jobs: Sequence[Job], start: StartJob, progress: Progress, again: Again = lambda job, error: None,
+        others: Callable[[], str] = lambda: "other sweeps use all devices",
+    ) -> None:  # fmt: skip
+        self.jobs, self.start, self.progress, self.again, self.others = jobs, start, progress, again, others
         self.waiting = list(jobs)
         self.running: list[Running] = []
         self.outcomes: dict[Job, Outcome] = {}
         self.signal: int | None = None
         self.at_once = False
+        self._told = False  # that nothing can start
         self._say_once = functools.cache(progress.say)
 
     def run(self) -> list[Outcome]:
@@ -129,7 +131,9 @@ class Loop:
                 continue
             if attempt is None:
                 if not self.running:
-                    self._say_once("waiting: other sweeps use all devices")
+                    if not self._told:
+                        self.progress.say(f"waiting: {self.others()}")
+                    self._told = True
                 return
             self.waiting.remove(job)
             self.running.append(Running(job, attempt, before, time.monotonic()))

@@ -16,8 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dip import runs
-from dip.configuration import composition, schema, shipped
-from dip.configuration.commands import command
+from dip.configuration import commands, composition, shipped
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
 from dip.options import Options, log
@@ -51,6 +50,10 @@ class SweepLauncher(Launcher, Options):
         """Why `job`, which has failed with `error`, is started once more, as part of a line; None if it is not."""
         return None
 
+    def others(self) -> str:
+        """Who uses what jobs could run on, where `start` finds no room, in words."""
+        return "other sweeps use all devices"
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs, print a table of them and write the report.
 
@@ -72,7 +75,7 @@ class SweepLauncher(Launcher, Options):
         self.prepare(jobs)
         self._describe(jobs)
         began = time.monotonic()
-        loop = Loop(jobs, self.start, Progress(jobs), self.again)
+        loop = Loop(jobs, self.start, Progress(jobs), self.again, self.others)
         outcomes = loop.run()
         last = initial_job_idx + len(words) >= OmegaConf.select(sweeper, "n_trials", default=0)
         with contextlib.suppress(BrokenPipeError):
@@ -95,7 +98,7 @@ class SweepLauncher(Launcher, Options):
         # The job's process does not search the folder of -cd.
         typed = any(source.provider == "command-line" for source in self.config.hydra.runtime.config_sources)
         if typed or self.config.hydra.job.config_name != "config":
-            return config, shlex.split(command(schema.plain(config)))[2:]
+            return config, commands.words(config)
         return config, overrides
 
     def _describe(self, jobs: Sequence[Job]) -> None:

@@ -76,10 +76,11 @@ class ProcessesLauncher(SweepLauncher):
         """Start `job` on the device with the fewest jobs that can be claimed; None if there is none."""
         self.running = [process for process in self.running if process.poll() is None]
         # A job of a sweep that starts jobs itself, the tiles of an image, has its device already.
-        take = (lambda device, share: []) if IN_SWEEP in os.environ else claims.take
+        own, label = IN_SWEEP in os.environ, f"process {os.getpid()}, {job.folder.parent.absolute()}"
         load = [process.device for process in self.running]
         for device in sorted(self._with_room(), key=load.count) if len(load) < self.most else ():
-            claim = take(device, 1 if job in self.alone else self.share)
+            share = 1 if job in self.alone else self.share
+            claim = [] if own else claims.take(device, share, label)
             if claim is not None:
                 break
         else:
@@ -134,6 +135,12 @@ class ProcessesLauncher(SweepLauncher):
             self.devices = [other for other in self.devices if other != device]
             self._roomy = [other for other in self._roomy if other != device]
             log.warning("the GPU %s is lost; %d are left", device, len(self.devices))
+
+    def others(self) -> str:
+        """See `SweepLauncher.others`."""
+        found = [label for device in self.devices for label in claims.labels(device)]
+        named = f" ({'; '.join(dict.fromkeys(found))})" if found else ""
+        return f"other sweeps use all devices{named}"
 
     def again(self, job: Job, error: str) -> str | None:
         """Why a job that has failed is started once more; None if it is not. See `SweepLauncher.again`."""

@@ -7,14 +7,13 @@ and its target treats it as a photograph with real damage.
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip.configuration import schema
-from dip.configuration.commands import command
+from dip.configuration.commands import words
 from dip.configuration.loggers import CSV
 from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
@@ -166,8 +165,7 @@ class Cutter:
             image=str(place / "image.jpg") if image is not None else _written(place / "image.tif", self.seen.y, box),
             target=dataclasses.replace(target, **files),
         )  # fmt: skip
-        words = shlex.split(command(schema.plain(config)))[2:]
-        return Job(config, tuple(words), experiment.place(config)[1])
+        return Job(config, words(config), experiment.place(config)[1])
 
 
 def _written(path: Path, plane: Tensor, box: Box | None = None) -> str:

@@ -96,7 +96,7 @@ class TiledFit(Work):
         self.launcher.prepare(list(jobs))
         steps = self.config.method.total(self.config.steps)
         bar = TileProgress({job: box.name for job, box in jobs.items()}, steps, progress)
-        loop = Loop(list(jobs), self.launcher.start, bar)
+        loop = Loop(list(jobs), self.launcher.start, bar, others=self.launcher.others)
         self.outcomes = {jobs[outcome.job]: outcome for outcome in loop.run()}
         if loop.signal is not None:
             return self.result("interrupted", signal=loop.signal)

@@ -56,6 +56,21 @@ def test_runs_that_have_finished_are_read(path: str, tmp_path: Path, monkeypatch
     assert f"one & {mean:.2f} &" in means
 
 
+def test_a_method_without_deep_image_prior_is_a_variant(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """With options of the others, such as `steps` and `net`, which it does not use."""
+    variants = {"dip": {}, "tv": {"method": "tv"}, "zs_n2n": {"method": {"name": "zs_n2n", "steps": 3}}}
+    options = {**OPTIONS, "target": "noisy", "out": tmp_path / "runs"}
+    found = {name: dip.restore(path, progress=False, **one, **options) for name, one in variants.items()}
+    monkeypatch.setattr("dip.sweep.processes.Process", None)  # none is started
+    table = dip.compare(path, variants, progress=False, **options).droplevel("seed")
+    assert list(table.index) == list(variants)
+    assert table["psnr"].to_dict() == {name: one.metrics["psnr"] for name, one in found.items()}
+    assert table["steps"].to_dict() == {"dip": OPTIONS["steps"], "tv": 1, "zs_n2n": 3}
+    assert "steps: has no effect with method=zs_n2n; its number of steps is method.steps" in caplog.text
+
+
 def test_the_example_in_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its runs are made here first, so that no process is started."""
     monkeypatch.chdir(tmp_path)

@@ -35,6 +35,22 @@ def known(image: Any, size: Any = None, **options: Any) -> torch.Tensor:
     return found
 
 
+def test_a_share_that_grows_by_resizing_is_told(photo, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Columns of two pixels: at a quarter of the size each pixel that a column touches is missing."""
+    caplog.set_level(logging.INFO)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    mask = np.full((32, 48), 255, np.uint8)
+    mask[:, 8:10] = 0
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    kept = known(tmp_path / "photo.png", mask=str(tmp_path / "mask.png"))
+    assert "partly missing" not in caplog.text
+    resized = known(tmp_path / "photo.png", size=[8, 12], mask=str(tmp_path / "mask.png"))
+    shares = [100 * (1 - one.mean().item()) for one in (resized, kept)]
+    assert shares[0] > shares[1] + 1
+    line = "size: pixels that are partly missing count as missing in the resized mask, {:.1f} % instead of {:.1f} %"
+    assert line.format(*shares) in caplog.text
+
+
 def test_a_hole_that_is_drawn_as_transparency_is_filled_and_opaque(photo, tmp_path: Path, fit: Fit):
     alpha = np.full((32, 48), 255, np.uint8)
     alpha[5:12, 10:30] = 0

@@ -90,7 +90,8 @@ def test_a_second_sweep_waits_for_a_device(tmp_path: Path):
     until(lambda: (theirs.folder / "environment.json").exists())
     outcomes, said = sweep([mine], local(cards=["gpu-a"]))
     other.communicate()
-    assert "waiting: other sweeps use all devices" in said
+    (line,) = [line for line in said.splitlines() if "waiting: other sweeps use all devices" in line]
+    assert f"(process {other.pid}, {(tmp_path / 'theirs').absolute()})" in line
     assert outcomes[0].status == "finished"
     assert (theirs.folder / "times").stat().st_mtime_ns <= (mine.folder / "times").stat().st_mtime_ns
 

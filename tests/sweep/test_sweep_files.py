@@ -83,6 +83,12 @@ def test_what_is_typed_wins_over_the_file(jobs_of, tmp_path: Path):
     assert [(job.config.seed, job.config.steps, job.config.skips) for job in jobs] == [(0, 30, [2]), (1, 30, [2])]
 
 
+def test_the_jobs_of_a_file_overwrite_too(jobs_of, tmp_path: Path):
+    """Without the word, a job would find its finished run, and the sweep no new result."""
+    jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", "figure3", "seed=0", f"out={tmp_path}", "overwrite=true")
+    assert all(composed(*job.overrides).overwrite for job in jobs)
+
+
 def test_what_a_file_says_outside_its_params_reaches_the_jobs(jobs_of, tmp_path: Path):
     out = f"{tmp_path}/a=b, (c)"
     (tmp_path / "mine.yaml").write_text(

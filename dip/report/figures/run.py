@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,9 @@ def _draw(folder: Path) -> None:
     events = [(event["step"], f"back to step {event['back_to']:,}") for event in result["events"]]
     events += [(result["steps"], "stopped")] if result["status"] == "stopped" else []
     loss_curve(place / "loss.png", losses, events)
+    scored = any(map(math.isfinite, history["psnr_ema"]))  # else it shows what the stopping rule watched
     psnr_curve(
-        place / "psnr.png", history["step"], history["psnr"], history["psnr_ema"],
+        place / ("psnr.png" if scored else "watched.png"), history["step"], history["psnr"], history["psnr_ema"],
         result["oracle_step"], result["restored_step"], history["watched"],
     )  # fmt: skip
     reference, target = images / "reference.png", images / "target.png"
