@@ -34,7 +34,7 @@ class Observation:
     denoised: Tensor | None = None
     """BM3D of `y`, (1, C, H, W) in [0, 1], which is then also `z`; None except for method=guided. See `dip.fitting.prefilter`."""
     intervals: Intervals | None = None
-    """What a JPEG file says of its image; the loss then compares the image with `intervals(image)` instead of `y`."""
+    """The quantization intervals of a JPEG file; the loss then compares the image with `intervals(image)` instead of `y`."""
     bounded: bool = True
     """Whether the image's values are limited to [0, 1], by a sigmoid and by clipping. False: any real value."""
     scale: tuple[float, float] = (0.0, 1.0)
