@@ -44,8 +44,8 @@ class ImageOptions(Options):
     axes: str | None = option(
         None,
         "order of the axes of an array (H or Y: rows, W or X: columns, C: channels, D or Z: slices of a volume) or of a TIFF "
-        "file of several pages; null: that of the kind of file, else channels last, unless the shape says otherwise, which "
-        "is told",
+        "file of several pages; null: that of the kind of file, else channels last, unless the shape suggests another "
+        "order, which is logged",
         "null, HW or the letters C, H, W and for volumes Z in any order",
         "CHW",
     )

@@ -7,10 +7,10 @@ Paths, the bytes of files, open files, PIL images, arrays and tensors are read b
 | PNG JPEG TIFF WEBP AVIF BMP PPM HEIC  | one image; animations and pages are refused, previews ignored.     |
 |                                       | HEIC needs the extra `heic`; AVIF is reduced to 8 bits             |
 | arrays, tensors, and files of arrays  | (H, W), or with C channels in the order of `axes`, else that of    |
-| (see `dip.images.containers`)         | the kind of file, else a guess that is told; FILE:KEY is one of    |
+| (see `dip.images.containers`)         | the kind of file, else a guess, which is logged; FILE:KEY is one of|
 |                                       | several arrays                                                     |
 | volumes: `axes=ZYX`, `axes=CZYX`      | C = channels x slices; results have the input's axes               |
-| TIFF of several pages                 | refused, unless `axes` or ImageJ or OME says what the pages are    |
+| TIFF of several pages                 | refused, unless `axes` or ImageJ or OME defines the pages          |
 | 1-bit, gray                           | C = 1                                                              |
 | RGB, palette                          | C = 3                                                              |
 | CMYK, YCbCr, HSV                      | RGB by Pillow's formula; a CMYK colour profile is dropped          |

@@ -105,7 +105,7 @@ def _content(file: BinaryIO) -> bytes:
 
 
 def _chunks(info: dict[Any, Any]) -> tuple[tuple[bytes, bytes], ...]:
-    """The PNG chunks that say how the stored numbers become light: gAMA, cHRM and sRGB."""
+    """The PNG chunks that define the colour space: gAMA, cHRM and sRGB."""
     chunks = []
     if "gamma" in info:
         chunks.append((b"gAMA", struct.pack(">I", round(info["gamma"] * 100_000))))

@@ -38,7 +38,7 @@ class Contents:
 
     values: of any shape, of bool, integers, floats or complex numbers.
     axes: the order of the axes that the kind of file defines, such as WHD; None: any order.
-    guess: the order that is usual in such files; it is told.
+    guess: the order that is usual in such files; using it is logged.
     """
 
     values: Array

@@ -1,4 +1,4 @@
-"""Targets: a target makes an observation of an image, and says what the restored image is scored against.
+"""Targets: a target makes an observation of an image, and defines the reference that scores the restored image.
 
 A target is a dataclass of its options with a method `observe`. To add one, write the class in its own file, list it in
 `TARGETS`, and add a file to `conf/target/`. A damage that is simulated is an operator (`operators`) followed by a noise

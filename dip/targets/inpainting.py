@@ -90,7 +90,7 @@ class Inpaint(Simulated):
         return {"mask": str(self.mask)} if self._source() == "file" else {}
 
     def _source(self) -> str:
-        """What says which pixels are missing: "nothing", "alpha", "colour" or "file"."""
+        """What defines the missing pixels: "nothing", "alpha", "colour" or "file"."""
         if self.mask in (None, "alpha"):
             return self.mask or "nothing"
         from dip.targets.colours import is_colour
@@ -98,7 +98,7 @@ class Inpaint(Simulated):
         return "colour" if is_colour(self.mask) else "file"
 
     def for_sample(self) -> Inpaint:
-        """With the drawn text, if nothing says which pixels are missing."""
+        """With the drawn text, if no option defines the missing pixels."""
         target = copy.copy(self)
         target.draw = "text" if self.masked and self.mask is None else self.draw
         return target

@@ -37,7 +37,7 @@ class Observation:
     sigma: float = 0.0
     """Estimated standard deviation of the noise of `y`, with `denoised`."""
     intervals: Intervals | None = None
-    """What a JPEG file says of its image; the loss then compares the image with `intervals(image)` instead of `y`."""
+    """The quantization intervals of a JPEG file; the loss then compares the image with `intervals(image)` instead of `y`."""
     bounded: bool = True
     """Whether the image's values are limited to [0, 1], by a sigmoid and by clipping. False: any real value."""
     scale: tuple[float, float] = (0.0, 1.0)

@@ -50,12 +50,12 @@ class Target(Options):
 
     @property
     def exact(self) -> bool:
-        """Whether the observation says without error in which set the image lies; the fit then ends in that set."""
+        """Whether the observation restricts the image to a set without error; the fit then ends in that set."""
         return False
 
     @property
     def masked(self) -> bool:
-        """Whether the given pictures or the image itself say which pixels are known; `known` then returns them."""
+        """Whether the given pictures or the image itself define the known pixels, see `known`."""
         return False
 
     def known(self, image: Tensor, pictures: Mapping[str, Tensor]) -> Tensor:

@@ -100,7 +100,7 @@ class Tomography(Laboratory):
         return Observation(self.with_noise(operator(image), seed), operator, image, size)
 
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
-        """For a sinogram (detectors, angles); the image is as wide as the detectors unless `shape` says otherwise."""
+        """For a sinogram (detectors, angles); the image is as wide as the detectors unless `shape` is given."""
         angles = len(self.degrees())
         if values.ndim != 2 or values.shape[1] != angles or values.dtype.kind == "c":
             raise ImageError(

@@ -4,12 +4,12 @@
 |-----------------|---------|--------------------------|------------------------------------------------------|
 | `.npy`          |         | none                     | any                                                  |
 | `.npz`          |         | the array's name         | any                                                  |
-| `.mat`, 5 to 7  |         | the variable's name      | three: rows, columns, channels; a guess that is told |
+| `.mat`, 5 to 7  |         | the variable's name      | three: rows, columns, channels; a guess, logged      |
 | `.mat`, 7.3     | h5py    | the variable's name      | the same                                             |
 | `.h5`           | h5py    | the path in the file     | any                                                  |
 | `.dcm`          | pydicom | none                     | slices, rows, columns, channels                      |
 | `.nii` (`.gz`)  | nibabel | none                     | columns, rows, slices, channels                      |
-| `.fits` (`.gz`) | astropy | the extension's name or  | three: bands, rows, columns; a guess that is told    |
+| `.fits` (`.gz`) | astropy | the extension's name or  | three: bands, rows, columns; a guess, logged         |
 |                 |         | number                   |                                                      |
 
 Each module has `read(file, file_bytes, key)`, which returns `Contents` and checks the declared size before it reads
@@ -23,7 +23,7 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO
 
-from dip.images.containers import dicom, fits, hdf5, mat, nifti, npy, npz
+from dip.images.containers import dicom, fits, hdf5, mat, nifti, npy
 from dip.images.stored import MAX_BYTES, Contents, Unreadable
 
 FORMATS = ("NPY", "NPZ", "MAT", "HDF5", "DICOM", "NIFTI", "FITS")
@@ -37,7 +37,7 @@ Reader = Callable[[BinaryIO, int, str | None], Contents]
 def reader(head: bytes) -> Reader | None:
     """What reads a file that begins with `head`; None if it is of another kind."""
     readers: dict[bytes, Reader] = {
-        npy.MAGIC: npy.read, npz.MAGIC: npz.read, mat.MAGIC: mat.read, fits.MAGIC: fits.read, hdf5.MAGIC: hdf5.read,
+        npy.MAGIC: npy.read, npy.ZIP: npy.read_zip, mat.MAGIC: mat.read, fits.MAGIC: fits.read, hdf5.MAGIC: hdf5.read,
         hdf5.MATLAB: hdf5.read,
     }  # fmt: skip
     for magic, found in readers.items():

@@ -1,15 +1,16 @@
-"""NumPy's `.npy`: one array."""
+"""NumPy's `.npy`, one array, and `.npz`, a ZIP file of arrays."""
 
 from __future__ import annotations
 
 import math
-from typing import BinaryIO
+import zipfile
+from typing import BinaryIO, cast
 
 import numpy as np
 
-from dip.images.stored import Contents, Unreadable, check_bytes, no_key
+from dip.images.stored import Contents, Unreadable, check_bytes, chosen, no_key
 
-MAGIC = b"\x93NUMPY"
+MAGIC, ZIP = b"\x93NUMPY", b"PK\x03\x04"
 
 
 def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
@@ -19,6 +20,18 @@ def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
     check_header(file, file_bytes)
     file.seek(0)
     return Contents(np.load(file, allow_pickle=False))
+
+
+def read_zip(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+    """Read the array called `key`, or the only one. What exceeds its declared size is not decompressed."""
+    with zipfile.ZipFile(file) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist() if not info.is_dir()}
+        member = members[chosen(list(members), key)]
+        check_bytes(member.file_size)
+        with archive.open(member) as stream:
+            check_header(cast(BinaryIO, stream), member.file_size)
+        with archive.open(member) as stream:
+            return Contents(np.lib.format.read_array(stream, allow_pickle=False))
 
 
 def check_header(file: BinaryIO, file_bytes: int) -> None:
