@@ -183,7 +183,7 @@ def main() -> None:
             result["rules"] += time_rules(config, 10 * options.steps)
         elif not options.overhead:
             result["rows"] += time_rows(config, names, options.steps, options.repeats)
-    options.json.write_text(json.dumps(result, indent=2) + "\n")
+        options.json.write_text(json.dumps(result, indent=2) + "\n")  # the next size may exceed the memory
 
 
 if __name__ == "__main__":
