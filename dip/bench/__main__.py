@@ -144,7 +144,7 @@ def main() -> None:
     config = dataclasses.replace(config, device=str(device), precision=precision)
     for size in options.sizes:
         result["rows"] += time_rows(dataclasses.replace(config, size=size), names, options.steps, options.repeats)
-    options.json.write_text(json.dumps(result, indent=2) + "\n")
+        options.json.write_text(json.dumps(result, indent=2) + "\n")  # the next size may exceed the memory
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Measurement:
 
 def measurements() -> list[Measurement]:
     """All measurements in the order of their importance. {out} stands for the output folder."""
-    bench = "-m dip.bench --sizes 512 --steps 100 --repeats 2"
+    bench = "-m dip.bench --sizes 512 --steps 100 --repeats 1"
     rows = "--rows 'plain fp32' 'ours fp32' 'ours tf32' 'ours bf16' 'run bf16'"
     train = "train.py baselines=false logger=csv"
     report = "train.py -cd sweeps -cn figure3 baselines=false logger=csv 'target=noisy,clean,shuffled,noise'"

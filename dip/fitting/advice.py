@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from dip.configuration.schema import Config
 from dip.fitting.cost import Cost, describe
+from dip.hardware.memory import held_by_others
+from dip.hardware.out_of_memory import IN_SWEEP
 from dip.images import Picture
 from dip.options import log
 from dip.stopping import STOPS
@@ -20,6 +24,8 @@ STRONG = 50
 def announce(config: Config, picture: Picture, estimated: Cost | None, rule: Rule | None, device: torch.device) -> None:
     """Log the estimated cost, the rule that was chosen from the image and why, and advice on both."""
     _advise(config, picture)
+    if IN_SWEEP not in os.environ and (held := held_by_others(device)):
+        log.warning("device=%s is shared%s", device, held)
     if estimated is not None:
         log.info("%s", describe(estimated, config.steps, device))
     if rule is not None and rule.chosen is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -33,16 +34,14 @@ def reflect(x: Tensor, pixels: int, symmetric: bool = False) -> Tensor:
 class _Reflect(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, pixels: int, symmetric: bool) -> Tensor:
-        # The k-th line outside, an index of `out`, is a copy of the k-th line inside, an index of `x`.
-        lines = [(pixels - k, k - symmetric) for k in range(1, pixels + 1)]
-        ctx.lines = lines = lines + [(-1 - outside, -1 - inside) for outside, inside in lines]
         ctx.inner = inner = slice(pixels, -pixels)
         out = new_empty(x, x.shape[2] + 2 * pixels, x.shape[3] + 2 * pixels)
         rows = out[:, :, inner]  # (N, C, H, W + 2 pixels)
         rows[..., inner] = x
-        for outside, inside in lines:
+        ctx.columns, ctx.rows = (list(_lines(length, pixels, symmetric)) for length in (x.shape[3], x.shape[2]))
+        for outside, inside in ctx.columns:
             rows[..., outside] = x[..., inside]
-        for outside, inside in lines:
+        for outside, inside in ctx.rows:
             out[:, :, outside] = rows[:, :, inside]
         return out
 
@@ -51,11 +50,26 @@ class _Reflect(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         out = grad[..., ctx.inner].clone()  # (N, C, H + 2 pixels, W)
         rows = out[:, :, ctx.inner]  # (N, C, H, W)
-        for outside, inside in ctx.lines:
-            out[..., inside] += grad[..., outside]
-        for outside, inside in ctx.lines:
-            rows[:, :, inside] += out[:, :, outside]
+        for outside, inside in ctx.columns:
+            out[..., inside].add_(grad[..., outside])  # += would also copy the result to itself
+        for outside, inside in ctx.rows:
+            rows[:, :, inside].add_(out[:, :, outside])
         return rows, None, None
+
+
+def _lines(length: int, pixels: int, symmetric: bool) -> Iterator[tuple[slice, slice]]:
+    """Lines outside, as indices of the padded tensor, with the lines inside that they copy: at both ends, k outwards.
+
+    A slice of two lines takes one kernel instead of two; where both ends copy the same line, each is a slice.
+    """
+    padded = length + 2 * pixels
+    for k in range(1, pixels + 1):
+        first, last = k - symmetric, length - 1 - k + symmetric
+        outside = pixels - k, padded - 1 - pixels + k
+        if first < last:
+            yield slice(outside[0], outside[1] + 1, outside[1] - outside[0]), slice(first, last + 1, last - first)
+        else:
+            yield from ((slice(o, o + 1), slice(i, i + 1)) for o, i in zip(outside, (first, last), strict=True))
 
 
 def new_empty(x: Tensor, height: int, width: int) -> Tensor:

@@ -106,12 +106,12 @@ class _Interleave(torch.autograd.Function):
         assert n >= 1
         ctx.dim, ctx.n, ctx.margin, ctx.sizes = dim, n, margin, (middle.shape[2:], outer.shape[2:])
         out = new_empty(middle, *(2 * (n + margin) if d == dim else middle.shape[d] for d in (2, 3)))
-        inside = middle.narrow(dim, 1 + margin, n)
-        even, odd = _even_and_odd(out, dim, margin)
-        _add_into(even, inside, outer.narrow(dim, margin, n))
-        _add_into(odd, inside, outer.narrow(dim, margin + 1, n))
-        for end, inner in _ENDS if margin else ():
-            _add_into(out.select(dim, end), middle.select(dim, inner), outer.select(dim, end))
+        # In pairs of pixels (..., n, 2, ...), so that one kernel makes both.
+        inside = middle.narrow(dim, 1 + margin, n).unsqueeze(dim + 1)
+        beside = outer.narrow(dim, margin, n + 1).unfold(dim, 2, 1).movedim(-1, dim + 1)
+        _add_into(out.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2)), inside, beside)
+        if margin:
+            _add_into(_ends(out, dim, 0), _ends(middle, dim, 1), _ends(outer, dim, 0))
         return out
 
     @staticmethod
@@ -119,20 +119,17 @@ class _Interleave(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         dim, n, margin = ctx.dim, ctx.n, ctx.margin
         middle, outer = (new_empty(grad, *size) for size in ctx.sizes)
-        even, odd = _even_and_odd(grad, dim, margin)
+        even, odd = grad.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2)).unbind(dim + 1)
         _add_into(middle.narrow(dim, 1 + margin, n), even, odd)
         _add_into(outer.narrow(dim, 1 + margin, n - 1), even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1))
-        outer.select(dim, margin).copy_(even.select(dim, 0))
-        outer.select(dim, n + margin).copy_(odd.select(dim, n - 1))
-        for end, inner in _ENDS:
-            middle.select(dim, end).zero_()
-            if margin:
-                middle.select(dim, inner).copy_(grad.select(dim, end))
-                outer.select(dim, end).copy_(grad.select(dim, end))
+        for k in range(1 + margin):
+            _ends(outer, dim, k).copy_(_ends(grad, dim, k))
+        _ends(middle, dim, 0).zero_()
+        if margin:
+            _ends(middle, dim, 1).copy_(_ends(grad, dim, 0))
         return middle, outer, None, None
 
 
-_ENDS = ((0, 1), (-1, -2))  # the first and last line, each with its inner neighbour
 _interleave: Callable[[Tensor, Tensor, int, int], Tensor] = _Interleave.apply
 
 
@@ -144,10 +141,10 @@ def _add_into(out: Tensor, a: Tensor, b: Tensor) -> None:
         torch.add(a, b, out=out)
 
 
-def _even_and_odd(x: Tensor, dim: int, margin: int) -> tuple[Tensor, Tensor]:
-    """Every other pixel of `x` along `dim`, without the margin: the even ones and the odd ones."""
-    before, end = (slice(None),) * dim, x.shape[dim] - margin
-    return x[(*before, slice(margin, end, 2))], x[(*before, slice(margin + 1, end, 2))]
+def _ends(x: Tensor, dim: int, k: int) -> Tensor:
+    """The k-th line along `dim` from the start and the k-th from the end, as one view."""
+    last = x.shape[dim] - 1 - k
+    return x[(*(slice(None),) * dim, slice(k, last + 1, last - k))]
 
 
 class _Centred(torch.autograd.Function):

@@ -15,7 +15,7 @@ from typing import Any
 
 from dip.configuration import cli
 from dip.errors import DipError
-from dip.hardware.out_of_memory import PREFIX
+from dip.hardware.out_of_memory import IN_SWEEP, PREFIX
 from dip.options import integer, log, option
 from dip.sweep import claims, gpus
 from dip.sweep.jobs import Job
@@ -29,10 +29,6 @@ LOOK_AGAIN = 5.0
 
 OTHERS = "other processes hold"
 """Part of the error message of a run that needs memory which other processes hold: see `dip.hardware.memory`."""
-
-
-IN_SWEEP = "DIP_IN_SWEEP"
-"""The environment variable that is set in the process of a job."""
 
 
 class Process(subprocess.Popen[bytes]):

@@ -36,6 +36,14 @@ def test_formats_that_a_cpu_does_not_support_are_refused(wanted: str, reason: st
         pick_precision(wanted, CPU)
 
 
+@pytest.mark.parametrize(("wanted", "reason"), [("fp64", "fp32 or bf16 on mps"), ("tf32", "NVIDIA")])
+def test_formats_that_apple_gpus_do_not_support_are_refused(wanted: str, reason: str):
+    with pytest.raises(OptionError, match=reason) as refused:
+        pick_precision(wanted, torch.device("mps"))
+    assert "\n" not in str(refused.value)
+    assert pick_precision("auto", torch.device("mps")).name == "fp32"
+
+
 @pytest.mark.parametrize(("name", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)])
 def test_flags_are_set_for_a_run_and_restored(monkeypatch: pytest.MonkeyPatch, name: str, allowed: bool):
     before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()

@@ -227,7 +227,7 @@ VIEWS = frozenset(
     [
         "_reshape_alias", "_unsafe_view", "alias", "as_strided", "detach", "empty", "empty_like", "empty_strided", "expand",
         "is_same_size", "lift_fresh", "new_empty", "new_empty_strided", "permute", "select", "slice", "split",
-        "split_with_sizes", "squeeze", "t", "transpose", "unbind", "unsqueeze", "view", "device",
+        "split_with_sizes", "squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze", "view", "device",
         "promote_types", "_record_function_enter_new", "_record_function_exit",
     ]
 )  # fmt: skip
