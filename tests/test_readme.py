@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 import dip
-from dip.configuration import aliases, schema
+from dip.configuration import aliases, composition, schema
 from dip.fitting import experiment
 from tests.conftest import ROOT, Fit, composed, environment
 
@@ -127,6 +127,7 @@ def test_the_recipe_of_another_target(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setitem(sys.modules, "dimmed", types.SimpleNamespace(__dict__=made))
     exec(compile(code, "dimmed.py", "exec"), made)
     monkeypatch.setitem(schema.TARGETS, "dimmed", made["Dimmed"])
+    composition.register()
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "dimmed.yaml").write_text(recipe)
     overrides = [f"hydra.searchpath=[file://{tmp_path}]", "target=dimmed", "size=32", "steps=2", *SMALL[2:]]

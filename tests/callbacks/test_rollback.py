@@ -186,7 +186,7 @@ def test_it_fails_after_three_halvings(fit: Fit):
         fit("steps=400", "lr=1e20", "record_every=10")
 
 
-@pytest.mark.parametrize(("damage", "at"), [(make_nan, 97), (explode, 104), (make_nan, 104), (explode, 123)])
+@pytest.mark.parametrize(("damage", "at"), [(explode, 97), (explode, 104), (make_nan, 104), (explode, 123)])
 def test_killed_around_a_rollback_it_ends_the_same(
     fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: Callable[..., None], at: int
 ):
