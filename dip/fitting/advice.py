@@ -8,7 +8,6 @@ from dip.configuration.schema import Config
 from dip.fitting.cost import Cost, describe
 from dip.images import Picture
 from dip.options import log
-from dip.stopping import STOPS
 from dip.stopping.adaptive import explain
 from dip.stopping.rule import Rule
 from dip.targets.jpeg_file import quality_of
@@ -24,9 +23,6 @@ def announce(config: Config, picture: Picture, estimated: Cost | None, rule: Rul
         log.info("%s", describe(estimated, config.steps, device))
     if rule is not None and rule.chosen is not None:
         log.info("%s", explain(rule.chosen))
-        chosen = STOPS.get(rule.chosen["name"])
-        if chosen is not None and (line := chosen.within(config.stop.patience).too_long(config.steps)):
-            log.warning("%s", line)
 
 
 def _advise(config: Config, picture: Picture) -> None:
