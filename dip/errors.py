@@ -6,6 +6,8 @@ this program is an `assert`.
 
 from __future__ import annotations
 
+import re
+
 
 class DipError(Exception):
     """Base of all errors that a user can cause. Its message is one complete line."""
@@ -21,7 +23,7 @@ class OptionError(DipError, ValueError):
 
     def __init__(self, option: str, got: object, legal: str, example: str) -> None:
         self.option, self.got, self.legal, self.example = option, got, legal, example
-        text = "null" if got is None else str(got).replace("\n", " ")
+        text = "null" if got is None else re.sub(r" at 0x[0-9a-f]+>", ">", str(got)).replace("\n", " ")
         shown = text if len(text) <= 80 else text[:77] + "..."
         super().__init__(f"{option}={shown}: must be {legal}, for example {example}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dip.configuration import schema
@@ -27,8 +27,12 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
         kind = schema.GROUPS["target"].get(config["target"]["name"])
         if kind is not None:  # the target decides which rule stop=auto selects
             defaults["stop"] = schema.plain(schema.Config(target=kind()))["stop"]
-    words = [shlex.quote(f"{name}={value}") for name, value in _differences(config, defaults)]
-    return " ".join(["python", "train.py", *words])
+    return joined(["python", "train.py", *(f"{name}={value}" for name, value in _differences(config, defaults))])
+
+
+def joined(words: Iterable[str]) -> str:
+    """`words` as one line for bash and zsh, with double quotes around those that contain single quotes, if these suffice."""
+    return " ".join(f'"{w}"' if "'" in w and not re.search(r'["$`\\!]', w) else shlex.quote(w) for w in words)
 
 
 def words(config: schema.Config) -> tuple[str, ...]:

@@ -44,6 +44,9 @@ def unknown(name: str, known: Sequence[str], where: str = "") -> DipError:
     siblings = {option.rpartition(".")[2]: option for option in known if option.rpartition(".")[0] == group}
     close = [siblings[match] for match in difflib.get_close_matches(key, siblings, 1)]
     close = close or ([group] if group in known and not siblings else [])
+    if not group and not close:
+        keys = difflib.get_close_matches(key, [option.rpartition(".")[2] for option in known], 1)
+        close = [option for option in known if option.rpartition(".")[2] in keys]
     if meant := " or ".join(dict.fromkeys(members or close)):
         return DipError(f"{name}: no such option{where}; did you mean {meant}?")
     there = f"there are {', '.join(siblings.values())}" if group and siblings else "python train.py --help lists all"
@@ -94,6 +97,8 @@ def _first_line(error: BaseException) -> str:
 def _not_parsed(error: Any) -> str:
     """The error for a word that is not `name=value` in Hydra's grammar."""
     word = str(error.override)
+    if re.fullmatch(r"[^=]+=\[[^\]]*", word):
+        return f"{word}: the list does not end; write it without spaces, or in quotes, for example 'skips=[3,4]'"
     if "=" in word and not Path(word).is_file():
         return f"{word}: {_first_line(error)}"
     example = f"image={word}" if Path(word).is_file() else "steps=100"

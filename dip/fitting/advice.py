@@ -12,7 +12,6 @@ from dip.hardware.memory import held_by_others
 from dip.hardware.out_of_memory import IN_SWEEP
 from dip.images import Picture
 from dip.options import log
-from dip.stopping import STOPS
 from dip.stopping.adaptive import explain
 from dip.stopping.rule import Rule
 from dip.targets.jpeg_file import quality_of
@@ -30,9 +29,6 @@ def announce(config: Config, picture: Picture, estimated: Cost | None, rule: Rul
         log.info("%s", describe(estimated, config.steps, device))
     if rule is not None and rule.chosen is not None:
         log.info("%s", explain(rule.chosen))
-        chosen = STOPS.get(rule.chosen["name"])
-        if chosen is not None and (line := chosen.within(config.stop.patience).too_long(config.steps)):
-            log.warning("%s", line)
 
 
 def _advise(config: Config, picture: Picture) -> None:

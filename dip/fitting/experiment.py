@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dip import runs
 from dip.configuration import schema
+from dip.configuration.commands import joined
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import own_classes
@@ -179,7 +179,7 @@ def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:
     runs.write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(schema.plain(config), sort_keys=False))
     runs.write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)))
     program = Path(sys.argv[0]).name
-    log.info("%s", shlex.join([*(["python"] if program.endswith(".py") else []), program, *overrides]))
+    log.info("%s", joined([*(["python"] if program.endswith(".py") else []), program, *overrides]))
     if config.target.name == "noisy" and config.image not in SAMPLES:
         log.info("target=noisy adds noise to %s; target=degraded restores the image as it is", config.image)
 

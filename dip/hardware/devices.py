@@ -193,7 +193,8 @@ def describe(device: torch.device) -> str:
     """Describe the device; on a CPU with the number of threads, for which alone results are bit-exact."""
     if device.type == "cuda":
         return f"{device.type} ({torch.cuda.get_device_name(device)})"
-    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"{device.type} ({platform.machine()}, {threads} thread{'s' * (threads > 1)})"
 
 
 def noise_source(device: torch.device) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dip.configuration.schema import Config, plain
-from dip.methods import Rival
+from dip.options import default_of
+from dip.sources import split
 
 WITHOUT_EFFECT = frozenset({"name", "out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint",
                             "baselines", "overwrite"})  # fmt: skip
@@ -35,18 +38,32 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 
 
 def name(config: Config, identity: Mapping[str, Any]) -> str:
-    """The name of a run folder, such as `noisy-skips3.4-size128-steps3000-seed0-1234abcd`.
+    """The name of a run folder, such as `photo-noisy-skips3.4-size128-steps3000-seed0-1234abcd`.
 
-    The last part is the start of `fingerprint(identity)`, the first one the option `name` if it is given.
+    The last part is the start of `fingerprint(identity)`, the first one the option `name` if it is given. The name of
+    the image's file follows; then the method and the network if they are not the default ones.
     """
-    levels = ".".join(map(str, config.skips)) or "none"
+    file, key = split(config.image)
+    known = (default_of(Config.__dataclass_fields__["image"]), "array")  # "array": given in memory
     sides = config.size if isinstance(config.size, (list, tuple)) else [config.size]
-    size = "" if config.size is None else "-size" + "x".join(map(str, sides))
-    size += f"-tile{config.tile}" if config.tile else ""
-    precision = "" if config.precision.name == "auto" else f"-{config.precision.name}"
-    own = "" if config.name is None else f"{config.name}-"
-    own += "" if config.method.name == "dip" else f"{config.method.name}-"
-    rival = isinstance(config.method, Rival)  # without skips and steps
-    skips, steps = ("", "") if rival else (f"-skips{levels}", f"-steps{config.steps}")
-    readable = f"{own}{config.target.name}{skips}{size}{precision}{steps}-seed{config.seed}"
+    unused = config.unused()
+    parts = [
+        config.name,
+        _word(f"{Path(file).stem}-{key or ''}") * (config.image not in known),
+        config.method.name * (config.method.name != "dip"),
+        _word(config.net.name) * (config.net.name != "hourglass" and "net" not in unused),
+        config.target.name,
+        f"skips{'.'.join(map(str, config.skips)) or 'none'}" * ("skips" not in unused),
+        f"size{'x'.join(map(str, sides))}" * (config.size is not None),
+        f"tile{config.tile}" * bool(config.tile),
+        config.precision.name * (config.precision.name != "auto"),
+        f"steps{config.steps}" * ("steps" not in unused),
+        f"seed{config.seed}",
+    ]
+    readable = "-".join(part for part in parts if part)
     return f"{readable}-{fingerprint(identity)[:8]}"
+
+
+def _word(text: str) -> str:
+    """`text` as a part of a folder's name: at most 24 letters, digits, dots, hyphens and underscores."""
+    return re.sub(r"[^\w.]+", "-", text)[:24].strip("-.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import signal
 import subprocess
 import time
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dip.configuration.commands import joined
 from dip.errors import DipError
 from dip.options import choice, integer, option, reject
 from dip.sweep.jobs import Job
@@ -42,7 +42,7 @@ class Task:
         process: the job may be started again at once and must find the run folder free.
         """
         with open(self.console, "ab") as log:
-            log.write(f"$ {shlex.join(self.command)}\n".encode())
+            log.write(f"$ {joined(self.command)}\n".encode())
             log.flush()
             process = subprocess.Popen(
                 self.command, cwd=self.folder, env=environment(self.environment), stdin=subprocess.DEVNULL,

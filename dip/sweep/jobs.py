@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dip import runs
 from dip.configuration import explain
-from dip.configuration.commands import text
+from dip.configuration.commands import joined, text
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import experiment
 from dip.fitting.image_files import several
+from dip.methods import Rival
 
 log = logging.getLogger("dip")
 
@@ -35,6 +35,12 @@ class Job:
     def name(self) -> str:
         """The name of the run folder."""
         return self.folder.name
+
+    @property
+    def steps(self) -> int:
+        """The number of optimisation steps at most; 1 for a classical method."""
+        method = self.config.method
+        return method.total if isinstance(method, Rival) else self.config.steps
 
     @property
     def console(self) -> Path:
@@ -86,12 +92,12 @@ def plan(
                     for config, words in _one_per_image(*read(overrides))
                 ]
             except (DipError, HydraException, OmegaConfBaseException) as error:
-                which = f"job {number} of {len(batch)} ({shlex.join(overrides)})"
+                which = f"job {number} of {len(batch)} ({joined(overrides)})"
                 raise DipError(f"{which}: {explain.in_one_line(error)}; no job was started") from error
             groups.append([jobs.setdefault(job.folder, job) for job in wanted])
             for job, known in zip(wanted, groups[-1], strict=True):
                 if known is not job:
-                    this, same = shlex.join(job.overrides), shlex.join(known.overrides)
+                    this, same = joined(job.overrides), joined(known.overrides)
                     log.info("job %d (%s) is the same run as (%s): it runs once", number, this, same)
     return groups
 

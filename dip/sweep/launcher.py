@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import shlex
 import statistics
 import sys
 import time
@@ -34,6 +34,9 @@ class SweepLauncher(Launcher, Options):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self.context, self.config = hydra_context, config
+        folder = Path(config.hydra.sweep.dir)
+        self.missing = [path for path in (folder / "multirun.yaml", folder, *folder.parents) if not path.exists()]
+        atexit.register(self._leave_nothing)
 
     def command(self, job: Job) -> list[str]:
         """Return the command line of a job."""
@@ -73,6 +76,7 @@ class SweepLauncher(Launcher, Options):
         jobs = list(dict.fromkeys(job for group in groups for job in group))
         refuse_numbered(jobs)
         self.prepare(jobs)
+        atexit.unregister(self._leave_nothing)
         self._describe(jobs)
         began = time.monotonic()
         loop = Loop(jobs, self.start, Progress(jobs), self.again, self.others)
@@ -88,6 +92,12 @@ class SweepLauncher(Launcher, Options):
         if sweeper._target_.endswith(".BasicSweeper") and not all(outcome.status in GOOD for outcome in outcomes):
             sys.exit(1)
         return [_returned(group, loop.outcomes, overrides) for group, overrides in zip(groups, words, strict=True)]
+
+    def _leave_nothing(self) -> None:
+        """Delete what Hydra makes before the jobs are checked, for a sweep that was refused."""
+        for path in self.missing:
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
 
     def _read(self, overrides: Sequence[str]) -> tuple[Config, Sequence[str]]:
         """Return the options of a job, and overrides that give the same options without the sweep file."""
@@ -105,7 +115,7 @@ class SweepLauncher(Launcher, Options):
         """Beside the run folders, add the command that was typed to `command.txt` and copy the sweep file."""
         first, *words = sys.orig_argv[1:] or ["-"]  # after the interpreter: a program, or an option such as -m
         python = ["python"] if first.startswith("-") or first.endswith(".py") else []
-        typed = shlex.join([*python, Path(first).name, *words]) + "\n"
+        typed = commands.joined([*python, Path(first).name, *words]) + "\n"
         job, sources = self.config.hydra.job, self.config.hydra.runtime.config_sources
         paths = [Path(source.path, f"{job.config_name}.yaml") for source in sources if source.schema == "file"]
         sweep_file = next((path for path in paths if path.is_file() and job.config_name != "config"), None)

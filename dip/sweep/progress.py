@@ -71,10 +71,10 @@ class Progress:
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + (BAR_EVERY if self.terminal else LINES_EVERY)
             done = {job: recorded_step(job) for job in running}
-            wanted = sum(job.config.steps for job in running)
+            wanted = sum(job.steps for job in running)
             self.steps = {"steps": f"{sum(done.values()):,}/{wanted:,}"} if running else {}
             for job, step in done.items() if not self.terminal else ():
-                self.say(f"running: {self._name(job)}, step {step:,} of at most {job.config.steps:,}")
+                self.say(f"running: {self._name(job)}" + f", step {step:,} of at most {job.steps:,}" * (job.steps > 1))
         with contextlib.suppress(OSError, ValueError):
             self.bar.set_postfix({"running": len(running), "failed": self.failed, **self.steps}, refresh=False)
             self.bar.update(0)
