@@ -144,35 +144,26 @@ class CovariancePenalty(Rule):
     def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor | None:
         import torch
 
-        from dip.stopping.flat_patches import (
-            GROUPS,
-            LEAST,
-            QUANTISATION,
-            UNBIASED,
-            energy,
-            flattest,
-            patches,
-            without_plane,
-        )  # fmt: skip
+        from dip.stopping import flat_patches as fp
 
         if self._average is None or self.direct is None or (self.last_step < self.first and self.last_step != FIRST):
             return None
-        average = patches(self._average)
+        average = fp.patches(self._average)
         average = average if self.used is None else average[self.used]  # (n, C, SIDE, SIDE)
         if self.last_step == FIRST or self.first == FIRST:
             choose = self.best_residual.isinf() & finite
-            self.flat = torch.where(choose, flattest(average, self.details, GROUPS), self.flat)
+            self.flat = torch.where(choose, fp.flattest(average, self.details, fp.GROUPS), self.flat)
         if self.last_step < self.first:
             return None
-        noise, fitted = self.details[self.flat], without_plane(average[self.flat])
+        noise, fitted = self.details[self.flat], fp.without_plane(average[self.flat])
         # Each patch has the same weight, whatever its noise level, except those that tell nothing.
-        weight = torch.where(energy(noise) < QUANTISATION, LEAST, 1.0)  # (m,)
-        weight = weight / weight.sum() / energy(noise).clamp(min=QUANTISATION)
+        weight = torch.where(fp.energy(noise) < fp.QUANTISATION, fp.LEAST, 1.0)  # (m,)
+        weight = weight / weight.sum() / fp.energy(noise).clamp(min=fp.QUANTISATION)
         self.residual = (self.target - average).square().mean()
         self.taken = (weight * (noise * fitted).mean((1, 2, 3))).sum()
-        left = (weight * energy(noise - fitted)).sum()
-        bound = torch.maximum(BOUND * self.residual, FLOOR * UNBIASED * noise.square().mean())
-        variance = torch.minimum(self.residual / left.clamp(min=LEAST), bound)
+        left = (weight * fp.energy(noise - fitted)).sum()
+        bound = torch.maximum(BOUND * self.residual, FLOOR * fp.UNBIASED * noise.square().mean())
+        variance = torch.minimum(self.residual / left.clamp(min=fp.LEAST), bound)
         self.variance = torch.where(finite & self.direct, variance, self.variance)
         self.best = self.best_residual + 2 * self.best_taken * self.variance
         value = self.residual + 2 * self.taken * self.variance

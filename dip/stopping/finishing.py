@@ -60,9 +60,8 @@ def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
     residual = observed.to(average) - average
     both = smoothed(average, FITTED * sigma).lerp(other, share)
     restored = average.lerp(both, agreement(other - average, residual))
-    return with_photograph(
-        restored, observed, share_of_photograph(observed, average), "stop.smoothing=0 returns the fit"
-    )
+    weight = share_of_photograph(observed, average)
+    return with_photograph(restored, observed, weight, "stop.smoothing=0 returns the fit")
 
 
 def with_photograph(restored: Tensor, observed: Tensor, weight: float, otherwise: str) -> Tensor:

@@ -14,10 +14,11 @@ Granlund 1987): its coherence is 0 for gradients of all directions, 1 for parall
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from torch import Tensor
+from torch.nn import functional
+
+from dip.stopping.flat_patches import GROUPS, LEAST, correlation, energy, flattest, patches, without_plane
 
 CORRELATION = 0.5
 """Correlation of neighbouring pixels that the residual of a good fit has at least, unless the noise itself has less."""
@@ -73,10 +74,6 @@ def coherence(residual: Tensor) -> float:
     Args:
         residual: observation minus restored image, (1, C, h, w).
     """
-    from torch.nn import functional
-
-    from dip.stopping.flat_patches import patches
-
     wide = functional.pad(residual.detach().float(), [1] * 4, mode="replicate")
     down = wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
     across = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2]
@@ -102,8 +99,6 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
         observed: the photograph, (1, C, h, w) in [0, 1].
         fitted: restored by a fit, of the same shape.
     """
-    from dip.stopping.flat_patches import GROUPS, LEAST, correlation, energy, flattest, patches, without_plane
-
     residual, guide = patches(observed - fitted), patches(fitted)  # (n, C, SIDE, SIDE)
     power = float(energy(residual).mean())
     if not power > LEAST:
@@ -131,13 +126,10 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
         denoised: of the same shape.
         sigma: level of the noise that was removed.
     """
-    from dip.stopping.flat_patches import LEAST, correlation, energy, patches
-
     removed = observed - denoised
-    inside = ((observed > 0) & (observed < 1)).float()
     square = patches(removed, side=8)  # (n, C, 8, 8)
-    whole = patches(inside, side=8).amin((1, 2, 3)) > 0
-    measured = energy(square[whole] if int(whole.sum()) >= FEWEST else square)
+    inside = patches(((observed > 0) & (observed < 1)).float(), side=8).amin((1, 2, 3)) > 0
+    measured = energy(square[inside] if int(inside.sum()) >= FEWEST else square)
     uneven = float((measured.std(correction=0) / measured.mean().clamp(min=LEAST)).square()) - 2 / square[0].numel()
     weight = -UNLIKE * correlation(removed, 1) + UNEVEN * math.sqrt(max(0.0, uneven)) - ACCEPTED
     doubt = min(1.0, max(0.0, (CERTAIN - sigma) / (CERTAIN - SUSPECT)))
@@ -151,7 +143,5 @@ def agreement(difference: Tensor, residual: Tensor) -> float:
         difference: second estimate minus fit, (1, C, h, w).
         residual: photograph minus fit, of the same shape.
     """
-    from dip.stopping.flat_patches import LEAST
-
     relative = float(difference.square().mean() / residual.square().mean().clamp(min=LEAST))
     return min(1.0, max(0.0, (DIFFERING - relative) / (DIFFERING - AGREEING)))

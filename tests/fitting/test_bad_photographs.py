@@ -1,9 +1,12 @@
-"""Unusual photographs with `experiment=photo`: each run ends by itself; a strongly compressed JPEG is told."""
+"""Unusual photographs with `experiment=photo`: each run ends by itself, not below its input; strong compression is told."""
 
 from __future__ import annotations
 
+import io
 import logging
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -41,19 +44,32 @@ def white_with_a_dot() -> Tensor:
     return image
 
 
+def compressed(image: Tensor) -> Tensor:
+    """`image` after a JPEG of quality 10."""
+    file = io.BytesIO()
+    Image.fromarray((image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()).save(file, "JPEG", quality=10)
+    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)[None] / 255
+
+
 @pytest.mark.parametrize(
-    "image",
+    ("clean", "damage"),
     [
-        pytest.param(camera(photo("astronaut", 20, 20)), id="20 pixels a side"),
-        pytest.param(camera(photo("camera", 40, 32)), id="gray"),
-        pytest.param(camera((3 * photo("coffee", 32, 32)).clamp(0, 1)), id="saturated"),
-        pytest.param(camera(white_with_a_dot()), id="nearly white"),
+        pytest.param(photo("astronaut", 20, 20), camera, id="20 pixels a side"),
+        pytest.param(photo("camera", 40, 32), camera, id="gray"),
+        pytest.param((3 * photo("coffee", 32, 32)).clamp(0, 1), camera, id="saturated"),
+        pytest.param(white_with_a_dot(), camera, id="nearly white"),
+        pytest.param(photo("chelsea", 48, 40), compressed, id="JPEG of quality 10"),
     ],
 )
-def test_the_run_ends_by_itself(fit: Fit, tmp_path, image: Tensor) -> None:
-    _, result = fit(f"image={saved(tmp_path, image)}", *OPTIONS, "baselines=false", tiny=False)
+def test_the_run_ends_by_itself_and_not_below_its_input(
+    fit: Fit, tmp_path, clean: Tensor, damage: Callable[[Tensor], Tensor]
+) -> None:
+    damaged = damage(clean)
+    files = (f"image={saved(tmp_path, damaged)}", f"reference={saved(tmp_path, clean, 'clean.png')}")
+    _, result = fit(*files, *OPTIONS, "baselines=false", tiny=False)
     assert result["status"] == "stopped"
     assert result["steps"] <= 1000
+    assert result["psnr"] >= -10 * (damaged - clean).square().mean().log10().item() - 0.1
 
 
 @pytest.mark.parametrize("quality", [10, 30])

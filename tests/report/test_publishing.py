@@ -208,6 +208,8 @@ sweeps/results/jpeg/README.md jpeg/table.csv image set jpeg:.2f shifted:.2f kept
 sweeps/results/photos/README.md photos/product.csv photograph set input:.2f best:.2f best_step:,.0f average:.2f kept:.2f gap:.2f ended:,.0f seconds:,.0f before:.2f nlm:.2f tv:.2f wavelet:.2f bm3d:.2f baseline_true:.2f baseline_true_name
 sweeps/results/photos/README.md photos/settings.csv setting cc_d600_best cc_d600_kept cc_d800_best cc_d800_kept polyu_chair_best polyu_chair_kept polyu_Sony_best polyu_Sony_kept sim_rocket_best sim_rocket_kept best_mean kept_mean
 sweeps/results/photos/README.md photos/finishing.csv result real:.2f simulated:.2f chelsea:.2f
+sweeps/results/photos/README.md photos/clean.csv photograph network noise difference status steps:,.0f
+sweeps/results/photos/README.md photos/unusual.csv photograph network noise input:.2f restored:.2f gain:+.2f status steps:,.0f
 sweeps/results/photos/README.md photos/texture.csv photograph input:.2f average:.2f before:.2f now:.2f gain:+.2f bm3d:.2f photograph_weight:.2f
 sweeps/results/volumes/README.md volumes/table.csv volume method noisy:.2f psnr:.2f best:.2f steps:,.0f seconds:,.1f memory:.2f
 sweeps/results/fast/README.md fast/kodak.csv image noisy:.2f without_bm3d:.2f bm3d:.2f bm3d_corrected:.2f networks_best:.2f mean_of_both:.2f restored:.2f restored_step:,.0f steps:,.0f wall_seconds:.0f
