@@ -116,7 +116,8 @@ def flat_details(image: Tensor, known: Tensor | None, groups: int = 1) -> Tensor
 def spectrum(details: Tensor, periodic: bool = True) -> Tensor:
     """Mean power spectrum of patches (n, C, SIDE, SIDE) under a Hann window, (SIDE, SIDE)."""
     window = torch.hann_window(SIDE, periodic, device=details.device)
-    return torch.fft.fft2(details * window[:, None] * window).abs().square().mean((0, 1))
+    power: Tensor = torch.fft.fft2(details * window[:, None] * window).abs().square().mean((0, 1))
+    return power
 
 
 def whiteness(image: Tensor, known: Tensor | None = None) -> float:
