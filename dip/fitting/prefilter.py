@@ -35,6 +35,7 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
     padded = config.net.padded(height, width)
     reason = (
         f"target={config.target.name} is not denoising" if config.target.task != "denoising" or seen.known is not None
+        else "BM3D does not remove impulses" if config.target.noise_model(0.1).impulses
         else f"net={config.net.name} has no guide" if config.net.volumetric or "z" in config.net.ignores
         else "z.guide is the guide" if seen.z is not None
         else f"net={config.net.name} is your own" if type(config.net) not in NETS.values()

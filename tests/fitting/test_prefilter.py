@@ -59,6 +59,7 @@ def test_bm3d_of_the_estimated_level_is_the_input():
         (("target=inpaint", "target.missing=0.5"), "target=inpaint is not denoising"),
         (("target=clean",), "target=clean is not denoising"),
         (("target=degraded",), "the noise is correlated"),
+        (("target=noisy", "target.noise.kind=salt_and_pepper"), "BM3D does not remove impulses"),
         (("target=noisy", "z.guide=astronaut"), "z.guide is the guide"),
         (("target=flash",), "target=flash is not denoising"),
         (("target=noisy", "net=decoder"), "the input of net=decoder is smaller"),
