@@ -109,7 +109,8 @@ class _Interleave(torch.autograd.Function):
         # In pairs of pixels (..., n, 2, ...), so that one kernel makes both.
         inside = middle.narrow(dim, 1 + margin, n).unsqueeze(dim + 1)
         beside = outer.narrow(dim, margin, n + 1).unfold(dim, 2, 1).movedim(-1, dim + 1)
-        _add_into(out.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2)), inside, beside)
+        pairs = out.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2))  # type: ignore[no-untyped-call]
+        _add_into(pairs, inside, beside)
         if margin:
             _add_into(_ends(out, dim, 0), _ends(middle, dim, 1), _ends(outer, dim, 0))
         return out
@@ -119,7 +120,7 @@ class _Interleave(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         dim, n, margin = ctx.dim, ctx.n, ctx.margin
         middle, outer = (new_empty(grad, *size) for size in ctx.sizes)
-        even, odd = grad.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2)).unbind(dim + 1)
+        even, odd = grad.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2)).unbind(dim + 1)  # type: ignore[no-untyped-call]
         _add_into(middle.narrow(dim, 1 + margin, n), even, odd)
         _add_into(outer.narrow(dim, 1 + margin, n - 1), even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1))
         for k in range(1 + margin):
