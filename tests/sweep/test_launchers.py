@@ -59,7 +59,7 @@ def test_with_one_illegal_job_none_is_started(multirun: Multirun, tmp_path: Path
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
-    assert folders(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_job_that_memory_cannot_hold_fails_alone(multirun: Multirun, tmp_path: Path):
