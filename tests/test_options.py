@@ -12,6 +12,10 @@ from dip.errors import OptionError
 from dip.options import Legal, Options, choice, flag, integer, interval, number, option, sides, text
 
 
+def test_an_object_is_named_by_its_type() -> None:
+    assert str(OptionError("stop", object(), "a rule", "stop=wmv")).startswith("stop=<object object>: must be a rule")
+
+
 @pytest.mark.parametrize(
     ("legal", "words"),
     [

@@ -41,7 +41,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files that the README's user has: photographs of 48 x 40 pixels and a mask."""
     monkeypatch.chdir(tmp_path)
     photo = Image.radial_gradient("L").convert("RGB")
-    photo.paste("black", (0, 0, 90, 90))  # torn there
+    photo.paste("red", (0, 0, 90, 90))  # torn there
     for name in re.findall(r"[\w-]+\.(?:png|jpg|tif)", " ".join([*RUNS, *CALLS])):
         photo.resize((48, 40)).save(name)
     Image.radial_gradient("L").resize((48, 40)).point(lambda v: 255 * (v > 90)).save("mask.png")

@@ -16,6 +16,8 @@ from dip.stopping.adaptive import explain
 from dip.stopping.rule import Rule
 from dip.targets.jpeg_file import quality_of
 
+SMALL = 16
+"""Side in pixels below which an image is hardly worth a fit: the coarsest level of the network has one pixel of it."""
 STRONG = 50
 """Quality of a JPEG below which its artefacts, and not noise, are what is visible."""
 
@@ -32,7 +34,13 @@ def announce(config: Config, picture: Picture, estimated: Cost | None, rule: Rul
 
 
 def _advise(config: Config, picture: Picture) -> None:
-    """Warn if `target=degraded` is used on a strongly compressed JPEG file."""
+    """Warn if the image is too small, or `target=degraded` is used on a strongly compressed JPEG file."""
+    height, width = picture.pixels.shape[-2:]
+    if min(height, width) < SMALL:
+        log.warning(
+            "image: %d x %d pixels (height x width) are hardly enough to restore anything; give at least %d a side, for "
+            "example size=256", height, width, SMALL,
+        )  # fmt: skip
     if config.target.name != "degraded" or config.size is not None or picture.jpeg is None:
         return
     quality = quality_of(picture.jpeg)

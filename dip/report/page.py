@@ -24,8 +24,8 @@ PLOTS = ("figure3-loss", "psnr", "rules")
 HIDDEN = {"end_psnr", "drop", "psnr_y", "psnr_hole", "gap", *(f"loss_{step}" for step in tables.LOSS_STEPS)}
 """Results that only a published page shows, to keep the tables narrow."""
 
-OPTIONS_FIRST = 4
-"""Options that differ: up to this number they are shown before the scores, more are shown after them."""
+OPTIONS_FIRST = 6
+"""Of the options that differ, so many are shown before the scores, those without a dot first; others after the scores."""
 
 
 def build(folder: Path, title: str | None) -> Path:
@@ -85,7 +85,9 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
             total=len(data),
             groups=groups,
             unfinished=[
-                entry for run, entry in zip(found, data, strict=True) if not run.done or "warning" in run.result
+                entry | {"badge": "failed fit" if run.done else run.status}
+                for run, entry in zip(found, data, strict=True)
+                if not run.done or "warning" in run.result
             ],
             written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
             images=thumbnails.data(),
@@ -94,9 +96,9 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
 
 
 def _ordered(columns: tables.Columns, found: Sequence[Run]) -> tables.Columns:
-    """The columns with the baselines beside the restored image, and with the options last if too many differ."""
-    options = option_names(found)
-    later = set(options) - {"image", "target"} if len(options) > OPTIONS_FIRST else set()
+    """The columns with the baselines beside the restored image, and with the options first, or if too many differ the last of them last."""
+    options = sorted(option_names(found), key=lambda name: (name not in ("image", "target"), "." in name))
+    later = set(options[OPTIONS_FIRST:])
     names = list(columns)
     scored = names.index("psnr") if "psnr" in names else 0
     baselines = {name for name in names if name.endswith("_psnr") and name not in tables.RESULTS}

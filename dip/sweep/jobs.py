@@ -16,7 +16,6 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import experiment
 from dip.fitting.image_files import several
-from dip.methods import Rival
 
 log = logging.getLogger("dip")
 
@@ -39,8 +38,7 @@ class Job:
     @property
     def steps(self) -> int:
         """The number of optimisation steps at most; 1 for a classical method."""
-        method = self.config.method
-        return method.total if isinstance(method, Rival) else self.config.steps
+        return self.config.method.total(self.config.steps)
 
     @property
     def console(self) -> Path:

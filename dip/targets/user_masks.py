@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dip.errors import ImageError
+from dip.options import log
 from dip.targets import colours
 
 EXAMPLE = "e.g. target.mask=mask.png"
@@ -22,6 +23,7 @@ EXAMPLE = "e.g. target.mask=mask.png"
 TOLERANCE, TOLERANCE_GRAY = 0.2, 0.06
 COMPRESSED_MARGIN, MARGIN = 3, 6  # pixels: the smallest one after compression, and the largest one
 TINTED = 0.005  # of the pixels of a black and white mask may have a tint, at edges that were compressed
+REGIONS = 5  # so many areas of the photo may have the colour by chance
 DIFFERENCE = 0.1  # between the photo and a compressed copy, of the mean over 3 x 3 pixels
 
 Understood = tuple[Tensor, str]
@@ -57,6 +59,12 @@ def painted(photo: Tensor, colour: str, tolerance: float | None = None) -> Under
         )
     if tolerance is None and compressed:
         marks = _without_areas(marks, near | (distance <= 0.3 * limit))
+    if (regions := _shades(marks, distance < limit + 0.1)) > REGIONS:
+        log.warning(
+            "target.mask=%s: %d regions of this colour have soft edges and seem to belong to the photo; they count as "
+            "missing. Paint in a colour that does not occur in it, for example target.mask='%s'",
+            colour, regions, "#00ff00" if colour in ("red", "#ff0000") else "#ff0000",
+        )  # fmt: skip
     margin = _margin(marks, distance, COMPRESSED_MARGIN if compressed and tolerance != 0 else 0)
     missing = _grown(marks, margin)
     code = "#" + "".join(f"{round(255 * float(value)):02x}" for value in np.broadcast_to(brush, 3))
@@ -128,6 +136,17 @@ def _without_areas(marks: colours.Array, close: colours.Array) -> colours.Array:
     wide = np.unique(areas[scipy.ndimage.binary_opening(closed, np.ones((5, 5)))])
     kept: colours.Array = marks & ~np.isin(areas, wide[wide > 0])
     return kept if kept.any() else marks
+
+
+def _shades(marks: colours.Array, near: colours.Array) -> int:
+    """The number of regions of `marks`, of 9 pixels or more, around which most pixels are `near` their colour.
+
+    So are the shades of a photo. A stroke of a brush ends abruptly.
+    """
+    regions, number = scipy.ndimage.label(marks, np.ones((3, 3)))
+    around = scipy.ndimage.maximum_filter(regions, 3)[~marks]
+    edge, soft = (np.bincount(labels, minlength=number + 1) for labels in (around, around[near[~marks]]))
+    return int(((np.bincount(regions.ravel()) >= 9) & (2 * soft > edge))[1:].sum())
 
 
 def _margin(marks: colours.Array, distance: colours.Array, least: int) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from dip.configuration.commands import command, text
+from dip.configuration.commands import command, joined, text
 from tests.fake_runs import config
 
 
@@ -37,6 +37,13 @@ def test_a_group_is_named_with_the_options_that_differ_from_its_own_defaults():
     assert parsed(command(chosen))["target.sigma"] == 0.2
     chosen["net"] = {"name": "of-another-version", "width": 3}
     assert parsed(command(chosen))["net.width"] == 3
+
+
+@given(st.lists(st.text("ab '\"$`\\!#(", min_size=1)))
+def test_the_shell_reads_the_words_as_they_were(words):
+    assert shlex.split(joined(words)) == words
+    assert joined(["target.mask='#ff0000'"]) == "\"target.mask='#ff0000'\""
+    assert joined(["a='$b'"]).startswith("'a='")  # double quotes would replace $b
 
 
 def test_options_that_the_given_defaults_lack_are_written_out():

@@ -95,6 +95,19 @@ def test_others_are_not_told(fit: Fit, tmp_path, caplog: pytest.LogCaptureFixtur
     assert not [message for message in caplog.messages if "target=jpeg removes" in message]
 
 
+@pytest.mark.parametrize(("width", "warned"), [(15, True), (16, False)])
+def test_a_tiny_image_is_told_and_no_rule_that_nobody_chose(
+    fit: Fit, tmp_path, caplog: pytest.LogCaptureFixture, width: int, warned: bool
+) -> None:
+    file = saved(tmp_path, camera(photo("rocket", 20, width)))
+    with caplog.at_level(logging.INFO, "dip"):
+        fit(f"image={file}", *SMALL, "steps=2", "baselines=false", tiny=False)
+    told = [message for message in caplog.messages if "pixels (height x width) are hardly enough" in message]
+    assert len(told) == warned
+    assert any(message.startswith("stop=adaptive: ") for message in caplog.messages)
+    assert not any("cannot end a run" in message for message in caplog.messages)
+
+
 def test_photo_is_fast_for_a_noisy_photograph() -> None:
     found, fast = composed("experiment=photo"), composed("experiment=fast", "target=degraded")
     assert found == fast

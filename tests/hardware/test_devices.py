@@ -124,3 +124,9 @@ def test_auto_before_ampere_is_fp32_and_says_so(monkeypatch, caplog, capability,
     with caplog.at_level("INFO", logger="dip"):
         assert pick_precision("auto", torch.device("cuda")).name == name
     assert caplog.text.count("precision=fp16 may be faster") == said
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, ", 1 thread)"), (2, ", 2 threads)")])
+def test_the_machine_is_described_with_its_threads(threads, words, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert devices.describe(torch.device("cpu")).endswith(words)

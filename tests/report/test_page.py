@@ -54,6 +54,27 @@ def test_each_task_is_shown_with_its_restored_image(tmp_path, monkeypatch):
     assert all(pair[1].name == "restored.png" for pair in shown.values())
 
 
+def test_options_that_differ_stand_first_groups_before_their_options(tmp_path):
+    for number, name in enumerate(("unet", "resnet")):
+        nested = {f"option{digit}": number for digit in range(8)}
+        make(tmp_path / name, net={"name": name, **nested}, skips=[number + 1], ema=0.9 + number / 100)
+    heads = re.findall(r'<th scope="col".*?<button type="button">(.*?)</button>', report.write(tmp_path).read_text())
+    heads = heads[heads.index("#") :]
+    assert heads[1:5] == ["net", "net.option0", "net.option1", "net.option2"]
+    assert heads[5:8] == ["skips", "ema", "seed"]
+    assert heads[-1] == "net.option7"
+
+
+def test_a_finished_run_with_a_failed_fit_is_not_shown_as_finished(tmp_path):
+    folder = make(tmp_path / "run")
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**result, "warning": "the fit failed: lower lr"}))
+    listed = report.write(tmp_path).read_text().partition('<section id="unfinished">')[2].partition("</section>")[0]
+    assert '<span class="status failed">failed fit</span>' in listed
+    assert "the fit failed: lower lr" in listed
+    assert ">finished<" not in listed
+
+
 def test_the_page_needs_no_other_file(sweep):
     page = (sweep / "report.html").read_text()
     assert "default-src 'none'" in page

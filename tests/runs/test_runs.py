@@ -8,6 +8,9 @@ import pytest
 from dip import runs
 from dip.configuration.schema import Config
 from dip.errors import RunError
+from dip.methods import Guided
+from dip.methods.rivals import BM3D
+from dip.nets import NETS
 from dip.runs import naming
 
 RESULT = {"status": "finished", "config": {"net": {"name": "hourglass"}, "skips": [3, 4]}, "psnr": 31.5}
@@ -29,6 +32,23 @@ def test_a_name_is_the_readable_part_and_eight_digits_of_the_hash():
     config = Config(skips=[4, 3], size=[32, 64], steps=7)
     name = f"noisy-skips3.4-size32x64-steps7-seed0-{naming.fingerprint({})[:8]}"
     assert naming.name(config, {}) == name
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"image": "photos/my photo (1).jpg"}, "my-photo-1-noisy-skips3.4-steps10000-seed0-"),
+        ({"image": "a/" + 30 * "x" + ".nii.gz", "name": "mine"}, f"mine-{24 * 'x'}-noisy-"),
+        ({"image": "scan.npz:group/y"}, "scan-group-y-noisy-"),
+        ({"image": "coffee", "method": Guided()}, "coffee-guided-noisy-"),
+        ({"image": "array"}, "noisy-skips3.4-"),
+        ({"image": "noisy.png", "net": NETS["unet"]()}, "noisy-unet-noisy-steps10000-seed0-"),
+        ({"image": "dip.png", "method": BM3D()}, "dip-bm3d-noisy-seed0-"),
+        ({"image": "../...png"}, "noisy-"),
+    ],
+)
+def test_a_name_tells_images_methods_and_networks_apart(options, name):
+    assert naming.name(Config(**options), {}).startswith(name)
 
 
 def test_any_other_value_is_another_hash_but_the_order_of_keys_does_not_matter():

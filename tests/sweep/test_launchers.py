@@ -57,6 +57,11 @@ def test_with_one_illegal_job_none_is_started(main: Main, tmp_path: Path, argume
     assert not list(tmp_path.glob("outputs/*-*-*"))
 
 
+def test_a_refused_sweep_leaves_nothing(multirun: Multirun, tmp_path: Path):
+    assert multirun("skips=[1],[9]").returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.fault(23)
 def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
     done = multirun("seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=4")

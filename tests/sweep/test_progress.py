@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from dip import runs
+from dip.configuration.schema import Config
+from dip.methods.rivals import BM3D, Pixel2Pixel
+from dip.sweep.jobs import Job
 from dip.sweep.outcomes import Outcome
 from dip.sweep.progress import Progress, table, write_reports
 from tests.sweep.stubs import jobs, local, sweep
@@ -73,6 +76,20 @@ def test_running_jobs_show_their_steps_before_the_first_has_ended(
             f"running: {two[0].name} (seed=0), step 1,350 of at most {steps:,}",
             f"running: {two[1].name} (seed=1), step 0 of at most {steps:,}",
         ]
+
+
+def test_the_steps_of_a_rival_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    screen, now = io.StringIO(), [0.0]
+    monkeypatch.setattr("dip.sweep.progress.time.monotonic", lambda: now[0])
+    methods = (Pixel2Pixel(), BM3D())
+    two = [Job(Config(method=method), (f"method={method.name}",), tmp_path / method.name) for method in methods]
+    progress, now[0] = Progress(two, screen), 61.0
+    progress.update(two)
+    assert progress.steps == {"steps": "0/3,001"}
+    assert screen.getvalue().splitlines()[1:] == [
+        "running: pixel2pixel (method=pixel2pixel), step 0 of at most 3,000",
+        "running: bm3d (method=bm3d)",
+    ]
 
 
 def test_a_closed_terminal_does_not_end_the_sweep(tmp_path: Path):

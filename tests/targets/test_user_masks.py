@@ -75,6 +75,22 @@ def test_any_colour_with_hard_edges_is_found_to_the_pixel(colour: tuple[int, int
     assert "around" not in note
 
 
+@pytest.mark.parametrize(("colour", "warned"), [("black", True), ("#ff0000", False)])
+def test_a_colour_of_the_photo_is_a_warning(colour: str, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    dark = np.asarray(Image.open(sample_path("astronaut")).convert("RGB"))
+    photo = Image.fromarray((dark * 1.1 - 12).clip(0, 255).astype(np.uint8))
+    drawing = ImageDraw.Draw(photo)
+    for at in range(20, 500, 40):  # twelve strokes
+        drawing.line((at, 30, at + 20, 90), colour, 5)
+    user_masks.painted(tensor(photo), colour)
+    assert len(caplog.messages) == warned
+    assert all(line.endswith("for example target.mask='#ff0000'") for line in caplog.messages)
+
+
+def test_a_photo_of_one_colour_has_no_edges() -> None:
+    assert missing(user_masks.painted(torch.zeros(1, 3, SIDE, SIDE), "black")[0]).all()
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.tuples(level, level, level), st.floats(0, 0.5))
 def test_all_within_the_tolerance_is_missing_and_little_else(colour: tuple[int, int, int], tolerance: float) -> None:
