@@ -93,7 +93,7 @@ def test_a_run_that_fails_is_a_row(tmp_path: Path, capfd: pytest.CaptureFixture[
     table = dip.compare("camera", {"bad": {"reference": "astronaut"}}, **options)
     assert table.loc[("bad", 0), "status"] == "failed"
     assert "reference=astronaut: has 3 x 16 x 16" in table.loc[("bad", 0), "error"]
-    assert "[1/1] failed: degraded-" in capfd.readouterr().err
+    assert "[1/1] failed: camera-degraded-" in capfd.readouterr().err
 
 
 def test_mistakes_are_one_line_before_any_run(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -120,7 +120,7 @@ def test_objects_run_in_this_process(path: str, tmp_path: Path, monkeypatch: pyt
     assert table["status"].tolist() == ["finished", "failed"]
     folder = Path(table.loc[("own", 0), "folder"])
     assert json.loads((folder / "result.json").read_text())["loss"] == same.metrics["loss"]
-    assert folder.name.startswith("mine-degraded-")
+    assert folder.name.startswith("mine-photo-degraded-")
     assert "loss=own_loss: returned a int" in table.loc[("bad", 0), "error"]
 
 
