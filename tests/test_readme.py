@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 import dip
-from dip.configuration import aliases, composition, schema
+from dip.configuration import aliases, cli, composition, schema
 from dip.fitting import experiment
 from tests.conftest import ROOT, Fit, composed, environment
 
@@ -76,7 +76,7 @@ def test_there_are_commands_of_every_kind():
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("line", RUNS)
 def test_run(fit: Fit, line: str):
-    given = aliases.replaced(shlex.split(line)[2:])
+    given = cli.files_quoted(aliases.replaced(shlex.split(line)[2:]))  # as the program does
     if "--help" in given:
         done = subprocess.run(
             [sys.executable, str(ROOT / "train.py"), *given],

@@ -37,7 +37,7 @@ def test_the_files_of_a_run(train: Train, tmp_path: Path):
     assert result["step_seconds"] > 0
     assert result["peak_memory_bytes"] > 1e6
     assert result["versions"]["torch"]
-    assert " threads" in result["device"]
+    assert " thread" in result["device"]
 
     rows = rows_of(run)
     assert [int(row["step"]) for row in rows] == [1, 2, 5, 10, 20, 25]

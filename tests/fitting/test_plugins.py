@@ -93,7 +93,7 @@ def test_a_run_with_own_parts_resumes_to_the_bit(monkeypatch: pytest.MonkeyPatch
     assert np.array_equal(resumed.image, whole.image)
     assert resumed.history["loss"] == whole.history["loss"]
     assert resumed.folder.name == whole.folder.name
-    assert resumed.folder.name.startswith("mine-degraded-")
+    assert resumed.folder.name.startswith("mine-built-degraded-")
     other = restored(**{**own, "loss": lambda x, y: (x - y).abs() * 2}, out=tmp_path)
     assert other.folder != resumed.folder
 
