@@ -45,6 +45,7 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
     )  # fmt: skip
     if reason is None:
         from dip.stopping.adaptive import examine
+        from dip.stopping.lost_structure import share_if_white
         from dip.stopping.noise_level import colour_levels
 
         noise = examine(seen.y)
@@ -52,8 +53,10 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
-            denoised = bm3d.denoised(seen.y, colour_levels(seen.y))
-            return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma)
+            levels = colour_levels(seen.y)
+            denoised = bm3d.denoised(seen.y, levels)
+            share = share_if_white(seen.y, denoised, max(levels))
+            return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: the same as method=dip here, since %s", reason)
     return seen
@@ -72,18 +75,9 @@ def mixed(image: Tensor, seen: Observation) -> Tensor:
     from dip.stopping.finishing import with_photograph
 
     mean = unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
-    return with_photograph(mean, seen.y, _doubt(seen), "method=dip returns the fit")
+    return with_photograph(mean, seen.y, seen.share, "method=dip returns the fit")
 
 
 def networks_share(seen: Observation) -> float:
     """The weight of the networks' average in the restored image."""
-    return (1 - SHARE) * (1 - _doubt(seen)) if seen.denoised is not None else 1.0
-
-
-def _doubt(seen: Observation) -> float:
-    """The weight of the photograph, because some of the noise may be texture."""
-    from dip.stopping.lost_structure import share_if_white
-    from dip.stopping.noise_level import colour_levels
-
-    assert seen.denoised is not None
-    return share_if_white(seen.y, seen.denoised, max(colour_levels(seen.y)))
+    return (1 - SHARE) * (1 - seen.share) if seen.denoised is not None else 1.0

@@ -22,12 +22,12 @@ CLEAN = 0.5 / 255
 """Value of `flat_patches.noise_floor` below which an image is treated as clean: half an 8-bit step."""
 
 INVISIBLE = 0.0075
-"""Variation of the least varying patches below which an image without correlated noise is treated as clean. White noise of
-level 0.01, a PSNR of 40 dB, is above it."""
+"""Variation of the least varying patches below which an image without correlated noise is treated as clean, and half of its
+limit in each group of brightness. White noise of level 0.01, a PSNR of 40 dB, is above it."""
 
 AGREES = 0.5
-"""Error at held-out pixels, in noise levels, below which a fit with white noise ends: what was measured as noise is texture
-that the network continues, or correlated noise."""
+"""Error at held-out pixels, in noise levels, below which a fit that is watched by `heldout` ends: what was measured as white
+noise is texture that the network continues, or correlated noise."""
 
 _RULES = ("wmv", "emv", "heldout", "discrepancy", "combined")
 
@@ -52,10 +52,11 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     floor = flat_patches.noise_floor(image, known)
     if floor < CLEAN:
         return Noise("none", None, floor)
-    white, least = flat_patches.whiteness(image, known), texture.smallest_variation(image, known)
+    white, (least, most) = flat_patches.whiteness(image, known), texture.smallest_variation(image, known)
     if math.isnan(white) or white > WHITE:
         level, measured = noise_level(image, known), None if math.isnan(white) else white
-        return Noise("none", measured, min(level, least)) if least < INVISIBLE else Noise("white", measured, level)
+        clean = level == 0 or (least < INVISIBLE and most < 2 * INVISIBLE)
+        return Noise("none", measured, min(level, least)) if clean else Noise("white", measured, level)
     level = float(flat_patches.noise_by_brightness(image, known)[1].square().mean().sqrt())
     return Noise("correlated", white, level if math.isnan(least) else min(level, texture.SHARE * least))
 
@@ -88,6 +89,8 @@ class Adaptive(Stop):
         return replace(self, white=white)  # in the options, so that the run folder's name depends on it
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
+        from dip.stopping import texture
+
         noise = examine(target, known)
         name = {"none": "unchanged", "correlated": "covariance"}.get(noise.kind) or self.white or "combined"
         rule: Rule | None = Unchanged(target)
@@ -97,7 +100,7 @@ class Adaptive(Stop):
                 stop.smoothing = self.smoothing
             rule = stop.start(target, seed, known, warm_up)
             if isinstance(rule, HeldOutError):
-                rule.least = (AGREES * noise.sigma) ** 2
+                rule.least = texture.varied(target, known) * (AGREES * noise.sigma) ** 2
         if rule is not None:
             rule.chosen = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
         return rule

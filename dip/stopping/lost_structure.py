@@ -9,6 +9,8 @@ than the residual; texture everywhere leaves none.
 A fit that ended far too early loses edges too. Its residual is correlated, but has a preferred direction within a small
 patch, which noise has not. The direction is measured with the structure tensor (Foerstner and Guelch 1987; Bigun and
 Granlund 1987): its coherence is 0 for gradients of all directions, 1 for parallel ones.
+
+What was removed as white noise is tested for being white and equally strong everywhere (`share_if_white`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
-from dip.stopping.flat_patches import GROUPS, LEAST, correlation, energy, flattest, patches, without_plane
+from dip.stopping.flat_patches import GROUPS, LEAST, QUANTISATION, correlation, energy, flattest, patches, without_plane
 
 CORRELATION = 0.5
 """Correlation of neighbouring pixels that the residual of a good fit has at least, unless the noise itself has less."""
@@ -118,8 +120,8 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
 
     What was removed should be white and equally strong everywhere. Texture that was removed is not: a denoiser keeps its low
     frequencies, so that neighbouring pixels of the rest have a negative correlation -a, and its energy e differs from patch
-    to patch. The weight is UNLIKE a + UNEVEN c - ACCEPTED. c^2 is the relative variance of e in 8 x 8 patches without a
-    value at 0 or 1, minus that of white noise.
+    to patch. The weight is UNLIKE a + UNEVEN c - ACCEPTED. c^2 is the relative variance of e in 8 x 8 patches that vary and
+    have no value at 0 or 1, minus that of white noise.
 
     Args:
         observed: the photograph, (1, C, h, w) in [0, 1].
@@ -129,6 +131,7 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
     removed = observed - denoised
     square = patches(removed, side=8)  # (n, C, 8, 8)
     inside = patches(((observed > 0) & (observed < 1)).float(), side=8).amin((1, 2, 3)) > 0
+    inside &= energy(without_plane(patches(observed, side=8))) >= QUANTISATION
     measured = energy(square[inside] if int(inside.sum()) >= FEWEST else square)
     uneven = float((measured.std(correction=0) / measured.mean().clamp(min=LEAST)).square()) - 2 / square[0].numel()
     weight = -UNLIKE * correlation(removed, 1) + UNEVEN * math.sqrt(max(0.0, uneven)) - ACCEPTED

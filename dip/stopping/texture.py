@@ -1,4 +1,4 @@
-"""An upper limit of the noise level where texture is everywhere, from patches that are smaller than the texture.
+"""The least variation of an image, from patches that are smaller than its texture.
 
 Estimates from 16 x 16 patches take texture for noise in an image without a flat patch of that size: a sharp photograph
 that was shrunk to 128 x 128 pixels is measured at 25 of 255. Some 8 x 8 patches are flat in most images. The noise of a
@@ -20,10 +20,11 @@ SHARE = 2.8
 """The level of a camera's noise is at most this many times that in the least varying 8 x 8 patches."""
 
 
-def smallest_variation(image: Tensor, known: Tensor | None = None) -> float:
+def smallest_variation(image: Tensor, known: Tensor | None = None) -> tuple[float, float]:
     """Standard deviation of the least varying 8 x 8 patches, without their planes. NaN without a known patch.
 
-    It is the median over groups of brightness, because a group may have no flat patch, or be clipped.
+    The median over groups of brightness, because a group may have no flat patch, or be clipped; and the largest, because
+    a dark group has less photon noise.
 
     Args:
         image: (1, C, h, w) in [0, 1], as observed.
@@ -31,11 +32,18 @@ def smallest_variation(image: Tensor, known: Tensor | None = None) -> float:
     """
     patch = patches(image, known, SIDE)
     if len(patch) == 0:
-        return math.nan
+        return math.nan, math.nan
     variance = energy(without_plane(patch)) * (SIDE**2 / (SIDE**2 - 3))  # (n,), corrected for the plane
     varied = variance >= QUANTISATION  # not clipped, uniform, or smoothed by the camera
     if varied.any():
         patch, variance = patch[varied], variance[varied]
     groups = patch.mean((1, 2, 3)).argsort().tensor_split(min(GROUPS, len(patch)))
     least = [variance[group].sort().values[: max(2, round(FRACTION * len(group)))].mean() for group in groups]
-    return math.sqrt(sorted(float(value) for value in least)[(len(least) - 1) // 2])
+    ascending = sorted(math.sqrt(float(value)) for value in least)
+    return ascending[(len(ascending) - 1) // 2], ascending[-1]
+
+
+def varied(image: Tensor, known: Tensor | None = None) -> float:
+    """The fraction of the 8 x 8 patches that vary: without clipped areas, frames and uniform backgrounds. 1 without a patch."""
+    patch = patches(image, known, SIDE)
+    return float((energy(without_plane(patch)) >= QUANTISATION).float().mean()) if len(patch) else 1.0

@@ -36,6 +36,8 @@ class Observation:
     """BM3D of `y`, (1, C, H, W) in [0, 1], which is then also `z`; None except for method=guided. See `dip.fitting.prefilter`."""
     sigma: float = 0.0
     """Estimated standard deviation of the noise of `y`, with `denoised`."""
+    share: float = 0.0
+    """With `denoised`: the weight of `y` in the restored image, because some of the noise may be texture."""
     intervals: Intervals | None = None
     """The quantization intervals of a JPEG file; the loss then compares the image with `intervals(image)` instead of `y`."""
     bounded: bool = True

@@ -20,6 +20,7 @@ from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.stopping.adaptive import examine
 from dip.stopping.clipped_noise import unclipped
+from dip.stopping.lost_structure import share_if_white
 from dip.targets import Observation
 from dip.targets.noise_models import Camera
 from tests.conftest import composed
@@ -159,7 +160,13 @@ def test_texture_that_is_taken_for_white_noise_stays_in_the_photograph(caplog: p
     noise = examine(y)
     assert noise.kind == "white"
     denoised = bm3d_of(y, noise.sigma)
-    seen = dataclasses.replace(observed("target=noisy", "method=dip"), y=y, denoised=denoised, sigma=noise.sigma)
+    seen = dataclasses.replace(
+        observed("target=noisy", "method=dip"),
+        y=y,
+        denoised=denoised,
+        sigma=noise.sigma,
+        share=share_if_white(y, denoised, noise.sigma),
+    )
     with caplog.at_level(logging.WARNING, "dip"):
         restored = prefilter.mixed(denoised, seen)
     error = [float((image - scene).square().mean()) for image in (y, denoised, restored)]
