@@ -32,7 +32,7 @@ def announce(config: Config, picture: Picture, estimated: Cost | None, rule: Rul
 
 
 def advise(config: Config, picture: Picture, device: torch.device) -> None:
-    """Warn if the image is too small, the GPU shared, or a strongly compressed JPEG file used with `target=degraded`."""
+    """Warn if the image is too small, the GPU is shared, or `target=degraded` has a strongly compressed JPEG file."""
     if IN_SWEEP not in os.environ and (held := held_by_others(device)):
         log.warning("device=%s is shared%s", device, held)
     height, width = picture.pixels.shape[-2:]

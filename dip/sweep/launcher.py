@@ -94,7 +94,7 @@ class SweepLauncher(Launcher, Options):
         return [_returned(group, loop.outcomes, overrides) for group, overrides in zip(groups, words, strict=True)]
 
     def _leave_nothing(self) -> None:
-        """Delete `multirun.yaml` and the empty folders that Hydra makes before the jobs are checked, after a refusal."""
+        """Delete `multirun.yaml` and empty folders, which Hydra makes before the jobs are checked, after a refusal."""
         for path in self.missing:
             with contextlib.suppress(OSError):  # also for a folder with content, which stays
                 path.unlink() if path.name == "multirun.yaml" and path.is_file() else path.rmdir()

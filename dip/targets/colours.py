@@ -93,7 +93,7 @@ def shades(marks: Array, near: Array) -> int:
 
 
 def margin_of(marks: Array, distance: Array, least: int) -> int:
-    """The width in pixels of the blended edges: up to there, the colours come nearer to the brush's towards the marks."""
+    """The width in pixels of the blended edges: up to there, colours come nearer to the brush's towards the marks."""
     rings = scipy.ndimage.distance_transform_cdt(~marks, "chessboard")
     level = []
     for ring in range(1, MARGIN + 4):
