@@ -17,6 +17,7 @@ from dip.configuration.loggers import show
 from dip.configuration.schema import Config
 from dip.errors import ImageError, OptionError, RunError
 from dip.fitting import cost, results
+from dip.fitting.advice import advise
 from dip.fitting.fit import Fit
 from dip.fitting.fit_errors import one_line
 from dip.fitting.lightning_alone import alone
@@ -125,7 +126,8 @@ class RivalFit(WholeImage):
             return self._finish(image.clamp(0, 1), logger, pictures)
 
     def _announce(self) -> None:
-        """Log what will be computed, and which speed-ups have no effect."""
+        """Log advice, what will be computed, and which speed-ups have no effect."""
+        advise(self.config, self.picture, self.device)
         name, total = self.method.name, self.steps
         steps = "" if total == 1 else f"{total:,} steps in {self.arithmetic.name}, "
         log.info("method=%s: %snoise level %.1f of 255", name, steps, 255 * self.noise.level(self.observation.y))

@@ -10,9 +10,6 @@ from dip.errors import DipError
 PREFIX = "out of memory on "
 """Beginning of the message of a run whose memory did not suffice: see `dip.fitting.fit_errors`."""
 
-IN_SWEEP = "DIP_IN_SWEEP"
-"""Environment variable of a sweep's jobs. They have claimed their place on a device, which they may share."""
-
 _TEXTS = (
     "out of memory",  # CUDA, HIP and MPS, as OutOfMemoryError, AcceleratorError or RuntimeError
     "alloc_failed",  # CUDNN_STATUS_ALLOC_FAILED, CUBLAS_STATUS_ALLOC_FAILED, CUFFT_ALLOC_FAILED, ...

@@ -19,6 +19,8 @@ def convolve(x: Tensor, weight: Tensor, stride: int = 1) -> Tensor:
     With AVX2, oneDNN 3.12 computes the weight gradient of a channels_last input at 25 to 35 GFLOP/s a core, and in the
     default layout at 65 to 80, as fast as everything else. So input and gradient are copied for it.
     """
+    if torch.compiler.is_compiling():  # first: Dynamo cannot trace `get_cpu_capability`
+        return F.conv2d(x, weight, stride=stride)
     slow = (
         x.device.type == "cpu"
         and x.dtype == torch.float32
@@ -28,7 +30,7 @@ def convolve(x: Tensor, weight: Tensor, stride: int = 1) -> Tensor:
         and not torch.is_autocast_enabled("cpu")
         and torch.backends.cpu.get_cpu_capability() == "AVX2"
     )
-    if not slow or torch.compiler.is_compiling():
+    if not slow:
         return F.conv2d(x, weight, stride=stride)
     convolved: Tensor = _Convolution.apply(x, weight, stride)  # type: ignore[no-untyped-call]
     return convolved

@@ -96,7 +96,7 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
 
 
 def _ordered(columns: tables.Columns, found: Sequence[Run]) -> tables.Columns:
-    """The columns with the baselines beside the restored image, and with the options first, or if too many differ the last of them last."""
+    """The columns with the baselines after `psnr`, and all options but the first `OPTIONS_FIRST` at the end."""
     options = sorted(option_names(found), key=lambda name: (name not in ("image", "target"), "." in name))
     later = set(options[OPTIONS_FIRST:])
     names = list(columns)

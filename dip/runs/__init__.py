@@ -23,6 +23,8 @@ STATUSES = ("finished", "stopped", "failed", "interrupted")
 CONSOLE = "console.log"
 """The terminal output of a run in a sweep, in its run folder."""
 
+IN_SWEEP = "DIP_IN_SWEEP"
+"""Environment variable of a sweep's jobs. They have claimed their place on a device, which they may share."""
 
 TILES = "tiles"
 """The folder, in the run folder of an image that is fitted in tiles, that holds a folder per tile."""

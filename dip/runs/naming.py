@@ -20,7 +20,10 @@ except that `name` is the first part of its name."""
 
 
 def identity(config: Config, image_digest: str | None, reference_digest: str | None) -> dict[str, Any]:
-    """Every option that changes the result, with images by their content instead of their name."""
+    """Every option that changes the result, with images by their content instead of their name.
+
+    The name of the image's file is part of the folder's name (`name`), so the run of a renamed file is a new run.
+    """
     options = {name: value for name, value in plain(config).items() if name not in WITHOUT_EFFECT}
     return {**options, "image": image_digest, "reference": reference_digest}
 
@@ -41,7 +44,8 @@ def name(config: Config, identity: Mapping[str, Any]) -> str:
     """The name of a run folder, such as `photo-noisy-skips3.4-size128-steps3000-seed0-1234abcd`.
 
     The last part is the start of `fingerprint(identity)`, the first one the option `name` if it is given. The name of
-    the image's file follows; then the method and the network if they are not the default ones.
+    the image's file follows, although `identity` does not contain it: a renamed file is a new run. Then come the method
+    and the network if they are not the default ones.
     """
     file, key = split(config.image)
     known = (default_of(Config.__dataclass_fields__["image"]), "array")  # "array": given in memory

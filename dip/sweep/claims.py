@@ -6,8 +6,9 @@ ends, however it ends and whether or not its sweep still runs. On a system witho
 
 from __future__ import annotations
 
-import glob
+import contextlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterable
@@ -49,8 +50,9 @@ def take(device: str, share: int, label: str = "") -> list[int] | None:
             os.close(descriptor)
             return None
         if how == fcntl.LOCK_EX:
-            os.truncate(descriptor, 0)
-            os.write(descriptor, label.encode(errors="replace"))
+            with contextlib.suppress(OSError):  # a full disk; the label is information only
+                os.truncate(descriptor, 0)
+                os.write(descriptor, label.encode(errors="replace"))
         return descriptor
 
     whole = lock(device, fcntl.LOCK_EX if share == 1 else fcntl.LOCK_SH)
@@ -72,8 +74,8 @@ def labels(device: str) -> list[str]:
         import fcntl
     except ImportError:
         return []
-    found = []
-    for path in sorted(folder().glob(glob.escape(_file(device).name) + "*")):
+    found, name = [], re.compile(re.escape(_file(device).name) + r"(\.\d+)?")  # "1", "1.0", but not "10"
+    for path in sorted(path for path in folder().iterdir() if name.fullmatch(path.name)):
         with open(path, "rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -58,8 +58,8 @@ class Loop:
     """
 
     def __init__(
-        self, jobs: Sequence[Job], start: StartJob, progress: Progress, again: Again = lambda job, error: None,
-        others: Callable[[], str] = lambda: "other sweeps use all devices",
+        self, jobs: Sequence[Job], start: StartJob, progress: Progress, others: Callable[[], str],
+        again: Again = lambda job, error: None,
     ) -> None:  # fmt: skip
         self.jobs, self.start, self.progress, self.again, self.others = jobs, start, progress, again, others
         self.waiting = list(jobs)

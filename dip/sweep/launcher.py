@@ -34,7 +34,7 @@ class SweepLauncher(Launcher, Options):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self.context, self.config = hydra_context, config
-        folder = Path(config.hydra.sweep.dir)
+        folder = Path(config.hydra.sweep.dir).absolute()
         self.missing = [path for path in (folder / "multirun.yaml", folder, *folder.parents) if not path.exists()]
         atexit.register(self._leave_nothing)
 
@@ -79,7 +79,7 @@ class SweepLauncher(Launcher, Options):
         atexit.unregister(self._leave_nothing)
         self._describe(jobs)
         began = time.monotonic()
-        loop = Loop(jobs, self.start, Progress(jobs), self.again, self.others)
+        loop = Loop(jobs, self.start, Progress(jobs), self.others, self.again)
         outcomes = loop.run()
         last = initial_job_idx + len(words) >= OmegaConf.select(sweeper, "n_trials", default=0)
         with contextlib.suppress(BrokenPipeError):
@@ -94,10 +94,10 @@ class SweepLauncher(Launcher, Options):
         return [_returned(group, loop.outcomes, overrides) for group, overrides in zip(groups, words, strict=True)]
 
     def _leave_nothing(self) -> None:
-        """Delete what Hydra makes before the jobs are checked, for a sweep that was refused."""
+        """Delete `multirun.yaml` and empty folders, which Hydra makes before the jobs are checked, after a refusal."""
         for path in self.missing:
-            with contextlib.suppress(OSError):
-                path.rmdir() if path.is_dir() else path.unlink()
+            with contextlib.suppress(OSError):  # also for a folder with content, which stays
+                path.unlink() if path.name == "multirun.yaml" and path.is_file() else path.rmdir()
 
     def _read(self, overrides: Sequence[str]) -> tuple[Config, Sequence[str]]:
         """Return the options of a job, and overrides that give the same options without the sweep file."""

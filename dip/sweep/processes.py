@@ -15,8 +15,9 @@ from typing import Any
 
 from dip.configuration import cli
 from dip.errors import DipError
-from dip.hardware.out_of_memory import IN_SWEEP, PREFIX
+from dip.hardware.out_of_memory import PREFIX
 from dip.options import integer, log, option
+from dip.runs import IN_SWEEP
 from dip.sweep import claims, gpus
 from dip.sweep.jobs import Job
 from dip.sweep.launcher import SweepLauncher
@@ -136,7 +137,7 @@ class ProcessesLauncher(SweepLauncher):
         """See `SweepLauncher.others`."""
         found = [label for device in self.devices for label in claims.labels(device)]
         named = f" ({'; '.join(dict.fromkeys(found))})" if found else ""
-        return f"other sweeps use all devices{named}"
+        return super().others() + named
 
     def again(self, job: Job, error: str) -> str | None:
         """Why a job that has failed is started once more; None if it is not. See `SweepLauncher.again`."""

@@ -1,4 +1,4 @@
-"""Colours that users paint masks with, by name or as #rrggbb. Imports no torch."""
+"""Colours that users paint masks with, by name or as #rrggbb, and the pixels that are marked. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import numpy as np
+import scipy.ndimage
 from PIL import ImageColor
 from skimage.color import rgb2hsv
 
@@ -20,6 +21,8 @@ HUES = {
 """Colours by name: the range of their hue in degrees. The brush's colour is the most frequent one in it."""
 GRAYS = ("black", "white")
 """Colours by name without a hue."""
+MARGIN = 6
+"""Largest width in pixels of the blended edges of a mark."""
 COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 
 
@@ -62,4 +65,50 @@ def brush(values: Array, colour: str) -> Array:
         numbers = levels // box @ np.array([2**16, 2**8, 1], np.int32)
         levels = levels[numbers == np.bincount(numbers).argmax()]
     found: Array = levels[0] / np.float32(255)
+    return found
+
+
+def without_areas(marks: Array, close: Array) -> Array:
+    """`marks` without areas of the photo that resemble the colour: wide ones without pixels that are `close` to it.
+
+    Only thin strokes lose the brush's colour to compression; wide strokes keep it in their middle.
+    """
+    doubtful = marks & ~grown(close, 3)
+    areas, _ = scipy.ndimage.label(doubtful, np.ones((3, 3)))
+    closed = scipy.ndimage.binary_closing(doubtful, np.ones((3, 3)))
+    wide = np.unique(areas[scipy.ndimage.binary_opening(closed, np.ones((5, 5)))])
+    kept: Array = marks & ~np.isin(areas, wide[wide > 0])
+    return kept if kept.any() else marks
+
+
+def shades(marks: Array, near: Array) -> int:
+    """The number of regions of `marks`, of 9 pixels or more, around which most pixels are `near` their colour.
+
+    So are the shades of a photo. A stroke of a brush ends abruptly.
+    """
+    regions, number = scipy.ndimage.label(marks, np.ones((3, 3)))
+    around = scipy.ndimage.maximum_filter(regions, 3)[~marks]
+    edge, soft = (np.bincount(labels, minlength=number + 1) for labels in (around, around[near[~marks]]))
+    return int(((np.bincount(regions.ravel()) >= 9) & (2 * soft > edge))[1:].sum())
+
+
+def margin_of(marks: Array, distance: Array, least: int) -> int:
+    """The width in pixels of the blended edges: up to there, colours come nearer to the brush's towards the marks."""
+    rings = scipy.ndimage.distance_transform_cdt(~marks, "chessboard")
+    level = []
+    for ring in range(1, MARGIN + 4):
+        values = distance[rings == ring]
+        # Between scattered pixels there are no edges to measure.
+        if values.size < 0.05 * marks.sum() and values.size < 50:
+            break
+        level.append(np.median(values))
+    margin = 0
+    while margin < MARGIN and margin + 2 < len(level) and level[margin] < 0.8 * level[margin + 2]:
+        margin += 1
+    return max(margin, least)
+
+
+def grown(marks: Array, margin: int) -> Array:
+    """`marks` and all pixels at most `margin` rows and columns away."""
+    found: Array = scipy.ndimage.maximum_filter(marks, 2 * margin + 1)
     return found

@@ -61,9 +61,10 @@ class Observation:
         return image.clamp(0, 1) if self.bounded else image
 
     def backprojected(self, device: torch.device) -> Tensor:
-        """c A'y in the user's units, with the scale c for which its observation is closest to y: (1, C, H, W) on the CPU.
+        """c A'y on the scale of the network's image, with the c whose observation is closest to y.
 
-        Where A is not linear, it is one step of steepest descent from 0, with the derivative at the middle of the scale.
+        It is (1, C, H, W) on the CPU. The start is 0 in the user's units. Where A is not linear, it is one step of
+        steepest descent from there, with the derivative at the middle of the scale.
         The operator is moved to `device`.
         """
         import torch

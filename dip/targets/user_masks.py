@@ -7,7 +7,6 @@ input was interpreted, empty where there is nothing to tell. A soft edge counts 
 from __future__ import annotations
 
 import numpy as np
-import scipy.ndimage
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,7 +20,7 @@ EXAMPLE = "e.g. target.mask=mask.png"
 # Measured on three samples with brushes of 3 to 16 pixels, JPEG quality 50 to 95: at quality 75 and above, below 2 % of
 # the painted pixels stay visible with wider brushes.
 TOLERANCE, TOLERANCE_GRAY = 0.2, 0.06
-COMPRESSED_MARGIN, MARGIN = 3, 6  # pixels: the smallest one after compression, and the largest one
+COMPRESSED_MARGIN = 3  # pixels: the smallest one after compression
 TINTED = 0.005  # of the pixels of a black and white mask may have a tint, at edges that were compressed
 REGIONS = 5  # so many areas of the photo may have the colour by chance
 DIFFERENCE = 0.1  # between the photo and a compressed copy, of the mean over 3 x 3 pixels
@@ -58,15 +57,15 @@ def painted(photo: Tensor, colour: str, tolerance: float | None = None) -> Under
             "as #rrggbb, or target.tolerance, for example target.tolerance=0.3"
         )
     if tolerance is None and compressed:
-        marks = _without_areas(marks, near | (distance <= 0.3 * limit))
-    if (regions := _shades(marks, distance < limit + 0.1)) > REGIONS:
+        marks = colours.without_areas(marks, near | (distance <= 0.3 * limit))
+    if (regions := colours.shades(marks, distance < limit + 0.1)) > REGIONS:
         log.warning(
             "target.mask=%s: %d regions of this colour have soft edges and seem to belong to the photo; they count as "
             "missing. Paint in a colour that does not occur in it, for example target.mask='%s'",
             colour, regions, "#00ff00" if colour in ("red", "#ff0000") else "#ff0000",
         )  # fmt: skip
-    margin = _margin(marks, distance, COMPRESSED_MARGIN if compressed and tolerance != 0 else 0)
-    missing = _grown(marks, margin)
+    margin = colours.margin_of(marks, distance, COMPRESSED_MARGIN if compressed and tolerance != 0 else 0)
+    missing = colours.grown(marks, margin)
     code = "#" + "".join(f"{round(255 * float(value)):02x}" for value in np.broadcast_to(brush, 3))
     around = f" and {margin} pixel{'s' * (margin > 1)} around it" * (margin > 0)
     within = f" within {limit:.2g}" * (limit > 1e-4)
@@ -123,52 +122,6 @@ def picture(drawn: Tensor, photo: Tensor, alpha: Tensor | None = None, tolerance
 
 def _mask(known: colours.Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(known, dtype=np.float32))[None, None]
-
-
-def _without_areas(marks: colours.Array, close: colours.Array) -> colours.Array:
-    """`marks` without areas of the photo that resemble the colour: wide ones without pixels that are `close` to it.
-
-    Only thin strokes lose the brush's colour to compression; wide strokes keep it in their middle.
-    """
-    doubtful = marks & ~_grown(close, 3)
-    areas, _ = scipy.ndimage.label(doubtful, np.ones((3, 3)))
-    closed = scipy.ndimage.binary_closing(doubtful, np.ones((3, 3)))
-    wide = np.unique(areas[scipy.ndimage.binary_opening(closed, np.ones((5, 5)))])
-    kept: colours.Array = marks & ~np.isin(areas, wide[wide > 0])
-    return kept if kept.any() else marks
-
-
-def _shades(marks: colours.Array, near: colours.Array) -> int:
-    """The number of regions of `marks`, of 9 pixels or more, around which most pixels are `near` their colour.
-
-    So are the shades of a photo. A stroke of a brush ends abruptly.
-    """
-    regions, number = scipy.ndimage.label(marks, np.ones((3, 3)))
-    around = scipy.ndimage.maximum_filter(regions, 3)[~marks]
-    edge, soft = (np.bincount(labels, minlength=number + 1) for labels in (around, around[near[~marks]]))
-    return int(((np.bincount(regions.ravel()) >= 9) & (2 * soft > edge))[1:].sum())
-
-
-def _margin(marks: colours.Array, distance: colours.Array, least: int) -> int:
-    """The width in pixels of the blended edges: up to there, the colours come nearer to the brush's towards the marks."""
-    rings = scipy.ndimage.distance_transform_cdt(~marks, "chessboard")
-    level = []
-    for ring in range(1, MARGIN + 4):
-        values = distance[rings == ring]
-        # Between scattered pixels there are no edges to measure.
-        if values.size < 0.05 * marks.sum() and values.size < 50:
-            break
-        level.append(np.median(values))
-    margin = 0
-    while margin < MARGIN and margin + 2 < len(level) and level[margin] < 0.8 * level[margin + 2]:
-        margin += 1
-    return max(margin, least)
-
-
-def _grown(marks: colours.Array, margin: int) -> colours.Array:
-    """`marks` and all pixels at most `margin` rows and columns away."""
-    grown: colours.Array = scipy.ndimage.maximum_filter(marks, 2 * margin + 1)
-    return grown
 
 
 def _check_size(drawn: Tensor, size: tuple[int, int]) -> None:

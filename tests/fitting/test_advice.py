@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from dip.fitting import advice
-from dip.hardware.out_of_memory import IN_SWEEP
 from dip.images import Picture
+from dip.runs import IN_SWEEP
 from tests.conftest import composed
 
 

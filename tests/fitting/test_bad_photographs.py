@@ -95,6 +95,16 @@ def test_others_are_not_told(fit: Fit, tmp_path, caplog: pytest.LogCaptureFixtur
     assert not [message for message in caplog.messages if "target=jpeg removes" in message]
 
 
+def test_a_tiny_image_is_told_to_a_rival_too(fit: Fit, tmp_path, caplog: pytest.LogCaptureFixture) -> None:
+    file = saved(tmp_path, camera(photo("rocket", 20, 15)))
+    with caplog.at_level(logging.WARNING, "dip"):
+        fit(f"image={file}", "method=nlm", "target=degraded", "baselines=false", tiny=False)
+    told = [message for message in caplog.messages if "hardly enough" in message]
+    assert len(told) == 1
+    assert told[0].startswith("image: 20 x 15 pixels (height x width) ")
+    assert "size=" not in told[0]
+
+
 @pytest.mark.parametrize(("width", "warned"), [(15, True), (16, False)])
 def test_a_tiny_image_is_told_and_no_rule_that_nobody_chose(
     fit: Fit, tmp_path, caplog: pytest.LogCaptureFixture, width: int, warned: bool

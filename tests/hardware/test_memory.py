@@ -74,3 +74,12 @@ def test_memory_that_other_processes_hold_is_named(monkeypatch: pytest.MonkeyPat
     assert "other processes hold 50.0 of its 80.0 GiB" in memory.held_by_others(gpu)
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 68 * gib)
     assert memory.held_by_others(gpu) == memory.held_by_others(CPU) == ""
+
+
+@pytest.mark.parametrize(("held", "named"), [(0.6, False), (1.5, True)])
+def test_the_context_of_this_process_is_not_named_on_a_small_gpu(
+    held: float, named: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (round((4 - held) * 2**30), 4 * 2**30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 0)
+    assert bool(memory.held_by_others(torch.device("cuda"))) == named

@@ -77,3 +77,10 @@ def test_other_processors_are_left_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(convolution, "NUMBERS", 0)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     assert layouts(*tensors()) == [True]
+
+
+def test_a_compiled_network_has_no_graph_break(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(convolution, "NUMBERS", 0)
+    x, weight = tensors()
+    compiled = torch.compile(convolve, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x, weight), F.conv2d(x, weight), rtol=0, atol=0)

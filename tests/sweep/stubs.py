@@ -75,7 +75,7 @@ def interrupted(job: Job, times: int = 1, number: int = signal.SIGINT, process: 
 def sweep(of: Sequence[Job], launcher: Any) -> tuple[list[Outcome], str]:
     """Run a sweep and return its outcomes and what it printed."""
     said = io.StringIO()
-    outcomes = Loop(of, lambda job: launcher.start(job), Progress(of, said), launcher.again, launcher.others).run()
+    outcomes = Loop(of, lambda job: launcher.start(job), Progress(of, said), launcher.others, launcher.again).run()
     return outcomes, said.getvalue()
 
 

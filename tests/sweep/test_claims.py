@@ -1,8 +1,10 @@
 """A place on a device is claimed by one process, and free again when that process ends."""
 
+import errno
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -71,3 +73,25 @@ def test_refuses_a_folder_that_another_user_could_have_created(tmp_path, monkeyp
     (tmp_path / f"dip-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RunError, match="is not your own folder; set TMPDIR"):
         claims.take("gpu-a", 1)
+
+
+def test_a_full_disk_loses_the_label_and_not_the_claim(monkeypatch):
+    def full(descriptor: int, text: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    tempfile.gettempdir()  # tries to write where it was not called before
+    monkeypatch.setattr(os, "write", full)
+    claim = claims.take("gpu-a", 1, "mine")
+    assert claim is not None
+    assert claims.take("gpu-a", 1) is None
+    claims.release(claim)
+    claims.release(claims.take("gpu-a", 1))
+
+
+def test_labels_are_those_of_this_device():
+    """The numbers of devices may begin alike, and shared devices have a file per place."""
+    held = [claims.take("1", 2, "one"), claims.take("1", 2, "two"), claims.take("10", 1, "ten")]
+    assert claims.labels("1") == ["one", "two"]
+    assert claims.labels("10") == ["ten"]
+    for claim in held:
+        claims.release(claim)

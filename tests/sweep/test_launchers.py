@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shlex
 import signal
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from dip import runs
+from dip.sweep.processes import ProcessesLauncher
 from tests.conftest import ROOT, TINY, Fit, Main, environment
 from tests.sweep.stubs import until
 
@@ -60,6 +63,38 @@ def test_with_one_illegal_job_none_is_started(main: Main, tmp_path: Path, argume
 def test_a_refused_sweep_leaves_nothing(multirun: Multirun, tmp_path: Path):
     assert multirun("skips=[1],[9]").returncode == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_sweep_deletes_only_what_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+    Path("own/multirun.yaml").write_text("of an earlier sweep")
+    launchers = {}
+    for folder in ("own", "new/sweep", "taken/sweep"):
+        launchers[folder] = launcher = ProcessesLauncher()
+        config = OmegaConf.create({"hydra": {"sweep": {"dir": folder}}})
+        launcher.setup(hydra_context=None, task_function=None, config=config)
+        atexit.unregister(launcher._leave_nothing)
+    for folder in ("new/sweep", "taken/sweep"):
+        Path(folder).mkdir(parents=True)
+        Path(folder, "multirun.yaml").write_text("of Hydra")
+    Path("taken/run").write_text("of another sweep")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    for launcher in launchers.values():
+        launcher._leave_nothing()
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {"own", "own/multirun.yaml", "taken", "taken/run", "elsewhere"}
+
+
+def test_a_file_in_place_of_a_folder_stays(tmp_path: Path):
+    launcher = ProcessesLauncher()
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}})
+    launcher.setup(hydra_context=None, task_function=None, config=config)
+    atexit.unregister(launcher._leave_nothing)
+    (tmp_path / "sweep").write_text("of the user")
+    launcher._leave_nothing()
+    assert (tmp_path / "sweep").read_text() == "of the user"
 
 
 @pytest.mark.fault(23)

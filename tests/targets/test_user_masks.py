@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dip.errors import ImageError
 from dip.samples import sample_path
-from dip.targets import user_masks
+from dip.targets import colours, user_masks
 from dip.targets.colours import HUES, is_colour
 
 SIDE = 128
@@ -103,7 +103,7 @@ def test_all_within_the_tolerance_is_missing_and_little_else(colour: tuple[int, 
         return
     known = mask[0, 0].numpy() > 0
     assert not (known & within).any()
-    near = scipy.ndimage.maximum_filter(within, 2 * user_masks.MARGIN + 1)
+    near = scipy.ndimage.maximum_filter(within, 2 * colours.MARGIN + 1)
     assert (
         known | near | (np.abs(photo / 255 - np.array(colour) / 255).max(2) <= tolerance + 1e-4)
     ).all() or not within.any()
