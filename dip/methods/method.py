@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,11 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dip.methods.extras import Extras
-    from dip.methods.training import Training
-
-    Progress = Callable[[int, Tensor, Callable[[], Tensor]], bool]
-    """Called after each step: the step (from 1), its loss on the device, and a function that returns the present image
-    (1, C, H, W). Returns True to end."""
+    from dip.methods.training import Progress, Training
 
 
 @dataclass

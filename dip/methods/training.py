@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from dip.seeds import Draws, generator
 
-if TYPE_CHECKING:
-    from dip.methods.method import Progress
+Progress = Callable[[int, Tensor, Callable[[], Tensor]], bool]
+"""Called after each step: the step (from 1), its loss on the device, and a function that returns the present image
+(1, C, H, W). Returns True to end."""
 
 
 class Stack(nn.Module):

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from dip.targets.jpeg import compressed
+from dip.targets.jpeg_file import compressed
 from dip.targets.operators import gaussian_kernel
 
 GAINS = (2.0, 1.0, 1.6)

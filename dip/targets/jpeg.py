@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -58,8 +57,11 @@ class Jpeg(Simulated):
             file: the content of the JPEG file that `image` was read from.
 
         Raises:
-            ImageError: with `intervals`, `image` does not come from a JPEG file; or see `compressed`.
+            ImageError: with `intervals`, `image` does not come from a JPEG file; or see `jpeg_file.compressed`.
         """
+        from dip.targets.jpeg_file import compressed, read, upright
+        from dip.targets.jpeg_intervals import Intervals
+
         reference = None
         if self.quality is not None:
             file, reference = compressed(self.add_noise(image, seed), self.quality), image
@@ -71,9 +73,6 @@ class Jpeg(Simulated):
                 "JPEG; give one, for example image=photo.jpg, or compress the image with target.quality=10, or set "
                 "target.intervals=false for the former content of a JPEG"
             )
-        from dip.targets.jpeg_file import read, upright
-        from dip.targets.jpeg_intervals import Intervals
-
         stored = read(file)
         if self.quality is not None:
             assert stored is not None, "Pillow writes gray or YCbCr"
@@ -101,28 +100,3 @@ class Jpeg(Simulated):
 def same(one: Tensor, other: Tensor) -> bool:
     """Whether two images in [0, 1] of one shape are the same in 8 bits."""
     return bool(((one - other).abs() < 0.5 / 255).all())
-
-
-def compressed(image: Tensor, quality: int) -> bytes:
-    """A JPEG file of the image (1, C, H, W) in [0, 1], written by Pillow: 8 bits, chroma at half resolution.
-
-    Args:
-        image: gray (C = 1) or RGB (C = 3).
-        quality: from 1 (worst) to 100.
-
-    Raises:
-        ImageError: another number of channels, or sides that JPEG does not support.
-    """
-    import torch
-    from PIL import Image
-
-    channels, height, width = image.shape[1:]
-    if channels not in (1, 3) or max(height, width) > 65535:
-        raise ImageError(
-            f"target.quality: JPEG stores gray or RGB and at most 65535 pixels a side, the image has {channels} channels "
-            f"and {height} x {width} pixels; use target=degraded, or a smaller size, for example size=2048"
-        )
-    values = (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()  # (H, W, C)
-    buffer = io.BytesIO()
-    Image.fromarray(values[..., 0] if channels == 1 else values).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()

@@ -20,6 +20,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from dip.errors import ImageError
+
 BLOCK = 8
 LUMINANCE_SUM = 3676
 """Sum of the 64 entries of the luminance table in ITU-T T.81, table K.1, which libjpeg uses at quality 50."""
@@ -198,3 +200,25 @@ def _undo_interpolation(values: Array) -> Array:
     matrix = matrix[: len(values)]
     solved: Array = splu((matrix.T @ matrix).tocsc()).solve(np.ascontiguousarray(matrix.T @ values))
     return solved
+
+
+def compressed(image: Tensor, quality: int) -> bytes:
+    """A JPEG file of the image (1, C, H, W) in [0, 1], written by Pillow: 8 bits, chroma at half resolution.
+
+    Args:
+        image: gray (C = 1) or RGB (C = 3).
+        quality: from 1 (worst) to 100.
+
+    Raises:
+        ImageError: another number of channels, or sides that JPEG does not support.
+    """
+    channels, height, width = image.shape[1:]
+    if channels not in (1, 3) or max(height, width) > 65535:
+        raise ImageError(
+            f"target.quality: JPEG stores gray or RGB and at most 65535 pixels a side, the image has {channels} channels "
+            f"and {height} x {width} pixels; use target=degraded, or a smaller size, for example size=2048"
+        )
+    values = (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()  # (H, W, C)
+    buffer = io.BytesIO()
+    Image.fromarray(values[..., 0] if channels == 1 else values).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
