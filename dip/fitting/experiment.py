@@ -70,9 +70,8 @@ def run(
         return done
     early = MemoryHandler(capacity=10**6, flushOnClose=False)
     with _added(early):
-        observed = observe(
-            config, pictures
-        )  # imports torch; a picture that does not fit is refused before Lightning is
+        # Imports torch; a picture that does not fit is refused before Lightning is imported.
+        observed = observe(config, pictures)
         from dip.fitting.fit_errors import one_line
         from dip.fitting.rival_fit import whole
         from dip.hardware.devices import pick_device

@@ -26,8 +26,8 @@ SHARE = 0.5
 def prefiltered(config: Config, seen: Observation) -> Observation:
     """`seen` with BM3D of its y as `z` and as `denoised`, if method=guided applies; else `seen`.
 
-    It applies to an image of at most `bm3d.LIMIT` pixels (of three channels) with white noise, without another guide, and to
-    the networks of this project whose input has the size of the image.
+    It applies to an image of at most `bm3d.LIMIT` pixels (of three channels) with white noise that is not impulses, without
+    another guide, and to the networks of this project whose input has the size of the image.
     """
     if not isinstance(config.method, Guided):
         return seen

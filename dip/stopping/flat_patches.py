@@ -76,6 +76,11 @@ def energy(details: Tensor) -> Tensor:
     return details.square().mean((1, 2, 3))
 
 
+def varies(patch: Tensor) -> Tensor:
+    """Which patches (n, C, side, side) vary by more than rounding to 8 bits does, (n,) bool: not a frame or a clipped area."""
+    return energy(without_plane(patch)) >= QUANTISATION
+
+
 def correlation(patch: Tensor, lag: int) -> float:
     """Correlation of pixels at a horizontal or vertical distance of `lag`, for patches (n, C, SIDE, SIDE) of mean 0."""
     across = (patch[..., lag:] * patch[..., :-lag]).mean()

@@ -20,7 +20,7 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
-from dip.stopping.flat_patches import GROUPS, LEAST, QUANTISATION, correlation, energy, flattest, patches, without_plane
+from dip.stopping.flat_patches import GROUPS, LEAST, correlation, energy, flattest, patches, varies, without_plane
 
 CORRELATION = 0.5
 """Correlation of neighbouring pixels that the residual of a good fit has at least, unless the noise itself has less."""
@@ -60,7 +60,7 @@ NOISE, STRUCTURE = 0.22, 0.32
 photographs with a gain have 0.07 to 0.19."""
 
 FEWEST = 10
-"""Patches without a value at 0 or 1 below which all patches are used."""
+"""Patches that vary and have no value at 0 or 1, below which all patches are used."""
 
 SMOOTHEST = 0.1
 """Fraction of the patches in which the fit varies less than the variation that is compared with the residual."""
@@ -131,7 +131,7 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
     removed = observed - denoised
     square = patches(removed, side=8)  # (n, C, 8, 8)
     inside = patches(((observed > 0) & (observed < 1)).float(), side=8).amin((1, 2, 3)) > 0
-    inside &= energy(without_plane(patches(observed, side=8))) >= QUANTISATION
+    inside &= varies(patches(observed, side=8))
     measured = energy(square[inside] if int(inside.sum()) >= FEWEST else square)
     uneven = float((measured.std(correction=0) / measured.mean().clamp(min=LEAST)).square()) - 2 / square[0].numel()
     weight = -UNLIKE * correlation(removed, 1) + UNEVEN * math.sqrt(max(0.0, uneven)) - ACCEPTED

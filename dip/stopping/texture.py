@@ -11,7 +11,7 @@ import math
 
 from torch import Tensor
 
-from dip.stopping.flat_patches import FRACTION, GROUPS, QUANTISATION, energy, patches, without_plane
+from dip.stopping.flat_patches import FRACTION, GROUPS, QUANTISATION, energy, patches, varies, without_plane
 
 SIDE = 8
 """Side of a patch in pixels."""
@@ -46,4 +46,4 @@ def smallest_variation(image: Tensor, known: Tensor | None = None) -> tuple[floa
 def varied(image: Tensor, known: Tensor | None = None) -> float:
     """The fraction of the 8 x 8 patches that vary: without clipped areas, frames and uniform backgrounds. 1 without a patch."""
     patch = patches(image, known, SIDE)
-    return float((energy(without_plane(patch)) >= QUANTISATION).float().mean()) if len(patch) else 1.0
+    return float(varies(patch).float().mean()) if len(patch) else 1.0

@@ -63,6 +63,7 @@ def brush(values: Array, colour: str) -> Array:
     # Compression spreads the colour of a brush over its neighbours: first the most frequent box of 8 levels a side.
     for box in (8, 1):
         numbers = levels // box @ np.array([2**16, 2**8, 1], np.int32)
+        numbers -= numbers.min()  # the counts of one box need little memory
         levels = levels[numbers == np.bincount(numbers).argmax()]
     found: Array = levels[0] / np.float32(255)
     return found
