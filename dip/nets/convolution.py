@@ -1,7 +1,8 @@
-"""A convolution whose weight gradient is also fast on CPUs with AVX2 and without AVX-512."""
+"""A convolution whose weight gradient is also fast on CPUs with AVX2 and without AVX-512, and weights for autocast."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -53,3 +54,25 @@ class _Convolution(torch.autograd.Function):
         default = [tensor.contiguous() for tensor in tensors] if of_weight else []
         weight_grad = backward(*default, *options, [False, True, False])[1] if of_weight else None
         return x_grad, weight_grad, None
+
+
+class _RoundedTogether(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, dtype: torch.dtype, *weights: Tensor) -> tuple[Tensor, ...]:
+        ctx.dtype = weights[0].dtype
+        return _converted(weights, dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *_converted(grads, ctx.dtype)
+
+
+rounded_together: Callable[..., tuple[Tensor, ...]] = _RoundedTogether.apply
+"""`rounded_together(dtype, *weights)` converts float32 weights as autocast does one by one: one kernel each way on CUDA."""
+
+
+def _converted(tensors: tuple[Tensor, ...], dtype: torch.dtype) -> tuple[Tensor, ...]:
+    made = [torch.empty_like(tensor, dtype=dtype) for tensor in tensors]
+    torch._foreach_copy_(made, list(tensors))
+    return tuple(made)

@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dip.nets.convolution import convolve
+from dip.nets.convolution import convolve, rounded_together
 from dip.nets.hourglass import Architecture, HourglassModule, Level
 from dip.nets.reflection import reflect
-from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels
+from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels, scaled_parts
 
 FOLDED_FROM = 2**21
 """C_below x C_out x H x W from which folding is faster on a CPU. Its small operations take 0.5 to 2 ms at any size; the
@@ -44,8 +44,22 @@ class FastHourglass(HourglassModule):
 
     def forward(self, z: Tensor) -> Tensor:
         device = z.device.type
-        if torch.is_autocast_enabled(device):  # once, instead of once for each convolution of z
-            z = z.to(torch.get_autocast_dtype(device))
+        if not torch.is_autocast_enabled(device):
+            return self._image(z)
+        z = z.to(torch.get_autocast_dtype(device))  # once, instead of once for each convolution of z
+        if device == "cpu" or self.checkpoint_activations or torch.compiler.is_compiling():
+            return self._image(z)  # autocast rounds each weight where it is used
+        folded = {id(level.up.conv) for level in self.levels}  # these are scaled first
+        convs = [one for one in self.modules() if isinstance(one, ReflectedConv2d) and id(one) not in folded]
+        try:
+            for conv, rounded in zip(convs, rounded_together(z.dtype, *(conv.weight for conv in convs)), strict=True):
+                conv.rounded = rounded
+            return self._image(z)
+        finally:
+            for conv in convs:
+                conv.rounded = None
+
+    def _image(self, z: Tensor) -> Tensor:
         x = z.contiguous(memory_format=torch.channels_last)  # (1, in_channels, H, W)
         entering = []
         for level in self.levels:
@@ -74,8 +88,12 @@ def run_part(recompute: bool, part: Callable[..., Tensor], *inputs: Any) -> Tens
 class ReflectedConv2d(nn.Conv2d):
     """A convolution without bias that pads by `reflect`."""
 
+    rounded: Tensor | None = None
+    """The weight in the number format of autocast."""
+
     def forward(self, x: Tensor) -> Tensor:
-        return convolve(reflect(x, self.kernel_size[0] // 2), self.weight, self.stride[0])
+        weight = self.weight if self.rounded is None else self.rounded
+        return convolve(reflect(x, self.kernel_size[0] // 2), weight, self.stride[0])
 
 
 def join(level: Level, below: Tensor, beside: Tensor) -> Tensor:
@@ -113,9 +131,6 @@ def folded(below: Tensor, skipped: Tensor | None, norm: nn.BatchNorm2d, weight: 
         skipped, skip_variance = centred(skipped, False)
         variance = torch.cat([skip_variance, variance])  # (C_skip + C_below,)
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
-    weight = weight * scale.view(1, -1, 1, 1)  # (C, C_skip + C_below, 3, 3)
-    if skipped is None:
-        return convolve_upsampled(below, weight, bilinear)
-    skip_weight, weight = weight.split_with_sizes([skipped.shape[1], below.shape[1]], dim=1)
-    x = convolve_upsampled(below, weight, bilinear)
-    return x.add_(convolve(reflect(skipped, 1), skip_weight))
+    parts = scaled_parts(weight, scale, 0 if skipped is None else skipped.shape[1], below.dtype)
+    x = convolve_upsampled(below, parts[-4:], bilinear)
+    return x if skipped is None else x.add_(convolve(reflect(skipped, 1), parts[0]))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from dip.nets.convolution import convolve
 from dip.nets.hourglass import normalization
 from dip.nets.reflection import reflect
-from dip.nets.upsampled import convolve_upsampled
+from dip.nets.upsampled import convolve_upsampled, scaled_parts
 
 
 class UNetModule(nn.Module):
@@ -71,7 +71,7 @@ class Upsampled3x3(Conv3x3):
 
     def forward(self, x: Tensor) -> Tensor:
         half = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
-        return convolve_upsampled(x.to(half), self.weight, bilinear=True)
+        return convolve_upsampled(x.to(half), scaled_parts(self.weight, None, 0, half), bilinear=True)
 
 
 def double(in_channels: int, out_channels: int) -> nn.Sequential:

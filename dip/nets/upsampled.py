@@ -18,7 +18,7 @@ pixels are a[1], a[0], which is the symmetric reflection of `a`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -34,20 +34,19 @@ BLUR = (1 / 4, 1 / 2, 1 / 4)
 _GRAM = (3 / 16, 5 / 8, 3 / 16)
 
 
-def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
-    """`a` upsampled x 2 (bilinear or nearest), reflected by one pixel and convolved with `weight`.
+def convolve_upsampled(a: Tensor, parts: Sequence[Tensor], bilinear: bool) -> Tensor:
+    """`a` upsampled x 2 (bilinear or nearest), reflected by one pixel and convolved with a 3 x 3 kernel.
 
     Args:
         a: (N, C_in, H, W), at least 2 x 2 pixels.
-        weight: (C_out, C_in, 3, 3).
+        parts: of the kernel (C_out, C_in, 3, 3), the last four of `scaled_parts`.
 
     Returns:
         (N, C_out, 2H, 2W).
     """
     margin = 1 if bilinear else 0  # pixels that the blur needs around the result; p = 1 + margin below
     a = reflect(a, 1 + margin, symmetric=True)  # (N, C_in, H + 2p, W + 2p)
-    parts = [part for rows in _middle_and_outer(weight.to(a.dtype), 2) for part in _middle_and_outer(rows, 3)]
-    centre, beside, above, corners = (part.contiguous(memory_format=torch.channels_last) for part in parts)
+    centre, beside, above, corners = parts
     # Along rows first, (N, C_out, H + 2p or one less, 2W + 2 margin), then along columns.
     middle = _interleave(convolve(a, centre), convolve(a, beside), 3, margin)
     outer = _interleave(convolve(a, above), convolve(a, corners), 3, margin)
@@ -55,10 +54,49 @@ def convolve_upsampled(a: Tensor, weight: Tensor, bilinear: bool) -> Tensor:
     return filter_channels(doubled, BLUR) if bilinear else doubled
 
 
-def _middle_and_outer(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """The middle tap along `dim`, and the two outer taps. The backward pass of a slice would fill a kernel with zeros."""
-    before, middle, after = weight.split_with_sizes([1, 1, 1], dim)
-    return middle, torch.cat([before, after], dim)
+class _ScaledParts(torch.autograd.Function):
+    """One pass over memory for each part and way, which also converts the numbers."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, scale: Tensor | None, first: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(*((weight,) if scale is None else (weight, scale)))
+        ctx.first, parts = first, []
+        factors = scale if scale is None else scale.view(1, -1, 1, 1).expand_as(weight)
+        for number, cut in enumerate(_cuts(weight, first)):
+            part = torch.empty(cut.shape, dtype=dtype, device=cut.device, memory_format=torch.channels_last)
+            if factors is None:
+                part.copy_(cut)
+            else:
+                _into(torch.mul, part, cut, _cuts(factors, first)[number])
+            parts.append(part)
+        return tuple(parts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        weight, *scale = ctx.saved_tensors
+        whole = torch.empty_like(weight)
+        for cut, grad in zip(_cuts(whole, ctx.first), grads, strict=True):
+            cut.copy_(grad)
+        if not scale:
+            return whole, None, None, None
+        return whole * scale[0].view(1, -1, 1, 1), (whole * weight).sum((0, 2, 3)), None, None
+
+
+scaled_parts: Callable[[Tensor, Tensor | None, int, torch.dtype], tuple[Tensor, ...]] = _ScaledParts.apply
+"""The parts of `weight` (C_out, C_in, 3, 3) times `scale` (C_in,) or None for 1, channels_last and in a number format.
+
+Returns the weights of the first `first` input channels unless that is 0, and of the other ones the centre tap, the two
+taps beside it, the two above and below it, and the four corners.
+"""
+
+
+def _cuts(weight: Tensor, first: int) -> list[Tensor]:
+    """The parts as views. Autograd's backward pass of each would fill a kernel with zeros."""
+    others = weight[:, first:]
+    middle, outer = others[:, :, 1:2], others[:, :, ::2]
+    parts = [middle[..., 1:2], middle[..., ::2], outer[..., 1:2], outer[..., ::2]]
+    return [weight[:, :first], *parts] if first else parts
 
 
 class _Filter(torch.autograd.Function):
@@ -110,9 +148,9 @@ class _Interleave(torch.autograd.Function):
         inside = middle.narrow(dim, 1 + margin, n).unsqueeze(dim + 1)
         beside = outer.narrow(dim, margin, n + 1).unfold(dim, 2, 1).movedim(-1, dim + 1)
         pairs = out.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2))  # type: ignore[no-untyped-call]
-        _add_into(pairs, inside, beside)
+        _into(torch.add, pairs, inside, beside)
         if margin:
-            _add_into(_ends(out, dim, 0), _ends(middle, dim, 1), _ends(outer, dim, 0))
+            _into(torch.add, _ends(out, dim, 0), _ends(middle, dim, 1), _ends(outer, dim, 0))
         return out
 
     @staticmethod
@@ -121,10 +159,9 @@ class _Interleave(torch.autograd.Function):
         dim, n, margin = ctx.dim, ctx.n, ctx.margin
         middle, outer = (new_empty(grad, *size) for size in ctx.sizes)
         even, odd = grad.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2)).unbind(dim + 1)  # type: ignore[no-untyped-call]
-        _add_into(middle.narrow(dim, 1 + margin, n), even, odd)
-        _add_into(outer.narrow(dim, 1 + margin, n - 1), even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1))
-        for k in range(1 + margin):
-            _ends(outer, dim, k).copy_(_ends(grad, dim, k))
+        _into(torch.add, middle.narrow(dim, 1 + margin, n), even, odd)
+        _into(torch.add, outer.narrow(dim, 1 + margin, n - 1), even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1))
+        _borders(outer, dim, 1 + margin).copy_(_borders(grad, dim, 1 + margin))
         _ends(middle, dim, 0).zero_()
         if margin:
             _ends(middle, dim, 1).copy_(_ends(grad, dim, 0))
@@ -134,12 +171,17 @@ class _Interleave(torch.autograd.Function):
 _interleave: Callable[[Tensor, Tensor, int, int], Tensor] = _Interleave.apply
 
 
-def _add_into(out: Tensor, a: Tensor, b: Tensor) -> None:
-    """out = a + b in one pass. torch.compile fuses the two passes itself, and does not accept a strided `out`."""
+def _into(operator: Callable[..., Tensor], out: Tensor, a: Tensor, b: Tensor) -> None:
+    """out = operator(a, b) in one pass. torch.compile fuses the passes itself, and does not accept a strided `out`."""
     if torch.compiler.is_compiling():
-        out.copy_(a + b)
+        out.copy_(operator(a, b))
     else:
-        torch.add(a, b, out=out)
+        operator(a, b, out=out)
+
+
+def _borders(x: Tensor, dim: int, lines: int) -> Tensor:
+    """The first and the last `lines` along `dim`, as one view."""
+    return x.unfold(dim, lines, x.shape[dim] - lines)
 
 
 def _ends(x: Tensor, dim: int, k: int) -> Tensor:
@@ -158,7 +200,8 @@ class _Centred(torch.autograd.Function):
         c = a - rounded
         gram = filter_channels(reflect(c, 1, symmetric=True), _GRAM) if bilinear else c
         ctx.save_for_backward(gram)
-        variance = (c * gram).mean((0, 2, 3), dtype=precise) - (mean - rounded).flatten().square()  # (C,)
+        rest = (mean - rounded).flatten()
+        variance = (c * gram).mean((0, 2, 3), dtype=precise).addcmul_(rest, rest, value=-1)  # (C,)
         return c, variance
 
     @staticmethod

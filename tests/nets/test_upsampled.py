@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels
+from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels, scaled_parts
 
 SIZES = [(2, 2), (3, 2), (5, 7), (8, 4)]
 either = pytest.mark.parametrize("bilinear", [True, False], ids=["bilinear", "nearest"])
@@ -30,11 +30,12 @@ def test_convolution_and_its_gradient(
 ) -> None:
     a = image(*size).contiguous(memory_format=memory_format).requires_grad_()
     weight = torch.randn(2, 3, 3, 3, dtype=torch.float64, requires_grad=True)
-    expected = F.conv2d(F.pad(upsampled(a, bilinear), [1] * 4, mode="reflect"), weight)
-    convolved = convolve_upsampled(a, weight, bilinear)
+    scale = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    expected = F.conv2d(F.pad(upsampled(a, bilinear), [1] * 4, mode="reflect"), weight * scale.view(1, -1, 1, 1))
+    convolved = convolve_upsampled(a, scaled_parts(weight, scale, 0, a.dtype), bilinear)
     torch.testing.assert_close(convolved, expected, rtol=0, atol=1e-13)
     probe = torch.randn_like(expected)
-    gradients = [torch.autograd.grad((out * probe).sum(), (a, weight)) for out in (convolved, expected)]
+    gradients = [torch.autograd.grad((out * probe).sum(), (a, weight, scale)) for out in (convolved, expected)]
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
 
 
