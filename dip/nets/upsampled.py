@@ -55,20 +55,15 @@ def convolve_upsampled(a: Tensor, parts: Sequence[Tensor], bilinear: bool) -> Te
 
 
 class _ScaledParts(torch.autograd.Function):
-    """One pass over memory for each part and way, which also converts the numbers."""
+    """One copy for each part and way, which also converts the numbers."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, scale: Tensor | None, first: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*((weight,) if scale is None else (weight, scale)))
         ctx.first, parts = first, []
-        factors = scale if scale is None else scale.view(1, -1, 1, 1).expand_as(weight)
-        for number, cut in enumerate(_cuts(weight, first)):
+        for cut in _cuts(weight if scale is None else weight * scale.view(1, -1, 1, 1), first):
             part = torch.empty(cut.shape, dtype=dtype, device=cut.device, memory_format=torch.channels_last)
-            if factors is None:
-                part.copy_(cut)
-            else:
-                _into(torch.mul, part, cut, _cuts(factors, first)[number])
-            parts.append(part)
+            parts.append(part.copy_(cut))
         return tuple(parts)
 
     @staticmethod
@@ -148,9 +143,9 @@ class _Interleave(torch.autograd.Function):
         inside = middle.narrow(dim, 1 + margin, n).unsqueeze(dim + 1)
         beside = outer.narrow(dim, margin, n + 1).unfold(dim, 2, 1).movedim(-1, dim + 1)
         pairs = out.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2))  # type: ignore[no-untyped-call]
-        _into(torch.add, pairs, inside, beside)
+        _add_into(pairs, inside, beside)
         if margin:
-            _into(torch.add, _ends(out, dim, 0), _ends(middle, dim, 1), _ends(outer, dim, 0))
+            _add_into(_ends(out, dim, 0), _ends(middle, dim, 1), _ends(outer, dim, 0))
         return out
 
     @staticmethod
@@ -159,8 +154,8 @@ class _Interleave(torch.autograd.Function):
         dim, n, margin = ctx.dim, ctx.n, ctx.margin
         middle, outer = (new_empty(grad, *size) for size in ctx.sizes)
         even, odd = grad.narrow(dim, margin, 2 * n).unflatten(dim, (n, 2)).unbind(dim + 1)  # type: ignore[no-untyped-call]
-        _into(torch.add, middle.narrow(dim, 1 + margin, n), even, odd)
-        _into(torch.add, outer.narrow(dim, 1 + margin, n - 1), even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1))
+        _add_into(middle.narrow(dim, 1 + margin, n), even, odd)
+        _add_into(outer.narrow(dim, 1 + margin, n - 1), even.narrow(dim, 1, n - 1), odd.narrow(dim, 0, n - 1))
         _borders(outer, dim, 1 + margin).copy_(_borders(grad, dim, 1 + margin))
         _ends(middle, dim, 0).zero_()
         if margin:
@@ -171,12 +166,12 @@ class _Interleave(torch.autograd.Function):
 _interleave: Callable[[Tensor, Tensor, int, int], Tensor] = _Interleave.apply
 
 
-def _into(operator: Callable[..., Tensor], out: Tensor, a: Tensor, b: Tensor) -> None:
-    """out = operator(a, b) in one pass. torch.compile fuses the passes itself, and does not accept a strided `out`."""
+def _add_into(out: Tensor, a: Tensor, b: Tensor) -> None:
+    """out = a + b in one pass. torch.compile fuses the two passes itself, and does not accept a strided `out`."""
     if torch.compiler.is_compiling():
-        out.copy_(operator(a, b))
+        out.copy_(a + b)
     else:
-        operator(a, b, out=out)
+        torch.add(a, b, out=out)
 
 
 def _borders(x: Tensor, dim: int, lines: int) -> Tensor:
