@@ -98,7 +98,8 @@ class Fit(WholeImage):
         """Fit, or resume, and save. See `WholeImage.run`."""
         frugal = getattr(self.config.net, "checkpoint_activations", False)
         with (
-            devices.prepared(self.arithmetic, frugal), alone(), one_line(self.folder, self.observation.size, self.device),
+            devices.prepared(self.arithmetic, frugal, self.config.precision.benchmark), alone(),
+            one_line(self.folder, self.observation.size, self.device),
             threads.side_by_side(together(self.config, self.device), self.device) as each,
         ):  # fmt: skip
             memory.reset_peak_memory(self.device)

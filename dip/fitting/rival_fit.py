@@ -92,7 +92,10 @@ class RivalFit(WholeImage):
             RunError: the training diverged.
         """
         config, seen = self.config, self.observation
-        with devices.prepared(self.arithmetic), alone(), one_line(self.folder, seen.size, self.device):
+        with (
+            devices.prepared(self.arithmetic, benchmark=config.precision.benchmark), alone(),
+            one_line(self.folder, seen.size, self.device),
+        ):  # fmt: skip
             memory.reset_peak_memory(self.device)
             logger = config.logger.build(self.folder, schema.plain(config), 1)
             if pictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from torch import Tensor
@@ -20,6 +21,8 @@ from dip.runs import naming
 from dip.stopping.rule import Rule
 from dip.targets import Observation
 
+log = logging.getLogger("dip")
+
 
 class WholeImage(Work):
     """A run in one piece, not in tiles.
@@ -37,7 +40,10 @@ class WholeImage(Work):
         self.device = devices.pick_device(config.device)
         self.arithmetic = devices.pick_precision(precision, self.device)
         config.logger.check()
-        with devices.prepared(self.arithmetic):
+        benchmark = config.precision.benchmark
+        if benchmark and self.device.type != "cuda":
+            log.warning("precision.benchmark: has no effect on %s", self.device.type)
+        with devices.prepared(self.arithmetic, benchmark=benchmark):
             self.precision = self.arithmetic.describe()  # the flags that are set during the run
         self.picture, seen = self.given
         self.slices, self.signals = self.picture.depth, Signals()

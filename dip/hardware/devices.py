@@ -106,18 +106,20 @@ def _native_bf16(device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def prepared(arithmetic: Arithmetic, frugal: bool = False) -> Iterator[None]:
+def prepared(arithmetic: Arithmetic, frugal: bool = False, benchmark: bool = False) -> Iterator[None]:
     """Set the process's flags for one run, and restore them when the block ends: TF32, cuDNN's and the allocator's.
 
-    cuDNN uses deterministic algorithms and does not select them by their time, so that the same run gives the same bits.
+    By default cuDNN uses deterministic algorithms and does not select them by their time, so that the same run gives the
+    same bits.
 
     Args:
         arithmetic: TF32 is enabled for "tf32" only.
         frugal: return freed memory to the system at once, see `dip.hardware.memory.keep_memory`.
+        benchmark: let cuDNN select the fastest algorithms, see `Precision.benchmark`.
     """
     cudnn, flags = torch.backends.cudnn, _tf32_flags()
     before = cudnn.benchmark, cudnn.deterministic
-    cudnn.benchmark, cudnn.deterministic = False, True
+    cudnn.benchmark, cudnn.deterministic = benchmark, not benchmark
     # cuDNN's flag, True by default, applies to convolutions; the matmul precision does not.
     torch.backends.cudnn.allow_tf32 = arithmetic.name == "tf32"
     torch.set_float32_matmul_precision("high" if arithmetic.name == "tf32" else "highest")

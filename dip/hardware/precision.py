@@ -33,7 +33,27 @@ class Precision(Options):
         "false",
     )
 
+    kernels: bool | None = option(
+        None,
+        "use Triton kernels for normalisation with activation, padding and upsampling in net=hourglass; they are compared "
+        "with the plain layers first, and if they differ or Triton is missing, a warning is logged and the plain layers "
+        "are used; null: together with graphs on CUDA",
+        flag(none=True),
+        "false",
+    )
+    benchmark: bool = option(
+        False,
+        "let cuDNN measure its algorithms and use the fastest, on CUDA; two runs may then use different ones, so their "
+        "results differ in the last bits, also those of a resumed run",
+        flag(),
+        "true",
+    )
+
     prefix = "precision."
+
+    def unused(self) -> dict[str, str]:
+        """The kernels with compiled code, which fuses these layers itself."""
+        return {"kernels": "precision.compile=true"} if self.compile else {}
 
     def speedups(self, device: str, own_net: bool = False) -> list[str]:
         """Return the names of the enabled speed-ups, as `dip.model.speedups` knows them.
@@ -43,4 +63,6 @@ class Precision(Options):
             own_net: the network is the user's. A graph would replay its first call, whatever its code does at later ones.
         """
         graph = device == "cuda" and not own_net if self.graph is None else self.graph
-        return [name for name, enabled in (("compile", self.compile), ("graph", graph)) if enabled]
+        kernels = device == "cuda" and graph if self.kernels is None else self.kernels
+        wanted = {"compile": self.compile, "kernels": kernels and not self.compile, "graph": graph}
+        return [name for name, enabled in wanted.items() if enabled]

@@ -1,7 +1,8 @@
-"""Two ways to compute a step faster, applied at the first step; where one fails, the fit continues without it.
+"""Three ways to compute a step faster, applied at the first step; where one fails, the fit continues without it.
 
 `compile` fuses the passes over memory between convolutions (torch.compile). On the CPUs that we measured it is not
-faster, because the network's layers are written for them. `graph` replays the network's forward and backward pass as
+faster, because the network's layers are written for them. `kernels` replaces
+some layers by Triton kernels, see `dip.nets.fused`. `graph` replays the network's forward and backward pass as
 CUDA graphs, by default on CUDA: launching the kernels of a step one by one takes longer than a fast GPU needs to run them.
 """
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dip.hardware.out_of_memory import out_of_memory
+from dip.nets.fused import fuse
 
 log = logging.getLogger("dip")
 
@@ -30,8 +32,7 @@ def speed_up(nets: nn.ModuleList, z: Tensor, names: Sequence[str]) -> dict[str, 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they concern torch's own code
-                SPEEDUPS[name](nets, z)
-            worked[name] = True
+                worked[name] = SPEEDUPS[name](nets, z) is not False
         except Exception as error:  # compilers raise exceptions of any type
             if name != "graph" and out_of_memory(error):  # a graph needs more than the step itself
                 raise
@@ -57,6 +58,15 @@ def _compile(nets: nn.ModuleList, z: Tensor) -> None:
         net(z).sum().backward()  # the compilers of the forward and the backward pass start at the first call
 
 
+def _fuse(nets: nn.ModuleList, z: Tensor) -> bool:
+    """Whether the networks have layers for which there are kernels."""
+    kind = z.device.type
+    if kind != "cuda":
+        raise RuntimeError(f"Triton kernels need a CUDA device, this is {kind}")
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else z.dtype
+    return fuse(nets, z.device, dtype)
+
+
 def _capture(nets: nn.ModuleList, z: Tensor) -> None:
     if z.device.type != "cuda":
         raise RuntimeError(f"CUDA graphs need a CUDA device, this is {z.device.type}")
@@ -72,4 +82,6 @@ def _capture(nets: nn.ModuleList, z: Tensor) -> None:
             net._compiled_call_impl = None  # the compiled code is in the graph now
 
 
-SPEEDUPS: dict[str, Callable[[nn.ModuleList, Tensor], None]] = {"compile": _compile, "graph": _capture}
+SPEEDUPS: dict[str, Callable[[nn.ModuleList, Tensor], bool | None]] = {
+    "compile": _compile, "kernels": _fuse, "graph": _capture,
+}  # fmt: skip

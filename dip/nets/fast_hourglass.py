@@ -6,6 +6,7 @@ The differences, each tested against the plain network, outputs and gradients:
 - Reflection padding by slices where these are faster or where the framework's is not deterministic (`reflection`).
 - Normalisation of the concatenation folded into the weights, convolution before upsampling (`upsampled`).
 - 16-bit activations stay 16-bit under autocast; the output is float32.
+- With `precision.kernels`, Triton kernels for normalisation and activation, padding, and upsampling (`fused`).
 - Activations can be recomputed in the backward pass (`net.checkpoint_activations`).
 """
 
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dip.nets.convolution import convolve, rounded_together
-from dip.nets.hourglass import Architecture, HourglassModule, Level
+from dip.nets.fused import normalised
+from dip.nets.hourglass import Architecture, Block, HourglassModule, Level
 from dip.nets.reflection import reflect
 from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels, scaled_parts
 
@@ -40,6 +42,8 @@ class FastHourglass(HourglassModule):
                 module.inplace = True  # their backward pass needs the result only
             if isinstance(module, nn.Conv2d) and module.padding_mode == "reflect":
                 module.__class__ = ReflectedConv2d
+            if isinstance(module, Block):
+                module.__class__ = FastBlock
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor) -> Tensor:
@@ -49,8 +53,8 @@ class FastHourglass(HourglassModule):
         z = z.to(torch.get_autocast_dtype(device))  # once, instead of once for each convolution of z
         if device == "cpu" or self.checkpoint_activations or torch.compiler.is_compiling():
             return self._image(z)  # autocast rounds each weight where it is used
-        folded = {id(level.up.conv) for level in self.levels}  # these are scaled first
-        convs = [one for one in self.modules() if isinstance(one, ReflectedConv2d) and id(one) not in folded]
+        later = {id(level.up.conv) for level in self.levels}  # these are scaled first
+        convs = [one for one in self.modules() if isinstance(one, ReflectedConv2d) and id(one) not in later]
         try:
             for conv, rounded in zip(convs, rounded_together(z.dtype, *(conv.weight for conv in convs)), strict=True):
                 conv.rounded = rounded
@@ -90,10 +94,26 @@ class ReflectedConv2d(nn.Conv2d):
 
     rounded: Tensor | None = None
     """The weight in the number format of autocast."""
+    fused = False
+    """Whether it uses the kernels; see `dip.nets.fused`."""
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight if self.rounded is None else self.rounded
-        return convolve(reflect(x, self.kernel_size[0] // 2), weight, self.stride[0])
+        return convolve(reflect(x, self.kernel_size[0] // 2, fused=self.fused), weight, self.stride[0])
+
+
+class FastBlock(Block):
+    """A block whose normalisation and activation can be one kernel."""
+
+    fused = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.finished(self.conv(x))
+
+    def finished(self, x: Tensor) -> Tensor:
+        """The normalisation and the activation: (1, C, H, W) -> (1, C, H, W)."""
+        done: Tensor = normalised(x, self.norm, self.activation) if self.fused else self.activation(self.norm(x))
+        return done
 
 
 def join(level: Level, below: Tensor, beside: Tensor) -> Tensor:
@@ -102,10 +122,10 @@ def join(level: Level, below: Tensor, beside: Tensor) -> Tensor:
     up, bilinear = level.up, level.upsampling == "bilinear"
     foldable = isinstance(up.conv, ReflectedConv2d) and up.conv.kernel_size == (3, 3)
     if foldable and (below.device.type != "cpu" or below.numel() * up.conv.out_channels >= FOLDED_FROM):
-        x: Tensor = up.activation(up.norm(folded(below, skipped, level.norm, up.conv.weight, bilinear)))
-    else:
-        x = up(level.norm(concatenated(below, skipped, bilinear)))
-    return x
+        assert isinstance(up, FastBlock)
+        return up.finished(folded(below, skipped, level.norm, up.conv.weight, bilinear, up.fused))
+    joined: Tensor = up(level.norm(concatenated(below, skipped, bilinear)))
+    return joined
 
 
 def concatenated(below: Tensor, skipped: Tensor | None, bilinear: bool) -> Tensor:
@@ -117,7 +137,9 @@ def concatenated(below: Tensor, skipped: Tensor | None, bilinear: bool) -> Tenso
     return x if skipped is None else torch.cat([skipped, x], dim=1)
 
 
-def folded(below: Tensor, skipped: Tensor | None, norm: nn.BatchNorm2d, weight: Tensor, bilinear: bool) -> Tensor:
+def folded(
+    below: Tensor, skipped: Tensor | None, norm: nn.BatchNorm2d, weight: Tensor, bilinear: bool, fused: bool = False
+) -> Tensor:
     """`conv(norm(concatenated(...)))` up to a constant per channel, without making the tensors between.
 
     The normalisation becomes one scale per channel of the weights, gamma / sqrt(variance + eps). Its mean shifts the
@@ -126,11 +148,11 @@ def folded(below: Tensor, skipped: Tensor | None, norm: nn.BatchNorm2d, weight: 
     before upsampling.
     """
     # Subtracting the mean changes nothing else, but leaves 16-bit numbers more resolution.
-    below, variance = centred(below, bilinear)
+    below, variance = centred(below, bilinear, fused)
     if skipped is not None:
         skipped, skip_variance = centred(skipped, False)
         variance = torch.cat([skip_variance, variance])  # (C_skip + C_below,)
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     parts = scaled_parts(weight, scale, 0 if skipped is None else skipped.shape[1], below.dtype)
-    x = convolve_upsampled(below, parts[-4:], bilinear)
-    return x if skipped is None else x.add_(convolve(reflect(skipped, 1), parts[0]))
+    x = convolve_upsampled(below, parts[-4:], bilinear, fused)
+    return x if skipped is None else x.add_(convolve(reflect(skipped, 1, fused=fused), parts[0]))

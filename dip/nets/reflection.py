@@ -14,16 +14,20 @@ SLICED_FROM = 2**18
 """Numbers in a tensor from which slices are faster than the framework on a CPU, the backward pass included."""
 
 
-def reflect(x: Tensor, pixels: int, symmetric: bool = False) -> Tensor:
+def reflect(x: Tensor, pixels: int, symmetric: bool = False, fused: bool = False) -> Tensor:
     """Pad by reflection: (N, C, H, W) -> (N, C, H + 2 pixels, W + 2 pixels).
 
     Border pixels are not repeated (c b | a b c), or, if `symmetric`, are (b a | a b c), as in `numpy.pad`. Slices
     replace the framework's padding where it has none or is slower, and on CUDA, where it gives up channels_last and
-    its backward pass is not deterministic.
+    its backward pass is not deterministic. `fused` does it in one kernel each way, see `dip.nets.line_kernels`.
     """
     if pixels == 0:
         return x
     assert min(x.shape[2:]) >= pixels + (not symmetric), "too few pixels to reflect"
+    if fused:
+        from dip.nets.line_kernels import reflected
+
+        return reflected(x, pixels, symmetric)
     if x.device.type == "cpu" and x.numel() < SLICED_FROM and (pixels == 1 or not symmetric):
         with torch.autocast("cpu", enabled=False):  # it would convert 16-bit numbers to float32 and back
             return F.pad(x, [pixels] * 4, mode="replicate" if symmetric else "reflect")

@@ -34,22 +34,33 @@ BLUR = (1 / 4, 1 / 2, 1 / 4)
 _GRAM = (3 / 16, 5 / 8, 3 / 16)
 
 
-def convolve_upsampled(a: Tensor, parts: Sequence[Tensor], bilinear: bool) -> Tensor:
+def convolve_upsampled(a: Tensor, parts: Sequence[Tensor], bilinear: bool, fused: bool = False) -> Tensor:
     """`a` upsampled x 2 (bilinear or nearest), reflected by one pixel and convolved with a 3 x 3 kernel.
 
     Args:
         a: (N, C_in, H, W), at least 2 x 2 pixels.
         parts: of the kernel (C_out, C_in, 3, 3), the last four of `scaled_parts`.
+        fused: use the kernels of `dip.nets.line_kernels`.
 
     Returns:
         (N, C_out, 2H, 2W).
     """
-    margin = 1 if bilinear else 0  # pixels that the blur needs around the result; p = 1 + margin below
-    a = reflect(a, 1 + margin, symmetric=True)  # (N, C_in, H + 2p, W + 2p)
-    centre, beside, above, corners = parts
+    p = 2 if bilinear else 1
+    a = reflect(a, p, symmetric=True, fused=fused)  # (N, C_in, H + 2p, W + 2p)
+    convolved = [convolve(a, part) for part in parts]  # each (N, C_out, H + 2p or one less, W + 2p or one less)
+    if not (fused and bilinear):
+        return combined(convolved, bilinear)
+    from dip.nets.line_kernels import doubled
+
+    return doubled(*convolved)
+
+
+def combined(convolved: Sequence[Tensor], bilinear: bool) -> Tensor:
+    """The result of `convolve_upsampled` from the convolutions by the four parts."""
+    margin = 1 if bilinear else 0  # pixels that the blur needs around the result; p = 1 + margin
+    centre, beside, above, corners = convolved
     # Along rows first, (N, C_out, H + 2p or one less, 2W + 2 margin), then along columns.
-    middle = _interleave(convolve(a, centre), convolve(a, beside), 3, margin)
-    outer = _interleave(convolve(a, above), convolve(a, corners), 3, margin)
+    middle, outer = _interleave(centre, beside, 3, margin), _interleave(above, corners, 3, margin)
     doubled = _interleave(middle, outer, 2, margin)  # (N, C_out, 2H + 2 margin, 2W + 2 margin)
     return filter_channels(doubled, BLUR) if bilinear else doubled
 
@@ -187,13 +198,13 @@ def _ends(x: Tensor, dim: int, k: int) -> Tensor:
 
 class _Centred(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, bilinear: bool) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, a: Tensor, bilinear: bool, fused: bool) -> tuple[Tensor, Tensor]:
         precise = torch.promote_types(a.dtype, torch.float32)
         mean = a.mean((0, 2, 3), keepdim=True, dtype=precise)  # (1, C, 1, 1)
         # Rounding the mean to the number format of `a` leaves a small mean in c; its square is subtracted below.
         rounded = mean.to(a.dtype)
         c = a - rounded
-        gram = filter_channels(reflect(c, 1, symmetric=True), _GRAM) if bilinear else c
+        gram = filter_channels(reflect(c, 1, symmetric=True, fused=fused), _GRAM) if bilinear else c
         ctx.save_for_backward(gram)
         rest = (mean - rounded).flatten()
         variance = (c * gram).mean((0, 2, 3), dtype=precise).addcmul_(rest, rest, value=-1)  # (C,)
@@ -201,23 +212,25 @@ class _Centred(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, variance_grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor, variance_grad: Tensor) -> tuple[Tensor, None, None]:
         (gram,) = ctx.saved_tensors
         slope = (2 / (gram.numel() // gram.shape[1]) * variance_grad).to(gram.dtype)
-        return torch.addcmul(grad, gram, slope.view(1, -1, 1, 1)), None
+        return torch.addcmul(grad, gram, slope.view(1, -1, 1, 1)), None, None
 
 
-centred: Callable[[Tensor, bool], tuple[Tensor, Tensor]] = _Centred.apply
-"""Subtract each channel's mean from `a`, and compute each channel's variance after upsampling x 2.
+def centred(a: Tensor, bilinear: bool, fused: bool = False) -> tuple[Tensor, Tensor]:
+    """Subtract each channel's mean from `a`, and compute each channel's variance after upsampling x 2.
 
-Args:
-    a: (N, C, H, W).
-    bilinear: bilinear or nearest upsampling. Nearest does not change the variance, so it also stands for none.
+    Args:
+        a: (N, C, H, W).
+        bilinear: bilinear or nearest upsampling. Nearest does not change the variance, so it also stands for none.
 
-Returns:
-    (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat the mean as a
-    constant, which is exact where constants have no effect.
+    Returns:
+        (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat the mean as a
+        constant, which is exact where constants have no effect.
 
-Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c. D^T D / 4 is a 3 x 3
-filter at the resolution of `a`.
-"""
+    Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c. D^T D / 4 is a 3 x 3
+    filter at the resolution of `a`.
+    """
+    made: tuple[Tensor, Tensor] = _Centred.apply(a, bilinear, fused)  # type: ignore[no-untyped-call]
+    return made

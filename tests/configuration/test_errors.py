@@ -54,7 +54,10 @@ WRONG = [
     ("targt=noisy", "targt: no such option; did you mean target?"),
     ("target.sgma=1", "target.sgma: no such option; did you mean target.sigma?"),
     ("z.mean=1", "z.mean: no such option (there are z.channels, z.distribution, z.scale, z.guide)"),
-    ("precision.foo=1", "precision.foo: no such option (there are precision.name, precision.compile, precision.graph)"),
+    (
+        "precision.foo=1",
+        "precision.foo: no such option (there are precision.name, precision.compile, precision.graph, ",
+    ),
     ("chanels=3", "chanels: no such option; did you mean z.channels or net.channels?"),
     ("skips=[3,", "skips=[3,: the list does not end; write it without spaces, or in quotes, for example 'skips=[3,4]'"),
     ("skips=3,4", "skips=3,4: a list is written skips=[3,4]; to run each value in turn, add -m"),

@@ -190,36 +190,50 @@ def networks(names: list[str]) -> Results:
             yield name, {"error": described(error)}
 
 
-def operators(skips: list[int]) -> Results:
-    """The operators of a step at 512 x 512 with the default network in bf16, by phase, without views and without values."""
+def operators(kernels: bool) -> Results:
+    """The operators of a step at 512 x 512 with the default network, `[3,4]` and bf16, without views and without values.
+
+    With `kernels`, each launch of a Triton kernel counts as one.
+    """
     counter = Counter[str]()
     small = 0
 
+    def count(name: str, *tensors: Any) -> None:
+        nonlocal small
+        counter[name] += 1
+        different = {id(one): one for one in tree_leaves(tensors) if isinstance(one, Tensor)}
+        small += sum(one.numel() * one.element_size() for one in different.values()) < 2e6
+
     class Count(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            nonlocal small
             made = func(*args, **(kwargs or {}))
             name = func.overloadpacket._qualified_op_name.split("::")[1]
             if name not in VIEWS:
-                counter[name] += 1
-                tensors = {id(one): one for one in tree_leaves((args, kwargs, made)) if isinstance(one, Tensor)}
-                small += sum(one.numel() * one.element_size() for one in tensors.values()) < 2e6
+                count(name, args, kwargs, made)
             return made
 
+    # As cuDNN, but not as the convolutions of a CPU build of torch.
+    torch._C._conv_determine_backend_memory_format = lambda *_: torch.channels_last  # type: ignore[assignment]
     with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cuda"):
         net = HourglassModule.to
         HourglassModule.to = lambda self, *_, **__: self  # type: ignore[method-assign]  # it refuses fake tensors
-        made = Hourglass().build(32, 3, skips)
+        made = Hourglass().build(32, 3, [3, 4])
         HourglassModule.to = net  # type: ignore[method-assign]
+        if kernels:
+            from dip.nets import line_kernels, normalization_kernels
+
+            for kind in (line_kernels, normalization_kernels):
+                kind.launch = lambda kernel, grid, *args, **_: count(kernel.__name__, args)  # type: ignore[attr-defined]
+            for layer in made.modules():
+                layer.fused = True
         module = probe._Alone([made], (512, 512))
         z = torch.randn(1, 32, 512, 512).to(memory_format=torch.channels_last)
         pair = z, torch.rand(1, 3, 512, 512)
         with torch.autocast("cuda", torch.bfloat16):
             module.training_step(pair)  # makes the optimiser's state
-        with (
-            torch.autocast("cuda", torch.bfloat16),
-            Count(),
-        ):  # a new block, as for each step of a run: its cache is empty
+        counter.clear()
+        small = 0
+        with torch.autocast("cuda", torch.bfloat16), Count():  # its cache is empty at the start of each step
             module.training_step(pair)
     yield "all", counter.total()
     yield "small", small
