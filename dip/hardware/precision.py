@@ -63,6 +63,6 @@ class Precision(Options):
             own_net: the network is the user's. A graph would replay its first call, whatever its code does at later ones.
         """
         graph = device == "cuda" and not own_net if self.graph is None else self.graph
-        kernels = device == "cuda" and graph if self.kernels is None else self.kernels
+        kernels = device == "cuda" and graph and not own_net if self.kernels is None else self.kernels
         wanted = {"compile": self.compile, "kernels": kernels and not self.compile, "graph": graph}
         return [name for name, enabled in wanted.items() if enabled]

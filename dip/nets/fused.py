@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -51,9 +52,13 @@ def check(device: torch.device, dtype: torch.dtype, activations: set[tuple[str, 
     from dip.nets.line_kernels import doubled, reflected
     from dip.nets.normalization_kernels import activated
 
-    plain = {"leaky": F.leaky_relu, "elu": lambda z, _: F.elu(z), "silu": lambda z, _: F.silu(z)}
+    plain: dict[str, Callable[[Tensor, float], Tensor]] = {
+        "leaky": F.leaky_relu,
+        "elu": lambda z, _: F.elu(z),
+        "silu": lambda z, _: F.silu(z),
+    }
     for channels in (4, 16):  # loads and stores differ
-        image, line = [(1, channels, 9, 13)], [(channels,)]
+        image, larger, scales = [(1, channels, 4, 5)], [(1, channels, 9, 13)], [(channels,)] * 2
         for kind, slope in filter(None, activations):
 
             def normalised(x: Tensor, weight: Tensor, bias: Tensor, kind: str = kind, slope: float = slope) -> Tensor:
@@ -62,11 +67,11 @@ def check(device: torch.device, dtype: torch.dtype, activations: set[tuple[str, 
             def kernel(x: Tensor, weight: Tensor, bias: Tensor, kind: str = kind, slope: float = slope) -> Tensor:
                 return activated(x, weight, bias, 1e-5, kind, slope)
 
-            _compare(f"normalisation with {kind}", kernel, normalised, device, dtype, image, line * 2)
+            _compare(f"normalisation with {kind}", kernel, normalised, device, dtype, larger, scales)
         for pixels, symmetric in ((1, False), (1, True), (2, True)):
-            ways = (lambda x, way=way: way(x, pixels, symmetric) for way in (reflected, reflect))  # noqa: B023
-            _compare("reflection", *ways, device, dtype, image)
-        parts = [(1, channels, 5 + rows, 7 + columns) for rows in (4, 3) for columns in (4, 3)]
+            by = {"pixels": pixels, "symmetric": symmetric}
+            _compare("reflection", partial(reflected, **by), partial(reflect, **by), device, dtype, image)
+        parts = [(1, channels, 2 + rows, 3 + columns) for rows in (4, 3) for columns in (4, 3)]
         _compare("upsampling", doubled, lambda *parts: combined(parts, bilinear=True), device, dtype, parts)
 
 

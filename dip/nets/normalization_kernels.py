@@ -165,8 +165,7 @@ class _Activated(torch.autograd.Function):
         blocks = triton.cdiv(C, columns)
         launch(_statistics, (parts, blocks), x, means, squares, pixels, C, rows, ACC=sums_of(x), **tile)
         joined = {"PARTS": PARTS, "COLUMNS": 16}
-        grid = (triton.cdiv(C, 16),)
-        launch(_joined, grid, means, squares, mean, rstd, pixels, C, rows, parts, eps, **joined)
+        launch(_joined, (triton.cdiv(C, 16),), means, squares, mean, rstd, pixels, C, rows, parts, eps, **joined)
         grid = (triton.cdiv(pixels, ROWS), blocks)
         launch(_normalise, grid, x, y, weight, bias, mean, rstd, pixels, C, SLOPE=slope, KIND=kind, **tile)
         ctx.save_for_backward(x, weight, bias, mean, rstd)

@@ -57,6 +57,8 @@ def test_flags_are_set_for_a_run_and_restored(monkeypatch: pytest.MonkeyPatch, n
         assert torch.backends.cudnn.benchmark is False
     assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == before
     assert (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic) == (True, False)
+    with devices.prepared(Arithmetic(name), benchmark=True):
+        assert (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic) == (True, False)
 
 
 NAMES = [("generic", "all"), *((b, o) for b in ("cuda", "mkldnn") for o in ("all", "matmul", "conv", "rnn"))]

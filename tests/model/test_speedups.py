@@ -23,7 +23,7 @@ def compiling_with(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
     monkeypatch.setattr(torch.nn.Module, "compile", lambda net, **options: real(net, **options, backend=backend))
 
 
-@pytest.mark.parametrize("name", ["compile", "graph"])
+@pytest.mark.parametrize("name", ["compile", "kernels", "graph"])
 def test_a_run_continues_where_a_speed_up_fails(
     name: str, fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ):
@@ -32,7 +32,7 @@ def test_a_run_continues_where_a_speed_up_fails(
 
     compiling_with(monkeypatch, broken)
     with caplog.at_level("WARNING", logger="dip"):
-        asked, result = fit("steps=3", f"precision.{name}=true", "device=cpu")  # a graph needs a CUDA device
+        asked, result = fit("steps=3", f"precision.{name}=true", "device=cpu")  # the other two need a CUDA device
     plain, other = fit("steps=3", f"out={tmp_path / 'plain'}", "device=cpu")
     assert result["precision"][name] is False
     assert name not in other["precision"]
@@ -78,8 +78,11 @@ def test_a_failed_capture_keeps_the_compiled_network(monkeypatch: pytest.MonkeyP
     torch.testing.assert_close([net(z) for net in nets], expected)
 
 
-def test_graphs_are_the_default_on_cuda_except_for_a_network_of_the_user():
-    assert Precision().speedups("cuda") == ["graph"]
+def test_graphs_and_kernels_are_the_default_on_cuda_except_for_a_network_of_the_user():
+    assert Precision().speedups("cuda") == ["kernels", "graph"]
+    assert Precision(kernels=False).speedups("cuda") == ["graph"]
+    assert Precision(kernels=True, graph=False).speedups("cuda") == ["kernels"]
+    assert Precision(kernels=True, compile=True).speedups("cuda") == ["compile", "graph"], "compiled code fuses itself"
     assert Precision(compile=True).speedups("cuda") == ["compile", "graph"]
     for device in ("cpu", "mps"):
         assert Precision().speedups(device) == []

@@ -18,8 +18,8 @@ from dip.nets.upsampled import combined
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ROUNDING = {torch.float64: 1e-13, torch.float32: 2e-6, torch.bfloat16: 1e-2, torch.float16: 2e-3}
-each_format = pytest.mark.parametrize("dtype", ROUNDING, ids=str)
-both_sizes = pytest.mark.parametrize("size", [(1, 8, 9, 13), (2, 130, 2, 3)], ids=str)
+formats = pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+sizes = pytest.mark.parametrize("size", [(1, 8, 3, 5), (2, 130, 2, 3)], ids=str)
 
 
 def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -45,9 +45,11 @@ def compare(
         torch.testing.assert_close(a.double(), b, rtol=0, atol=atol)
 
 
-@each_format
-@both_sizes
-@pytest.mark.parametrize("name", ["leaky_relu", "relu", "elu", "swish"])
+@pytest.mark.parametrize("size", [(1, 8, 9, 13), (2, 130, 2, 3)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*(("leaky_relu", dtype) for dtype in ROUNDING), *((name, torch.float64) for name in ("relu", "elu", "swish"))],
+)
 def test_normalisation_and_activation(name: str, size: tuple[int, ...], dtype: torch.dtype):
     layer = activation(name)
     norm = nn.BatchNorm2d(
@@ -73,8 +75,8 @@ def test_statistics_of_several_parts_survive_a_large_mean(monkeypatch: pytest.Mo
     torch.testing.assert_close(made.double(), expected, rtol=0, atol=1e-4)  # numbers near 300 are 3e-5 apart
 
 
-@each_format
-@both_sizes
+@formats
+@sizes
 @pytest.mark.parametrize(("pixels", "symmetric"), [(1, False), (1, True), (2, True)])
 def test_reflection(pixels: int, symmetric: bool, size: tuple[int, ...], dtype: torch.dtype):
     x = drawn(*size, dtype=dtype)
@@ -82,8 +84,8 @@ def test_reflection(pixels: int, symmetric: bool, size: tuple[int, ...], dtype: 
     assert torch.equal(reflected(x, pixels, symmetric), reflect(x, pixels, symmetric)), "copies"
 
 
-@each_format
-@pytest.mark.parametrize("size", [(1, 8, 4, 7), (2, 3, 2, 2), (1, 130, 1, 3)], ids=str)
+@formats
+@pytest.mark.parametrize("size", [(1, 8, 3, 2), (2, 130, 1, 3)], ids=str)
 def test_upsampling(size: tuple[int, ...], dtype: torch.dtype):
     count, channels, height, width = size
     parts = [drawn(count, channels, height + y, width + x, dtype=dtype) for y in (4, 3) for x in (4, 3)]
@@ -92,7 +94,7 @@ def test_upsampling(size: tuple[int, ...], dtype: torch.dtype):
 
 def test_the_same_input_gives_the_same_bits():
     x, scale = (
-        drawn(1, 8, 30, 40, dtype=torch.float32).requires_grad_(),
+        drawn(1, 8, 9, 10, dtype=torch.float32).requires_grad_(),
         torch.ones(8, device=DEVICE, requires_grad=True),
     )
 
@@ -115,7 +117,7 @@ def test_a_network_with_the_kernels_computes_the_same(checkpointed: bool, monkey
     for layer in ours.modules():
         if hasattr(layer, "fused"):
             layer.fused = True
-    z = drawn(1, 3, 16, 24)
+    z = drawn(1, 3, 8, 12)
     results = []
     for net in (ours, plain):
         image = net(z)
@@ -125,13 +127,11 @@ def test_a_network_with_the_kernels_computes_the_same(checkpointed: bool, monkey
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_the_kernels_are_checked_before_they_are_used(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch):
-    net = Hourglass(depth=2, channels=4).build(3, 3, [1])
-    assert fused.fuse(nn.ModuleList([net]), DEVICE, dtype)
+def test_the_kernels_are_checked_before_they_are_used(monkeypatch: pytest.MonkeyPatch):
+    net, other = (Hourglass(depth=2, channels=4).build(3, 3, [1]) for _ in range(2))
+    assert fused.fuse(nn.ModuleList([net]), DEVICE, torch.bfloat16)
     assert net.levels[0].up.fused
-    monkeypatch.setattr("dip.nets.line_kernels.reflected", lambda x, *rest: 1.1 * reflect(x, *rest))
-    other = Hourglass(depth=2, channels=4).build(3, 3, [1])
+    monkeypatch.setattr("dip.nets.line_kernels.reflected", lambda x, **by: 1.1 * reflect(x, **by))
     with pytest.raises(RuntimeError, match="the kernel of reflection differs from the plain layers by 0.1"):
-        fused.fuse(nn.ModuleList([other]), DEVICE, dtype)
+        fused.fuse(nn.ModuleList([other]), DEVICE, torch.bfloat16)
     assert not other.levels[0].up.fused
