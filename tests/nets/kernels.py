@@ -109,7 +109,7 @@ def test_the_same_input_gives_the_same_bits():
 @pytest.mark.parametrize("checkpointed", [False, True])
 def test_a_network_with_the_kernels_computes_the_same(checkpointed: bool, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fast_hourglass, "FOLDED_FROM", 0)
-    options = Hourglass(depth=2, channels=4, skip_channels=2, checkpoint_activations=checkpointed)
+    options = Hourglass(depth=1, channels=4, skip_channels=2, checkpoint_activations=checkpointed)
     torch.manual_seed(0)
     ours = options.build(3, 3, [1]).to(DEVICE, torch.float64)
     plain = HourglassModule(options, 3, 3, [1]).to(DEVICE, torch.float64)
@@ -117,7 +117,7 @@ def test_a_network_with_the_kernels_computes_the_same(checkpointed: bool, monkey
     for layer in ours.modules():
         if hasattr(layer, "fused"):
             layer.fused = True
-    z = drawn(1, 3, 8, 12)
+    z = drawn(1, 3, 4, 6)
     results = []
     for net in (ours, plain):
         image = net(z)
@@ -128,7 +128,7 @@ def test_a_network_with_the_kernels_computes_the_same(checkpointed: bool, monkey
 
 
 def test_the_kernels_are_checked_before_they_are_used(monkeypatch: pytest.MonkeyPatch):
-    net, other = (Hourglass(depth=2, channels=4).build(3, 3, [1]) for _ in range(2))
+    net, other = (Hourglass(depth=1, channels=4).build(3, 3, [1]) for _ in range(2))
     assert fused.fuse(nn.ModuleList([net]), DEVICE, torch.bfloat16)
     assert net.levels[0].up.fused
     monkeypatch.setattr("dip.nets.line_kernels.reflected", lambda x, **by: 1.1 * reflect(x, **by))
