@@ -48,11 +48,12 @@ def measurements() -> list[Measurement]:
     photograph = f"{train} experiment=fast image=astronaut size"
     return [
         Measurement("tests", "-m pytest -m gpu -q", 90),
-        Measurement("graph", f"{bench} {rows} --json {{out}}/graph.json --options precision.graph=true", 120),
+        Measurement("graph", f"{bench} {rows} --json {{out}}/graph.json", 120),
         Measurement("report", f"{report} 'skips=[3,4]' out={{out}}/report", 300, "report"),
         Measurement("first", f"{again}/first", 60, "first"),
         Measurement("second", f"{again}/second", 60, "second"),
-        Measurement("eager", f"{bench} {rows} --json {{out}}/eager.json", 120),
+        Measurement("layers", f"{bench} {rows} --json {{out}}/layers.json --options precision.kernels=false", 90),
+        Measurement("eager", f"{bench} {rows} --json {{out}}/eager.json --options precision.graph=false", 120),
         Measurement("report-all", f"{report} 'skips=[1,2,3,4,5]' out={{out}}/report-all", 300, "report-all"),
         Measurement("fast", f"{photograph}=512 out={{out}}/fast", 90, "fast"),
         Measurement(

@@ -125,7 +125,8 @@ def test_a_graph_is_captured_without_the_cache_of_autocast(monkeypatch: pytest.M
 @pytest.mark.gpu
 @on_gpu
 @pytest.mark.parametrize("enabled", [False, True])
-def test_a_graph_computes_the_same_losses(enabled: bool):
+@pytest.mark.parametrize(("ways", "rel"), [(["graph"], 1e-3), (["kernels", "graph"], 0.05)], ids=str)
+def test_a_graph_computes_the_same_losses(ways: list[str], rel: float, enabled: bool):
     def losses(ways: list[str]) -> list[float]:
         torch.manual_seed(0)
         net = Hourglass(depth=3, channels=16).build(4, 3, [2], (64, 64)).cuda()
@@ -145,8 +146,8 @@ def test_a_graph_computes_the_same_losses(enabled: bool):
             found.append(loss.item())
         return found
 
-    assert losses(["graph"]) == pytest.approx(losses([]), rel=1e-3)
-    assert losses(["graph"]) == losses(["graph"]), "the same seed twice"
+    assert losses(ways) == pytest.approx(losses([]), rel=rel)
+    assert losses(ways) == losses(ways), "the same seed twice"
 
 
 @pytest.mark.gpu

@@ -29,6 +29,7 @@ def run(*words: str, **variables: str) -> str:
 
 
 @needs_triton
+@pytest.mark.gpu  # on a GPU, too
 def test_the_kernels_compute_what_the_plain_layers_compute():
     interpreted = "0" if torch.cuda.is_available() else "1"
     assert " passed" in run(
