@@ -69,8 +69,8 @@ def check(device: torch.device, dtype: torch.dtype, activations: set[tuple[str, 
 
             _compare(f"normalisation with {kind}", kernel, normalised, device, dtype, larger, scales)
         for pixels, symmetric in ((1, False), (1, True), (2, True)):
-            by = {"pixels": pixels, "symmetric": symmetric}
-            _compare("reflection", partial(reflected, **by), partial(reflect, **by), device, dtype, image)
+            ours, theirs = (partial(way, pixels=pixels, symmetric=symmetric) for way in (reflected, reflect))
+            _compare("reflection", ours, theirs, device, dtype, image)
         parts = [(1, channels, 2 + rows, 3 + columns) for rows in (4, 3) for columns in (4, 3)]
         _compare("upsampling", doubled, lambda *parts: combined(parts, bilinear=True), device, dtype, parts)
 
