@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from torch import Tensor
 from dip import images, runs
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
-from dip.fitting import results
+from dip.fitting import cost, results
+from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
 from dip.fitting.prefilter import prefiltered
 from dip.fitting.work import Work
@@ -20,6 +23,7 @@ from dip.options import log
 from dip.runs import TILES
 from dip.stopping.adaptive import explain
 from dip.sweep.dispatch import Loop
+from dip.sweep.jobs import Job
 from dip.sweep.launcher import SweepLauncher, refuse_numbered
 from dip.sweep.outcomes import GOOD, Outcome
 from dip.tiles.blending import blend
@@ -92,6 +96,7 @@ class TiledFit(Work):
         jobs = {self.cutter.job(box): box for row in self.boxes for box in row if box not in self.copied}
         refuse_numbered(list(jobs))
         self.launcher.prepare(list(jobs))
+        self._tell_cost(list(jobs))
         steps = self.config.method.total(self.config.steps)
         bar = TileProgress({job: box.name for job, box in jobs.items()}, steps, progress)
         loop = Loop(list(jobs), self.launcher.start, bar, others=self.launcher.others)
@@ -113,6 +118,20 @@ class TiledFit(Work):
         )  # fmt: skip
         if self.chosen is not None:
             log.info("%s", explain(self.chosen))
+
+    def _tell_cost(self, jobs: Sequence[Job]) -> None:
+        """Log the memory and the time of a tile on this machine, and the time of all."""
+        if not jobs:
+            return
+        config = with_all_channels(jobs[0].config, self.seen)
+        height, width = (self.shape.factor * min(self.side, length) for length in self.seen.y.shape[-2:])
+        found = cost.foreseen(config, (self.seen.shape[0], height, width))
+        if found is None:
+            return
+        steps = config.method.total(config.steps)
+        log.info("one tile: %s", cost.describe(found, steps, self.device))
+        if not math.isnan(seconds := len(jobs) * steps * found.seconds_per_step):
+            log.info("%d tiles, one after the other: at most %s", len(jobs), cost.duration(seconds))
 
     def _refuse_failed(self) -> None:
         failed = {box: outcome for box, outcome in self.outcomes.items() if outcome.status not in GOOD}

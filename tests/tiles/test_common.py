@@ -10,7 +10,8 @@ import torch
 from dip import bm3d, images, runs
 from dip.configuration.schema import Config
 from dip.errors import RunError
-from dip.fitting import prefilter
+from dip.fitting import cost, prefilter
+from dip.fitting.cost import Cost
 from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
@@ -114,3 +115,20 @@ def test_the_last_step_of_correlated_noise_sees_the_whole_image(smoothing: float
     expected = combined(average, y, smoothing * float(rule.variance) ** 0.5)
     torch.testing.assert_close(found, expected)
     assert torch.equal(found, average) == (smoothing == 0)
+
+
+def test_the_cost_of_a_tile_and_of_all_is_told_before_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    shapes = []
+    monkeypatch.setattr(cost, "SMALL_MEMORY", 0)
+    monkeypatch.setattr(cost, "SMALL_WORK", 0)
+    monkeypatch.setattr(cost, "estimate", lambda _, shape: shapes.append(shape) or Cost(10**9, 600.0, 2 * 10**9))
+    with caplog.at_level("INFO", "dip"):
+        fit(tmp_path, *IMAGE, "stop=never")
+    assert shapes[0] == (3, 64, 64)
+    assert (
+        "one tile: cost: about 1 GB of memory and at most 30 min (3 steps of 6e+02 s); this machine has 2 GB"
+        in caplog.text
+    )
+    assert "2 tiles, one after the other: at most 60 min" in caplog.text

@@ -199,7 +199,9 @@ def test_processes_of_their_own_two_at_a_time(tmp_path: Path, done: dict[str, An
     result = json.loads((folder / "result.json").read_text())
     assert torch.equal(restored(folder), restored(done["folder"]))
     assert result["psnr"] == done["psnr"]
-    assert not list(folder.glob("**/figures")), "tiles have no figures"
+    assert list(folder.glob("**/figures/*.png")) == [folder / "figures" / "tiles.png"], (
+        "tiles have no figures of their own"
+    )
 
 
 def test_a_sweep_has_its_device_already(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
