@@ -42,7 +42,7 @@ COLUMNS = 128
 """Reference blocks side by side in a chunk. Wider chunks have fewer rows, and neighbours share most of their blocks' rows."""
 
 LIMIT = 2**20
-"""Pixels from which it takes more than about a minute on one thread. Baselines of larger images are left out. It takes 3 to
+"""Pixels from which it takes half a minute to a minute on one thread. Baselines of larger images are left out. It takes 2 to
 4 s for 256 x 256 pixels."""
 
 Shrink = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -88,7 +88,8 @@ def denoised(image: Tensor, sigma: float | Sequence[float]) -> Tensor:
     """`bm3d` of `image` (1, C, H, W), clipped to [0, 1] before and after: a tensor of the same type on the same device."""
     array = image[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()  # (H, W, C)
     if (pixels := image[0, 0].numel()) > LIMIT:
-        log.info("BM3D of %.1f megapixels: about %.0f minutes on one thread", pixels / 1e6, pixels / LIMIT)
+        mega = pixels / 1e6
+        log.info("BM3D of %.1f megapixels: %.0f to %.0f minutes on one thread", mega, mega / 2, mega)
     return torch.from_numpy(bm3d(array, sigma).clip(0, 1)).permute(2, 0, 1)[None].contiguous().to(image)
 
 

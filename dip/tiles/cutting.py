@@ -19,10 +19,11 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
 from dip.files import write_bytes
 from dip.fitting import experiment
-from dip.methods.method import Variant
+from dip.methods.method import Rival, Variant
 from dip.methods.variants import Guided
 from dip.options import log
 from dip.stopping import Stop
+from dip.stopping.adaptive import examine
 from dip.sweep.jobs import Job
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target
 from dip.targets.operators import KERNELS, Blur, Identity
@@ -115,6 +116,9 @@ class Cutter:
         self.target, self.planes = observed(
             config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
         )
+        if isinstance(config.method, Rival) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
+            # The level of the whole image, for all tiles.
+            self.target = Degraded(noise=NoiseOptions(kind="gaussian", sigma=examine(seen.y).sigma))
         self.whole = dict(pictures)
         if seen.intervals is not None and seen.intervals.part((0, 16), (0, 16)) is None:
             log.warning(

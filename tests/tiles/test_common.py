@@ -16,11 +16,14 @@ from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.stopping import HeldOut
+from dip.stopping.adaptive import examine
 from dip.stopping.covariance_penalty import FIRST, Covariance, CovariancePenalty
 from dip.stopping.finishing import combined
 from dip.targets import Observation
 from dip.targets.observation import direct
 from dip.tiles.common import common_rule, finished
+from dip.tiles.cutting import Cutter
+from dip.tiles.layout import boxes
 from dip.tiles.tiled_fit import TiledFit
 from tests.conftest import composed
 from tests.tiles.in_process import TINY, InProcess, fit
@@ -132,3 +135,13 @@ def test_the_cost_of_a_tile_and_of_all_is_told_before_the_first_step(
         in caplog.text
     )
     assert "2 tiles, one after the other: at most 60 min" in caplog.text
+
+
+def test_a_rival_removes_noise_of_the_same_level_in_all_tiles(tmp_path: Path):
+    photo = tmp_path / "photo.png"
+    images.save(photo, seen_by(composed(*TINY, *IMAGE)).y)
+    config = composed("method=nlm", f"image={photo}", "target=degraded", "tile=64", "baselines=false")
+    seen = seen_by(config)
+    cutter = Cutter(config, config.stop, seen, {}, tmp_path / "tiles")
+    configs = [cutter.job(box).config for row in boxes((64, 112), 64, 16) for box in row]
+    assert [config.target.noise.sigma for config in configs] == [pytest.approx(examine(seen.y).sigma)] * 2
