@@ -8,6 +8,7 @@ Lebrun's analysis (IPOL 2012), except for the DCT in both stages and groups of a
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from dip.options import log
 
 BLOCK = 8
 """Side of a block in pixels."""
@@ -35,8 +38,12 @@ THRESHOLD = 2.7
 CHUNK = 1024
 """Groups filtered at a time, approximately: about 150 MB for a colour image."""
 
+COLUMNS = 128
+"""Reference blocks side by side in a chunk. Wider chunks have fewer rows, and neighbours share most of their blocks' rows."""
+
 LIMIT = 2**20
-"""Pixels up to which the program computes it: about one minute on one thread. It takes 3 to 4 s for 256 x 256 pixels."""
+"""Pixels from which it takes half a minute to a minute on one thread. Baselines of larger images are left out. It takes 2 to
+4 s for 256 x 256 pixels."""
 
 Shrink = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Filters a chunk: coefficients of the noisy groups and of the guide's -> filtered coefficients, weights of the groups."""
@@ -80,6 +87,9 @@ def bm3d(noisy: np.ndarray[Any, Any], sigma: float | Sequence[float]) -> np.ndar
 def denoised(image: Tensor, sigma: float | Sequence[float]) -> Tensor:
     """`bm3d` of `image` (1, C, H, W), clipped to [0, 1] before and after: a tensor of the same type on the same device."""
     array = image[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()  # (H, W, C)
+    if (pixels := image[0, 0].numel()) > LIMIT:
+        mega = pixels / 1e6
+        log.info("BM3D of %.1f megapixels: %.0f to %.0f minutes on one thread", mega, mega / 2, mega)
     return torch.from_numpy(bm3d(array, sigma).clip(0, 1)).permute(2, 0, 1)[None].contiguous().to(image)
 
 
@@ -141,19 +151,21 @@ def _matches(plane: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     around = functional.pad(plane, [RADIUS] * 4, value=math.inf)  # blocks that leave the image are infinitely different
     columns = (width - BLOCK) // STRIDE + 1
     rows = (height - BLOCK) // STRIDE + 1
-    step = max(1, CHUNK // columns)
-    for first in range(0, rows, step):
-        count = min(step, rows - first)
+    step = max(1, CHUNK // min(columns, COLUMNS))
+    for first, start in itertools.product(range(0, rows, step), range(0, columns, COLUMNS)):
+        count, beside = min(step, rows - first), min(COLUMNS, columns - start)
         top, tall = first * STRIDE, (count - 1) * STRIDE + BLOCK
-        here = plane[top : top + tall]
+        left, wide = start * STRIDE, width if columns <= COLUMNS else (beside - 1) * STRIDE + BLOCK
+        here = plane[top : top + tall, left : left + wide]
         distances = []
         for dy in range(side):
-            moved = around[top + dy : top + dy + tall].unfold(1, width, 1).transpose(0, 1)  # (side, tall, W)
+            row = around[top + dy : top + dy + tall, left : left + wide + 2 * RADIUS]
+            moved = row.unfold(1, here.shape[1], 1).transpose(0, 1)  # (side, tall, wide)
             distances.append(functional.avg_pool2d((moved - here).square()[None], BLOCK, STRIDE)[0])
         distance = torch.cat(distances).flatten(1)  # (side^2, n)
         distance[side**2 // 2] = -1  # the reference block itself, also among equal blocks, so that no pixel is left out
         nearest = distance.T.topk(size, largest=False, sorted=True).indices  # (n, size)
-        reference = torch.arange(count * columns)
-        y = top + (reference // columns * STRIDE)[:, None] + nearest // side - RADIUS
-        x = (reference % columns * STRIDE)[:, None] + nearest % side - RADIUS
+        reference = torch.arange(count * beside)
+        y = top + (reference // beside * STRIDE)[:, None] + nearest // side - RADIUS
+        x = left + (reference % beside * STRIDE)[:, None] + nearest % side - RADIUS
         yield y, x

@@ -7,7 +7,7 @@ import pytest
 import scipy.fft
 import torch
 
-from dip.bm3d import bm3d, dct, haar, opponent
+from dip.bm3d import _matches, bm3d, dct, haar, opponent
 from dip.targets.baselines import compute
 from dip.targets.noise_models import Gaussian
 from dip.targets.observation import direct
@@ -66,3 +66,14 @@ def test_a_level_for_each_opponent_channel() -> None:
     correct = bm3d(gray, [0.1 * 3**0.5, 0.001, 0.001])  # all of the noise is in the luminance
     assert psnr(correct, clean) > psnr(bm3d(gray, 0.1), clean) + 2
     assert np.ptp(correct, axis=-1).max() < 1e-5
+
+
+def test_similar_blocks_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    plane = torch.rand(29, 62, generator=torch.Generator().manual_seed(0))
+
+    def matches(columns: int) -> set[tuple[int, ...]]:
+        monkeypatch.setattr("dip.bm3d.COLUMNS", columns)
+        return {(*y.tolist(), *x.tolist()) for rows in _matches(plane, 4) for y, x in zip(*rows, strict=True)}
+
+    assert matches(5) == matches(128)
+    assert len(matches(5)) == 8 * 19

@@ -148,26 +148,28 @@ def _widest(config: Config) -> int:
     return max(channels) if isinstance(channels, (list, tuple)) else int(channels)
 
 
-def afford(config: Config, shape: Shape) -> Cost | None:
-    """Estimate the cost of a run, unless it is small, and check that the memory suffices.
-
-    Returns:
-        The cost; None for a small run, and where the probe fails, since the run itself then reports the error.
-
-    Raises:
-        RunError: the device does not have enough memory. Nothing has been written.
-    """
+def foreseen(config: Config, shape: Shape) -> Cost | None:
+    """The cost of a run; None for a small run, and where the probe fails, since the run itself then reports the error."""
     pixels, steps = padded_pixels(config, shape) * config.ensemble, config.method.total(config.steps)
     if pixels * steps < SMALL_WORK and pixels * _widest(config) < SMALL_MEMORY:
         return None
     try:
-        cost = estimate(config, shape)
+        return estimate(config, shape)
     except DipError:
         raise
     except Exception as error:
         log.debug("cost: not estimated (%s: %s)", type(error).__name__, error)
         return None
-    if cost.fits:
+
+
+def afford(config: Config, shape: Shape) -> Cost | None:
+    """`foreseen`, after checking that the memory suffices.
+
+    Raises:
+        RunError: the device does not have enough memory. Nothing has been written.
+    """
+    cost = foreseen(config, shape)
+    if cost is None or cost.fits:
         return cost
     assert cost.available is not None
     device, slices = devices.pick_device(config.device), config.net.slices
@@ -183,7 +185,7 @@ def describe(cost: Cost, steps: int, device: torch.device) -> str:
     """One line on the cost of a run of `steps` steps, and on how to lower it where that takes more than an hour."""
     line = f"cost: about {_gigabytes(cost.bytes)} of memory"
     if not math.isnan(seconds := cost.seconds_per_step * steps):
-        line += f" and at most {_duration(seconds)} ({steps:,} steps of {cost.seconds_per_step:.2g} s)"
+        line += f" and at most {duration(seconds)} ({steps:,} steps of {cost.seconds_per_step:.2g} s)"
     if cost.available is not None:
         line += f"; this {'GPU' if device.type == 'cuda' else 'machine'} has {_gigabytes(cost.available)} free"
     return line + ("; for less, use a smaller size, net.channels or steps" if seconds > 3600 else "")
@@ -209,7 +211,8 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.2g} GB" if count < 1e11 else f"{count / 1e9:.0f} GB"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in words, such as `12 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -6,6 +6,8 @@ A network that starts from BM3D needs less time, and both have different errors,
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dip import bm3d
@@ -22,12 +24,20 @@ if TYPE_CHECKING:
 SHARE = 0.5
 """Weight of BM3D in the restored image. On astronaut and coffee, 0.3 and 0.7 differ by at most 0.1 dB."""
 
+MANY = 3 * 2**20
+"""Values of an image with more than three channels up to which BM3D is computed: its memory grows with the channels."""
 
-def prefiltered(config: Config, seen: Observation) -> Observation:
+
+def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> Observation:
     """`seen` with BM3D of its y as `z` and as `denoised`, if method=guided applies; else `seen`.
 
-    It applies to an image of at most `bm3d.LIMIT` pixels (of three channels) with white noise that is not impulses, without
-    another guide, and to the networks of this project whose input has the size of the image.
+    It applies to an image with white noise that is not impulses, without another guide, and to the networks of this project
+    whose input has the size of the image. An image of more than three channels has at most `MANY` values.
+
+    Args:
+        config: the options.
+        seen: the observation.
+        file: a TIFF file that keeps BM3D of a large image, so that a run that resumes reads it.
     """
     if not isinstance(config.method, Guided):
         return seen
@@ -40,7 +50,7 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
         else "z.guide is the guide" if seen.z is not None
         else f"net={config.net.name} is your own" if type(config.net) not in NETS.values()
         else f"the input of net={config.net.name} is smaller" if config.net.input_size(padded) != padded
-        else f"{seen.y.numel()} values exceed {3 * bm3d.LIMIT}" if seen.y.numel() > 3 * bm3d.LIMIT
+        else f"{seen.y.numel()} values exceed {MANY}" if seen.y.shape[1] > 3 and seen.y.numel() > MANY
         else None
     )  # fmt: skip
     if reason is None:
@@ -54,12 +64,24 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
             levels = colour_levels(seen.y)
-            denoised = bm3d.denoised(seen.y, levels)
+            denoised = _kept(file, seen.y, levels)
             share = share_if_white(seen.y, denoised, max(levels))
             return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: the same as method=dip here, since %s", reason)
     return seen
+
+
+def _kept(file: Path | None, y: Tensor, levels: Sequence[float]) -> Tensor:
+    """BM3D of `y`, read from `file` or written to it, exactly."""
+    from dip import images
+
+    if file is not None and file.exists():
+        return images.load(file, "BM3D", (0.0, 1.0)).pixels
+    denoised = bm3d.denoised(y, levels)
+    if file is not None:
+        images.save(file, denoised, images.Picture(denoised, mode="float32"))
+    return denoised
 
 
 def mixed(image: Tensor, seen: Observation) -> Tensor:

@@ -29,6 +29,9 @@ IN_SWEEP = "DIP_IN_SWEEP"
 TILES = "tiles"
 """The folder, in the run folder of an image that is fitted in tiles, that holds a folder per tile."""
 
+TILE_CURVES = "tiles.png"
+"""The figure, in `figures/` of such an image, with a curve for each tile."""
+
 
 def read_result(folder: str | Path) -> dict[str, Any] | None:
     """The content of a run's `result.json`; None if it is missing, truncated or not a result."""
@@ -44,12 +47,12 @@ def finished(folder: str | Path) -> bool:
 def lacks_figures(folder: str | Path) -> bool:
     """True if the run in `folder` has finished and its figures are not complete; see `dip.report.figures.run.draw`.
 
-    An image that was fitted in tiles has no curves of its own. For a tile they would take longer than many a fit.
+    Those of a tile would take longer than many a fit. Tiles that are copies of the observation have no curves.
     """
-    of_tile = TILES in Path(folder).parts[-3:-2]
-    if of_tile or not finished(folder) or "tiles" in (read_result(folder) or {}):
+    of_tile, tiles = TILES in Path(folder).parts[-3:-2], (read_result(folder) or {}).get("tiles")
+    if of_tile or not finished(folder) or (tiles and not any(tile["steps"] for tile in tiles.values())):
         return False
-    return not (Path(folder) / "figures" / "snapshots.png").exists()
+    return not (Path(folder) / "figures" / (TILE_CURVES if tiles else "snapshots.png")).exists()
 
 
 def snapshots(folder: str | Path) -> list[tuple[int, Path]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dip.options import choice, number, option
 from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.registry import STOPS, Stop
-from dip.stopping.residual import HeldOutError
+from dip.stopping.residual import HeldOut
 from dip.stopping.rule import Reading, Rule
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ CLEAN = 0.5 / 255
 INVISIBLE = 0.0075
 """Variation of the least varying patches below which an image without correlated noise is treated as clean, and half of its
 limit in each group of brightness. White noise of level 0.01, a PSNR of 40 dB, is above it."""
-
-AGREES = 0.5
-"""Error at held-out pixels, in noise levels, below which a fit that is watched by `heldout` ends: what was measured as white
-noise is texture that the network continues, or correlated noise."""
 
 _RULES = ("wmv", "emv", "heldout", "discrepancy", "combined")
 
@@ -89,8 +85,6 @@ class Adaptive(Stop):
         return replace(self, white=white)  # in the options, so that the run folder's name depends on it
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
-        from dip.stopping import texture
-
         noise = examine(target, known)
         name = {"none": "unchanged", "correlated": "covariance"}.get(noise.kind) or self.white or "combined"
         rule: Rule | None = Unchanged(target)
@@ -98,9 +92,9 @@ class Adaptive(Stop):
             stop = STOPS[name].within(self.patience)
             if isinstance(stop, Covariance):
                 stop.smoothing = self.smoothing
+            if isinstance(stop, HeldOut):
+                stop.sigma = noise.sigma
             rule = stop.start(target, seed, known, warm_up)
-            if isinstance(rule, HeldOutError):
-                rule.least = texture.varied(target, known) * (AGREES * noise.sigma) ** 2
         if rule is not None:
             rule.chosen = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
         return rule

@@ -25,11 +25,6 @@ noise of the same variance is several times stronger at low frequencies."""
 SHARE = 0.35
 """Weight of BM3D in the mean. 0.5 is 0.03 dB better on photographs, and 0.06 dB worse on simulated ones."""
 
-OBSERVED_NLM = 1.3
-SHARE_NLM = 0.2
-"""Strength and weight of non-local means of the photograph, which replace BM3D in a larger image."""
-
-
 TOLD = 0.05
 """Weight of the photograph above which a warning says so."""
 
@@ -48,17 +43,9 @@ def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
 
     if not sigma > 0:
         return average
-    height, width = observed.shape[2:]
-    if height * width > bm3d.LIMIT:
-        log.info(
-            "final combination: non-local means instead of BM3D, since %d x %d pixels exceed %d",
-            height, width, bm3d.LIMIT,
-        )  # fmt: skip
-        other, share = smoothed(observed, OBSERVED_NLM * sigma), SHARE_NLM
-    else:
-        other, share = bm3d.denoised(observed, OBSERVED * sigma).to(average), SHARE
+    other = bm3d.denoised(observed, OBSERVED * sigma).to(average)
     residual = observed.to(average) - average
-    both = smoothed(average, FITTED * sigma).lerp(other, share)
+    both = smoothed(average, FITTED * sigma).lerp(other, SHARE)
     restored = average.lerp(both, agreement(other - average, residual))
     weight = share_of_photograph(observed, average)
     return with_photograph(restored, observed, weight, "stop.smoothing=0 returns the fit")

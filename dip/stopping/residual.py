@@ -17,6 +17,10 @@ from dip.stopping.rule import Rule, sample, values_at
 if TYPE_CHECKING:
     from torch import Tensor
 
+AGREES = 0.5
+"""Error at held-out pixels, in noise levels, below which a fit that is watched by `heldout` ends: what was measured as white
+noise is texture that the network continues, or correlated noise."""
+
 DECAY = 0.99  # of the average of the observed outputs, as the default `ema` of the restored image
 
 
@@ -26,12 +30,24 @@ class HeldOut(Stop):
 
     name: str = "heldout"
     fraction: float = option(0.02, "fraction of the pixels that is left out of the loss", number("(0, 0.5]"), "0.02")
+    sigma: float | None = option(
+        None,
+        "standard deviation of the noise, for values in [0, 1]; an error below half of it ends the fit, because the noise is not "
+        "white then; null: no such limit; stop=adaptive estimates it",
+        number("> 0", none=True),
+        "0.1",
+    )
     comparable = True
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         if target.shape[-2] * target.shape[-1] < 2 or (known is not None and int((known != 0).sum()) < 2):
             raise OptionError("stop", self.name, "another rule for a target of one pixel", "stop=wmv")
-        return HeldOutError(target, self.fraction, self.patience, seed, known)
+        rule = HeldOutError(target, self.fraction, self.patience, seed, known)
+        if self.sigma is not None:
+            from dip.stopping import texture
+
+            rule.least = texture.varied(target, known) * (AGREES * self.sigma) ** 2
+        return rule
 
 
 @dataclass

@@ -19,12 +19,16 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
 from dip.files import write_bytes
 from dip.fitting import experiment
+from dip.methods.method import Rival, Variant
+from dip.methods.variants import Guided
 from dip.options import log
 from dip.stopping import Stop
+from dip.stopping.adaptive import examine
 from dip.sweep.jobs import Job
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target
 from dip.targets.operators import KERNELS, Blur, Identity
 from dip.tiles.layout import Box
+from dip.z import Z
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,18 +116,29 @@ class Cutter:
         self.target, self.planes = observed(
             config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
         )
+        if isinstance(config.method, Rival) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
+            # The level of the whole image, for all tiles.
+            self.target = Degraded(noise=NoiseOptions(kind="gaussian", sigma=examine(seen.y).sigma))
         self.whole = dict(pictures)
         if seen.intervals is not None and seen.intervals.part((0, 16), (0, 16)) is None:
             log.warning(
                 "target=jpeg: in tiles, the loss compares pixels as with target.intervals=false, because the file is turned "
                 "(EXIF), RGB or has an unusual subsampling"
             )
+        # `dip.tiles.common` decides for all tiles whether the image has a guide.
+        method = Variant() if isinstance(config.method, Guided) else config.method
         read: dict[str, Any] = dict.fromkeys(READING)
         never = config.method.total(config.steps) + 1
         self.config = dataclasses.replace(
-            config, **read, stop=stop, tile=0, overlap=None, reference=None, logger=CSV(), baselines=False,
+            config, **read, method=method, stop=stop, tile=0, overlap=None, reference=None, logger=CSV(), baselines=False,
             keep_checkpoint=False, overwrite=False, snapshot_every=None if "snapshot_every" in config.method.ignores else never,
         )  # fmt: skip
+
+    def start_from(self, denoised: Tensor) -> None:
+        """Let the networks start from their parts of `denoised` (1, C, H, W), as those of method=guided do."""
+        self.guide = denoised
+        skips = sorted({1, *self.config.skips})
+        self.config = dataclasses.replace(self.config, z=Z(guide="bm3d", channels=0), skips=skips)
 
     def copied(self, box: Box) -> bool:
         """Whether the tile is the observation itself, because no pixel is missing.

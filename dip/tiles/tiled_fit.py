@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from dip import images, runs
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
-from dip.fitting import results
+from dip.fitting import cost, results
+from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
+from dip.fitting.prefilter import prefiltered
 from dip.fitting.work import Work
 from dip.hardware import devices
 from dip.options import log
 from dip.runs import TILES
-from dip.stopping import STOPS, Adaptive, Stop
 from dip.stopping.adaptive import explain
 from dip.sweep.dispatch import Loop
+from dip.sweep.jobs import Job
 from dip.sweep.launcher import SweepLauncher, refuse_numbered
 from dip.sweep.outcomes import GOOD, Outcome
-from dip.targets import Observation
 from dip.tiles.blending import blend
+from dip.tiles.common import common_rule, finished
 from dip.tiles.cutting import Cutter, Geometry, check_options, geometry
 from dip.tiles.layout import Box, boxes
 from dip.tiles.tile_bar import TileProgress
@@ -36,9 +38,6 @@ DEFAULT_OVERLAP = 64
 RAMP = 16
 """Width in pixels of the ramp between two tiles with large margins; an eighth of a small tile."""
 
-EXAMINED = 2**20
-"""Greatest number of pixels in which the kind of noise is measured."""
-
 GREATEST = ("steps", "parameters", "peak_memory_bytes", "step_seconds")
 """Results of which the greatest one of a tile counts."""
 
@@ -47,8 +46,7 @@ GREATEST = ("steps", "parameters", "peak_memory_bytes", "step_seconds")
 class TiledFit(Work):
     """A fit in tiles, checked and in memory. `on_record` is not called by tiles, which run in other processes.
 
-    The kind of noise is measured once, so that neighbours have the same stopping rule. The level, which depends on the
-    brightness, is measured in each tile.
+    What must not differ between neighbours is determined once: see `dip.tiles.common`.
 
     Args:
         side: of a tile in pixels of the observation.
@@ -70,13 +68,13 @@ class TiledFit(Work):
         self.shape = geometry(config.target, seen)
         overlap = _overlap(config, side, self.shape)
         self.boxes = boxes((seen.y.shape[-2], seen.y.shape[-1]), side, overlap, self.shape.grid)
-        stop, self.chosen = _common_rule(config, seen, self.boxes)
+        self.stop, self.chosen = common_rule(config, seen)
         given = {option.partition(".")[2]: picture.pixels for option, picture in pictures.given.items()}
-        self.cutter = Cutter(config, stop, seen, {name: given[name] for name in ("kernel",) if name in given},
+        self.cutter = Cutter(config, self.stop, seen, {name: given[name] for name in ("kernel",) if name in given},
                              self.folder / TILES)  # fmt: skip
-        unchanged = self.chosen is not None and self.chosen["name"] == "unchanged"
+        self.unchanged = self.chosen is not None and self.chosen["name"] == "unchanged"
         # These tiles are parts of the observation and need no fit.
-        self.copied = {box for row in self.boxes for box in row if self.cutter.copied(box) or unchanged}
+        self.copied = {box for row in self.boxes for box in row if self.cutter.copied(box) or self.unchanged}
         self.outcomes: dict[Box, Outcome] = {}
 
     def run(self, progress: bool) -> dict[str, Any]:
@@ -91,9 +89,14 @@ class TiledFit(Work):
         results.save(self.folder / "images" / "target.png", self.seen.y)
         if self.seen.reference is not None:
             results.save(self.folder / "images" / "reference.png", self.seen.reference)
+        if not self.unchanged:
+            self.seen = prefiltered(self.config, self.seen, self.folder / TILES / "bm3d.tif")
+        if self.seen.denoised is not None:
+            self.cutter.start_from(self.seen.denoised)
         jobs = {self.cutter.job(box): box for row in self.boxes for box in row if box not in self.copied}
         refuse_numbered(list(jobs))
         self.launcher.prepare(list(jobs))
+        self._tell_cost(list(jobs))
         steps = self.config.method.total(self.config.steps)
         bar = TileProgress({job: box.name for job, box in jobs.items()}, steps, progress)
         loop = Loop(list(jobs), self.launcher.start, bar, others=self.launcher.others)
@@ -102,6 +105,8 @@ class TiledFit(Work):
             return self.result("interrupted", signal=loop.signal)
         self._refuse_failed()
         blended = blend(self.boxes, self._tile, self.shape.margin, self.shape.factor)
+        if not self.unchanged:
+            blended = finished(self.config, self.stop, self.seen, blended)
         self.restored = self.config.target.finish(blended, self.seen)
         return self._finish()
 
@@ -113,6 +118,20 @@ class TiledFit(Work):
         )  # fmt: skip
         if self.chosen is not None:
             log.info("%s", explain(self.chosen))
+
+    def _tell_cost(self, jobs: Sequence[Job]) -> None:
+        """Log the memory and the time of a tile on this machine, and the time of all."""
+        if not jobs:
+            return
+        config = with_all_channels(jobs[0].config, self.seen)
+        height, width = (self.shape.factor * min(self.side, length) for length in self.seen.y.shape[-2:])
+        found = cost.foreseen(config, (self.seen.shape[0], height, width))
+        if found is None:
+            return
+        steps = config.method.total(config.steps)
+        log.info("one tile: %s", cost.describe(found, steps, self.device))
+        if not math.isnan(seconds := len(jobs) * steps * found.seconds_per_step):
+            log.info("%d tiles, one after the other: at most %s", len(jobs), cost.duration(seconds))
 
     def _refuse_failed(self) -> None:
         failed = {box: outcome for box, outcome in self.outcomes.items() if outcome.status not in GOOD}
@@ -172,8 +191,8 @@ class TiledFit(Work):
         return results.content(status, self.config, self.folder, self.device, **known, **more)
 
     def tidy(self) -> None:
-        """Delete the image files of the tiles, which are parts of the image that the user has."""
-        for file in (self.folder / TILES).glob("*/*.tif"):
+        """Delete the image files of the tiles, which are parts of the image that the user has, and BM3D of it."""
+        for file in [*(self.folder / TILES).glob("*.tif"), *(self.folder / TILES).glob("*/*.tif")]:
             file.unlink(missing_ok=True)
 
 
@@ -201,23 +220,3 @@ def _overlap(config: Config, side: int, shape: Geometry) -> int:
         legal = f"an integer >= {4 * grid}, since tiles start at multiples of {grid} pixels with target={config.target.name}"
         raise OptionError("tile", side, legal, f"tile={4 * grid}")
     return overlap
-
-
-def _common_rule(
-    config: Config, seen: Observation, tiles: Sequence[Sequence[Box]]
-) -> tuple[Stop, dict[str, Any] | None]:
-    """The stopping rule of the tiles, and what `stop=adaptive` found in the whole image; None with another rule."""
-    if not isinstance(config.stop, Adaptive):
-        return config.stop, None
-    sample = seen.y  # (1, C, h, w)
-    if sample[0, 0].numel() > EXAMINED:
-        every = [box for row in tiles for box in row]
-        step = -(-len(every) * every[0].area // EXAMINED)
-        # Side by side; an image border is as good as any other border in an image.
-        sample = torch.cat([seen.y[(..., *box.slices())] for box in every[::step]], -1)
-    rule = config.stop.start(sample, config.seed)
-    assert rule is not None, "adaptive always starts a rule"
-    assert rule.chosen is not None, "adaptive says what it found"
-    name = rule.chosen["name"]
-    stop = config.stop if name == "unchanged" else STOPS[name].within(config.stop.patience)
-    return stop, rule.chosen

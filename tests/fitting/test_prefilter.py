@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from dip import tiles
 from dip.bm3d import bm3d
 from dip.bm3d import denoised as bm3d_of
 from dip.fitting import experiment, prefilter
@@ -26,7 +25,6 @@ from dip.targets.noise_models import Camera
 from tests.conftest import composed
 from tests.disturbed import rows_of
 from tests.targets.photos import photo
-from tests.tiles.in_process import InProcess
 
 SMALL = (
     "net.depth=3",
@@ -82,9 +80,12 @@ def test_correlated_noise_has_no_guide():
     assert prefilter.prefiltered(composed("image=coffee", "size=64", *SMALL, "target=noisy"), correlated) is correlated
 
 
-def test_a_large_image_has_no_guide(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dip.bm3d.LIMIT", 64 * 64 - 1)
-    assert observed("target=noisy").denoised is None
+def test_a_large_image_has_a_guide_but_not_one_of_many_channels(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prefilter, "MANY", 4 * 64 * 64 - 1)
+    seen = observed("target=noisy")
+    assert seen.denoised is not None
+    wide = dataclasses.replace(seen, y=torch.cat([seen.y, seen.y[:, :1]], 1), z=None, denoised=None)
+    assert prefilter.prefiltered(composed("image=coffee", "size=64", *SMALL, "target=noisy"), wide) is wide
 
 
 def test_the_result_is_the_mean_of_the_average_and_bm3d_without_the_bias_of_clipping(tmp_path: Path):
@@ -124,18 +125,6 @@ def test_it_is_better_than_bm3d_and_than_the_plain_method(tmp_path: Path):
         psnr[method] = fit.run(progress=False, pictures=False)["psnr"]
     bm3d_alone = -10 * torch.log10((fit.observation.denoised - fit.observation.reference).square().mean()).item()
     assert psnr["guided"] > max(psnr["dip"], bm3d_alone)
-
-
-def test_each_tile_has_its_own_bm3d(tmp_path: Path):
-    psnr = {}
-    for method in ("guided", "dip"):
-        more = ("image=coffee", "size=[64,112]", "target=noisy", "steps=3", "tile=64", f"out={tmp_path}")
-        config = composed(*SMALL, *more, f"method={method}")
-        result = experiment.run(config, progress=False, prepare=tiles.prepare(config, InProcess()))
-        assert result["status"] == "finished"
-        assert len(result["tiles"]) == 2
-        psnr[method] = result["psnr"]
-    assert psnr["guided"] > psnr["dip"] + 3, "three steps alone restore nothing"
 
 
 def test_its_seconds_and_its_message_belong_to_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -48,18 +48,6 @@ def test_the_mean_has_the_weights_and_the_strengths_of_the_definition() -> None:
         )
 
 
-def test_a_large_image_is_combined_with_non_local_means(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(bm3d, "LIMIT", 48 * 47)
-    fitted, observed = pair()
-    with caplog.at_level("INFO", "dip"):
-        result = combined(fitted, observed, 0.1)
-    expected = 0.8 * smoothed(fitted, 0.04) + 0.2 * smoothed(observed, 0.13)
-    assert result.numpy() == pytest.approx(expected.numpy(), abs=1e-6)
-    assert "non-local means instead of BM3D" in caplog.text
-
-
 def test_where_the_fit_has_lost_structure_the_photograph_has_the_larger_part(caplog: pytest.LogCaptureFixture) -> None:
     ripple = torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(2))
     fitted = 0.5 + 0.1 * torch.tensor([1.0, 1.0, -1.0, -1.0]).repeat(12).expand(1, 3, 48, 48)

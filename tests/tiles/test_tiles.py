@@ -138,6 +138,30 @@ def test_a_signal_ends_the_loop_and_the_result_says_so(tmp_path: Path):
     assert fit(tmp_path, *IMAGE)["status"] == "finished"
 
 
+@pytest.mark.fault(1)
+def test_a_tile_that_is_terminated_continues_exactly_from_its_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, done: dict[str, Any], caplog: pytest.LogCaptureFixture
+):
+    real, calls = DeepImagePrior.training_step, []
+
+    def struck(module: DeepImagePrior, *given: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 13:  # the fifth step of the second tile
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(module, *given)
+
+    monkeypatch.setattr(DeepImagePrior, "training_step", struck)
+    with pytest.raises(RunError, match=r"1 of 2 tiles failed \(y0000-x0024"):
+        fit(tmp_path, *IMAGE)
+    with caplog.at_level("INFO", "dip"):
+        resumed = fit(tmp_path, *IMAGE)
+    assert len(calls) == 16
+    assert "continuing from step-000000005" in caplog.text
+    assert resumed["psnr"] == done["psnr"]
+    files = [Path(result["folder"], "images", "restored.png").read_bytes() for result in (done, resumed)]
+    assert files[0] == files[1]
+
+
 def test_tiles_without_missing_pixels_are_copied_and_a_tile_without_known_ones_is_refused(tmp_path: Path):
     mask = np.full((32, 56), 255, np.uint8)
     mask[8:16, 34:44] = 0  # in the second tile only
@@ -199,7 +223,9 @@ def test_processes_of_their_own_two_at_a_time(tmp_path: Path, done: dict[str, An
     result = json.loads((folder / "result.json").read_text())
     assert torch.equal(restored(folder), restored(done["folder"]))
     assert result["psnr"] == done["psnr"]
-    assert not list(folder.glob("**/figures")), "tiles have no figures"
+    assert list(folder.glob("**/figures/*.png")) == [folder / "figures" / "tiles.png"], (
+        "tiles have no figures of their own"
+    )
 
 
 def test_a_sweep_has_its_device_already(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

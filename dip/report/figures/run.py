@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dip import runs
 from dip.options import log
 from dip.report.figures.lines import loss_curve, psnr_curve
+from dip.report.figures.overlays import Line, overlay
 from dip.report.figures.strips import steps_strip
 
 
 def draw(folder: str | Path) -> None:
-    """Draw `figures/` of a finished run: loss curve, PSNR curve and snapshots.
+    """Draw `figures/` of a finished run: loss curve, PSNR curve and snapshots; of one in tiles, a curve for each tile.
 
     Reads `result.json`, `metrics.csv`, `losses.npy` and `images/`. An error is a warning, because the result is
     complete without figures; the same command draws them again.
@@ -31,6 +34,8 @@ def draw(folder: str | Path) -> None:
 def _draw(folder: Path) -> None:
     result = runs.read_result(folder)
     assert result is not None, "there is no result.json"
+    if "tiles" in result:
+        return _draw_tiles(folder, result)
     history, losses = runs.history(folder), np.load(folder / "losses.npy", allow_pickle=False)
     place, images = folder / "figures", folder / "images"
     events = [(event["step"], f"back to step {event['back_to']:,}") for event in result["events"]]
@@ -47,3 +52,15 @@ def _draw(folder: Path) -> None:
         reference if reference.is_file() else None, restored=(images / "restored.png", result["psnr"]),
         formats=("png",),
     )  # fmt: skip
+
+
+def _draw_tiles(folder: Path, result: Mapping[str, Any]) -> None:
+    """The PSNR of each tile's average, else its loss, with a marker at the step of its restored image."""
+    column, unit = ("loss", "loss") if result["psnr"] is None else ("psnr_ema", "PSNR (dB)")
+    lines = [
+        Line(name, history[column], history["step"], tile["restored_step"])
+        for name, tile in result["tiles"].items()
+        for part in (folder / runs.TILES / name).glob("*/metrics.csv")
+        if (history := runs.history(part.parent))
+    ]
+    overlay(folder / "figures" / runs.TILE_CURVES, lines, unit, "tile")

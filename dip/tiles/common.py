@@ -1,0 +1,60 @@
+"""What all tiles have in common: kind and level of the noise, the stopping rule, the start from BM3D, and the last step.
+
+It is determined once, from the whole image. Tiles that decided by themselves would differ visibly: one of them would start
+from BM3D, and its neighbour would not, or would return a part of the photograph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dip.configuration.schema import Config
+from dip.fitting.prefilter import mixed
+from dip.stopping import STOPS, Adaptive, Stop
+from dip.stopping.covariance_penalty import FIRST, Covariance, CovariancePenalty
+from dip.stopping.residual import HeldOut
+from dip.targets import Observation
+from dip.targets.operators import Identity
+
+
+def common_rule(config: Config, seen: Observation) -> tuple[Stop, dict[str, Any] | None]:
+    """The stopping rule of the tiles, and what `stop=adaptive` found in the whole image; None with another rule.
+
+    A tile returns its average, without the combination that belongs to `stop=covariance`: see `finished`.
+    """
+    stop, chosen = config.stop, None
+    if isinstance(stop, Adaptive):
+        rule = stop.start(seen.y, config.seed)
+        assert rule is not None, "adaptive always starts a rule"
+        assert rule.chosen is not None, "adaptive says what it found"
+        chosen = rule.chosen
+        if chosen["name"] != "unchanged":
+            stop = STOPS[chosen["name"]].within(stop.patience)
+        if isinstance(stop, HeldOut):
+            stop = dataclasses.replace(stop, sigma=chosen["sigma"])
+    return (dataclasses.replace(stop, smoothing=0.0) if isinstance(stop, Covariance) else stop), chosen
+
+
+def finished(config: Config, stop: Stop, seen: Observation, image: Tensor) -> Tensor:
+    """The restored image, made from the blended averages `image` of the tiles, both (1, C, H, W).
+
+    It is the last step of a fit of the whole image: with `stop=covariance` the combination with BM3D, for which the level
+    of the noise is measured in the residual of `image`; with method=guided the mean with BM3D.
+
+    Args:
+        config: the options of the whole run.
+        stop: the rule of the tiles.
+        seen: the whole observation.
+        image: values in [0, 1].
+    """
+    smoothing = getattr(config.stop, "smoothing", 0.0)
+    if isinstance(stop, Covariance) and smoothing and seen.known is None and isinstance(seen.operator, Identity):
+        rule = CovariancePenalty(seen.y, stop.patience, smoothing=smoothing)
+        for step in sorted({FIRST, rule.first}):  # chooses the flat patches, then measures
+            rule.update(step, image, image, image, torch.zeros(()))
+        image = rule.image()
+    return mixed(image, seen)

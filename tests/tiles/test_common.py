@@ -1,0 +1,147 @@
+"""What all tiles have in common: one tile of the image's size gives the same as the whole image; the rule; BM3D."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dip import bm3d, images, runs
+from dip.configuration.schema import Config
+from dip.errors import RunError
+from dip.fitting import cost, prefilter
+from dip.fitting.cost import Cost
+from dip.fitting.fit import Fit
+from dip.fitting.inputs import observe
+from dip.fitting.pictures import Pictures
+from dip.stopping import HeldOut
+from dip.stopping.adaptive import examine
+from dip.stopping.covariance_penalty import FIRST, Covariance, CovariancePenalty
+from dip.stopping.finishing import combined
+from dip.targets import Observation
+from dip.targets.observation import direct
+from dip.tiles.common import common_rule, finished
+from dip.tiles.cutting import Cutter
+from dip.tiles.layout import boxes
+from dip.tiles.tiled_fit import TiledFit
+from tests.conftest import composed
+from tests.tiles.in_process import TINY, InProcess, fit
+
+IMAGE = ("image=coffee", "size=[64,112]", "tile=64", "steps=3", "target=noisy")
+TWO = ["y0000-x0000", "y0000-x0048"]
+GUIDED = ("method=guided", "stop=never", "z.channels=32")
+
+
+def seen_by(config: Config) -> Observation:
+    return observe(config, Pictures(config)).seen
+
+
+def in_tiles(config: Config, folder: Path, side: int) -> TiledFit:
+    """A fit in tiles of `side`, also where the image has one tile only."""
+    folder.mkdir()
+    return TiledFit(config, folder, "", side=side, launcher=InProcess())
+
+
+def test_one_tile_with_a_start_from_bm3d_is_the_whole_fit(tmp_path: Path):
+    config = composed(*TINY, *IMAGE, *GUIDED, "z.distribution=uniform", "ensemble=2", f"out={tmp_path}")
+    whole, tiled = Fit(config, tmp_path, ""), in_tiles(config, tmp_path / "tiled", 112)
+    results = whole.run(False, pictures=False), tiled.run(False)
+    assert torch.equal(whole.restored, tiled.restored)
+    assert results[0]["psnr"] == results[1]["psnr"]
+
+
+def test_one_tile_of_a_photograph_is_the_whole_fit_up_to_the_estimated_level(tmp_path: Path):
+    size = ("size=[128,192]", "steps=200", "net.channels=4")
+    config = composed(*TINY, "image=coffee", *size, "target.noise.kind=camera", "stop=covariance", f"out={tmp_path}")
+    whole, tiled = Fit(config, tmp_path, ""), in_tiles(config, tmp_path / "tiled", 192)
+    assert tiled.cutter.config.stop == Covariance(patience=config.stop.patience, smoothing=0)
+    whole.run(False, pictures=False)
+    tiled.run(False)
+    assert (whole.restored - tiled.restored).square().mean().sqrt() < 0.002
+
+
+def test_bm3d_is_computed_once_and_the_tiles_return_the_averages_of_their_networks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    calls: list[torch.Tensor] = []
+    real = bm3d.denoised
+    monkeypatch.setattr(prefilter.bm3d, "denoised", lambda y, levels: calls.append(y) or real(y, levels))
+    words = (*IMAGE, *GUIDED, "checkpoint_every=0")
+    result = fit(tmp_path, *words)
+    assert [y.shape for y in calls] == [(1, 3, 64, 112)]
+    folder = Path(result["folder"])
+    parts = [runs.read_result(path)["config"] for path in folder.glob("tiles/*/*/")]
+    assert [(part["method"]["name"], part["skips"]) for part in parts] == [("dip", [1])] * 2
+    assert not list(folder.glob("tiles/*.tif")), "BM3D is kept until the run has finished"
+    config = composed(*TINY, *words)
+    seen = prefilter.prefiltered(config, seen_by(config))
+    tiles = [images.load(next(folder.glob(f"tiles/{name}/*/images/restored.tif"))).pixels for name in TWO]
+    apart = torch.cat([tiles[0][..., :48], tiles[1]], -1)  # from 64 on, and up to 48, one tile has the weight 1
+    expected = prefilter.mixed(apart, seen)[..., [*range(48), *range(64, 112)]]
+    found = images.load(folder / "images" / "restored.png").pixels[..., [*range(48), *range(64, 112)]]
+    assert (found - expected).abs().max() <= 0.5001 / 255
+
+
+def test_a_run_that_resumes_does_not_compute_bm3d_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    words = (*IMAGE, *GUIDED)
+    whole = fit(tmp_path / "whole", *words)
+    with pytest.raises(RunError):
+        fit(tmp_path / "parts", *words, launcher=InProcess(TWO[1:]))
+    monkeypatch.setattr(prefilter.bm3d, "denoised", None)
+    resumed = fit(tmp_path / "parts", *words)
+    files = [Path(result["folder"], "images", "restored.png").read_bytes() for result in (whole, resumed)]
+    assert files[0] == files[1]
+
+
+def test_the_held_out_error_is_compared_with_the_level_of_the_whole_image():
+    config = composed(*TINY, *IMAGE, "target=degraded", "image=coffee", "stop=adaptive", "stop.white=heldout")
+    seen = seen_by(composed(*TINY, *IMAGE))
+    stop, chosen = common_rule(config, seen)
+    assert isinstance(stop, HeldOut)
+    assert chosen is not None
+    assert stop.sigma == chosen["sigma"] == pytest.approx(0.1, rel=0.1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.7])
+def test_the_last_step_of_correlated_noise_sees_the_whole_image(smoothing: float):
+    scene = (0.4 + 0.1 * torch.linspace(0, 3, 64).sin()[:, None]).expand(1, 3, 64, 64)
+    white = torch.randn(1, 3, 66, 66, generator=torch.Generator().manual_seed(1))
+    y = scene + 0.15 * torch.nn.functional.avg_pool2d(white, 3, stride=1)
+    config = composed(*TINY, *IMAGE, "target=degraded", "stop=covariance", f"stop.smoothing={smoothing}")
+    seen, average = direct(y, None), scene.lerp(y, 0.1)
+    stop, _ = common_rule(config, seen)
+    found = finished(config, stop, seen, average)
+    rule = CovariancePenalty(y, 1)
+    assert rule.first == FIRST
+    rule.update(FIRST, average, average, average, torch.tensor(0.0))
+    expected = combined(average, y, smoothing * float(rule.variance) ** 0.5)
+    torch.testing.assert_close(found, expected)
+    assert torch.equal(found, average) == (smoothing == 0)
+
+
+def test_the_cost_of_a_tile_and_of_all_is_told_before_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    shapes = []
+    monkeypatch.setattr(cost, "SMALL_MEMORY", 0)
+    monkeypatch.setattr(cost, "SMALL_WORK", 0)
+    monkeypatch.setattr(cost, "estimate", lambda _, shape: shapes.append(shape) or Cost(10**9, 600.0, 2 * 10**9))
+    with caplog.at_level("INFO", "dip"):
+        fit(tmp_path, *IMAGE, "stop=never")
+    assert shapes[0] == (3, 64, 64)
+    assert (
+        "one tile: cost: about 1 GB of memory and at most 30 min (3 steps of 6e+02 s); this machine has 2 GB"
+        in caplog.text
+    )
+    assert "2 tiles, one after the other: at most 60 min" in caplog.text
+
+
+def test_a_rival_removes_noise_of_the_same_level_in_all_tiles(tmp_path: Path):
+    photo = tmp_path / "photo.png"
+    images.save(photo, seen_by(composed(*TINY, *IMAGE)).y)
+    config = composed("method=nlm", f"image={photo}", "target=degraded", "tile=64", "baselines=false")
+    seen = seen_by(config)
+    cutter = Cutter(config, config.stop, seen, {}, tmp_path / "tiles")
+    configs = [cutter.job(box).config for row in boxes((64, 112), 64, 16) for box in row]
+    assert [config.target.noise.sigma for config in configs] == [pytest.approx(examine(seen.y).sigma)] * 2
