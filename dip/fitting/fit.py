@@ -54,6 +54,8 @@ class Fit(WholeImage):
         known = None if seen.known is None else seen.known.to(self.device)
         stop = config.stop.suited(config.target.exact and seen.intervals is None, seen.measurements is None)
         self.rule = stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
+        if self.rule is not None:
+            self.rule.share = seen.share
         if self.rule is not None and seen.intervals is not None:
             self.rule.project = seen.intervals.to(self.device).project
         self.watch(config.steps, self.rule, seconds)

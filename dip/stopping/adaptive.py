@@ -61,6 +61,20 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     return Noise("correlated", white, level if math.isnan(least) else min(level, texture.SHARE * least))
 
 
+def noise_levels(image: Tensor, known: Tensor | None = None) -> tuple[float, float | list[float]]:
+    """The noise level of an image, and what BM3D is told, which assumes white noise that is independent between channels.
+
+    The arguments are those of `examine`. Where the noise is white, BM3D is told one level for each channel of `dip.bm3d`.
+    """
+    from dip.bm3d import CORRELATED
+    from dip.stopping.noise_level import colour_levels
+
+    noise = examine(image, known)
+    if noise.kind == "white" and known is None:
+        return noise.sigma, colour_levels(image)
+    return noise.sigma, noise.sigma * (CORRELATED if noise.kind == "correlated" else 1)
+
+
 @dataclass
 class Adaptive(Stop):
     """Looks at the noise: covariance if it is correlated, stop.white if it is white, no change if there is none.
@@ -99,8 +113,11 @@ class Adaptive(Stop):
             if isinstance(stop, Covariance):
                 stop.smoothing = self.smoothing
             rule = stop.start(target, seed, known, warm_up)
-            if isinstance(rule, HeldOutError):
-                rule.least = texture.varied(target, known) * (AGREES * noise.sigma) ** 2
+            for part in [rule, *getattr(rule, "rules", {}).values()]:
+                if isinstance(part, HeldOutError):
+                    part.least = texture.varied(target, known) * (AGREES * noise.sigma) ** 2
+            if rule is not None and known is None:
+                rule.photograph = target.detach()
         if rule is not None:
             rule.chosen = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
         return rule

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from dip.options import integer, log, number, option
 from dip.stopping.registry import Stop
-from dip.stopping.rule import Rule
+from dip.stopping.rule import INVISIBLE, Rule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -178,6 +178,13 @@ class CovariancePenalty(Rule):
         self.best_taken = torch.where(better, self.taken, self.best_taken)
         assert self.direct is not None
         return better | ~self.direct
+
+    def weight(self, removed: float) -> float:
+        from dip.stopping.lost_structure import MOST, share_of_texture
+
+        if self.photograph is None or removed * (1 - MOST) > INVISIBLE or not self.smoothing:
+            return 0.0  # the largest weight would not suffice
+        return share_of_texture(self.photograph, self.candidate)
 
     def image(self) -> Tensor:
         """The kept average, combined with BM3D of the observation. Without a reading it is returned as it is."""

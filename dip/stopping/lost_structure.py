@@ -90,12 +90,25 @@ def coherence(residual: Tensor) -> float:
 def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
     """The weight of the photograph against the fit, from 0 (the residual is noise) to 1 (it has structure).
 
+    That of `share_of_texture`, but not below (coherence - NOISE) / (STRUCTURE - NOISE), at most 1.
+
+    Args:
+        observed: the photograph, (1, C, h, w) in [0, 1].
+        fitted: restored by a fit, of the same shape.
+    """
+    measured = coherence(observed - fitted)
+    directed = 0.0 if math.isnan(measured) else min(1.0, (measured - NOISE) / (STRUCTURE - NOISE))
+    return max(share_of_texture(observed, fitted), directed)
+
+
+def share_of_texture(observed: Tensor, fitted: Tensor) -> float:
+    """The weight of the photograph against the fit, from 0 (the residual is noise) to 1 (it has texture).
+
     It is SLOPE (min(CORRELATION, r_y) - r) + VARIATION max(SMOOTH, log(v / e)), at most MOST, or more so that the rest of the
     residual is at most VISIBLE. r is the
     correlation of neighbouring pixels of the residual in the flattest patches, r_y that of the photograph there, v the
     mean square of the fit's details below which it is in SMOOTHEST of the patches, and e the mean square of the residual.
-    It is not below (coherence - NOISE) / (STRUCTURE - NOISE), at most 1. The constants were chosen on 6 real and 32
-    simulated photographs, see sweeps/results/photos.
+    The constants were chosen on 6 real and 32 simulated photographs, see sweeps/results/photos.
 
     Args:
         observed: the photograph, (1, C, h, w) in [0, 1].
@@ -110,9 +123,7 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
     missing = min(CORRELATION, correlation(details[flat], 1)) - correlation(residual[flat], 1)
     smooth = float(energy(without_plane(guide)).quantile(SMOOTHEST))
     weight = SLOPE * missing + VARIATION * max(SMOOTH, math.log(max(smooth, LEAST) / power))
-    measured = coherence(observed - fitted)
-    directed = 0.0 if math.isnan(measured) else min(1.0, (measured - NOISE) / (STRUCTURE - NOISE))
-    return max(0.0, min(max(MOST, 1 - VISIBLE / math.sqrt(power)), weight), directed)
+    return max(0.0, min(max(MOST, 1 - VISIBLE / math.sqrt(power)), weight))
 
 
 def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:

@@ -104,8 +104,8 @@ class HeldOutError(_AverageError):
     def improves(self, step: int, score: Tensor) -> Tensor:
         return super().improves(step, score) & (self.best >= self.least)
 
-    def over(self, best: float, best_step: int) -> bool:
-        return best < self.least or super().over(best, best_step)
+    def final(self, best: float) -> bool:
+        return best < self.least or super().final(best)
 
 
 class NoiseReached(_AverageError):
