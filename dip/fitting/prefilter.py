@@ -6,7 +6,8 @@ A network that starts from BM3D needs less time, and both have different errors,
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from dip import bm3d
 from dip.configuration.schema import Config
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.targets import Observation
+
+TESTED = 512
+"""Side, in pixels, of the middle of an image in which texture is looked for if the fit does not start from BM3D."""
 
 SHARE = 0.5
 """Weight of BM3D in the restored image. On astronaut and coffee, 0.3 and 0.7 differ by at most 0.1 dB."""
@@ -45,34 +49,51 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
     )  # fmt: skip
     if reason is None:
         from dip.stopping.adaptive import examine
-        from dip.stopping.lost_structure import share_if_white
-        from dip.stopping.noise_level import colour_levels
 
         noise = examine(seen.y)
         if noise.kind == "white":
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
-            levels = colour_levels(seen.y)
-            denoised = bm3d.denoised(seen.y, levels)
-            share = share_if_white(seen.y, denoised, max(levels))
+            denoised, share = _tested(seen.y)
             return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: the same as method=dip here, since %s", reason)
     return seen
 
 
-def mixed(image: Tensor, seen: Observation) -> Tensor:
+def _tested(y: Tensor) -> tuple[Tensor, float]:
+    """BM3D of `y`, and the weight of `y`, because some of the noise may be texture."""
+    from dip.stopping.lost_structure import share_if_white
+    from dip.stopping.noise_level import colour_levels
+
+    levels = colour_levels(y)
+    denoised = bm3d.denoised(y, levels)
+    return denoised, share_if_white(y, denoised, max(levels))
+
+
+def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = None) -> Tensor:
     """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter.
 
-    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part.
-    The scores of the records are those of the networks alone, so the image that is returned may be better than the best of
-    them.
+    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part,
+    without `seen.denoised` too. The scores of the records are those of the networks alone, so the image that is returned may
+    be better than the best of them.
+
+    Args:
+        image: the average of the networks.
+        seen: what it was fitted to.
+        noise: `Rule.chosen` of stop=adaptive.
     """
-    if seen.denoised is None:
-        return image
     from dip.stopping.clipped_noise import unclipped
     from dip.stopping.finishing import with_photograph
+    from dip.stopping.lost_structure import CERTAIN
+
+    if seen.denoised is None:
+        if noise is None or noise["noise"] != "white" or noise["sigma"] >= CERTAIN or seen.known is not None:
+            return image
+        top, left = (max(0, side - TESTED) // 2 for side in seen.size)
+        share = _tested(seen.y[..., top : top + TESTED, left : left + TESTED])[1]
+        return with_photograph(image, seen.y, share, "stop=combined returns the fit")
 
     mean = unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
     return with_photograph(mean, seen.y, seen.share, "method=dip returns the fit")
