@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TESTED = 512
 """Side, in pixels, of the middle of an image in which texture is looked for if the fit does not start from BM3D."""
 
+DOUBTED = 0.5
+"""Weight of the photograph against BM3D from which a fit that does not start from it changes nothing visible."""
+
 SHARE = 0.5
 """Weight of BM3D in the restored image. On astronaut and coffee, 0.3 and 0.7 differ by at most 0.1 dB."""
 
@@ -86,13 +89,16 @@ def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = No
     """
     from dip.stopping.clipped_noise import unclipped
     from dip.stopping.finishing import with_photograph
-    from dip.stopping.lost_structure import CERTAIN
+    from dip.stopping.lost_structure import CERTAIN, VISIBLE
 
     if seen.denoised is None:
         if noise is None or noise["noise"] != "white" or noise["sigma"] >= CERTAIN or seen.known is not None:
             return image
         top, left = (max(0, side - TESTED) // 2 for side in seen.size)
         share = _tested(seen.y[..., top : top + TESTED, left : left + TESTED])[1]
+        if share > DOUBTED:  # the fit lost more than BM3D
+            removed = float((seen.y - image.to(seen.y)).square().mean()) ** 0.5
+            share = max(share, 1 - VISIBLE / max(VISIBLE, removed))
         return with_photograph(image, seen.y, share, "stop=combined returns the fit")
 
     mean = unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
