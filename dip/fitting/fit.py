@@ -54,6 +54,8 @@ class Fit(WholeImage):
         known = None if seen.known is None else seen.known.to(self.device)
         stop = config.stop.suited(config.target.exact and seen.intervals is None, seen.measurements is None)
         self.rule = stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
+        if self.rule is not None:
+            self.rule.share = seen.share
         if self.rule is not None and seen.intervals is not None:
             self.rule.project = seen.intervals.to(self.device).project
         self.watch(config.steps, self.rule, seconds)
@@ -145,9 +147,15 @@ class Fit(WholeImage):
         average, step = self.stopping.restored(self.module)
         if pictures:
             seen, like = self.observation, self.picture
-            image = self.config.target.finish(mixed(seen.limited(average.cpu()), seen), seen)
+            image = self.config.target.finish(mixed(seen.limited(average.cpu()), seen, self.noise), seen)
             self.recorder.guard(lambda: results.save_restored(self.folder, image, seen, like, self.slices))
         return step
+
+    @property
+    def noise(self) -> dict[str, Any] | None:
+        """What stop=adaptive found; None for impulses, which BM3D does not remove."""
+        impulses = self.config.target.noise_model(0.1).impulses
+        return None if self.rule is None or impulses else self.rule.chosen
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
@@ -155,7 +163,7 @@ class Fit(WholeImage):
         config, target, seen = self.config, self.config.target, self.observation
         self.recorder.guard(self.recorder.rewrite)  # a run that resumed at its last step has recorded nothing
         average, step = self.stopping.restored(self.module)
-        self.restored = target.finish(mixed(seen.limited(average.cpu()), seen), seen)
+        self.restored = target.finish(mixed(seen.limited(average.cpu()), seen, self.noise), seen)
         scores = results.scores(target, self.restored, seen)
         flat, status = results.constant_loss(self.module, seen), "stopped" if self.stopping.fired else "finished"
         result = self.result(status, restored_step=step, constant_loss=flat, **scores)

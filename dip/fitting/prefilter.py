@@ -6,9 +6,9 @@ A network that starts from BM3D needs less time, and both have different errors,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dip import bm3d
 from dip.configuration.schema import Config
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.targets import Observation
+
+TESTED = 512
+"""Side, in pixels, of the middle of an image in which texture is looked for if the fit does not start from BM3D."""
+
+DOUBTED = 0.5
+"""Weight of the photograph against BM3D from which a fit that does not start from it changes nothing visible."""
 
 SHARE = 0.5
 """Weight of BM3D in the restored image. On astronaut and coffee, 0.3 and 0.7 differ by at most 0.1 dB."""
@@ -55,46 +61,60 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
     )  # fmt: skip
     if reason is None:
         from dip.stopping.adaptive import examine
-        from dip.stopping.lost_structure import share_if_white
-        from dip.stopping.noise_level import colour_levels
 
         noise = examine(seen.y)
         if noise.kind == "white":
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
-            levels = colour_levels(seen.y)
-            denoised = _kept(file, seen.y, levels)
-            share = share_if_white(seen.y, denoised, max(levels))
+            denoised, share = _tested(seen.y, file)
             return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: the same as method=dip here, since %s", reason)
     return seen
 
 
-def _kept(file: Path | None, y: Tensor, levels: Sequence[float]) -> Tensor:
-    """BM3D of `y`, read from `file` or written to it, exactly."""
+def _tested(y: Tensor, file: Path | None = None) -> tuple[Tensor, float]:
+    """BM3D of `y`, and the weight of `y`, because some of the noise may be texture. `file` keeps BM3D, exactly."""
     from dip import images
+    from dip.stopping.lost_structure import share_if_white
+    from dip.stopping.noise_level import colour_levels
 
+    levels = colour_levels(y)
     if file is not None and file.exists():
-        return images.load(file, "BM3D", (0.0, 1.0)).pixels
-    denoised = bm3d.denoised(y, levels)
-    if file is not None:
-        images.save(file, denoised, images.Picture(denoised, mode="float32"))
-    return denoised
+        denoised = images.load(file, "BM3D", (0.0, 1.0)).pixels
+    else:
+        denoised = bm3d.denoised(y, levels)
+        if file is not None:
+            images.save(file, denoised, images.Picture(denoised, mode="float32"))
+    return denoised, share_if_white(y, denoised, max(levels))
 
 
-def mixed(image: Tensor, seen: Observation) -> Tensor:
+def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = None) -> Tensor:
     """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter.
 
-    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part.
-    The scores of the records are those of the networks alone, so the image that is returned may be better than the best of
-    them.
+    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part,
+    without `seen.denoised` too. The scores of the records are those of the networks alone, so the image that is returned may
+    be better than the best of them.
+
+    Args:
+        image: the average of the networks.
+        seen: what it was fitted to.
+        noise: `Rule.chosen` of stop=adaptive.
     """
-    if seen.denoised is None:
-        return image
     from dip.stopping.clipped_noise import unclipped
     from dip.stopping.finishing import with_photograph
+    from dip.stopping.lost_structure import CERTAIN, VISIBLE
+
+    if seen.denoised is None:
+        if noise is None or noise["noise"] != "white" or noise["sigma"] >= CERTAIN or seen.known is not None:
+            return image
+        top, left = (max(0, side - TESTED) // 2 for side in seen.size)
+        share = _tested(seen.y[..., top : top + TESTED, left : left + TESTED])[1]
+        if share > DOUBTED:  # the fit lost more than BM3D
+            removed = float((seen.y - image.to(seen.y)).square().mean()) ** 0.5
+            share = max(share, 1 - VISIBLE / max(VISIBLE, removed))
+        return with_photograph(image, seen.y, share, "stop=combined returns the fit")
 
     mean = unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
     return with_photograph(mean, seen.y, seen.share, "method=dip returns the fit")

@@ -17,7 +17,7 @@ from dip.images import Picture, preview
 from dip.images.scaling import WHITE
 from dip.model.module import DeepImagePrior
 from dip.options import log
-from dip.stopping.adaptive import examine
+from dip.stopping.adaptive import noise_levels
 from dip.stopping.noise_level import noise_level
 from dip.stopping.panel import Panel
 from dip.stopping.rule import Rule
@@ -102,8 +102,8 @@ def baselines(target: Target, observation: Observation, folder: Path, slices: in
         return {}
     try:
         y, known = observation.y, observation.known
-        sigma = examine(y, known).sigma if target.task == "denoising" else noise_level(y, known)
-        found = target.baselines(observation, sigma)
+        levels = noise_levels(y, known) if target.task == "denoising" else (noise_level(y, known), None)
+        found = target.baselines(observation, *levels)
         for name, image in found.items():
             save(folder / f"baseline-{name}.png", image, slices=slices)
         return {name: target.scores(image, observation) for name, image in found.items()}

@@ -24,7 +24,7 @@ from dip.fitting.lightning_alone import alone
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
 from dip.methods import Classical, Learned, Rival
-from dip.stopping.adaptive import examine
+from dip.stopping.adaptive import noise_levels
 
 log = logging.getLogger("dip")
 
@@ -78,7 +78,7 @@ class RivalFit(WholeImage):
                 f"image: has {height} x {width} pixels, method={self.method.name} needs at least {smallest} x {smallest}; "
                 "take another method, for example method=bm3d"
             )
-        self.noise = config.target.noise_model(examine(seen.y).sigma)
+        self.noise = config.target.noise_model(*noise_levels(seen.y))
         self.steps = method.total(config.steps)
         self.watch(self.steps, None)
         self.cost = cost.afford(config, seen.shape)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dip.options import choice, number, option
 from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.registry import STOPS, Stop
-from dip.stopping.residual import HeldOut
+from dip.stopping.residual import HeldOutError, least_error
 from dip.stopping.rule import Reading, Rule
 
 if TYPE_CHECKING:
@@ -57,6 +57,20 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     return Noise("correlated", white, level if math.isnan(least) else min(level, texture.SHARE * least))
 
 
+def noise_levels(image: Tensor, known: Tensor | None = None) -> tuple[float, float | list[float]]:
+    """The noise level of an image, and what BM3D is told, which assumes white noise that is independent between channels.
+
+    The arguments are those of `examine`. Where the noise is white, BM3D is told one level for each channel of `dip.bm3d`.
+    """
+    from dip.bm3d import CORRELATED
+    from dip.stopping.noise_level import colour_levels
+
+    noise = examine(image, known)
+    if noise.kind == "white" and known is None:
+        return noise.sigma, colour_levels(image)
+    return noise.sigma, noise.sigma * (CORRELATED if noise.kind == "correlated" else 1)
+
+
 @dataclass
 class Adaptive(Stop):
     """Looks at the noise: covariance if it is correlated, stop.white if it is white, no change if there is none.
@@ -92,9 +106,12 @@ class Adaptive(Stop):
             stop = STOPS[name].within(self.patience)
             if isinstance(stop, Covariance):
                 stop.smoothing = self.smoothing
-            if isinstance(stop, HeldOut):
-                stop.sigma = noise.sigma
             rule = stop.start(target, seed, known, warm_up)
+            for part in [rule, *getattr(rule, "rules", {}).values()]:
+                if isinstance(part, HeldOutError):
+                    part.least = least_error(target, known, noise.sigma)
+            if rule is not None and known is None:
+                rule.photograph = target.detach()
         if rule is not None:
             rule.chosen = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
         return rule

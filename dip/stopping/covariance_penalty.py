@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from dip.options import integer, log, number, option
 from dip.stopping.registry import Stop
-from dip.stopping.rule import Rule
+from dip.stopping.rule import INVISIBLE, Rule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,8 @@ class CovariancePenalty(Rule):
     patches the fraction k of the noise that f contains and the fraction q of its variance that y - f contains. The noise
     variance is s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is too large.
     The bound falls with the residual while the texture is being fitted, so an early minimum is replaced. It does
-    not fall below FLOOR times the variance of the flat patches. A reading replaces the best one if r + 2 k s^2 is
+    not fall below FLOOR times the variance of the flat patches. Strong noise that cannot be texture needs no bound: s^2 is
+    that variance (`dip.stopping.texture.certain`). A reading replaces the best one if r + 2 k s^2 is
     smaller, both with the newest s^2.
 
     It reads the average and not the observed output, so it applies where the operator is the identity at known pixels.
@@ -108,10 +109,12 @@ class CovariancePenalty(Rule):
         import torch
 
         from dip.stopping.flat_patches import GROUPS, flattest, patches, whole, without_plane
+        from dip.stopping.texture import certain
 
         super().__init__(patience)
         side = math.sqrt(target.shape[2] * target.shape[3])
         self.first = min(LATEST, max(FIRST, math.ceil(FIRST * side / SMALL / EVERY) * EVERY))
+        self.certain = certain(target, known)
         self.known, self.smoothing = known, smoothing if known is None else 0.0
         self.whole = target.detach()
         self.target = patches(target)  # (n, C, SIDE, SIDE)
@@ -162,8 +165,9 @@ class CovariancePenalty(Rule):
         self.residual = (self.target - average).square().mean()
         self.taken = (weight * (noise * fitted).mean((1, 2, 3))).sum()
         left = (weight * fp.energy(noise - fitted)).sum()
-        bound = torch.maximum(BOUND * self.residual, FLOOR * fp.UNBIASED * noise.square().mean())
-        variance = torch.minimum(self.residual / left.clamp(min=fp.LEAST), bound)
+        level = fp.UNBIASED * noise.square().mean()
+        bound = torch.maximum(BOUND * self.residual, FLOOR * level)
+        variance = level if self.certain else torch.minimum(self.residual / left.clamp(min=fp.LEAST), bound)
         self.variance = torch.where(finite & self.direct, variance, self.variance)
         self.best = self.best_residual + 2 * self.best_taken * self.variance
         value = self.residual + 2 * self.taken * self.variance
@@ -179,9 +183,16 @@ class CovariancePenalty(Rule):
         assert self.direct is not None
         return better | ~self.direct
 
+    def weight(self, removed: float) -> float:
+        from dip.stopping.lost_structure import MOST, share_of_texture
+
+        if self.photograph is None or self.certain or removed * (1 - MOST) > INVISIBLE or not self.smoothing:
+            return 0.0  # the largest weight would not suffice
+        return share_of_texture(self.photograph, self.candidate)
+
     def image(self) -> Tensor:
         """The kept average, combined with BM3D of the observation. Without a reading it is returned as it is."""
         from dip.stopping.finishing import combined
 
         sigma = math.sqrt(max(0.0, float(self.variance)))
-        return combined(super().image(), self.whole, self.smoothing * sigma)
+        return combined(super().image(), self.whole, self.smoothing * sigma, self.certain)

@@ -29,13 +29,14 @@ TOLD = 0.05
 """Weight of the photograph above which a warning says so."""
 
 
-def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
+def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = False) -> Tensor:
     """The weighted mean of two denoised images and, where the fit has lost structure, of the observation, (1, C, h, w).
 
     Args:
         average: restored by a fit, (1, C, h, w) in [0, 1]; values outside are clipped.
         observed: the photograph, of the same shape.
         sigma: standard deviation of the noise in `observed`; 0 returns `average`.
+        certain: it is too unlike texture for the fit to have lost any, see `dip.stopping.texture.certain`.
     """
 
     from dip import bm3d
@@ -47,7 +48,7 @@ def combined(average: Tensor, observed: Tensor, sigma: float) -> Tensor:
     residual = observed.to(average) - average
     both = smoothed(average, FITTED * sigma).lerp(other, SHARE)
     restored = average.lerp(both, agreement(other - average, residual))
-    weight = share_of_photograph(observed, average)
+    weight = 0.0 if certain else share_of_photograph(observed, average)
     return with_photograph(restored, observed, weight, "stop.smoothing=0 returns the fit")
 
 

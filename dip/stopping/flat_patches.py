@@ -28,6 +28,9 @@ UNBIASED = SIDE**2 / (SIDE**2 - 3)
 QUANTISATION = 1 / 12 / 255**2
 """Variance of rounding to 8 bits. Patches that vary less are clipped or were smoothed by the camera."""
 
+ENOUGH = 20
+"""Patches for which there is one group of brightness more. Groups of a tiny image would have no flat patch."""
+
 GROUPS = 4
 """Groups of brightness in which flat patches are chosen. With one group, all of them may be dark."""
 
@@ -93,7 +96,7 @@ def smoothed(image: Tensor) -> Tensor:
     return functional.avg_pool2d(image.detach().float(), 9, stride=1, padding=4, count_include_pad=False)
 
 
-def flattest(guide: Tensor, details: Tensor, groups: int = 1) -> Tensor:
+def flattest(guide: Tensor, details: Tensor, groups: int = 1, fewest: int = 4) -> Tensor:
     """Indices of the flattest patches, (m,) int64: the same number in each group of brightness, at least 2 if they exist.
 
     The patches are chosen by a guide, since a choice by the noisy image would prefer patches with little noise.
@@ -102,13 +105,15 @@ def flattest(guide: Tensor, details: Tensor, groups: int = 1) -> Tensor:
         guide: patches (n, C, SIDE, SIDE) of a smooth version of the image: an early average, or `smoothed`.
         details: `without_plane` of the patches of the noisy image. Patches that vary less than `QUANTISATION` are
             taken only if there are no others.
-        groups: number of groups of equally many patches, from the darkest to the brightest.
+        groups: number of groups of equally many patches, from the darkest to the brightest; fewer if there are not ENOUGH.
+        fewest: number of all chosen patches, at least, if they exist.
     """
     flatness = energy(without_plane(guide))  # (n,)
     flatness = torch.where(energy(details) < QUANTISATION, flatness + 1, flatness)  # + 1: behind all others
-    by_brightness = guide.mean((1, 2, 3)).argsort().tensor_split(max(1, min(groups, len(guide))))
+    by_brightness = guide.mean((1, 2, 3)).argsort().tensor_split(max(1, min(groups, len(guide) // ENOUGH)))
+    fewest = max(2, fewest // len(by_brightness))
     return torch.cat(
-        [group[flatness[group].argsort()[: max(2, round(FRACTION * len(group)))]] for group in by_brightness]
+        [group[flatness[group].argsort()[: max(fewest, round(FRACTION * len(group)))]] for group in by_brightness]
     )
 
 
@@ -159,8 +164,8 @@ def noise_by_brightness(image: Tensor, known: Tensor | None = None, bins: int = 
     patch = patches(image, known)
     details, guide = without_plane(patch), patches(smoothed(image), known)
     brightness, level = [], []
-    for group in patch.mean((1, 2, 3)).argsort().tensor_split(max(1, min(bins, len(patch)))):
-        chosen = group[flattest(guide[group], details[group])]
+    for group in patch.mean((1, 2, 3)).argsort().tensor_split(max(1, min(bins, 2 * len(patch) // ENOUGH))):
+        chosen = group[flattest(guide[group], details[group], fewest=2)]
         brightness.append(patch[group].mean())
         level.append((energy(details[chosen]).mean() * UNBIASED).sqrt())
     return torch.stack(brightness), torch.stack(level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -89,7 +90,11 @@ class CombinedRule(_Several):
     def read(self) -> Reading:
         readings = [rule.read() for rule in self.rules.values()]
         best_step = max(reading.best_step for reading in readings)
-        return readings[0]._replace(best_step=best_step, stop=all(reading.stop for reading in readings))
+        ends = all(reading.stop for reading in readings) or self.final(math.inf)
+        ends = ends or any(
+            rule.final(reading.best) for rule, reading in zip(self.rules.values(), readings, strict=True)
+        )
+        return readings[0]._replace(best_step=best_step, stop=ends)
 
     @property
     def step(self) -> int:

@@ -44,9 +44,7 @@ class HeldOut(Stop):
             raise OptionError("stop", self.name, "another rule for a target of one pixel", "stop=wmv")
         rule = HeldOutError(target, self.fraction, self.patience, seed, known)
         if self.sigma is not None:
-            from dip.stopping import texture
-
-            rule.least = texture.varied(target, known) * (AGREES * self.sigma) ** 2
+            rule.least = least_error(target, known, self.sigma)
         return rule
 
 
@@ -67,6 +65,13 @@ class Discrepancy(Stop):
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         return NoiseReached(target, self.sigma, seed, known)
+
+
+def least_error(target: Tensor, known: Tensor | None, sigma: float) -> float:
+    """The mean squared error at held-out pixels below which white noise of standard deviation `sigma` is excluded."""
+    from dip.stopping import texture
+
+    return texture.varied(target, known) * (AGREES * sigma) ** 2
 
 
 class _AverageError(Rule):
@@ -120,8 +125,8 @@ class HeldOutError(_AverageError):
     def improves(self, step: int, score: Tensor) -> Tensor:
         return super().improves(step, score) & (self.best >= self.least)
 
-    def over(self, best: float, best_step: int) -> bool:
-        return best < self.least or super().over(best, best_step)
+    def final(self, best: float) -> bool:
+        return best < self.least or super().final(best)
 
 
 class NoiseReached(_AverageError):

@@ -21,6 +21,10 @@ SAMPLES = 16_384
 They are the same ones at every step, so their minimum lies where the whole image's does."""
 
 
+INVISIBLE = 0.005
+"""Root mean square, a PSNR of 46 dB. Of six photographs with weak noise, the fits with the least change differ by 0.0053."""
+
+
 class Reading(NamedTuple):
     """A rule's state as plain numbers."""
 
@@ -54,6 +58,10 @@ class Rule(ABC):
     """Maps an image (1, C, H, W) to the nearest one that agrees with exact data; None: the data are not exact."""
     chosen: dict[str, Any] | None = None
     """What `stop=adaptive` found, and the rule that it selected: see `dip.stopping.adaptive.explain`."""
+    photograph: Tensor | None = None
+    """The observation, (1, C, h, w), if the fit ends once nothing visible is removed from it: see `final`."""
+    share = 0.0
+    """Weight of the photograph in the restored image, if that is known before the fit."""
     kept: Tensor | None = None
     """Whether the last `update` took its average as the image, a () boolean tensor; None: the rule has no single step."""
     saved: ClassVar[tuple[str, ...]] = ()
@@ -124,7 +132,21 @@ class Rule(ABC):
 
     def over(self, best: float, best_step: int) -> bool:
         """Whether the fit should end, given the chosen value and its step."""
-        return math.isfinite(best) and self.last_step - best_step >= self.patience
+        return self.final(best) or (math.isfinite(best) and self.last_step - best_step >= self.patience)
+
+    def final(self, best: float) -> bool:
+        """Whether the fit should end even if the value still falls, as it does where the output converges to `photograph`.
+
+        True where the restored image differs from it by a root mean square of at most `INVISIBLE`.
+        """
+        if self.photograph is None or not self.seen:
+            return False
+        removed = float((self.candidate - self.photograph).square().mean().sqrt())
+        return removed * (1 - self.weight(removed)) <= INVISIBLE
+
+    def weight(self, removed: float) -> float:
+        """Weight of the photograph in the restored image, where the kept average differs from it by `removed`."""
+        return self.share
 
     def read(self) -> Reading:
         """The present state as numbers. Waits for the device, so it is called at records only."""

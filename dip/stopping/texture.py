@@ -1,4 +1,6 @@
-"""The least variation of an image, from patches that are smaller than its texture.
+"""Whether what varies in an image is texture or noise.
+
+The least variation of an image is measured in patches that are smaller than its texture.
 
 Estimates from 16 x 16 patches take texture for noise in an image without a flat patch of that size: a sharp photograph
 that was shrunk to 128 x 128 pixels is measured at 25 of 255. Some 8 x 8 patches are flat in most images. The noise of a
@@ -9,15 +11,49 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
-from dip.stopping.flat_patches import FRACTION, GROUPS, QUANTISATION, energy, patches, varies, without_plane
+from dip.stopping.flat_patches import (
+    FRACTION,
+    GROUPS,
+    QUANTISATION,
+    UNBIASED,
+    energy,
+    flat_details,
+    patches,
+    varies,
+    without_plane,
+)
 
 SIDE = 8
 """Side of a patch in pixels."""
 
 SHARE = 2.8
 """The level of a camera's noise is at most this many times that in the least varying 8 x 8 patches."""
+
+STRONG = 12 / 255
+"""Level of correlated noise from which on `certain` examines it. Below it the rule for weak noise is better tested."""
+
+COMMON = 0.7
+"""Correlation of the channels in flat patches, below which it is noise. Texture of scikit-image's samples has 0.83 to 0.96,
+noise that is independent in the channels at most 0.73 (5 % of 165 images above 0.6)."""
+
+
+def certain(image: Tensor, known: Tensor | None = None) -> bool:
+    """Whether the flat patches of an image show strong noise that cannot be texture.
+
+    The channels of texture are highly correlated, those of noise are not. A gray image has no such sign.
+
+    Args:
+        image: (1, C, h, w) in [0, 1], as observed.
+        known: (1, 1, h, w), not 0 where the image was observed. None: everywhere.
+    """
+    flat, channels = flat_details(image, known, GROUPS), image.shape[1]  # (m, C, 16, 16)
+    if channels == 1 or len(flat) == 0 or float(flat.square().mean()) * UNBIASED < STRONG**2:
+        return False
+    common = torch.corrcoef(flat.transpose(0, 1).flatten(1))  # (C, C)
+    return float(common.sum() - channels) / (channels * (channels - 1)) < COMMON
 
 
 def smallest_variation(image: Tensor, known: Tensor | None = None) -> tuple[float, float]:

@@ -94,6 +94,10 @@ def _wavelet(noisy: Array, sigma: float) -> Any:
     return shrunk[8:-8, 8:-8]
 
 
+def _bm3d(observation: Observation, noise: NoiseModel) -> Tensor | None:
+    return _denoiser(lambda noisy, sigma: bm3d(noisy, noise.told(sigma)))(observation, noise)
+
+
 def _median(observation: Observation, noise: NoiseModel) -> Tensor | None:
     """For impulses: replaces every value that is 0 or 1 by the median of the 5 x 5 around it in its channel."""
     if not noise.impulses:
@@ -172,7 +176,7 @@ BASELINES: dict[str, dict[str, Baseline]] = {
         "nlm": _denoiser(_nlm),
         "tv": _denoiser(_tv),
         "wavelet": _denoiser(_wavelet),
-        "bm3d": _denoiser(bm3d),
+        "bm3d": _bm3d,
         "median": _median,
     },
     "deblurring": {"richardson_lucy": _richardson_lucy},

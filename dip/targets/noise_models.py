@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.errors import OptionError
@@ -23,6 +23,10 @@ SPECKLE_OFFSET = 1 / 16
 
 Stabilised = tuple["Tensor", float, Callable[["Tensor"], "Tensor"]]
 """An image whose noise has one level everywhere, this level, and the map from a denoised such image back."""
+
+
+Told = float | Sequence[float] | None
+"""What BM3D, which assumes white noise, is told: one level, or those of its channels; None: that of the noise."""
 
 
 @dataclasses.dataclass
@@ -48,6 +52,10 @@ class NoiseModel(abc.ABC):
         """The noisy `image` after a transform that gives the noise one level: here none, and the mean level."""
         return image, self.level(image), lambda denoised: denoised
 
+    def told(self, sigma: float) -> float | Sequence[float]:
+        """What `dip.bm3d` is told, which assumes white noise, where the noise has the level `sigma`."""
+        return sigma
+
 
 class NoNoise(NoiseModel):
     """The image stays as it is."""
@@ -70,6 +78,16 @@ class Gaussian(NoiseModel):
 
     def variance(self, image: Tensor) -> Tensor:
         return image.new_full(image.shape, self.sigma**2)
+
+
+@dataclasses.dataclass
+class Estimated(Gaussian):
+    """Noise whose level was estimated, and what BM3D is told of it, if that is not the level."""
+
+    for_bm3d: Told = None
+
+    def told(self, sigma: float) -> float | Sequence[float]:
+        return sigma if self.for_bm3d is None else self.for_bm3d
 
 
 @dataclasses.dataclass
@@ -155,6 +173,11 @@ class Camera(NoiseModel):
             for number, plane in enumerate(image.unbind(1))
         ]
         return torch.from_numpy(np.stack(planes, 1)).to(image)
+
+    def told(self, sigma: float) -> float | Sequence[float]:
+        from dip.bm3d import CORRELATED
+
+        return CORRELATED * sigma
 
 
 NOISE_MODELS: dict[str, type[NoiseModel]] = {

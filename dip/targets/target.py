@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.options import Options, is_integer, log, reject
-from dip.targets.noise_models import Gaussian, NoiseModel, NoiseOptions
+from dip.targets.noise_models import Estimated, NoiseModel, NoiseOptions, Told
 from dip.targets.observation import Observation
 
 if TYPE_CHECKING:
@@ -157,20 +157,21 @@ class Target(Options):
         restored, reference = observation.shown(restored), observation.shown(observation.reference.to(restored))
         return {name: getattr(metrics, name)(restored, reference).item() for name in ("psnr", "ssim")}
 
-    def noise_model(self, sigma: float) -> NoiseModel:
+    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
         """The noise of the observation: the simulated one, else Gaussian noise of the estimated level `sigma`."""
-        return Gaussian(sigma)
+        return Estimated(sigma, for_bm3d)
 
-    def baselines(self, observation: Observation, sigma: float) -> dict[str, Tensor]:
+    def baselines(self, observation: Observation, sigma: float, for_bm3d: Told = None) -> dict[str, Tensor]:
         """The results of baselines for the same observation, by name, (1, C, H, W) float32 on the CPU.
 
         Args:
             observation: made by `observe`.
             sigma: the noise level estimated from the observation; not used where the noise was simulated.
+            for_bm3d: what BM3D is told in its place.
         """
         from dip.targets import baselines
 
-        return baselines.compute(self.task, observation, self.noise_model(sigma))
+        return baselines.compute(self.task, observation, self.noise_model(sigma, for_bm3d))
 
 
 @dataclasses.dataclass
@@ -200,8 +201,8 @@ class Simulated(Target):
         # `filled` has moved the shorthands that have an effect.
         return {name: f"{kind}={self.noise.kind}" for name in self.shorthands if getattr(self, name) is not None}
 
-    def noise_model(self, sigma: float) -> NoiseModel:
-        return Gaussian(sigma) if self.real_damage() else self.noise.model()
+    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
+        return Estimated(sigma, for_bm3d) if self.real_damage() else self.noise.model()
 
     def add_noise(self, image: Tensor, seed: int, *purpose: str) -> Tensor:
         """`image` (1, C, h, w) in [0, 1] with the noise, clipped to [0, 1]; `seed` and `purpose` as in `draws`."""

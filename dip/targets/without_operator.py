@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.options import choice, option
-from dip.targets.noise_models import AMOUNT, LEVEL, NOISE_MODELS, PEAK, Gaussian, NoiseModel, NoiseOptions
+from dip.targets.noise_models import AMOUNT, LEVEL, NOISE_MODELS, PEAK, Estimated, NoiseModel, NoiseOptions, Told
 from dip.targets.observation import Observation, direct
 from dip.targets.target import NO_PICTURES, Simulated, Target, draws
 
@@ -45,9 +45,9 @@ class Degraded(Target):
         if any(value is not None for value in vars(self.noise).values()):
             self.noise = self.noise.filled("gaussian", self, ())
 
-    def noise_model(self, sigma: float) -> NoiseModel:
+    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
         """See `Target.noise_model`."""
-        return Gaussian(sigma) if self.noise.kind is None else self.noise.model()
+        return Estimated(sigma, for_bm3d) if self.noise.kind is None else self.noise.model()
 
     @property
     def auto_stop(self) -> str:

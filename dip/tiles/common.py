@@ -7,6 +7,7 @@ from BM3D, and its neighbour would not, or would return a part of the photograph
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -39,7 +40,9 @@ def common_rule(config: Config, seen: Observation) -> tuple[Stop, dict[str, Any]
     return (dataclasses.replace(stop, smoothing=0.0) if isinstance(stop, Covariance) else stop), chosen
 
 
-def finished(config: Config, stop: Stop, seen: Observation, image: Tensor) -> Tensor:
+def finished(
+    config: Config, stop: Stop, seen: Observation, image: Tensor, noise: Mapping[str, Any] | None = None
+) -> Tensor:
     """The restored image, made from the blended averages `image` of the tiles, both (1, C, H, W).
 
     It is the last step of a fit of the whole image: with `stop=covariance` the combination with BM3D, for which the level
@@ -50,6 +53,7 @@ def finished(config: Config, stop: Stop, seen: Observation, image: Tensor) -> Te
         stop: the rule of the tiles.
         seen: the whole observation.
         image: values in [0, 1].
+        noise: what `stop=adaptive` found.
     """
     smoothing = getattr(config.stop, "smoothing", 0.0)
     if isinstance(stop, Covariance) and smoothing and seen.known is None and isinstance(seen.operator, Identity):
@@ -57,4 +61,4 @@ def finished(config: Config, stop: Stop, seen: Observation, image: Tensor) -> Te
         for step in sorted({FIRST, rule.first}):  # chooses the flat patches, then measures
             rule.update(step, image, image, image, torch.zeros(()))
         image = rule.image()
-    return mixed(image, seen)
+    return mixed(image, seen, noise)

@@ -106,7 +106,7 @@ class TiledFit(Work):
         self._refuse_failed()
         blended = blend(self.boxes, self._tile, self.shape.margin, self.shape.factor)
         if not self.unchanged:
-            blended = finished(self.config, self.stop, self.seen, blended)
+            blended = finished(self.config, self.stop, self.seen, blended, self.chosen)
         self.restored = self.config.target.finish(blended, self.seen)
         return self._finish()
 

@@ -9,10 +9,14 @@ import pytest
 import torch
 
 from dip import images
+from dip.bm3d import denoised
 from dip.configuration.composition import reset_unused
 from dip.fitting import results
+from dip.metrics import psnr
 from dip.stopping import STOPS, Adaptive, HeldOut
+from dip.stopping.adaptive import noise_levels
 from dip.targets import Degraded, NoiseOptions, Noisy
+from dip.targets.observation import direct
 from tests.conftest import Fit, composed
 from tests.targets.photos import photo
 
@@ -119,10 +123,24 @@ def test_without_options_it_starts_a_rule_for_any_noise() -> None:
 
 def test_baselines_are_told_the_level_of_correlated_noise(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     told: list[float] = []
-    monkeypatch.setattr(Degraded, "baselines", lambda self, observation, sigma: told.append(sigma) or {})
+    monkeypatch.setattr(Degraded, "baselines", lambda self, observation, sigma, for_bm3d: told.append(sigma) or {})
     scene = photo("rocket", 192, 192)
     for noise in (NoiseOptions("camera", iso=12800.0), NoiseOptions("gaussian", sigma=0.05)):
         noisy = Noisy(noise=noise).observe(scene, 0).y
         results.baselines(Degraded(), Degraded().observe(noisy, 0), tmp_path)
         true = (noisy - scene).square().mean().sqrt().item()
         assert told.pop() == pytest.approx(true, rel=0.25)
+
+
+def test_the_bm3d_baseline_is_told_what_the_program_tells_its_own(tmp_path) -> None:
+    """Gray noise stored in colour has all its energy in the luminance; correlated noise is stronger at low frequencies."""
+    scene = photo("camera", 64, 64).expand(-1, 3, -1, -1)
+    drawn = torch.randn((1, 1, 64, 64), generator=torch.Generator().manual_seed(0))
+    gray = (scene + 0.1 * drawn).clamp(0, 1)
+    correlated = Noisy(noise=NoiseOptions("camera", iso=12800.0)).observe(photo("rocket", 64, 64), 0).y
+    for y, clean, gain in ((gray, scene, 1.5), (correlated, photo("rocket", 64, 64), 0.3)):
+        sigma, told = noise_levels(y)
+        found = Degraded().baselines(direct(y, clean), sigma, told)["bm3d"]
+        assert torch.equal(found, denoised(y, told))
+        plain = Degraded().baselines(direct(y, clean), sigma)["bm3d"]
+        assert psnr(found, clean) > psnr(plain, clean) + gain

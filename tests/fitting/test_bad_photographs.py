@@ -52,25 +52,24 @@ def compressed(image: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("clean", "damage", "loss"),
+    ("clean", "damage", "patience"),
     [
-        pytest.param(photo("astronaut", 20, 20), camera, 0.1, id="20 pixels a side"),
-        pytest.param(photo("camera", 40, 32), camera, 1.0, id="gray"),
-        pytest.param((3 * photo("coffee", 32, 32)).clamp(0, 1), camera, 0.1, id="saturated"),
-        pytest.param(white_with_a_dot(), camera, 0.1, id="nearly white"),
-        pytest.param(photo("chelsea", 48, 40), compressed, 0.1, id="JPEG of quality 10"),
+        pytest.param(photo("astronaut", 20, 20), camera, 30, id="20 pixels a side"),
+        pytest.param(photo("camera", 40, 32), camera, 100, id="gray"),
+        pytest.param((3 * photo("coffee", 32, 32)).clamp(0, 1), camera, 30, id="saturated"),
+        pytest.param(white_with_a_dot(), camera, 30, id="nearly white"),
+        pytest.param(photo("chelsea", 48, 40), compressed, 30, id="JPEG of quality 10"),
     ],
 )
 def test_the_run_ends_by_itself_and_not_below_its_input(
-    fit: Fit, tmp_path, clean: Tensor, damage: Callable[[Tensor], Tensor], loss: float
+    fit: Fit, tmp_path, clean: Tensor, damage: Callable[[Tensor], Tensor], patience: int
 ) -> None:
-    """At most `loss` dB below: the 8 channels of this test lose structure of the gray photograph."""
     damaged = damage(clean)
     files = (f"image={saved(tmp_path, damaged)}", f"reference={saved(tmp_path, clean, 'clean.png')}")
-    _, result = fit(*files, *OPTIONS, "baselines=false", tiny=False)
+    _, result = fit(*files, *OPTIONS, f"stop.patience={patience}", "baselines=false", tiny=False)
     assert result["status"] == "stopped"
     assert result["steps"] <= 1000
-    assert result["psnr"] >= -10 * (damaged - clean).square().mean().log10().item() - loss
+    assert result["psnr"] >= -10 * (damaged - clean).square().mean().log10().item() - 0.1
 
 
 @pytest.mark.parametrize("quality", [10, 30])

@@ -19,7 +19,7 @@ from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.stopping.adaptive import examine
 from dip.stopping.clipped_noise import unclipped
-from dip.stopping.lost_structure import share_if_white
+from dip.stopping.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.targets import Observation
 from dip.targets.noise_models import Camera
 from tests.conftest import composed
@@ -163,3 +163,10 @@ def test_texture_that_is_taken_for_white_noise_stays_in_the_photograph(caplog: p
     assert error[2] < error[0]
     assert "of the restored image is the photograph itself; method=dip" in caplog.text
     assert prefilter.networks_share(seen) < 0.2
+    found = {"noise": "white", "sigma": noise.sigma}
+    plain = dataclasses.replace(seen, denoised=None, share=0.0)  # a fit that did not start from BM3D
+    most = max(seen.share, 1 - VISIBLE / float((y - denoised).square().mean().sqrt()))
+    assert seen.share > prefilter.DOUBTED
+    torch.testing.assert_close(prefilter.mixed(denoised, plain, found), denoised.lerp(y, most))
+    for other in (None, {"noise": "correlated", "sigma": noise.sigma}, {"noise": "white", "sigma": CERTAIN}):
+        assert torch.equal(prefilter.mixed(denoised, plain, other), denoised)

@@ -32,9 +32,8 @@ def run(*words: str, **variables: str) -> str:
 @pytest.mark.gpu  # on a GPU, too
 def test_the_kernels_compute_what_the_plain_layers_compute():
     interpreted = "0" if torch.cuda.is_available() else "1"
-    assert " passed" in run(
-        "-m", "pytest", "tests/nets/kernels.py", "-q", "-p", "no:cacheprovider", TRITON_INTERPRET=interpreted
-    )
+    done = run("-m", "pytest", "tests/nets/kernels.py", "-p", "no:cacheprovider", TRITON_INTERPRET=interpreted)
+    assert "[100%]" in done
 
 
 @needs_triton

@@ -88,6 +88,22 @@ def test_it_ends_200_steps_after_its_minimum_and_keeps_that_average() -> None:
     assert torch.equal(rule.image(), images[rule.step])
 
 
+def test_strong_noise_is_not_taken_for_texture_that_is_still_being_fitted() -> None:
+    """The fit takes in most of the noise within a few hundred steps, as it does with strong correlated noise."""
+    clean = scene()[0]
+    noise = torch.nn.functional.avg_pool2d(torch.randn(1, 3, 98, 98, generator=torch.Generator().manual_seed(2)), 3, 1)
+    noisy = clean + 0.12 * noise / noise.std()
+    images = {
+        t: clean + (0.5 - clean) * math.exp(-t / 40) + (noisy - clean) * (1 - math.exp(-t / 250)) for t in range(1, 701)
+    }
+    rule = CovariancePenalty(noisy, 200)
+    show(rule, images)
+    errors = {step: float((image - clean).square().mean()) for step, image in images.items() if step >= 100}
+    assert rule.certain
+    assert errors[rule.step] < 1.1 * min(errors.values()) < errors[700] / 5
+    assert math.sqrt(rule.variance) == pytest.approx(0.12, rel=0.15)
+
+
 def test_unknown_pixels_have_no_influence() -> None:
     _, noisy = scene()
     known = torch.ones(1, 1, 96, 96)

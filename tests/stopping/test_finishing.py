@@ -55,7 +55,7 @@ def test_where_the_fit_has_lost_structure_the_photograph_has_the_larger_part(cap
         result = combined(fitted, fitted + 0.05 * ripple, 0.05)
     part = float(((result - fitted) * ripple).mean() / ripple.square().mean() / 0.05)
     assert part == pytest.approx(1 - VISIBLE / 0.05, abs=0.03)
-    assert "80 % of the restored image is the photograph itself" in caplog.text
+    assert "88 % of the restored image is the photograph itself" in caplog.text
 
 
 def test_a_good_fit_gives_no_warning(caplog: pytest.LogCaptureFixture) -> None:

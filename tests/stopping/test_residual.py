@@ -9,7 +9,8 @@ import pytest
 import torch
 from sequences import ALL, FINE, SHAPE, begin, feed, outputs
 
-from dip.stopping import Discrepancy, HeldOut
+from dip.stopping import Combined, Discrepancy, HeldOut, Stop
+from dip.stopping.panel import CombinedRule
 from dip.stopping.residual import HeldOutError
 from dip.stopping.rule import Rule
 
@@ -105,17 +106,19 @@ def test_discrepancy_stops_where_the_error_is_the_noise() -> None:
     assert torch.equal(rule.image(), torch.full(SHAPE, float(reading.best_step)))
 
 
-def test_an_error_below_the_least_possible_one_ends_the_fit_and_the_choice_is_final() -> None:
+@pytest.mark.parametrize("options", [HeldOut(patience=1000), Combined(patience=1000)], ids=lambda options: options.name)
+def test_an_error_below_the_least_possible_one_ends_the_fit_and_the_choice_is_final(options: Stop) -> None:
     target = torch.rand(SHAPE, generator=torch.Generator().manual_seed(4))
-    rule = begin(HeldOut(fraction=0.1, patience=1000, sigma=0.14), target)
+    whole = begin(options, target)
+    rule = whole.rules["heldout"] if isinstance(whole, CombinedRule) else whole
     assert isinstance(rule, HeldOutError)
-    assert rule.least == pytest.approx(0.07**2)
+    rule.least = 0.07**2
     images = [target + 0.1 / step for step in range(1, 4)]  # errors of the mean: 0.1, 0.075, 0.061
-    feed(rule, images[:1])
-    assert not rule.read().stop
-    feed(rule, images[1:])
-    assert rule.read().stop
+    feed(whole, images[:1])
+    assert not whole.read().stop
+    feed(whole, images[1:])
+    assert whole.read().stop
     assert rule.read().best < rule.least
     before = float(rule.best)
-    feed(rule, [target] * 10, first=4)
+    feed(whole, [target] * 10, first=4)
     assert float(rule.best) == before

@@ -6,10 +6,11 @@ import math
 
 import pytest
 import torch
-from sequences import SHAPE, begin, feed
+from sequences import FINE, SHAPE, begin, feed
 from torch import Tensor
 
-from dip.stopping import WMV
+from dip.stopping import WMV, Combined, Covariance, HeldOut, Stop
+from dip.stopping.lost_structure import MOST, share_of_texture
 from dip.stopping.rule import Rule
 
 
@@ -76,3 +77,30 @@ def test_values_are_those_that_take_returns_to_the_bit(memory_format: torch.memo
     image = torch.rand(1, 3, 9, 8).to(memory_format=memory_format)[..., :7]
     positions = sample(image.numel(), seed=0, limit=50)
     assert torch.equal(values_at(image, positions), image.take(positions))
+
+
+@pytest.mark.parametrize(("share", "distance", "ends"), [(0.0, 0.0051, False), (0.0, 0.0049, True), (0.6, 0.012, True)])
+@pytest.mark.parametrize("options", [WMV(), HeldOut(), Combined()], ids=lambda options: options.name)
+def test_a_fit_whose_output_converges_to_the_photograph_ends(
+    options: Stop, share: float, distance: float, ends: bool
+) -> None:
+    photograph = torch.full(SHAPE, 0.5)
+    rule = begin(options, photograph)
+    rule.photograph, rule.share = photograph, share
+    output = photograph + torch.where(torch.rand(SHAPE) < 0.5, distance, -distance)
+    for step in (1, 2):
+        rule.update(step, output, output, output, FINE)
+    assert rule.read().stop == ends
+
+
+def test_covariance_counts_the_weight_of_the_photograph_where_texture_was_removed() -> None:
+    draw = torch.Generator().manual_seed(0)
+    photograph = 0.5 + 0.2 * torch.rand((1, 1, 48, 48), generator=draw)
+    average = photograph + 0.011 * torch.randn(photograph.shape, generator=draw)
+    assert share_of_texture(photograph, average) == MOST
+    rule = begin(Covariance(), photograph)
+    rule.photograph = photograph
+    rule.update(1, average, average, average, FINE)
+    assert rule.read().stop
+    rule.smoothing = 0.0  # the average is returned without the photograph
+    assert not rule.read().stop

@@ -15,7 +15,7 @@ from dip.stopping import flat_patches
 from dip.stopping.adaptive import examine
 from dip.stopping.lost_structure import share_if_white
 from dip.stopping.noise_level import colour_levels, noise_level
-from dip.stopping.texture import SHARE, smallest_variation, varied
+from dip.stopping.texture import SHARE, certain, smallest_variation, varied
 from dip.targets.noise_models import Camera, Gaussian
 from tests.targets.photos import draw, photo
 
@@ -28,6 +28,12 @@ def shrunk(name: str, side: int = 128) -> Tensor:
     top, left = (height - short) // 2, (width - short) // 2
     small = skimage.transform.resize(image[top : top + short, left : left + short], (side, side), anti_aliasing=True)
     return torch.from_numpy((small * 255).round().astype(np.float32) / 255).permute(2, 0, 1)[None]
+
+
+def blurred_noise(channels: int = 3, level: float = 0.1) -> Tensor:
+    """Gaussian noise with a correlation between neighbours, independent in the channels, (1, channels, 96, 96)."""
+    noise = torch.nn.functional.avg_pool2d(torch.randn(1, channels, 98, 98, generator=draw()), 3, 1)
+    return level * noise / noise.std()
 
 
 def ramp(channels: int = 3) -> Tensor:
@@ -114,3 +120,18 @@ def test_a_frame_changes_neither_the_level_nor_the_weight_of_the_photograph(widt
     assert colour_levels(framed) == [noise_level(framed)] * 3
     assert share_if_white(framed, answer, 12 / 255) == 0
     assert varied(framed) == pytest.approx(1 - width / 128, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "immunohistochemistry", "retina"])
+def test_strong_noise_differs_between_the_channels_and_texture_does_not(name: str) -> None:
+    assert not certain(shrunk(name, 96))
+    assert not certain(photo(name))
+    assert certain(photo(name) + blurred_noise())
+    assert not certain(photo(name) + blurred_noise(level=0.02)), "weak noise is not examined"
+
+
+def test_noise_that_all_channels_share_may_be_texture() -> None:
+    gray = photo().mean(1, keepdim=True)
+    assert not certain(gray + blurred_noise(1))
+    assert not certain((gray + blurred_noise(1)).expand(1, 3, 96, 96))
+    assert not certain(torch.full((1, 3, 96, 96), 0.5))
