@@ -40,7 +40,7 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
         else "z.guide is the guide" if seen.z is not None
         else f"net={config.net.name} is your own" if type(config.net) not in NETS.values()
         else f"the input of net={config.net.name} is smaller" if config.net.input_size(padded) != padded
-        else f"{seen.y.numel()} values exceed {3 * bm3d.LIMIT}" if seen.y.numel() > 3 * bm3d.LIMIT
+        else f"{height} x {width} pixels exceed {bm3d.LIMIT:,}, for which it takes minutes" if seen.y.numel() > 3 * bm3d.LIMIT
         else None
     )  # fmt: skip
     if reason is None:
@@ -58,7 +58,7 @@ def prefiltered(config: Config, seen: Observation) -> Observation:
             share = share_if_white(seen.y, denoised, max(levels))
             return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
-    log.info("method=guided: the same as method=dip here, since %s", reason)
+    log.info("method=guided: starts without BM3D, as method=dip, since %s", reason)
     return seen
 
 
