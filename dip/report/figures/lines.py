@@ -83,7 +83,7 @@ def psnr_curve(
             if restored_step:
                 label = f"restored image, step {restored_step:,}"
                 if stopped and restored_step < at[-1]:
-                    label += f" (the minimum)\nended at step {at[-1]:,.0f}, without a new minimum"
+                    label += f" (the watched minimum)\nended at step {at[-1]:,.0f}, without a new minimum"
                 axes.axvline(restored_step, label=label if axes is panels[0] else None, **DASHED)
         if curve is not None:
             panels[0].set_ylabel("PSNR (dB)")

@@ -63,7 +63,7 @@ def test_without_a_reference_the_watched_value_is_drawn_and_without_both_nothing
     paths = figures.psnr_curve(tmp_path / "psnr", steps, unknown, None, None, 10, watched=[3, 1, 2], stopped=True)
     _, words = svg(paths[1])
     assert "PSNR (dB)" not in words
-    assert "restored image, step 10 (the minimum)" in words
+    assert "restored image, step 10 (the watched minimum)" in words
     assert "ended at step 100, without a new minimum" in words
     assert figures.psnr_curve(tmp_path / "none", steps, unknown, unknown, watched=unknown) == []
     assert not (tmp_path / "none.png").exists()
