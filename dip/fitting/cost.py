@@ -188,7 +188,7 @@ def describe(cost: Cost, steps: int, device: torch.device, tiles: bool = False) 
     line = f"cost: about {_gigabytes(cost.bytes)} of memory"
     line += " besides that of Python and torch (about 1 GB)" if device.type == "cpu" else ""
     if not math.isnan(seconds := cost.seconds_per_step * steps):
-        line += f", about {_duration(seconds)} at the present load if it runs all {steps:,} steps of {cost.seconds_per_step:.2g} s"
+        line += f", about {duration(seconds)} at the present load if it runs all {steps:,} steps of {cost.seconds_per_step:.2g} s"
     if cost.available is not None:
         line += f"; this {'GPU' if device.type == 'cuda' else 'machine'} has {_gigabytes(cost.available)} free"
     line += f"; for less memory, use tile={TILE}" if tiles else ""
@@ -220,7 +220,8 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.2g} GB" if count < 1e11 else f"{count / 1e9:.0f} GB"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in words, such as `12 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
