@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from dip.configuration import cli, shipped
-
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
@@ -16,7 +14,7 @@ def run(composed: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from dip import runs, sweep
-    from dip.configuration import composition
+    from dip.configuration import cli, composition
 
     with cli.errors_in_one_line():
         options = composition.read(composed, sys.argv[1:])
@@ -36,6 +34,16 @@ def run(composed: DictConfig) -> float | None:
 
 def main() -> None:
     """Run the command line in `sys.argv`."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # during the imports
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _main() -> None:
+    from dip.configuration import cli, shipped
+
     cli.ignore_checkpoint_requests()  # first: the imports below take time
     if {"--help", "-h"} & set(sys.argv):
         # Hydra's own help takes three times as long.

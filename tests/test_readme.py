@@ -44,6 +44,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photo.paste("red", (0, 0, 90, 90))  # torn there
     for name in re.findall(r"[\w-]+\.(?:png|jpg|tif)", " ".join([*RUNS, *CALLS])):
         photo.resize((48, 40)).save(name)
+    Image.radial_gradient("L").resize((5, 5)).save("kernel.png")
     Image.radial_gradient("L").resize((48, 40)).point(lambda v: 255 * (v > 90)).save("mask.png")
     np.save("volume.npy", np.random.default_rng(0).random((6, 20, 16), np.float32))
     Path("my_operator.py").write_text(OPERATOR)

@@ -19,6 +19,9 @@ from dip.configuration.commands import words
 from dip.errors import DipError, OptionError, RunError
 from dip.fitting import experiment
 from dip.fitting.pictures import Pictures
+from dip.options import log
+from dip.targets import Degraded
+from dip.targets.target import Simulated
 
 if TYPE_CHECKING:
     import pandas
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
     from dip.images import Picture
     from dip.sweep.jobs import Job
 
-SCORES = ("psnr", "ssim", "psnr_y", "psnr_hole", "oracle_psnr", "gap", "restored_step", "steps", "seconds")
-"""The first columns of the table, as far as the runs have them."""
+SCORES = ("psnr", "ssim", "psnr_y", "psnr_hole", "seconds", "steps", "restored_step", "oracle_psnr", "gap")
+"""The first columns of the table, as far as the runs have them; `status` follows."""
 
 
 def compare(
@@ -59,7 +62,7 @@ def compare(
     Returns:
         A row per run with the index (variant, seed). Columns: the scores and numbers of `dip.report` (`psnr` in dB and
         `ssim` of the restored image, `oracle_psnr`: the best recorded, `seconds`, ...), `status` (finished, stopped, failed
-        or interrupted), `error`, and the run `folder`. See `dip.curves` for the course of the runs.
+        or interrupted), `error` if a run has failed, and the run `folder`. See `dip.curves` for the course of the runs.
 
     Raises:
         DipError: an option of a variant is illegal, before any run starts; or pandas is not installed.
@@ -93,6 +96,11 @@ def compare(
                         here[planned[name, seed].folder] = planned[name, seed], in_memory
                 except DipError as error:
                     raise DipError(f"variant {name!r}: {error}") from error
+    if not any(_scored(job.config) for job in planned.values()):
+        log.warning(
+            "dip.compare: the table will have no scores without a clean image; reference=IMAGE, or a target that simulates "
+            'damage on a good photo, such as target="noisy", adds the PSNR'
+        )
     _run(list({job.folder: job for job in planned.values() if job.folder not in here}.values()), jobs, progress)
     for job, in_memory in here.values():
         _run_here(job, in_memory, progress)
@@ -139,6 +147,13 @@ def _job(options: Mapping[str, Any]) -> tuple[Job, Pictures | None]:
         owner = getattr(config, group) if group else config
         setattr(owner, name, _stored(picture, option, pictures.digest(option), config.out))
     return Job(config, words(config), experiment.place(config)[1]), None
+
+
+def _scored(config: schema.Config) -> bool:
+    """Whether a run has a reference: given, or the image on which its target simulates the damage."""
+    target = config.target
+    real = isinstance(target, Degraded) or (isinstance(target, Simulated) and target.real_damage() is not None)
+    return config.reference is not None or not (real or target.raw)
 
 
 def _stored(picture: Picture, option: str, digest: str | None, out: str) -> str:
@@ -197,12 +212,13 @@ def _table(pandas: Any, planned: Mapping[tuple[str, int], Job]) -> pandas.DataFr
     from dip.report.collect import collect
     from dip.report.tables import results
 
-    found = {run.path.resolve(): run for run in collect(next(iter(planned.values())).folder.parent)}
+    there = {run.path.resolve(): run for run in collect(next(iter(planned.values())).folder.parent)}
     rows = []
     for (variant, seed), job in planned.items():
-        run = found[job.folder.resolve()]
+        run = there[job.folder.resolve()]
         numbers = results(run)
-        scores = {name: numbers.pop(name) for name in SCORES if name in numbers}
-        described = {"status": run.status, "error": run.result.get("error"), "folder": str(job.folder)}
-        rows.append({"variant": variant, "seed": seed, **scores, **numbers, **described})
-    return pandas.DataFrame(rows).set_index(["variant", "seed"])
+        scores: dict[str, Any] = {name: numbers.pop(name) for name in SCORES if name in numbers}
+        scores |= {"status": run.status, "error": run.result.get("error")}
+        rows.append({"variant": variant, "seed": seed, **scores, **numbers, "folder": str(job.folder)})
+    found = pandas.DataFrame(rows).set_index(["variant", "seed"])
+    return found.drop(columns="error") if found["error"].isna().all() else found

@@ -50,7 +50,8 @@ class Restoration:
     def values(self) -> NDArray[Any]:
         """The restored image in the type and the units of the input, such as uint8, or 12 bits in uint16.
 
-        With `operator`: float32 or complex64 in the units of the operator's image.
+        With `operator`: float32 or complex64 in the units of the operator's image, which is (1, C, H, W) there; here it is
+        (H, W, C), or (H, W) for one channel. `images/restored.npy` is always (H, W, C).
         """
         if self.in_units is not None:
             return self.in_units

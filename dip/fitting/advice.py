@@ -7,7 +7,7 @@ import os
 import torch
 
 from dip.configuration.schema import Config
-from dip.fitting.cost import Cost, describe
+from dip.fitting.cost import Cost, can_be_cut, describe
 from dip.hardware.memory import held_by_others
 from dip.images import Picture
 from dip.options import log
@@ -26,7 +26,7 @@ def announce(config: Config, picture: Picture, estimated: Cost | None, rule: Rul
     """Log advice, the estimated cost, and the rule that was chosen from the image and why."""
     advise(config, picture, device)
     if estimated is not None:
-        log.info("%s", describe(estimated, config.steps, device))
+        log.info("%s", describe(estimated, config.steps, device, can_be_cut(config, picture.pixels.shape[-2:])))
     if rule is not None and rule.chosen is not None:
         log.info("%s", explain(rule.chosen))
 

@@ -20,6 +20,7 @@ from dip.hardware import devices, memory
 from dip.hardware.free_memory import available
 from dip.methods import Learned, Rival
 from dip.options import log
+from dip.targets.laboratory import Laboratory
 
 SIDES = (64, 128, 256)
 """Sides of the crops, in pixels. Two are always measured, for the memory; a third one if the run takes long."""
@@ -181,20 +182,30 @@ def afford(config: Config, shape: Shape) -> Cost | None:
     )
 
 
-def describe(cost: Cost, steps: int, device: torch.device) -> str:
-    """One line on the cost of a run of `steps` steps, and on how to lower it where that takes more than an hour."""
+def describe(cost: Cost, steps: int, device: torch.device, tiles: bool = False) -> str:
+    """One line on the cost of a run of `steps` steps, and on how to lower it where that takes more than an hour.
+
+    `tiles`: whether tiles would take less memory, see `can_be_cut`.
+    """
     line = f"cost: about {_gigabytes(cost.bytes)} of memory"
+    line += " besides that of Python and torch (about 1 GB)" if device.type == "cpu" else ""
     if not math.isnan(seconds := cost.seconds_per_step * steps):
-        line += f" and at most {duration(seconds)} ({steps:,} steps of {cost.seconds_per_step:.2g} s)"
+        line += f", about {duration(seconds)} at the present load if it runs all {steps:,} steps of {cost.seconds_per_step:.2g} s"
     if cost.available is not None:
         line += f"; this {'GPU' if device.type == 'cuda' else 'machine'} has {_gigabytes(cost.available)} free"
-    return line + ("; for less, use a smaller size, net.channels or steps" if seconds > 3600 else "")
+    line += f"; for less memory, use tile={TILE}" if tiles else ""
+    return line + ("; for less time, use a smaller size, net.channels or steps" if seconds > 3600 else "")
+
+
+def can_be_cut(config: Config, sides: Sequence[int]) -> bool:
+    """Whether an image with these sides in pixels is much larger than a tile, and its target can be cut into tiles."""
+    return max(sides) > 2 * TILE and not config.target.raw and not isinstance(config.target, Laboratory)
 
 
 def _smaller(config: Config, shape: Shape, factor: float) -> Iterator[str]:
     """Options that lower the memory to about `factor` of what it is now."""
     _, height, width = shape
-    if max(height, width) > 2 * TILE:
+    if can_be_cut(config, (height, width)):
         yield f"tile={TILE}"
     side = [max(32, int(length * factor**0.5) // 32 * 32) for length in (height, width)]
     yield f"size={side[0]}" if height == width else f"size=[{side[0]},{side[1]}]"

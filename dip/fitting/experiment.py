@@ -149,7 +149,7 @@ def _fit_and_save(fit: Work, observed: Observed, progress: bool, array: bool) ->
         if result["restored_step"]:
             log.info(
                 "image so far: %s (step %d of %d)",
-                folder / "images" / "restored.png",
+                _image(folder, result),
                 result["restored_step"],
                 fit.config.method.total(fit.config.steps),
             )
@@ -224,10 +224,22 @@ def _log_result(folder: Path, status: str, result: Mapping[str, Any]) -> None:
     """Log the numbers of a finished run in one line, and where its image is."""
     psnr = result["psnr"]
     which = f"restored from step {result['restored_step']} of {result['steps']}"
+    if result["restored_step"] == 0:
+        which = "the image is returned unchanged"
     if "tiles" in result:
         which = f"{len(result['tiles'])} tiles of at most {result['steps']} steps"
     facts = [] if psnr is None else [f"PSNR {psnr:.2f} dB"]
     facts += [which, f"{result['seconds']:.0f} s"]
     facts += ["reference=IMAGE adds scores"] if psnr is None else []
     log.info("%s: %s (%s)", folder, status, ", ".join(facts))
-    log.info("restored image: %s", folder / "images" / "restored.png")
+    log.info("restored image: %s", _image(folder, result))
+
+
+def _image(folder: Path, result: Mapping[str, Any]) -> str:
+    """The file of the restored image; where a PNG file cannot hold its values, the one that does, and the PNG file."""
+    shown = folder / "images" / "restored.png"
+    measured = (
+        "units" in result or result["status"] == "interrupted"
+    )  # other runs write it for `dip.restore` at the end
+    values = shown.with_suffix(".npy" if measured else ".tif")
+    return f"{values}, shown in {shown.name}" if values.is_file() else str(shown)

@@ -167,7 +167,7 @@ class Fit(WholeImage):
         scores = results.scores(target, self.restored, seen)
         flat, status = results.constant_loss(self.module, seen), "stopped" if self.stopping.fired else "finished"
         result = self.result(status, restored_step=step, constant_loss=flat, **scores)
-        if step > 0 and (warning := results.warning(result["loss"], flat)):
+        if step > 0 and (warning := results.warning(result["loss"], flat, config.lr, config.steps)):
             result["warning"] = warning
             log.warning("%s", warning)
         result |= results.details(seen, self.slices, self.rule)

@@ -82,7 +82,7 @@ def _measured(config: Config, pictures: Pictures) -> tuple[Picture, Observation]
     from dip.images import Picture
     from dip.images.picture import read_values
 
-    values = read_values(pictures.given.get("image", Path(pictures.sources["image"])))
+    values = read_values(pictures.given.get("image", Path(pictures.sources["image"])), "y")
     given = {name.removeprefix("target."): value for name, value in pictures.given.items()}
     device = devices.pick_device(config.device)
     arithmetic = devices.pick_precision(config.precision.name, device)

@@ -38,6 +38,18 @@ class Pictures:
 
     def __init__(self, config: Config, given: Mapping[str, Any] | None = None) -> None:
         config.target.check_complete()
+        if config.target.raw and config.image in SAMPLES and "image" not in (given or {}):
+            who = (
+                f"operator={path}"
+                if (path := config.target.files().get("operator"))
+                else f"target={config.target.name}"
+            )
+            raise ImageError(f"{who}: needs the file of the measurements, for example y=measurements.npy")
+        self.shown = {"image": "y"} if config.target.raw else {}
+        """What the user calls an option, where that is not its name."""
+        self.examples = {
+            f"target.{field.name}": field.metadata.get("example") for field in dataclasses.fields(config.target)
+        }
         named = {"image": config.image, "reference": config.reference, "z.guide": config.z.guide}
         named |= {f"target.{option}": path for option, path in config.target.files().items()}
         self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
@@ -65,10 +77,12 @@ class Pictures:
             )
         path, key = split(source)
         if source not in SAMPLES and not Path(path).exists():
-            samples = "" if option.startswith("target.") else f", or a sample: {' '.join(sorted(SAMPLES))}"
-            example = "my_operator.py" if option == "target.operator" else "photo.png"
+            name = self.shown.get(option, option)
+            plain = option.startswith("target.") or name == "y"
+            samples = "" if plain else f", or a sample: {' '.join(sorted(SAMPLES))}"
+            example = self.examples.get(option) or ("measurements.npy" if name == "y" else "photo.png")
             raise ImageError(
-                f"{option}={source}: there is no such file; give a path{samples}; for example {option}={example}"
+                f"{name}={source}: there is no such file; give a path{samples}; for example {name}={example}"
             )
         if source in SAMPLES or not Path(path).is_file():
             return f"sample {source}"  # or a device or a folder, which is an error on loading
@@ -77,7 +91,8 @@ class Pictures:
             content.update(b"" if key is None else key.encode(errors="surrogateescape"))
             return content.hexdigest()
         except OSError as error:
-            raise ImageError(f"{option}={source}: cannot be read ({error.strerror})") from None
+            name = self.shown.get(option, option)
+            raise ImageError(f"{name}={source}: cannot be read ({error.strerror})") from None
 
     def load(self, option: str) -> Picture:
         """The image of `option` as it is stored, decoded once. Raises ImageError."""
@@ -90,8 +105,14 @@ class Pictures:
         return self._loaded[option]
 
     def tell_crop(self, photo: Picture, size: Any) -> None:
-        """Log that `size` crops the image."""
+        """Log that `size` crops the image, or enlarges it."""
         height, width = photo.pixels.shape[-2:]
+        sides = size if isinstance(size, tuple) else (size, size)
+        if size is not None and (sides[0] > height or sides[1] > width):
+            log.warning(
+                "size=%s: enlarges the image, which has %d x %d pixels (height x width); size=null keeps its size",
+                size if isinstance(size, int) else f"[{size[0]},{size[1]}]", height, width,
+            )  # fmt: skip
         if isinstance(size, int) and height != width and self.sources["image"] not in SAMPLES:
             log.info(
                 "image: %d x %d pixels, cropped to the middle square and resized to %d x %d; size=null keeps all",

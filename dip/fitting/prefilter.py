@@ -56,7 +56,8 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
         else "z.guide is the guide" if seen.z is not None
         else f"net={config.net.name} is your own" if type(config.net) not in NETS.values()
         else f"the input of net={config.net.name} is smaller" if config.net.input_size(padded) != padded
-        else f"{seen.y.numel()} values exceed {MANY}" if seen.y.shape[1] > 3 and seen.y.numel() > MANY
+        else f"{height} x {width} pixels of more than three channels exceed {MANY:,} values"
+        if seen.y.shape[1] > 3 and seen.y.numel() > MANY
         else None
     )  # fmt: skip
     if reason is None:
@@ -70,7 +71,7 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
             denoised, share = _tested(seen.y, file)
             return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
-    log.info("method=guided: the same as method=dip here, since %s", reason)
+    log.info("method=guided: starts without BM3D, as method=dip, since %s", reason)
     return seen
 
 

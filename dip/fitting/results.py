@@ -134,16 +134,17 @@ def constant_loss(module: DeepImagePrior, observation: Observation) -> float:
         return float(module.criterion(module.operator(image), y, image, module.weights))
 
 
-def warning(loss: float | None, constant: float) -> str | None:
+def warning(loss: float | None, constant: float, lr: float, steps: int) -> str | None:
     """A line if the `loss` at the end of a run is worse than the `constant_loss`; None if it is not.
 
+    `lr` and `steps` are those of the run.
     A margin and a minimum leave out targets without structure and images that are constant.
     """
     if loss is None or not loss > max(1.1 * constant, MINIMAL_LOSS):
         return None
     return (
         f"the fit failed: its loss at the end, {loss:.3g}, is above that of a constant image, {constant:.3g}; lower lr or "
-        "raise steps, for example lr=0.01 steps=3000"
+        f"raise steps, for example lr={lr / 3:.1g} steps={2 * steps}"
     )
 
 

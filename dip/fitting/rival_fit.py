@@ -135,7 +135,8 @@ class RivalFit(WholeImage):
         steps = "" if total == 1 else f"{total:,} steps in {self.arithmetic.name}, "
         log.info("method=%s: %snoise level %.1f of 255", name, steps, 255 * self.noise.level(self.observation.y))
         if self.cost is not None:
-            log.info("%s", cost.describe(self.cost, total, self.device))
+            tiles = cost.can_be_cut(self.config, self.observation.size)
+            log.info("%s", cost.describe(self.cost, total, self.device, tiles))
         for option in self.config.precision.speedups("cpu"):  # those that were asked for
             log.warning("precision.%s: has no effect with method=%s", option, name)
 

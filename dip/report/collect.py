@@ -171,6 +171,13 @@ def typed_commands(folder: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
+def not_started(folder: Path, found: Sequence[Run]) -> list[str]:
+    """The names of the runs that the last sweep into `folder` planned and that are not among `found`."""
+    path, begun = folder / runs.PLANNED, {run.name for run in found}
+    names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [name for name in names if name not in begun]
+
+
 def _read(path: Path, root: Path) -> Run:
     """Read one run folder. Without a result, its options are those that it was started with."""
     problems: list[str] = []

@@ -123,7 +123,7 @@ def markdown(rows: Sequence[Row]) -> list[str]:
     each = leaderboard.per_image(rows)
     return [
         tables.markdown([*map(marked, table)], columns),
-        "Bold: on the frontier. Left to itself, for each image:",
+        "Bold: on the frontier, that is, no other entry is both faster and better. Left to itself, for each image:",
         tables.markdown([*map(marked, each)], leaderboard.image_columns(rows)),
     ]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, PackageLoader
 from jinja2.utils import htmlsafe_json_dumps
@@ -16,13 +18,18 @@ from dip import runs
 from dip.configuration.commands import command
 from dip.errors import RunError
 from dip.report import sweep_figures, tables
-from dip.report.collect import Run, collect, description, option_names, shared, shown, typed_commands
+from dip.report.collect import Run, collect, description, not_started, option_names, shared, shown, typed_commands
 from dip.report.thumbnails import Thumbnails, data_uri
 from dip.report.titles import QUESTION, questions, titles
 
 PLOTS = ("figure3-loss", "psnr", "rules")
 HIDDEN = {"end_psnr", "drop", "psnr_y", "psnr_hole", "gap", *(f"loss_{step}" for step in tables.LOSS_STEPS)}
 """Results that only a published page shows, to keep the tables narrow."""
+
+WIDE = 500
+"""Width of a figure in points from which it takes the whole width of the page."""
+
+Item = TypeVar("Item")
 
 OPTIONS_FIRST = 6
 """Of the options that differ, so many are shown before the scores, those without a dot first; others after the scores."""
@@ -31,16 +38,26 @@ OPTIONS_FIRST = 6
 def build(folder: Path, title: str | None) -> Path:
     """See `dip.report.write`."""
     found = collect(folder)
+    found = _ranked(found, questions(found), [run.result.get("psnr") for run in found])
     page = folder / "report.html"
     try:
         runs.write_text(folder / "results.csv", tables.csv_text([_row(run) for run in found], digits=None))
         drawn = sweep_figures.draw(found, folder / "figures")
         curves = [path for path in drawn if path.suffix == ".svg" and path.stem in PLOTS]
-        plots = [(sweep_figures.CAPTIONS[path.stem], data_uri("svg+xml", path.read_bytes())) for path in curves]
+        plots = [
+            (sweep_figures.CAPTIONS[path.stem], data_uri("svg+xml", path.read_bytes()), figure_width(path) > WIDE)
+            for path in curves
+        ]
         runs.write_text(page, _page(found, folder, title, plots))
     except OSError as error:
         raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
     return page
+
+
+def figure_width(path: Path) -> float:
+    """The width of an SVG figure in points."""
+    found = re.search(r'<svg[^>]* width="([0-9.]+)pt"', path.read_text(encoding="utf-8"))
+    return 0.0 if found is None else float(found[1])
 
 
 def templates() -> Environment:
@@ -54,10 +71,12 @@ def templates() -> Environment:
     return environment
 
 
-def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence[tuple[str, str]]) -> str:
+def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence[tuple[str, str, bool]]) -> str:
     asked, notes = description(folder, title)
     thumbnails = Thumbnails()
     experiments, rows = tables.experiment_rows(found), tables.run_rows(found)
+    experiments = _ranked(experiments, _tasks(experiments), [row.get("psnr") for row in experiments])
+    missing = not_started(folder, found)
     columns = _ordered(tables.columns(rows), found)
     names = titles(found)
     data = [_payload(number, run, names[number], rows[number], columns, thumbnails) for number, run in enumerate(found)]
@@ -72,7 +91,11 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
             title=asked,
             notes=notes,
             commands=typed_commands(folder),
-            counts=Counter(run.status for run in found).most_common(),
+            counts=[
+                *Counter(run.status for run in found).most_common(),
+                *([("not started", len(missing))] if missing else []),
+            ],
+            missing=missing,
             shared=shared(found),
             experiments=experiments if len(experiments) < sum(bool(run.config) for run in found) else [],
             experiment_columns=tables.columns(experiments),
@@ -82,7 +105,7 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
             hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()),
             plots=plots,
             runs=data,
-            total=len(data),
+            total=len(data) + len(missing),
             groups=groups,
             unfinished=[
                 entry | {"badge": "failed fit" if run.done else run.status}
@@ -111,10 +134,23 @@ def _ordered(columns: tables.Columns, found: Sequence[Run]) -> tables.Columns:
 
 def _best(experiments: Sequence[tables.Row]) -> list[bool]:
     """Whether an experiment has the highest mean PSNR of several with the same target of the same image."""
-    tasks = [[value for name, value in row.items() if name.partition(".")[0] in QUESTION] for row in experiments]
+    tasks = _tasks(experiments)
     scored = [(task, row["psnr"]) for task, row in zip(tasks, experiments, strict=True) if row.get("psnr") is not None]
     same = [[psnr for other, psnr in scored if other == task] for task in tasks]
     return [len(psnrs) > 1 and row["psnr"] == max(psnrs) for psnrs, row in zip(same, experiments, strict=True)]
+
+
+def _tasks(experiments: Sequence[tables.Row]) -> list[str]:
+    """The target and the image of each experiment, as text."""
+    return [repr([value for name, value in row.items() if name.partition(".")[0] in QUESTION]) for row in experiments]
+
+
+def _ranked(items: Sequence[Item], tasks: Sequence[str], scores: Sequence[float | None]) -> list[Item]:
+    """`items` with those of one task together, the highest score first; those without a score stay in their order."""
+    first = {task: number for number, task in reversed([*enumerate(tasks)])}
+    keyed = [(first[task], -math.inf if score is None else score) for task, score in zip(tasks, scores, strict=True)]
+    order = sorted(range(len(items)), key=lambda number: (keyed[number][0], -keyed[number][1]))
+    return [items[number] for number in order]
 
 
 def _payload(

@@ -142,5 +142,6 @@ def _steps(found: Sequence[Run], folder: Path) -> list[Path]:
             psnr = {int(step): value for step, value in known if np.isfinite(value)}
             images, restored = (run.image("target"), run.image("reference")), run.image("restored")
             last = (restored, run.result.get("psnr")) if restored else None
-            return figures.steps_strip(folder / "figure2-steps", snapshots, *images, psnr, last)
+            measured = "units" in run.result
+            return figures.steps_strip(folder / "figure2-steps", snapshots, *images, psnr, last, measurements=measured)
     return []

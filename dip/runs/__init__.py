@@ -23,6 +23,9 @@ STATUSES = ("finished", "stopped", "failed", "interrupted")
 CONSOLE = "console.log"
 """The terminal output of a run in a sweep, in its run folder."""
 
+PLANNED = "planned.txt"
+"""The names of the run folders that the last sweep planned, a line each, beside these folders."""
+
 IN_SWEEP = "DIP_IN_SWEEP"
 """Environment variable of a sweep's jobs. They have claimed their place on a device, which they may share."""
 

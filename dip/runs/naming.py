@@ -54,8 +54,8 @@ def name(config: Config, identity: Mapping[str, Any]) -> str:
     parts = [
         config.name,
         _word(f"{Path(file).stem}-{key or ''}") * (config.image not in known),
-        config.method.name * (config.method.name != "dip"),
-        _word(config.net.name) * (config.net.name != "hourglass" and "net" not in unused),
+        config.method.name * (config.method.name not in ("dip", config.name)),
+        _word(config.net.name) * (config.net.name not in ("hourglass", config.name) and "net" not in unused),
         config.target.name,
         f"skips{'.'.join(map(str, config.skips)) or 'none'}" * ("skips" not in unused),
         f"size{'x'.join(map(str, sides))}" * (config.size is not None),

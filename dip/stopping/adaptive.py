@@ -125,7 +125,8 @@ def explain(chosen: dict[str, Any]) -> str:
             f"stop=adaptive: no noise to remove ({level}); the image is returned unchanged. stop=never fits it anyway"
         )
     measured = "not measured" if chosen["whiteness"] is None else f"{chosen['whiteness']:.2f}"
-    return f"stop=adaptive: {chosen['name']}, since the noise is {chosen['noise']} (whiteness {measured}, {level})"
+    facts = f"whiteness {measured}, about 1 for white noise, {level}"
+    return f"stop=adaptive: {chosen['name']}, since the noise is {chosen['noise']} ({facts})"
 
 
 class Unchanged(Rule):

@@ -112,7 +112,8 @@ class SweepLauncher(Launcher, Options):
         return config, overrides
 
     def _describe(self, jobs: Sequence[Job]) -> None:
-        """Beside the run folders, add the command that was typed to `command.txt` and copy the sweep file."""
+        """Beside the run folders: the command that was typed is added to `command.txt`, the jobs are listed in `runs.PLANNED`,
+        and the sweep file is copied."""
         first, *words = sys.orig_argv[1:] or ["-"]  # after the interpreter: a program, or an option such as -m
         python = ["python"] if first.startswith("-") or first.endswith(".py") else []
         typed = commands.joined([*python, Path(first).name, *words]) + "\n"
@@ -126,6 +127,8 @@ class SweepLauncher(Launcher, Options):
                     file.seek(0)
                     if typed not in file:  # a search calls `launch` several times
                         file.write(typed)
+                planned = "".join(f"{job.name}\n" for job in jobs if job.folder.parent == folder)
+                runs.write_text(folder / runs.PLANNED, planned)
                 if sweep_file is not None:
                     runs.write_bytes(folder / "sweep.yaml", sweep_file.read_bytes())
             except (OSError, RunError) as error:

@@ -119,7 +119,9 @@ def table(outcomes: Sequence[Outcome], seconds: float) -> str:
 def write_reports(outcomes: Sequence[Outcome]) -> list[Path]:
     """Write the report of each folder of runs and return the pages. If one cannot be written, a warning is logged."""
     pages = []
-    for folder in dict.fromkeys(outcome.job.folder.parent for outcome in outcomes):
+    waiting = ("interrupted", "not started")
+    begun = [out.job.folder for out in outcomes if out.status not in waiting or (out.job.folder / ".hydra").is_dir()]
+    for folder in dict.fromkeys(run.parent for run in begun):
         try:
             from dip.report import write  # imports matplotlib and jinja2, which only the end of a sweep needs
 

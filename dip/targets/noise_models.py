@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.errors import OptionError
+from dip.errors import DipError, OptionError
 from dip.options import Options, choice, number, option
 
 if TYPE_CHECKING:
@@ -247,6 +247,11 @@ class NoiseOptions(Options):
         kind = chosen.get("kind") or self.kind or kind
         values = {"kind": kind, **vars(NOISE_MODELS[kind]())}  # the defaults
         for name in values:
+            if name not in given:
+                raise DipError(
+                    f"target.noise.kind={kind}: {name} is a field of {NOISE_MODELS[kind].__name__} and must also be one of "
+                    f"NoiseOptions in dip/targets/noise_models.py, for example {name}: float | None = option(None, ...)"
+                )
             if name in chosen:
                 if given[name] not in (None, chosen[name]) and not isinstance(self, _Filled):
                     legal = f"{chosen[name]} or left out beside target.{name}={chosen[name]}"

@@ -20,6 +20,10 @@ KERNELS = {"lanczos2": 2, "lanczos3": 3}
 """Antialiasing kernels of `Downsample` and their lobes: low-resolution pixels to each side."""
 
 
+COLOURED = 0.02
+"""Mean difference between the channels of a picture of a kernel, divided by its mean, from which it has colours."""
+
+
 class Operator(torch.nn.Module, abc.ABC):
     """A linear map from images (1, C, H, W) to observations (1, C, h, w), for any number of channels C."""
 
@@ -178,9 +182,14 @@ def kernel_from_image(image: Tensor) -> Tensor:
         image: (1, C, kh, kw), values >= 0; bright = large weight.
 
     Raises:
-        ImageError: the image is black.
+        ImageError: the image is black or has colours.
     """
     kernel = image[0].double().mean(0)  # (kh, kw)
+    if (image[0] - kernel).abs().mean() > COLOURED * kernel.mean() > 0:
+        raise ImageError(
+            "target.kernel: the picture has colours; a kernel is the blur of one bright point on black, in gray, "
+            "e.g. target.kernel=kernel.png"
+        )
     if not kernel.sum() > 0:
         raise ImageError(
             "target.kernel: the image is black; draw the blur of one bright point on black, "

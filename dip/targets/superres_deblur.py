@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.options import choice, flag, integer, number, option
+from dip.options import choice, flag, integer, log, number, option
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES, Simulated
 
@@ -93,6 +93,11 @@ class Deblur(Linear):
 
         if "kernel" in pictures:
             kernel = operators.kernel_from_image(pictures["kernel"])
+            if kernel.shape[0] >= image.shape[-2] or kernel.shape[1] >= image.shape[-1]:
+                log.warning(
+                    "target.kernel: %d x %d pixels, as large as the image; a kernel is the blur of one point, in the pixels "
+                    "of the image, mostly a small picture", *kernel.shape,
+                )  # fmt: skip
         elif self.kernel == "motion":
             kernel = operators.motion_kernel(self.length, self.angle)
         else:

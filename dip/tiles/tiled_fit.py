@@ -131,7 +131,7 @@ class TiledFit(Work):
         steps = config.method.total(config.steps)
         log.info("one tile: %s", cost.describe(found, steps, self.device))
         if not math.isnan(seconds := len(jobs) * steps * found.seconds_per_step):
-            log.info("%d tiles, one after the other: at most %s", len(jobs), cost.duration(seconds))
+            log.info("%d tiles, one after the other: about %s at the present load", len(jobs), cost.duration(seconds))
 
     def _refuse_failed(self) -> None:
         failed = {box: outcome for box, outcome in self.outcomes.items() if outcome.status not in GOOD}

@@ -39,6 +39,9 @@ def test_runs_that_have_finished_are_read(path: str, tmp_path: Path, monkeypatch
     assert list(table.index) == list(found)
     assert table.index.names == ["variant", "seed"]
     assert set(table["status"]) == {"finished"}
+    assert list(table.columns[:2]) == ["psnr", "ssim"]
+    assert list(table.columns[3:]).index("status") < list(table.columns[3:]).index("loss_end")
+    assert "error" not in table.columns
     for key, result in found.items():
         assert table.loc[key, "psnr"] == result.metrics["psnr"]
         assert table.loc[key, "folder"] == str(result.folder)
@@ -69,6 +72,7 @@ def test_a_method_without_deep_image_prior_is_a_variant(
     assert table["psnr"].to_dict() == {name: one.metrics["psnr"] for name, one in found.items()}
     assert table["steps"].to_dict() == {"dip": OPTIONS["steps"], "tv": 1, "zs_n2n": 3}
     assert "steps: has no effect with method=zs_n2n; its number of steps is method.steps" in caplog.text
+    assert "no scores" not in caplog.text
 
 
 def test_the_example_in_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -127,12 +131,15 @@ def test_mistakes_are_one_line_before_any_run(path: str, tmp_path: Path, monkeyp
     assert not out.exists()
 
 
-def test_objects_run_in_this_process(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_objects_run_in_this_process(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     monkeypatch.setattr("dip.sweep.processes.Process", None)  # none is started
     variants = {"own": {"loss": lambda x, y: (x - y).abs(), "name": "mine"}, "bad": {"loss": lambda x, y: 1}}
     table = dip.compare(path, variants, out=tmp_path, progress=False, skips=[1], stop="never", **OPTIONS)
     same = dip.restore(path, loss="l1", progress=False, skips=[1], stop="never", **OPTIONS)
     assert table["status"].tolist() == ["finished", "failed"]
+    assert caplog.text.count("the table will have no scores without a clean image") == 1
     folder = Path(table.loc[("own", 0), "folder"])
     assert json.loads((folder / "result.json").read_text())["loss"] == same.metrics["loss"]
     assert folder.name.startswith("mine-photo-degraded-")

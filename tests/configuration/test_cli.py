@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,8 @@ def test_an_out_folder_that_cannot_be_made_is_one_line(
     line = f"error: out={place}: cannot be created ({reason}); choose another folder, for example out=outputs\n"
     assert main(*flags, "steps=2", f"out={place}") == (1, "", line)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_interrupt_during_the_imports_is_one_word(main: Main, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dip.configuration.cli.ignore_checkpoint_requests", lambda: signal.raise_signal(signal.SIGINT))
+    assert main("--version") == (130, "", "interrupted\n")

@@ -74,6 +74,7 @@ def test_a_clean_image_comes_back_unchanged_and_at_once(fit: Fit, tmp_path) -> N
     assert result["status"] == "stopped"
     assert result["steps"] == 1
     assert result["restored_step"] == 0
+    assert "stopped (the image is returned unchanged, " in (folder / "run.log").read_text()
     assert torch.equal(
         images.load(folder / "images" / "restored.png").pixels[0, 0] * 255, torch.from_numpy(ramp).float()
     )

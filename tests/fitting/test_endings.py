@@ -84,7 +84,9 @@ def _log(folder: Path) -> str:
     [(0.271, 0.083, True), (0.0834, 0.0833, False), (0.0005, 0.0, False), (None, 0.1, False), (0.02, 0.083, False)],
 )
 def test_when_a_fit_has_failed(loss: float | None, constant: float, warned: bool):
-    assert (results.warning(loss, constant) is not None) is warned
+    line = results.warning(loss, constant, 0.01, 3000)
+    assert (line is not None) is warned
+    assert line is None or line.endswith("for example lr=0.003 steps=6000")
 
 
 def test_masked_pixels_do_not_count_for_the_constant_image(fit: Fit, tmp_path: Path):

@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dip import runs
 from dip.configuration.schema import Config
 from dip.errors import DivergedError, OptionError
+from dip.fitting import experiment
 from dip.fitting.experiment import place
 from dip.model.module import DeepImagePrior
 from dip.report.figures.run import draw
@@ -117,6 +118,18 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_repeated(fit: Fit,
     assert between
     assert result["status"] == "finished"
     assert result["folder"] == str(run)
+
+
+def test_the_last_line_names_the_file_that_holds_the_values(tmp_path: Path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    shown, deep, exact = (folder / f"restored.{kind}" for kind in ("png", "tif", "npy"))
+    assert experiment._image(tmp_path, {"status": "finished"}) == str(shown)
+    exact.touch()  # by `dip.restore`
+    assert experiment._image(tmp_path, {"status": "finished"}) == str(shown)
+    assert experiment._image(tmp_path, {"status": "finished", "units": [0, 1]}) == f"{exact}, shown in restored.png"
+    deep.touch()
+    assert experiment._image(tmp_path, {"status": "finished"}) == f"{deep}, shown in restored.png"
 
 
 def test_without_a_reference_the_scores_are_empty(fit: Fit):

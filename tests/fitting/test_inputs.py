@@ -17,7 +17,7 @@ from dip.fitting.experiment import place
 from dip.fitting.image_files import several
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
-from dip.targets import Deblur, Degraded, Flash, Inpaint, SuperRes
+from dip.targets import Deblur, Degraded, Flash, Inpaint, Measured, SuperRes
 
 
 @pytest.fixture
@@ -38,6 +38,32 @@ def test_the_identity_of_a_file_is_its_content_and_of_a_sample_its_name(file, mo
     monkeypatch.chdir(tmp_path)
     (tmp_path / "astronaut").write_bytes(b"not the sample")
     assert Pictures(Config()).digest("image") == "sample astronaut"
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"target": Inpaint(mask="no.png")}, "target.mask=no.png: there is no such file; give a path; for example target.mask=mask.png"),
+        ({"target": Measured(operator="a.py", shape=[1, 4, 4])}, "operator=a.py: needs the file of the measurements, for example y=measurements.npy"),
+        (
+            {"image": "no.npy", "target": Measured(operator="a.py", shape=[1, 4, 4])},
+            "y=no.npy: there is no such file; give a path; for example y=measurements.npy",
+        ),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_missing_is_named_as_the_user_names_it(options, line):
+    with pytest.raises(ImageError) as error:
+        place(Config(**options))
+    assert str(error.value) == line
+
+
+def test_a_size_that_enlarges_the_image_is_told(file, caplog):
+    path = file("small.png", 8, 12)
+    for size, told in ((8, False), ([8, 12], False), (10, True), ([8, 13], True)):
+        caplog.clear()
+        config = Config(image=path, size=size)
+        observe(config, Pictures(config))
+        assert ("enlarges the image, which has 8 x 12 pixels" in caplog.text) is told
 
 
 def test_the_identity_of_an_array_is_its_values_and_its_storage():
@@ -124,7 +150,9 @@ def test_cropping_a_photo_is_logged_once(file, caplog: pytest.LogCaptureFixture)
 
 
 def test_size_leaves_a_kernel_as_it_is(file):
-    config = Config(target=Deblur(kernel=file("kernel.png", 3, 5)), size=16)
+    kernel = file("kernel.png", 3, 5)
+    Image.open(kernel).convert("L").save(kernel)
+    config = Config(target=Deblur(kernel=kernel), size=16)
     _, seen = observe(config, Pictures(config))
     assert seen.operator.kernel.shape == (3, 5)
 

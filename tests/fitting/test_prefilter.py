@@ -69,7 +69,7 @@ def test_elsewhere_it_is_the_plain_method_and_says_why(
 ):
     with caplog.at_level(logging.INFO, "dip"):
         assert observed(*options).denoised is None
-    assert f"method=guided: the same as method=dip here, since {reason}" in caplog.text
+    assert f"method=guided: starts without BM3D, as method=dip, since {reason}" in caplog.text
 
 
 def test_correlated_noise_has_no_guide():

@@ -75,6 +75,21 @@ def test_a_finished_run_with_a_failed_fit_is_not_shown_as_finished(tmp_path):
     assert ">finished<" not in listed
 
 
+def test_the_best_run_of_each_task_stands_first_and_planned_runs_that_are_missing_are_counted(tmp_path):
+    best = {"a": 20.0, "b": None, "c": 30.0, "d": 25.0}
+    for number, (name, psnr) in enumerate(best.items()):
+        folder = make(tmp_path / name, skips=[number + 1])
+        result = json.loads((folder / "result.json").read_text())
+        (folder / "result.json").write_text(json.dumps({**result, "psnr": psnr}))
+    (tmp_path / "planned.txt").write_text("a\nb\ne\nf\n")
+    page = report.write(tmp_path).read_text()
+    assert [run["facts"]["folder"] for run in payload(tmp_path)] == ["c", "d", "a", "b"]
+    assert "<b>6</b> runs" in page
+    assert '<span class="status not started">2 not started</span>' in page
+    assert "2 of the jobs of the last sweep" in page
+    assert "<pre>e\nf</pre>" in page
+
+
 def test_the_page_needs_no_other_file(sweep):
     page = (sweep / "report.html").read_text()
     assert "default-src 'none'" in page

@@ -44,6 +44,7 @@ def test_a_name_is_the_readable_part_and_eight_digits_of_the_hash():
         ({"image": "array"}, "noisy-skips3.4-"),
         ({"image": "noisy.png", "net": NETS["unet"]()}, "noisy-unet-noisy-steps10000-seed0-"),
         ({"image": "dip.png", "method": BM3D()}, "dip-bm3d-noisy-seed0-"),
+        ({"name": "bm3d", "method": BM3D()}, "bm3d-noisy-seed0-"),
         ({"image": "../...png"}, "noisy-"),
     ],
 )

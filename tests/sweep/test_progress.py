@@ -134,6 +134,13 @@ def test_the_report_shows_failed_jobs_too(tmp_path: Path):
     assert {row["status"] for row in runs.read(tmp_path)} == {"failed"}
 
 
+def test_a_sweep_that_ended_before_its_first_record_has_no_report(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    two = jobs(tmp_path, 2)
+    two[0].folder.mkdir()  # holds the console log of its process alone
+    assert write_reports([Outcome(two[0], "interrupted"), Outcome(two[1], "not started")]) == []
+    assert caplog.messages == []
+
+
 def test_a_report_that_cannot_be_written_is_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):

@@ -87,7 +87,7 @@ def test_motion_blur_is_the_mean_along_a_line(photo):
     assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
 
 
-def test_a_drawn_kernel_is_convolved(photo):
+def test_a_drawn_kernel_is_convolved(photo, caplog):
     drawn = torch.zeros(1, 1, 3, 5)
     drawn[0, 0, 0, 4], drawn[0, 0, 1, 2] = 1.0, 0.5
     target = Deblur(kernel="kernel.png", simulate=True)
@@ -97,6 +97,9 @@ def test_a_drawn_kernel_is_convolved(photo):
     kernel = drawn[0, 0].numpy() / 1.5
     expected = [scipy.ndimage.convolve(plane, kernel, mode="nearest") for plane in photo[0].double().numpy()]
     assert np.allclose(seen.y[0].numpy(), expected, atol=1e-5)
+    assert not caplog.messages
+    target.observe(photo, 0, {"kernel": photo.mean(1, keepdim=True)})
+    assert "as large as the image" in caplog.text
 
 
 def test_the_flash_photo_is_the_input(photo):

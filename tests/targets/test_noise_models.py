@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,16 @@ def test_options_without_effect() -> None:
     assert Inpaint(mask="alpha").unused()["tolerance"] == "target.mask=alpha"
     assert Inpaint().unused() == {"hole": "target.draw=null", "tolerance": "target.mask=null"}
     assert Deblur(simulate=True).unused() == dict.fromkeys(("angle", "length"), "target.kernel=gaussian")
+
+
+def test_a_field_of_a_noise_model_that_the_options_lack_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclasses.dataclass
+    class Stripes(Gaussian):
+        width: float = 2.0
+
+    monkeypatch.setitem(NOISE_MODELS, "gaussian", Stripes)
+    with pytest.raises(DipError, match=r"kind=gaussian: width is a field of Stripes .*NoiseOptions in dip/targets"):
+        Noisy()
 
 
 def test_noise_larger_than_the_range_of_the_image_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

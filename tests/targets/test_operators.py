@@ -111,6 +111,9 @@ def test_a_drawn_kernel_is_scaled_and_made_odd() -> None:
     assert torch.allclose(kernel_from_image(drawn), expected)
     with pytest.raises(ImageError, match=r"^target\.kernel: the image is black;[^\n]*target\.kernel=kernel\.png$"):
         kernel_from_image(torch.zeros(1, 1, 3, 3))
+    with pytest.raises(ImageError, match=r"^target\.kernel: the picture has colours;"):
+        kernel_from_image(drawn * torch.tensor([1.0, 0.9, 1.0]).view(1, 3, 1, 1))
+    kernel_from_image(drawn * torch.tensor([1.0, 0.99, 1.0]).view(1, 3, 1, 1))
 
 
 @pytest.mark.parametrize("name", OPERATORS)

@@ -52,6 +52,7 @@ def psnr_curve(
     best_step: int | None = None,
     restored_step: int | None = None,
     watched: ArrayLike | None = None,
+    stopped: bool = False,
 ) -> list[Path]:
     """PSNR of one run against its reference, above the value that its stopping rule watches; each if it is known.
 
@@ -63,6 +64,7 @@ def psnr_curve(
         best_step: the step of the best PSNR, known with hindsight.
         restored_step: the step of the restored image.
         watched: (records,), in the unit of the stopping rule.
+        stopped: whether the stopping rule ended the run at the last record.
 
     Returns:
         The paths written; none if neither a PSNR nor a watched value is known.
@@ -79,8 +81,10 @@ def psnr_curve(
         for axes in panels:
             step_axis(axes, label=axes is panels[-1])
             if restored_step:
-                label = f"restored image, step {restored_step:,}" if axes is panels[0] else None
-                axes.axvline(restored_step, label=label, **DASHED)
+                label = f"restored image, step {restored_step:,}"
+                if stopped and restored_step < at[-1]:
+                    label += f" (the watched minimum)\nended at step {at[-1]:,.0f}, without a new minimum"
+                axes.axvline(restored_step, label=label if axes is panels[0] else None, **DASHED)
         if curve is not None:
             panels[0].set_ylabel("PSNR (dB)")
             if raw is not None:

@@ -44,13 +44,13 @@ def _draw(folder: Path) -> None:
     scored = any(map(math.isfinite, history["psnr_ema"]))  # else it shows what the stopping rule watched
     psnr_curve(
         place / ("psnr.png" if scored else "watched.png"), history["step"], history["psnr"], history["psnr_ema"],
-        result["oracle_step"], result["restored_step"], history["watched"],
+        result["oracle_step"], result["restored_step"], history["watched"], result["status"] == "stopped",
     )  # fmt: skip
     reference, target = images / "reference.png", images / "target.png"
     steps_strip(  # last: `runs.lacks_figures` looks for it
         place / "snapshots.png", runs.snapshots(folder), target if target.is_file() else None,
         reference if reference.is_file() else None, restored=(images / "restored.png", result["psnr"]),
-        formats=("png",),
+        formats=("png",), measurements="units" in result,
     )  # fmt: skip
 
 

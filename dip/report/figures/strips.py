@@ -49,6 +49,7 @@ def steps_strip(
     psnr: Mapping[int, float] | None = None,
     restored: tuple[Path, float | None] | None = None,
     formats: Sequence[str] = BOTH,
+    measurements: bool = False,
 ) -> list[Path]:
     """Figure 2 of the report: target, at most six outputs over the steps with their PSNR, restored image, reference.
 
@@ -60,8 +61,9 @@ def steps_strip(
         psnr: the recorded PSNR of a step in dB; otherwise it is computed from the image and the reference.
         restored: the restored image and its PSNR in dB, computed from the image if None.
         formats: "png", "svg".
+        measurements: `target` shows measurements of the image, such as k-space, which have no PSNR.
     """
-    return _draw(path, _cells(snapshots, target, reference, psnr or {}, restored), formats)
+    return _draw(path, _cells(snapshots, target, reference, psnr or {}, restored, measurements), formats)
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -79,6 +81,7 @@ def _cells(
     reference: Path | None,
     psnr: Mapping[int, float],
     restored: tuple[Path, float | None] | None,
+    measurements: bool = False,
 ) -> list[Cell]:
     answer = None if reference is None else read_picture(reference)
 
@@ -87,7 +90,7 @@ def _cells(
         score = _psnr(image, answer) if known is None else known
         return image, title if score is None else f"{title}\n{score:.2f} dB"
 
-    cells = [cell(target, "target")] if target else []
+    cells = [(read_picture(target), "measurements") if measurements else cell(target, "target")] if target else []
     cells += [cell(path, f"step {step:,}", psnr.get(step)) for step, path in _evenly(snapshots, _SNAPSHOTS)]
     cells += [cell(restored[0], "restored", restored[1])] if restored else []
     return cells + ([(answer, "reference")] if answer else [])

@@ -60,10 +60,11 @@ def test_a_psnr_curve_names_its_best_and_its_restored_step(tmp_path):
 
 def test_without_a_reference_the_watched_value_is_drawn_and_without_both_nothing(tmp_path):
     steps, unknown = [1, 10, 100], [np.nan] * 3
-    paths = figures.psnr_curve(tmp_path / "psnr", steps, unknown, None, None, 10, watched=[3, 1, 2])
+    paths = figures.psnr_curve(tmp_path / "psnr", steps, unknown, None, None, 10, watched=[3, 1, 2], stopped=True)
     _, words = svg(paths[1])
     assert "PSNR (dB)" not in words
-    assert "restored image, step 10" in words
+    assert "restored image, step 10 (the watched minimum)" in words
+    assert "ended at step 100, without a new minimum" in words
     assert figures.psnr_curve(tmp_path / "none", steps, unknown, unknown, watched=unknown) == []
     assert not (tmp_path / "none.png").exists()
 
@@ -150,6 +151,8 @@ def test_a_strip_gives_the_psnr_of_each_picture(tmp_path):
     snapshots = [(10, images["far"]), (1000, images["near"])]
     _, words = svg(figures.steps_strip(tmp_path / "a", snapshots, images["near"], images["answer"])[1])
     assert {"step 10", "19.83 dB", "step 1,000", "42.11 dB", "target", "reference"} <= set(words)
+    cells = _cells(snapshots, images["near"], images["answer"], {}, None, measurements=True)
+    assert cells[0][1] == "measurements", "a PSNR of k-space has no meaning"
 
 
 def test_a_score_that_is_known_is_not_computed_from_the_rounded_picture(tmp_path):
