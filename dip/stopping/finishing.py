@@ -40,7 +40,7 @@ def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = Fa
     """
 
     from dip import bm3d
-    from dip.stopping.lost_structure import agreement, share_of_photograph
+    from dip.stopping.lost_structure import agreement, local_share, share_of_photograph
 
     if not sigma > 0:
         return average
@@ -48,8 +48,11 @@ def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = Fa
     residual = observed.to(average) - average
     both = smoothed(average, FITTED * sigma).lerp(other, SHARE)
     restored = average.lerp(both, agreement(other - average, residual))
-    weight = 0.0 if certain else share_of_photograph(observed, average)
-    return with_photograph(restored, observed, weight, "stop.smoothing=0 returns the fit")
+    if certain:
+        return restored
+    weight = share_of_photograph(observed, average)
+    restored = with_photograph(restored, observed, weight, "stop.smoothing=0 returns the fit")
+    return restored.lerp(observed.to(restored), local_share(observed.to(restored), restored))
 
 
 def with_photograph(restored: Tensor, observed: Tensor, weight: float, otherwise: str) -> Tensor:

@@ -16,11 +16,24 @@ What was removed as white noise is tested for being white and equally strong eve
 from __future__ import annotations
 
 import math
+from functools import partial
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dip.stopping.flat_patches import GROUPS, LEAST, correlation, energy, flattest, patches, varies, without_plane
+from dip.stopping.flat_patches import (
+    GROUPS,
+    LEAST,
+    QUANTISATION,
+    correlation,
+    energy,
+    flattest,
+    noise_by_brightness,
+    patches,
+    varies,
+    without_plane,
+)
 
 CORRELATION = 0.5
 """Correlation of neighbouring pixels that the residual of a good fit has at least, unless the noise itself has less."""
@@ -66,6 +79,11 @@ FEWEST = 10
 
 SMOOTHEST = 0.1
 """Fraction of the patches in which the fit varies less than the variation that is compared with the residual."""
+
+AROUND, EXCESS, LOWEST = 13, 2.0, 0.25
+"""Pixels around a pixel in which texture is looked for, its energy in noise variances below which it is accepted as noise, and
+the fraction of the groups of brightness that are taken for flat. On eight real photographs the result changes by -0.03 to
++0.03 dB, on six simulated ones by 0 to +1.9 dB."""
 
 AGREEING, DIFFERING = 0.3, 0.8
 """Mean square of the difference of two estimates, relative to the residual, up to which both are used, and from which on
@@ -158,6 +176,39 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
     weight += UNEVEN * math.sqrt(max(0.0, uneven))
     doubt = min(1.0, max(0.0, (CERTAIN - sigma) / (CERTAIN - SUSPECT)))
     return doubt * min(MOST_WHITE, max(0.0, weight))
+
+
+def local_share(observed: Tensor, restored: Tensor) -> Tensor:
+    """The weight of the photograph against the restored image at each pixel, where texture was lost in a part of the image.
+
+    If the residual consists of noise of variance s^2 and of lost structure, e is the mean square of the residual around a
+    pixel, and both images have independent errors, then 1 - s^2 / e is the weight of the mean with the smallest error. It is
+    1 - EXCESS s^2 / e here, so that it is 0 where e varies by chance. s^2 is a line over the brightness (photon noise), fitted
+    to groups of flat patches. In groups without flat patches texture counts as noise, so the line has the median slope (Theil
+    and Sen) and is above a quarter of the groups, and so is its lower limit.
+
+    Args:
+        observed: the photograph, (1, C, h, w) in [0, 1].
+        restored: of the same shape.
+
+    Returns:
+        (1, 1, h, w) in [0, 1].
+    """
+    brightness, level = noise_by_brightness(observed)
+    variance = level.square()  # (groups,), and `brightness` ascends
+    residual = observed - restored
+    if len(variance) < 2:
+        return torch.zeros_like(residual[:, :1])
+    first, second = torch.triu_indices(len(variance), len(variance), 1)
+    rises = (variance[second] - variance[first]) / (brightness[second] - brightness[first]).clamp(min=LEAST)
+    slope = rises.median().clamp(min=0)
+    least = (variance - slope * brightness).quantile(LOWEST)
+    around = partial(functional.avg_pool2d, kernel_size=AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)
+    noise = (slope * around(restored.mean(1, keepdim=True)) + least).clamp(
+        min=max(QUANTISATION, float(variance.quantile(LOWEST)))
+    )
+    power = around(residual.square().mean(1, keepdim=True))
+    return (1 - EXCESS * noise / power.clamp(min=LEAST)).clamp(0, 1)
 
 
 def agreement(difference: Tensor, residual: Tensor) -> float:

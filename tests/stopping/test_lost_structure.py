@@ -24,6 +24,7 @@ from dip.stopping.lost_structure import (
     VISIBLE,
     agreement,
     coherence,
+    local_share,
     share_if_white,
     share_of_photograph,
 )
@@ -168,3 +169,24 @@ def test_any_size_has_a_weight(shape: tuple[int, ...]) -> None:
     assert 0 <= share_if_white(torch.rand(shape), constant, 0.01) <= 1
     assert share_if_white(constant, constant, 0.01) == 0
     assert 0 <= share_of_photograph(torch.rand(shape), torch.rand(shape)) <= 1
+
+
+def test_the_photograph_returns_only_where_texture_was_lost() -> None:
+    clean = slope(3) + torch.where(torch.arange(96) < 48, 0.0, 1.0)[:, None] * texture()  # in the lower half
+    noise = camera(5, 3)
+    weight = local_share(clean + noise, slope(3))
+    assert weight.shape == (1, 1, 96, 96)
+    assert weight[..., :40, :].mean() < 0.02
+    assert weight[..., 56:, :].mean() > 0.5
+    restored = slope(3).lerp(clean + noise, weight)
+    error = (restored - clean).square()
+    assert error[..., 56:, :].mean() < 1.2 * noise.square().mean(), "as good as the photograph there"
+    assert error[..., :40, :].mean() < 0.1 * noise.square().mean()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_removed_noise_does_not_return_locally(channels: int) -> None:
+    assert local_share(slope(channels) + camera(6, channels), slope(channels)).mean() < 0.02
+    assert not local_share(slope(channels), slope(channels)).any()
+    tiny = torch.rand(1, channels, 5, 7, generator=torch.Generator().manual_seed(1))
+    assert local_share(tiny, tiny).shape == (1, 1, 5, 7)
