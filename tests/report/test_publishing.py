@@ -202,15 +202,16 @@ sweeps/results/bench/README.md bench/rules.json#rows rule seconds:.3f*1000 share
 sweeps/results/bench/README.md bench/overhead.json#overhead problem.size:.0f problem.channels:.0f precision bare:.2f*1000 run:.2f*1000 ratio:.2f
 sweeps/results/tiles/README.md tiles/seams.json#rows fit psnr:.2f ssim:.3f overlaps:.3f borders:.3f seconds:,.0f memory:.2f
 sweeps/results/fast/README.md fast/table.csv image slow_best:.2f slow_seconds:,.0f fast_near:,.0f ratio:.1f ratio_near:.1f fast_best:.2f ended:.2f ended_seconds:,.0f ended_ratio:.1f
-sweeps/results/photos/README.md photos/candidates.csv rule tuning_mean:.2f tuning_worst:.2f simulated_mean:.2f simulated_worst:.2f white_mean:.2f white_worst:.2f tuning_adam_mean:.2f tuning_adam_worst:.2f untouched_mean:.2f untouched_worst:.2f untouched_adam_mean:.2f untouched_adam_worst:.2f
-sweeps/results/photos/README.md photos/photos.csv photograph set input:.2f best:.2f best_step:,.0f kept:.2f kept_step:,.0f gap:.2f ended:,.0f baseline_true:.2f baseline_true_name baseline_estimated:.2f baseline_estimated_name kept_adam:.2f gap_adam:.2f
+sweeps/results/photos/development.md photos/candidates.csv rule tuning_mean:.2f tuning_worst:.2f simulated_mean:.2f simulated_worst:.2f white_mean:.2f white_worst:.2f tuning_adam_mean:.2f tuning_adam_worst:.2f untouched_mean:.2f untouched_worst:.2f untouched_adam_mean:.2f untouched_adam_worst:.2f
+sweeps/results/photos/development.md photos/photos.csv photograph set input:.2f best:.2f best_step:,.0f kept:.2f kept_step:,.0f gap:.2f ended:,.0f baseline_true:.2f baseline_true_name baseline_estimated:.2f baseline_estimated_name kept_adam:.2f gap_adam:.2f
 sweeps/results/jpeg/README.md jpeg/table.csv image set jpeg:.2f shifted:.2f kept:.2f gain:.2f best:.2f best_step:,.0f ended:,.0f ssim_jpeg:.3f ssim:.3f seconds:,.0f
-sweeps/results/photos/README.md photos/product.csv photograph set input:.2f best:.2f best_step:,.0f average:.2f kept:.2f gap:.2f ended:,.0f seconds:,.0f before:.2f nlm:.2f tv:.2f wavelet:.2f bm3d:.2f baseline_true:.2f baseline_true_name
-sweeps/results/photos/README.md photos/settings.csv setting cc_d600_best cc_d600_kept cc_d800_best cc_d800_kept polyu_chair_best polyu_chair_kept polyu_Sony_best polyu_Sony_kept sim_rocket_best sim_rocket_kept best_mean kept_mean
-sweeps/results/photos/README.md photos/finishing.csv result real:.2f simulated:.2f chelsea:.2f
+sweeps/results/photos/development.md photos/product.csv photograph set input:.2f best:.2f best_step:,.0f average:.2f kept:.2f gap:.2f ended:,.0f seconds:,.0f before:.2f nlm:.2f tv:.2f wavelet:.2f bm3d:.2f baseline_true:.2f baseline_true_name
+sweeps/results/photos/development.md photos/settings.csv setting cc_d600_best cc_d600_kept cc_d800_best cc_d800_kept polyu_chair_best polyu_chair_kept polyu_Sony_best polyu_Sony_kept sim_rocket_best sim_rocket_kept best_mean kept_mean
+sweeps/results/photos/development.md photos/finishing.csv result real:.2f simulated:.2f chelsea:.2f
+sweeps/results/photos/README.md photos/pairs.csv photograph set input:.2f best:.2f best_step:,.0f restored:.2f gap:.2f last:.2f ended:,.0f seconds:,.0f nlm:.2f tv:.2f wavelet:.2f bm3d:.2f baseline_true:.2f baseline_true_name
 sweeps/results/photos/README.md photos/clean.csv photograph network noise difference status steps:,.0f
 sweeps/results/photos/README.md photos/unusual.csv photograph network noise input:.2f restored:.2f gain:+.2f status steps:,.0f
-sweeps/results/photos/README.md photos/texture.csv photograph input:.2f average:.2f before:.2f now:.2f gain:+.2f bm3d:.2f photograph_weight:.2f
+sweeps/results/photos/development.md photos/texture.csv photograph input:.2f average:.2f before:.2f now:.2f gain:+.2f bm3d:.2f photograph_weight:.2f
 sweeps/results/volumes/README.md volumes/table.csv volume method noisy:.2f psnr:.2f best:.2f steps:,.0f seconds:,.1f memory:.2f
 sweeps/results/fast/README.md fast/kodak.csv image noisy:.2f without_bm3d:.2f bm3d:.2f bm3d_corrected:.2f networks_best:.2f mean_of_both:.2f restored:.2f restored_step:,.0f steps:,.0f wall_seconds:.0f
 """
