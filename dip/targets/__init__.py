@@ -13,7 +13,8 @@ from dip.targets.jpeg import Jpeg
 from dip.targets.matrix import Matrix
 from dip.targets.measured import Measured
 from dip.targets.mri import MRI
-from dip.targets.noise_models import NOISE_MODELS, NoiseOptions
+from dip.targets.noise_models import NOISE_MODELS
+from dip.targets.noise_options import NoiseOptions
 from dip.targets.observation import Observation
 from dip.targets.superres_deblur import Deblur, SuperRes
 from dip.targets.target import Target

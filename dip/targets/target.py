@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.options import Options, is_integer, log, reject
-from dip.targets.noise_models import Estimated, NoiseModel, NoiseOptions, Told
+from dip.targets.noise_models import Estimated, NoiseModel, Told
+from dip.targets.noise_options import NoiseOptions
 from dip.targets.observation import Observation
 
 if TYPE_CHECKING:

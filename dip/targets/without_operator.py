@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.options import choice, option
-from dip.targets.noise_models import AMOUNT, LEVEL, NOISE_MODELS, PEAK, Estimated, NoiseModel, NoiseOptions, Told
+from dip.targets.noise_models import NOISE_MODELS, Estimated, NoiseModel, Told
+from dip.targets.noise_options import AMOUNT, LEVEL, PEAK, NoiseOptions
 from dip.targets.observation import Observation, direct
 from dip.targets.target import NO_PICTURES, Simulated, Target, draws
 
