@@ -115,7 +115,7 @@ def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = No
         if share > DOUBTED:  # the fit lost more than BM3D
             removed = float((seen.y - image.to(seen.y)).square().mean()) ** 0.5
             share = max(share, 1 - VISIBLE / max(VISIBLE, removed))
-        return with_photograph(image, seen.y, share, "stop=combined returns the fit")
+        return with_photograph(image, seen.y, share, f"stop={noise['name']} returns the fit")
 
     mean = unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
     return with_photograph(mean, seen.y, seen.share, "method=dip returns the fit")

@@ -55,6 +55,8 @@ class FastHourglass(HourglassModule):
             return self._image(z)  # autocast rounds each weight where it is used
         later = {id(level.up.conv) for level in self.levels}  # these are scaled first
         convs = [one for one in self.modules() if isinstance(one, ReflectedConv2d) and id(one) not in later]
+        if not convs:  # net.padding=zeros
+            return self._image(z)
         try:
             for conv, rounded in zip(convs, rounded_together(z.dtype, *(conv.weight for conv in convs)), strict=True):
                 conv.rounded = rounded

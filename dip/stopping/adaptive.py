@@ -21,7 +21,7 @@ WHITE = 0.27
 CLEAN = 0.5 / 255
 """Value of `flat_patches.noise_floor` below which an image is treated as clean: half an 8-bit step."""
 
-INVISIBLE = 0.0075
+UNVARIED = 0.0075
 """Variation of the least varying patches below which an image without correlated noise is treated as clean, and half of its
 limit in each group of brightness. White noise of level 0.01, a PSNR of 40 dB, is above it."""
 
@@ -51,7 +51,7 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     white, (least, most) = flat_patches.whiteness(image, known), texture.smallest_variation(image, known)
     if math.isnan(white) or white > WHITE:
         level, measured = noise_level(image, known), None if math.isnan(white) else white
-        clean = level == 0 or (least < INVISIBLE and most < 2 * INVISIBLE)
+        clean = level == 0 or (least < UNVARIED and most < 2 * UNVARIED)
         return Noise("none", measured, min(level, least)) if clean else Noise("white", measured, level)
     level = float(flat_patches.noise_by_brightness(image, known)[1].square().mean().sqrt())
     return Noise("correlated", white, level if math.isnan(least) else min(level, texture.SHARE * least))

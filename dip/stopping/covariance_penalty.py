@@ -188,7 +188,7 @@ class CovariancePenalty(Rule):
 
         if self.photograph is None or self.certain or removed * (1 - MOST) > INVISIBLE or not self.smoothing:
             return 0.0  # the largest weight would not suffice
-        return share_of_texture(self.photograph, self.candidate)
+        return share_of_texture(self.photograph.to(self.candidate), self.candidate)
 
     def image(self) -> Tensor:
         """The kept average, combined with BM3D of the observation. Without a reading it is returned as it is."""

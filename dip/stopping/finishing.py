@@ -44,25 +44,32 @@ def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = Fa
 
     if not sigma > 0:
         return average
-    other = bm3d.denoised(observed, OBSERVED * sigma).to(average)
-    residual = observed.to(average) - average
+    observed = observed.to(average)
+    other = bm3d.denoised(observed, OBSERVED * sigma)
+    residual = observed - average
     both = smoothed(average, FITTED * sigma).lerp(other, SHARE)
     restored = average.lerp(both, agreement(other - average, residual))
     if certain:
         return restored
     weight = share_of_photograph(observed, average)
-    restored = with_photograph(restored, observed, weight, "stop.smoothing=0 returns the fit")
-    return restored.lerp(observed.to(restored), local_share(observed.to(restored), restored))
+    restored = restored.lerp(observed, weight) if weight > 0 else restored
+    local = local_share(observed, restored)
+    _tell(1 - (1 - weight) * (1 - float(local.mean())), "stop.smoothing=0 returns the fit")
+    return restored.lerp(observed, local)
 
 
 def with_photograph(restored: Tensor, observed: Tensor, weight: float, otherwise: str) -> Tensor:
     """The mean of `restored` and the photograph, which has the `weight`. A warning says so, and what to do `otherwise`."""
+    _tell(weight, otherwise)
+    return restored.lerp(observed.to(restored), weight) if weight > 0 else restored
+
+
+def _tell(weight: float, otherwise: str) -> None:
     if weight > TOLD:
         log.warning(
             "fine structure was removed with the noise, so %.0f %% of the restored image is the photograph itself; %s",
             100 * weight, otherwise,
         )  # fmt: skip
-    return restored.lerp(observed.to(restored), weight) if weight > 0 else restored
 
 
 def smoothed(image: Tensor, sigma: float) -> Tensor:

@@ -141,7 +141,7 @@ class Rule(ABC):
         """
         if self.photograph is None or not self.seen:
             return False
-        removed = float((self.candidate - self.photograph).square().mean().sqrt())
+        removed = float((self.candidate - self.photograph.to(self.candidate)).square().mean().sqrt())
         return removed * (1 - self.weight(removed)) <= INVISIBLE
 
     def weight(self, removed: float) -> float:

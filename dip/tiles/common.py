@@ -34,7 +34,7 @@ def common_rule(config: Config, seen: Observation) -> tuple[Stop, dict[str, Any]
         assert rule.chosen is not None, "adaptive says what it found"
         chosen = rule.chosen
         if chosen["name"] != "unchanged":
-            stop = STOPS[chosen["name"]].within(stop.patience)
+            stop = dataclasses.replace(STOPS[chosen["name"]].within(stop.patience), to_the_end=stop.to_the_end)
         if isinstance(stop, HeldOut):
             stop = dataclasses.replace(stop, sigma=chosen["sigma"])
     return (dataclasses.replace(stop, smoothing=0.0) if isinstance(stop, Covariance) else stop), chosen
@@ -61,4 +61,4 @@ def finished(
         for step in sorted({FIRST, rule.first}):  # chooses the flat patches, then measures
             rule.update(step, image, image, image, torch.zeros(()))
         image = rule.image()
-    return mixed(image, seen, noise)
+    return mixed(image, seen, None if config.target.noise_model(0.1).impulses else noise)

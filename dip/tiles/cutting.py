@@ -23,7 +23,7 @@ from dip.methods.method import Rival, Variant
 from dip.methods.variants import Guided
 from dip.options import log
 from dip.stopping import Stop
-from dip.stopping.adaptive import examine
+from dip.stopping.adaptive import noise_levels
 from dip.sweep.jobs import Job
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target
 from dip.targets.operators import KERNELS, Blur, Identity
@@ -117,8 +117,11 @@ class Cutter:
             config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
         )
         if isinstance(config.method, Rival) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
-            # The level of the whole image, for all tiles.
-            self.target = Degraded(noise=NoiseOptions(kind="gaussian", sigma=examine(seen.y).sigma))
+            # The level of the whole image, for all tiles; but BM3D may be told one for each channel.
+            sigma, told = noise_levels(seen.y)
+            for_all = told if config.method.name == "bm3d" else sigma
+            if isinstance(for_all, float):
+                self.target = Degraded(noise=NoiseOptions(kind="gaussian", sigma=for_all))
         self.whole = dict(pictures)
         if seen.intervals is not None and seen.intervals.part((0, 16), (0, 16)) is None:
             log.warning(

@@ -121,7 +121,7 @@ class TiledFit(Work):
 
     def _tell_cost(self, jobs: Sequence[Job]) -> None:
         """Log the memory and the time of a tile on this machine, and the time of all."""
-        if not jobs:
+        if not jobs or self.device.type == "cuda":  # the probe's memory would be missing for the tiles
             return
         config = with_all_channels(jobs[0].config, self.seen)
         height, width = (self.shape.factor * min(self.side, length) for length in self.seen.y.shape[-2:])

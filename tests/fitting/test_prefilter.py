@@ -163,10 +163,14 @@ def test_texture_that_is_taken_for_white_noise_stays_in_the_photograph(caplog: p
     assert error[2] < error[0]
     assert "of the restored image is the photograph itself; method=dip" in caplog.text
     assert prefilter.networks_share(seen) < 0.2
-    found = {"noise": "white", "sigma": noise.sigma}
+    found = {"name": "combined", "noise": "white", "sigma": noise.sigma}
     plain = dataclasses.replace(seen, denoised=None, share=0.0)  # a fit that did not start from BM3D
     most = max(seen.share, 1 - VISIBLE / float((y - denoised).square().mean().sqrt()))
     assert seen.share > prefilter.DOUBTED
     torch.testing.assert_close(prefilter.mixed(denoised, plain, found), denoised.lerp(y, most))
-    for other in (None, {"noise": "correlated", "sigma": noise.sigma}, {"noise": "white", "sigma": CERTAIN}):
+    for other in (
+        None,
+        {"noise": "correlated", "sigma": noise.sigma},
+        {"name": "combined", "noise": "white", "sigma": CERTAIN},
+    ):
         assert torch.equal(prefilter.mixed(denoised, plain, other), denoised)
