@@ -238,8 +238,7 @@ def _log_result(folder: Path, status: str, result: Mapping[str, Any]) -> None:
 def _image(folder: Path, result: Mapping[str, Any]) -> str:
     """The file of the restored image; where a PNG file cannot hold its values, the one that does, and the PNG file."""
     shown = folder / "images" / "restored.png"
-    measured = (
-        "units" in result or result["status"] == "interrupted"
-    )  # other runs write it for `dip.restore` at the end
+    # Runs of images write restored.npy only for `dip.restore`, at their end.
+    measured = "units" in result or result["status"] == "interrupted"
     values = shown.with_suffix(".npy" if measured else ".tif")
     return f"{values}, shown in {shown.name}" if values.is_file() else str(shown)

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
@@ -22,7 +23,7 @@ from dip.fitting.fit_errors import one_line
 from dip.fitting.lightning_alone import OneProcess, alone, trainer_of
 from dip.fitting.network_input import network_input, with_all_channels
 from dip.fitting.own_classes import Plugin
-from dip.fitting.prefilter import mixed, networks_share, prefiltered
+from dip.fitting.prefilter import mixed, networks_share, prefiltered, without_impulses
 from dip.fitting.probe import together
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory, threads
@@ -152,10 +153,9 @@ class Fit(WholeImage):
         return step
 
     @property
-    def noise(self) -> dict[str, Any] | None:
-        """What stop=adaptive found; None for impulses, which BM3D does not remove."""
-        impulses = self.config.target.noise_model(0.1).impulses
-        return None if self.rule is None or impulses else self.rule.chosen
+    def noise(self) -> Mapping[str, Any] | None:
+        """What stop=adaptive found, for `mixed`."""
+        return without_impulses(self.config, None if self.rule is None else self.rule.chosen)
 
     def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""

@@ -91,6 +91,11 @@ def _tested(y: Tensor, file: Path | None = None) -> tuple[Tensor, float]:
     return denoised, share_if_white(y, denoised, max(levels))
 
 
+def without_impulses(config: Config, noise: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What stop=adaptive found, for `mixed`; None for impulses, which BM3D does not remove."""
+    return None if config.target.noise_model(0.1).impulses else noise
+
+
 def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = None) -> Tensor:
     """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter.
 

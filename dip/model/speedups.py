@@ -1,9 +1,9 @@
 """Three ways to compute a step faster, applied at the first step; where one fails, the fit continues without it.
 
 `compile` fuses the passes over memory between convolutions (torch.compile). On the CPUs that we measured it is not
-faster, because the network's layers are written for them. `kernels` replaces
-some layers by Triton kernels, see `dip.nets.fused`. `graph` replays the network's forward and backward pass as
-CUDA graphs, by default on CUDA: launching the kernels of a step one by one takes longer than a fast GPU needs to run them.
+faster, because the network's layers are written for them. `kernels` replaces some layers by Triton kernels, see
+`dip.nets.fused`. `graph` replays the network's forward and backward pass as CUDA graphs, by default on CUDA: launching the
+kernels of a step one by one takes longer than a fast GPU needs to run them.
 """
 
 from __future__ import annotations

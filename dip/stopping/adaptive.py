@@ -98,22 +98,27 @@ class Adaptive(Stop):
             return STOPS[white](patience=self.patience)
         return replace(self, white=white)  # in the options, so that the run folder's name depends on it
 
-    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
+    def find(self, target: Tensor, known: Tensor | None = None) -> dict[str, Any]:
+        """What the noise of `target` is, and the name of the rule for it: `Rule.chosen`. The arguments are those of `start`."""
         noise = examine(target, known)
         name = {"none": "unchanged", "correlated": "covariance"}.get(noise.kind) or self.white or "combined"
+        return {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
+        chosen = self.find(target, known)
         rule: Rule | None = Unchanged(target)
-        if noise.kind != "none":
-            stop = STOPS[name].within(self.patience)
+        if chosen["noise"] != "none":
+            stop = STOPS[chosen["name"]].within(self.patience)
             if isinstance(stop, Covariance):
                 stop.smoothing = self.smoothing
             rule = stop.start(target, seed, known, warm_up)
             for part in [rule, *getattr(rule, "rules", {}).values()]:
                 if isinstance(part, HeldOutError):
-                    part.least = least_error(target, known, noise.sigma)
+                    part.least = least_error(target, known, chosen["sigma"])
             if rule is not None and known is None:
                 rule.photograph = target.detach()
         if rule is not None:
-            rule.chosen = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
+            rule.chosen = chosen
         return rule
 
 

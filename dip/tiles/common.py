@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dip.configuration.schema import Config
-from dip.fitting.prefilter import mixed
+from dip.fitting.prefilter import mixed, without_impulses
 from dip.stopping import STOPS, Adaptive, Stop
 from dip.stopping.covariance_penalty import FIRST, Covariance, CovariancePenalty
 from dip.stopping.residual import HeldOut
@@ -29,10 +29,7 @@ def common_rule(config: Config, seen: Observation) -> tuple[Stop, dict[str, Any]
     """
     stop, chosen = config.stop, None
     if isinstance(stop, Adaptive):
-        rule = stop.start(seen.y, config.seed)
-        assert rule is not None, "adaptive always starts a rule"
-        assert rule.chosen is not None, "adaptive says what it found"
-        chosen = rule.chosen
+        chosen = stop.find(seen.y)
         if chosen["name"] != "unchanged":
             stop = dataclasses.replace(STOPS[chosen["name"]].within(stop.patience), to_the_end=stop.to_the_end)
         if isinstance(stop, HeldOut):
@@ -61,4 +58,4 @@ def finished(
         for step in sorted({FIRST, rule.first}):  # chooses the flat patches, then measures
             rule.update(step, image, image, image, torch.zeros(()))
         image = rule.image()
-    return mixed(image, seen, None if config.target.noise_model(0.1).impulses else noise)
+    return mixed(image, seen, without_impulses(config, noise))

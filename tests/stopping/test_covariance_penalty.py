@@ -14,6 +14,7 @@ from dip.stopping.covariance_penalty import EVERY, CovariancePenalty
 from dip.stopping.finishing import combined
 from dip.stopping.panel import Panel
 from dip.targets.noise_models import Camera
+from tests.targets.photos import blurred_noise
 
 ANY = torch.tensor(1.0)
 
@@ -91,8 +92,7 @@ def test_it_ends_200_steps_after_its_minimum_and_keeps_that_average() -> None:
 def test_strong_noise_is_not_taken_for_texture_that_is_still_being_fitted() -> None:
     """The fit takes in most of the noise within a few hundred steps, as it does with strong correlated noise."""
     clean = scene()[0]
-    noise = torch.nn.functional.avg_pool2d(torch.randn(1, 3, 98, 98, generator=torch.Generator().manual_seed(2)), 3, 1)
-    noisy = clean + 0.12 * noise / noise.std()
+    noisy = clean + blurred_noise(level=0.12, seed=2)
     images = {
         t: clean + (0.5 - clean) * math.exp(-t / 40) + (noisy - clean) * (1 - math.exp(-t / 250)) for t in range(1, 701)
     }

@@ -17,7 +17,7 @@ from dip.stopping.lost_structure import share_if_white
 from dip.stopping.noise_level import colour_levels, noise_level
 from dip.stopping.texture import SHARE, certain, smallest_variation, varied
 from dip.targets.noise_models import Camera, Gaussian
-from tests.targets.photos import draw, photo
+from tests.targets.photos import blurred_noise, draw, photo
 
 
 def shrunk(name: str, side: int = 128) -> Tensor:
@@ -28,12 +28,6 @@ def shrunk(name: str, side: int = 128) -> Tensor:
     top, left = (height - short) // 2, (width - short) // 2
     small = skimage.transform.resize(image[top : top + short, left : left + short], (side, side), anti_aliasing=True)
     return torch.from_numpy((small * 255).round().astype(np.float32) / 255).permute(2, 0, 1)[None]
-
-
-def blurred_noise(channels: int = 3, level: float = 0.1) -> Tensor:
-    """Gaussian noise with a correlation between neighbours, independent in the channels, (1, channels, 96, 96)."""
-    noise = torch.nn.functional.avg_pool2d(torch.randn(1, channels, 98, 98, generator=draw()), 3, 1)
-    return level * noise / noise.std()
 
 
 def ramp(channels: int = 3) -> Tensor:

@@ -15,6 +15,12 @@ def photo(name: str = "astronaut", height: int = 96, width: int = 96) -> Tensor:
     return torch.from_numpy(pixels[top : top + height, left : left + width]).permute(2, 0, 1)[None]
 
 
+def blurred_noise(channels: int = 3, level: float = 0.1, seed: int = 0) -> Tensor:
+    """Gaussian noise whose neighbours are correlated, independent in the channels, (1, channels, 96, 96)."""
+    noise = torch.nn.functional.avg_pool2d(torch.randn(1, channels, 98, 98, generator=draw(seed)), 3, 1)
+    return level * noise / noise.std()
+
+
 def draw(seed: int = 0) -> torch.Generator:
     """A generator with `seed`."""
     return torch.Generator().manual_seed(seed)
