@@ -124,8 +124,25 @@ def test_strong_noise_differs_between_the_channels_and_texture_does_not(name: st
     assert not certain(photo(name) + blurred_noise(level=0.02)), "weak noise is not examined"
 
 
-def test_noise_that_all_channels_share_may_be_texture() -> None:
-    gray = photo().mean(1, keepdim=True)
-    assert not certain(gray + blurred_noise(1))
-    assert not certain((gray + blurred_noise(1)).expand(1, 3, 96, 96))
+@pytest.mark.parametrize("name", ["camera", "coffee", "moon"])
+def test_strong_noise_of_a_gray_photograph_is_normal_and_everywhere(name: str) -> None:
+    gray = photo(name).mean(1, keepdim=True)
+    noisy = gray + blurred_noise(1)
+    assert certain(noisy)
+    assert not certain(gray)
+    noisy[..., :40] = gray[..., :40]
+    assert not certain(noisy), "a part without noise"
+
+
+@pytest.mark.parametrize("name", ["brick", "grass", "gravel", "coins", "astronaut"])
+def test_texture_of_a_gray_photograph_is_not_noise(name: str) -> None:
+    assert not certain(shrunk(name).mean(1, keepdim=True))
+    assert not certain(photo(name, 128, 128).mean(1, keepdim=True))
+
+
+def test_noise_that_all_channels_share_is_examined_only_if_the_image_is_gray() -> None:
+    gray, noise = photo("coffee").mean(1, keepdim=True), blurred_noise(1)
+    assert certain((gray + noise).expand(1, 3, 96, 96))
+    assert not certain(gray.expand(1, 3, 96, 96))
+    assert not certain(photo("coffee") + noise)
     assert not certain(torch.full((1, 3, 96, 96), 0.5))
