@@ -109,12 +109,8 @@ def to_srgb(image: Tensor) -> Tensor:
 
 def _colours(height: int, width: int) -> Tensor:
     """The colour of each pixel of an RGGB mosaic: (1, 3, H, W) of zeros and ones."""
-    colours = torch.zeros(1, 3, height, width)
-    colours[:, 0, 0::2, 0::2] = 1
-    colours[:, 1, 0::2, 1::2] = 1
-    colours[:, 1, 1::2, 0::2] = 1
-    colours[:, 2, 1::2, 1::2] = 1
-    return colours
+    block = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]])
+    return block.repeat(1, -(-height // 2), -(-width // 2))[None, :, :height, :width]
 
 
 def _jpeg(image: Tensor, quality: int) -> Tensor:

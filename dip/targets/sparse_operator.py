@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from dip.errors import ImageError
-from dip.targets.operators import Operator
+from dip.targets.operators import Operator, no_autocast
 
 
 class SparseOperator(Operator):
@@ -54,7 +54,7 @@ class SparseOperator(Operator):
             self._sparse("")
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x):
             pixels = x.to(self.values.dtype).reshape(1 if self.joint else x.shape[1], -1)  # (C, H W)
             parts = self._sparse(""), self._sparse("transposed_")
             made = [_Product.apply(plane, *parts) for plane in pixels]  # type: ignore[no-untyped-call]
@@ -96,7 +96,7 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, matrix: Tensor, transpose: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # a backward pass runs in the region of its caller
+        with no_autocast(x):  # a backward pass runs in the region of its caller
             return matrix @ x
 
     @staticmethod

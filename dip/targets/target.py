@@ -7,7 +7,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dip.options import Options, is_integer, log, reject
+from dip.options import Legal, Options, is_integer, log, reject
 from dip.targets.noise_models import Estimated, NoiseModel, Told
 from dip.targets.noise_options import NoiseOptions
 from dip.targets.observation import Observation
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 NO_PICTURES: Mapping[str, Tensor] = types.MappingProxyType({})
-
-RAW_STOP = "heldout"
-"""The rule of stop=auto where `Target.raw` is true."""
 
 
 @dataclasses.dataclass
@@ -74,7 +71,7 @@ class Target(Options):
     @property
     def auto_stop(self) -> str:
         """The stopping rule that stop=auto selects."""
-        return "consistent" if self.exact else RAW_STOP if self.raw else "never"
+        return "consistent" if self.exact else "heldout" if self.raw else "never"
 
     def check_complete(self) -> None:
         """Raise OptionError if one of `required` is missing; called before anything is read."""
@@ -215,14 +212,16 @@ class Simulated(Target):
         return self.noise.model().sample(image, draws(seed, *purpose)).clamp(0, 1)
 
 
-def image_shape(target: Any) -> list[int] | None:
-    """The option `shape` of `target`, (C, H, W), as integers; None where it is null. Raises OptionError."""
-    if target.shape is None:
+def _image_shape(value: Any) -> list[int] | None:
+    if value is None:
         return None
-    sides = list(target.shape) if isinstance(target.shape, Sequence) and not isinstance(target.shape, str) else []
-    if len(sides) != 3 or not all(is_integer(side) and side >= 1 for side in sides):
-        raise reject(target, "shape")
-    return [int(side) for side in sides]
+    if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(is_integer(n) and n >= 1 for n in value):
+        raise ValueError
+    return list(value)
+
+
+IMAGE_SHAPE = Legal("null or three integers >= 1", _image_shape)
+"""The legal values of an option (C, H, W)."""
 
 
 def draws(seed: int, *purpose: str) -> Generator:
