@@ -79,6 +79,4 @@ def _decoded(page: Any, extras: tuple[int, ...]) -> Stored:
     values = upright(values, page.tags.valueof(274))
     if has_alpha and str(values.dtype) not in ("uint8", "uint16", "float32"):
         raise Unreadable(f"alpha of type {values.dtype} is not supported")
-    alpha = values[..., -1] if has_alpha else None
-    values = values[..., :-1] if has_alpha else values
-    return Stored(values, alpha, page.iccprofile or None, white=white, flat=values.shape[2] == 1)
+    return Stored.of_pixels(values, has_alpha, icc_profile=page.iccprofile or None, white=white)

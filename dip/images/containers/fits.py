@@ -21,7 +21,6 @@ def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
         from astropy.io import fits
     except ImportError:
         raise lacking("FITS files", "astropy", "fits") from None
-    file.seek(0)
     with fits.open(file, memmap=False, lazy_load_hdus=False) as extensions:
         found: dict[str, Any] = {}
         for number, extension in enumerate(extensions):

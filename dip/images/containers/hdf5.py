@@ -19,7 +19,6 @@ def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
 
     Links to other files are not followed. MATLAB stores the last axis first: its axes are reversed.
     """
-    file.seek(0)
     matlab = file.read(len(MATLAB)) == MATLAB
     try:
         import h5py

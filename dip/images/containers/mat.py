@@ -19,7 +19,6 @@ def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
     """Read the variable called `key`, or the only one of numbers."""
     from scipy.io import loadmat, whosmat
 
-    file.seek(0)
     found = {name: (shape, kind) for name, shape, kind in whosmat(file) if kind in NUMBERS}
     key = chosen(list(found), key)
     shape, kind = found[key]

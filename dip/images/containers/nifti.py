@@ -41,7 +41,6 @@ def _opened(file: BinaryIO) -> Any:
         import nibabel
     except ImportError:
         raise lacking("NIfTI files", "nibabel", "nifti") from None
-    file.seek(0)
     kind = nibabel.Nifti2Image if file.read(12)[4:8] == b"n+2\0" else nibabel.Nifti1Image
     file.seek(0)
     return kind.from_stream(io.BytesIO(file.read()))

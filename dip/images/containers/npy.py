@@ -16,7 +16,6 @@ MAGIC, ZIP = b"\x93NUMPY", b"PK\x03\x04"
 def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
     """Read the array."""
     no_key(key)
-    file.seek(0)
     check_header(file, file_bytes)
     file.seek(0)
     return Contents(np.load(file, allow_pickle=False))
