@@ -70,7 +70,7 @@ class ImageOptions(Options):
     )
 
     def check_tile(self, target: Target, net: Net) -> None:
-        """Raise OptionError unless `net` can fit tiles of the side `tile`, and `target` can be cut. 0 is written as 0."""
+        """Raise OptionError unless `net` can fit tiles of the side `tile` and `target` can be cut."""
         self.tile = 0 if self.tile in (None, "none") else self.tile
         if self.tile and target.raw:
             raise OptionError("tile", self.tile, f"0 for measurements (target={target.name})", "tile=0")

@@ -1,7 +1,7 @@
 """Decode sources of images. Those that are not one complete image of a supported kind are refused.
 
-No file is trusted. Its type and size are checked before it is opened, the image size in its header before it is decoded.
-Every exception of a decoder becomes `Unreadable` with the reason.
+No file is trusted. Its type and size are checked before it is opened, the image size in its header before it is
+decoded. Every exception of a decoder becomes `Unreadable` with the reason.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import stat
 import warnings
 from collections.abc import Iterator
@@ -95,7 +94,11 @@ def _opened(source: Any) -> Iterator[tuple[BinaryIO, int] | None]:
     """The file that `source` is or names, and its size in bytes; None for an image or array in memory."""
     if isinstance(source, Path):
         status = source.stat()
-        _check_status(status)
+        if stat.S_ISDIR(status.st_mode):
+            raise Unreadable("this is a folder")
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
+            raise Unreadable("this is a pipe, socket or device, not a file")
+        _check_length(status.st_size)
         with source.open("rb") as file:
             yield file, status.st_size
         return
@@ -142,14 +145,6 @@ def _quiet_decoders() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _check_status(status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise Unreadable("this is a folder")
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
-        raise Unreadable("this is a pipe, socket or device, not a file")
-    _check_length(status.st_size)
 
 
 def _check_length(length: int) -> None:

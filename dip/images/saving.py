@@ -134,7 +134,7 @@ def preview(pixels: Tensor, slices: int = 1) -> Tensor:
 
 
 def _nifti(values: Array, like: Picture) -> bytes:
-    """The bytes of a NIfTI file of (H, W, C): columns, rows, slices, channels, with the affine of the file of `like`."""
+    """The bytes of a NIfTI file of (H, W, C): columns, rows, slices, channels; with the affine of `like`'s file."""
     import nibabel
 
     if like.is_volume(values.shape[2]):

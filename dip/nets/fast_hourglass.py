@@ -75,9 +75,8 @@ class FastHourglass(HourglassModule):
             x = self._run(join, level, x, beside)  # (1, C, 2H, 2W)
             if level.mix is not None:
                 x = self._run(level.mix, x)
-        x = self.head(x)
-        # Near 1 the steps between 16-bit numbers are as wide as those of an 8-bit image.
-        return self.output(x.to(torch.promote_types(x.dtype, torch.float32)))
+        image: Tensor = self.output(self.head(x))
+        return image
 
     def _run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
         return run_part(self.checkpoint_activations, part, *inputs)

@@ -25,6 +25,9 @@ BLOCK = 8
 LUMINANCE_SUM = 3676
 """Sum of the 64 entries of the luminance table in ITU-T T.81, table K.1, which libjpeg uses at quality 50."""
 
+ITERATIONS = 20
+"""Of the estimate of samples that the decoder has clipped."""
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -103,7 +106,7 @@ def _tables(image: Image.Image) -> dict[int, list[int]]:
     return tables
 
 
-def _quantized(samples: Tensor, steps: Tensor, iterations: int = 20) -> Tensor:
+def _quantized(samples: Tensor, steps: Tensor) -> Tensor:
     """The integers of the coefficients of `samples` (1, 1, h', w'), which the decoder has clipped to 0 and 255.
 
     Samples that were clipped are replaced by those that the integers found so far give, where these exceed the limit.
@@ -112,7 +115,7 @@ def _quantized(samples: Tensor, steps: Tensor, iterations: int = 20) -> Tensor:
     dark, bright = samples <= 0, samples >= 255
     if not (dark | bright).any():
         return stored
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         decoded = inverse(stored * steps) + 128
         free = torch.where(dark, decoded.clamp(max=0), torch.where(bright, decoded.clamp(min=255), samples))
         stored = (transform(free - 128) / steps).round()

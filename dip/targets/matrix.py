@@ -67,7 +67,7 @@ class Matrix(Laboratory):
         return self._operator(matrix, shape, advice), shape
 
     def _operator(self, matrix: Any, shape: Sequence[int], advice: str) -> SparseOperator:
-        """The operator for images of `shape` (C, H, W). Raises ImageError, with `advice`, if the matrix does not fit."""
+        """The operator for images of `shape` (C, H, W). Raises ImageError with `advice` if the matrix does not fit."""
         from dip.targets.sparse_operator import SparseOperator
 
         (rows, columns), (channels, height, width) = matrix.shape, shape

@@ -148,7 +148,7 @@ def scale_of(operator: Operator, y: Tensor, shape: Shape, level: float) -> float
 
 
 def _matched(operator: Operator, y: Tensor, image: Tensor, level: float) -> float:
-    """The root mean square of c `image`, divided by `level`, where A(c image) has the norm of y; c = 1 if none is found."""
+    """The root mean square of c `image`, divided by `level`, where A(c image) has the norm of y; else c = 1."""
     from scipy.optimize import root_scalar
 
     def excess(logarithm: float) -> float:

@@ -18,8 +18,8 @@ class SparseOperator(Operator):
     """`A x`: the product of a matrix and the image's pixels in rows, deterministic on a CPU.
 
     Matrix and transpose are stored in compressed rows: 16 bytes for each entry that is not 0. Compared with resampling
-    by `grid_sample`, a step of the Radon transform takes 1.7 instead of 52 ms at 128 x 128 and 60 angles, and 19 instead
-    of 304 ms at 256 x 256 and 180 angles (one thread).
+    by `grid_sample`, a step of the Radon transform takes 1.7 instead of 52 ms at 128 x 128 and 60 angles, and 19
+    instead of 304 ms at 256 x 256 and 180 angles (one thread).
 
     Args:
         matrix: a `scipy.sparse` matrix or array, (h w, H W) or, if `joint`, (h w, C H W).
@@ -110,7 +110,7 @@ class _Product(torch.autograd.Function):
 
 
 def random_signs(rows: int, columns: int, entries: int, generator: Generator) -> Any:
-    """A `scipy.sparse` array (rows, columns) with `entries` times +-1 / sqrt(entries) in each row, at random columns."""
+    """A `scipy.sparse` array (rows, columns): in each row `entries` times +-1 / sqrt(entries), at random columns."""
     import scipy.sparse
 
     places = torch.stack(

@@ -7,8 +7,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dip.options import Legal, Options, is_integer, log, reject
-from dip.targets.noise_models import Estimated, NoiseModel, Told
+from dip.options import Options, integers, log, reject
+from dip.targets.noise_models import Estimated, Levels, NoiseModel
 from dip.targets.noise_options import NoiseOptions
 from dip.targets.observation import Observation
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 NO_PICTURES: Mapping[str, Tensor] = types.MappingProxyType({})
+
+IMAGE_SHAPE = integers(3, 3, none=True)
+"""The legal values of an option (C, H, W)."""
 
 
 @dataclasses.dataclass
@@ -155,17 +158,17 @@ class Target(Options):
         restored, reference = observation.shown(restored), observation.shown(observation.reference.to(restored))
         return {name: getattr(metrics, name)(restored, reference).item() for name in ("psnr", "ssim")}
 
-    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
+    def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
         """The noise of the observation: the simulated one, else Gaussian noise of the estimated level `sigma`."""
         return Estimated(sigma, for_bm3d)
 
-    def baselines(self, observation: Observation, sigma: float, for_bm3d: Told = None) -> dict[str, Tensor]:
+    def baselines(self, observation: Observation, sigma: float, for_bm3d: Levels | None = None) -> dict[str, Tensor]:
         """The results of baselines for the same observation, by name, (1, C, H, W) float32 on the CPU.
 
         Args:
             observation: made by `observe`.
             sigma: the noise level estimated from the observation; not used where the noise was simulated.
-            for_bm3d: what BM3D is told in its place.
+            for_bm3d: the level that BM3D assumes in its place.
         """
         from dip.targets import baselines
 
@@ -199,7 +202,7 @@ class Simulated(Target):
         # `filled` has moved the shorthands that have an effect.
         return {name: f"{kind}={self.noise.kind}" for name in self.shorthands if getattr(self, name) is not None}
 
-    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
+    def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
         return Estimated(sigma, for_bm3d) if self.real_damage() else self.noise.model()
 
     def add_noise(self, image: Tensor, seed: int, *purpose: str) -> Tensor:
@@ -210,18 +213,6 @@ class Simulated(Target):
                 self.noise.sigma,
             )
         return self.noise.model().sample(image, draws(seed, *purpose)).clamp(0, 1)
-
-
-def _image_shape(value: Any) -> list[int] | None:
-    if value is None:
-        return None
-    if not isinstance(value, (list, tuple)) or len(value) != 3 or not all(is_integer(n) and n >= 1 for n in value):
-        raise ValueError
-    return list(value)
-
-
-IMAGE_SHAPE = Legal("null or three integers >= 1", _image_shape)
-"""The legal values of an option (C, H, W)."""
 
 
 def draws(seed: int, *purpose: str) -> Generator:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dip.errors import ImageError
 from dip.options import Legal, integer, is_integer, number, option
 from dip.targets.laboratory import Laboratory
-from dip.targets.noise_models import NoiseModel, Poisson, Told
+from dip.targets.noise_models import Levels, NoiseModel, Poisson
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES
 
@@ -70,7 +70,7 @@ class Tomography(Laboratory):
             return self.angles
         return [number * self.arc / self.angles for number in range(self.angles)]
 
-    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
+    def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
         """With kind=poisson that of a transmission measurement. Levels are relative to the largest line integral."""
         model = super().noise_model(sigma, for_bm3d)
         return Transmission(model.peak) if isinstance(model, Poisson) else model
@@ -104,7 +104,7 @@ class Tomography(Laboratory):
 
 @dataclasses.dataclass
 class Transmission(Poisson):
-    """Photon counts behind an object, as line integrals: y = -log(N / peak) / DENSEST, N ~ Poisson(peak exp(-DENSEST y)).
+    """Photon counts N ~ Poisson(peak exp(-DENSEST y)) behind an object, as line integrals -log(N / peak) / DENSEST.
 
     `peak` is the number of photons for each ray without object. A count of 0 is read as 1.
     """

@@ -12,8 +12,9 @@
 | `.fits` (`.gz`) | astropy | the extension's name or  | three: bands, rows, columns; a guess, logged         |
 |                 |         | number                   |                                                      |
 
-Each module has `read(file, file_bytes, key)`, which reads from the beginning of `file`, checks the declared size before it
-reads values, and returns `Contents`. Exceptions of the libraries pass through: `dip.images.decoding` turns them into one line.
+Each module has `read(file, file_bytes, key)`, which reads from the beginning of `file`, checks the declared size before
+it reads values, and returns `Contents`. Exceptions of the libraries pass through: `dip.images.decoding` turns them into
+one line.
 """
 
 from __future__ import annotations

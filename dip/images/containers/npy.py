@@ -34,7 +34,7 @@ def read_zip(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
 
 
 def check_header(file: BinaryIO, file_bytes: int) -> None:
-    """Raise `Unreadable` if the array whose header begins here holds Python objects or does not fit into `file_bytes`."""
+    """Raise `Unreadable` if the array whose header begins here has Python objects or exceeds `file_bytes`."""
     version = np.lib.format.read_magic(file)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(file)
