@@ -7,8 +7,9 @@ next multiple of 32 a cube of 65 voxels a side would become three times as large
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+import functools
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -67,22 +68,19 @@ class Hourglass3dModule(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         z = z.to(number_format(z))  # once, instead of once for each convolution of z
         x = z.reshape(1, -1, self.z_slices, *z.shape[2:]).contiguous(memory_format=LAST)  # (1, C_z, D', H', W')
-        entering = []
+        run, entering = functools.partial(run_part, self.checkpoint_activations), []
         for level in self.levels:  # encoder, finest level first
             entering.append(x)
             stride = tuple(2 if length >= 2 * self.shortest else 1 for length in x.shape[2:])
-            x = self._run(level.encode, x, stride)  # (1, C, D / 2, H / 2, W / 2)
+            x = run(level.encode, x, stride)  # (1, C, D / 2, H / 2, W / 2)
         for level, beside in zip(reversed(self.levels), reversed(entering), strict=True):  # decoder
-            x = self._run(level.join, x, beside)  # (1, C, 2D, 2H, 2W)
+            x = run(level.join, x, beside)  # (1, C, 2D, 2H, 2W)
             if level.mix is not None:
-                x = self._run(level.mix, x)
+                x = run(level.mix, x)
         x = self.head(x)[:, :, : self.slices]  # (1, C, D, H', W')
         x = x.reshape(1, -1, *x.shape[3:])  # (1, C * D, H', W')
         image: Tensor = self.output(x)
         return image
-
-    def _run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
-        return run_part(self.checkpoint_activations, part, *inputs)
 
 
 class Level3d(nn.Module):

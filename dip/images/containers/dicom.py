@@ -13,7 +13,7 @@ AT = 128
 """The position of `MAGIC`."""
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the pixels in the units of the file: rescale slope and intercept are applied, as for Hounsfield units.
 
     Frames are slices, (D, H, W). The bits above those that the header declares as stored are ignored.

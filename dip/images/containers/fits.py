@@ -12,7 +12,7 @@ from dip.images.stored import Contents, check_bytes, chosen, lacking
 MAGIC = b"SIMPLE  ="
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the extension whose name or number is `key`, or the only one that holds an image.
 
     BSCALE and BZERO are applied, BLANK becomes NaN. Three axes are taken as bands, rows and columns.

@@ -15,7 +15,7 @@ NUMBERS |= {"double": 8, "single": 4, "logical": 1}
 """MATLAB's classes of numbers and their bytes. Cells, structs, functions and objects are not read."""
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the variable called `key`, or the only one of numbers."""
     from scipy.io import loadmat, whosmat
 
