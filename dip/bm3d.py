@@ -1,9 +1,9 @@
-"""BM3D, block matching and 3D filtering, a baseline and a part of the last step for photographs. Dabov et al. (IEEE TIP 2007).
+"""BM3D, block matching and 3D filtering (Dabov et al., IEEE TIP 2007): a baseline, and a step for photographs.
 
-Similar 8 x 8 blocks are stacked, transformed together and shrunk; overlapping estimates are averaged. A first stage with
-a hard threshold gives the basic estimate, which is the guide of a second stage with a Wiener filter. Colour as in C-BM3D
-(Dabov et al., ICIP 2007): an opponent transform, with the blocks matched in the luminance alone. Parameters are those of
-Lebrun's analysis (IPOL 2012), except for the DCT in both stages and groups of a fixed size.
+Similar 8 x 8 blocks are stacked, transformed together and shrunk; overlapping estimates are averaged. A first stage
+with a hard threshold gives the basic estimate, which guides a second stage with a Wiener filter. Colour as in C-BM3D
+(Dabov et al., ICIP 2007): an opponent transform, with the blocks matched in the luminance alone. Parameters are those
+of Lebrun's analysis (IPOL 2012), except for the DCT in both stages and groups of a fixed size.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ CHUNK = 1024
 """Groups filtered at a time, approximately: about 150 MB for a colour image."""
 
 COLUMNS = 128
-"""Reference blocks side by side in a chunk. Wider chunks have fewer rows, and neighbours share most of their blocks' rows."""
+"""Reference blocks side by side in a chunk. Wider chunks have fewer rows, and neighbours share most of their rows."""
 
 LIMIT = 2**20
-"""Pixels from which it takes half a minute to a minute on one thread. Baselines of larger images are left out. It takes 2 to
-4 s for 256 x 256 pixels."""
+"""Pixels from which it takes half a minute to a minute on one thread. Baselines of larger images are left out. It takes
+2 to 4 s for 256 x 256 pixels."""
 
 CORRELATED = 3.0
-"""Level that it is told where the noise is correlated, in standard deviations of the noise. Of 1, 1.5, 2, 2.5, 3 and 4, tried on
-six photographs with estimated levels, 3 is the best in the mean: see sweeps/results/photos."""
+"""Level for correlated noise, in standard deviations of the noise. Of 1, 1.5, 2, 2.5, 3 and 4, tried on six photographs
+with estimated levels, 3 is the best in the mean: see sweeps/results/photos."""
 
 Shrink = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Filters a chunk: coefficients of the noisy groups and of the guide's -> filtered coefficients, weights of the groups."""
+"""Filters a chunk: coefficients of the noisy groups and of the guide's -> filtered ones, weights of the groups."""
 
 
 def bm3d(noisy: np.ndarray[Any, Any], sigma: float | Sequence[float]) -> np.ndarray[Any, Any]:
@@ -58,8 +58,8 @@ def bm3d(noisy: np.ndarray[Any, Any], sigma: float | Sequence[float]) -> np.ndar
 
     Args:
         noisy: (H, W, C), values in about [0, 1]. Other than three channels are taken as they are, without a transform.
-        sigma: standard deviation of the white Gaussian noise in each channel, above 0; or one for each channel after the
-            transform, where the noise of the channels is correlated.
+        sigma: standard deviation of the white Gaussian noise in each channel, > 0; or, where the noise of the channels
+            is correlated, one for each channel after the transform.
 
     Returns:
         (H, W, C) float32, not clipped.
@@ -89,7 +89,7 @@ def bm3d(noisy: np.ndarray[Any, Any], sigma: float | Sequence[float]) -> np.ndar
 
 
 def denoised(image: Tensor, sigma: float | Sequence[float]) -> Tensor:
-    """`bm3d` of `image` (1, C, H, W), clipped to [0, 1] before and after: a tensor of the same type on the same device."""
+    """`bm3d` of `image` (1, C, H, W), clipped to [0, 1] before and after, with the same type and device."""
     array = image[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()  # (H, W, C)
     if (pixels := image[0, 0].numel()) > LIMIT:
         mega = pixels / 1e6

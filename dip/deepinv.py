@@ -29,20 +29,20 @@ DEFAULTS = {
     "stop": {"name": "heldout", "patience": 300, "fraction": 0.05},
     "progress": False,
 }
-"""The options of `DeepImagePrior` that differ from those of `dip.restore`. The experiment is tuned for photographs; small
-images overfit before its perturbation has grown, and give the rule few measurements to hold out."""
+"""The options of `DeepImagePrior` that differ from those of `dip.restore`. The experiment is tuned for photographs;
+small images overfit before its perturbation has grown, and give the rule few measurements to hold out."""
 
 
 class DeepImagePrior(Reconstructor):
     """Reconstruct an image from measurements y = A(x) + noise by fitting an untrained network to them.
 
-    It has no weights: each call fits a new network, ends by its own stopping rule, and changes no global state. The same
-    call returns the same image. A batch is reconstructed image by image.
+    It has no weights: each call fits a new network, ends by its own stopping rule, and changes no global state. The
+    same call returns the same image. A batch is reconstructed image by image.
 
     Args:
         shape: (C, H, W) of the image; None: that of `physics.A_adjoint(y)`, and complex if that is.
-        options: as for `dip.restore`: `experiment`, `steps`, `seed`, `range`, `net`, ... Without `device`, the fit runs on
-            the device of the measurements.
+        options: as for `dip.restore`: `experiment`, `steps`, `seed`, `range`, `net`, ... Without `device`, the fit runs
+            on the device of the measurements.
 
     >>> import torch
     >>> class Half(torch.nn.Module):
@@ -92,7 +92,7 @@ class DeepImagePrior(Reconstructor):
         """The image (1, C, H, W) that the adjoint makes of `y`, whose shape and type are those of the image."""
         adjoint = getattr(physics, "A_adjoint", None)
         if adjoint is None:
-            legal = f"(C, H, W), since {type(physics).__name__} has no method A_adjoint that tells the image's shape"
+            legal = f"(C, H, W), since {type(physics).__name__} has no method A_adjoint that gives the image's shape"
             raise OptionError("shape", self.shape, legal, "DeepImagePrior(shape=(1, 256, 256))")
         image: Tensor = adjoint(y).detach()
         if image.ndim != 4:

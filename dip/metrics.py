@@ -84,7 +84,7 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def vif(x: Tensor, y: Tensor) -> Tensor:
-    """Visual information fidelity of `x` to the reference `y`, a perceptual measure: 1 for equal images, 0 for unrelated ones.
+    """Visual information fidelity of `x` to the reference `y`, a perceptual measure: 1 if equal, 0 if unrelated.
 
     Protocol: in the pixel domain at four scales, variance of the visual noise 2 for values from 0 to 255, mean over
     channels. Source: Sheikh and Bovik 2006, "Image information and visual quality", and their pixel-domain version.

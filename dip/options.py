@@ -1,7 +1,7 @@
 """Options as dataclass fields that carry their own help text, legal values and example.
 
-`option` makes the field, and the base class `Options` checks its value. Help texts, checks and error messages are made from
-these fields, so that each number and each description has one place.
+`option` makes the field, and the base class `Options` checks its value. Help texts, checks and error messages are made
+from these fields, so that each number and each description has one place.
 """
 
 from __future__ import annotations
@@ -60,6 +60,19 @@ def integer(low: int, high: int | None = None, *, none: bool = False) -> Legal:
     return _or_null(
         Legal(f"an integer >= {low}" if high is None else f"an integer from {low} to {high}", convert), none
     )
+
+
+def integers(least: int, most: int, *, none: bool = False) -> Legal:
+    """A list of `least` to `most` integers >= 1; with `none` also None."""
+
+    def convert(value: Any) -> list[int]:
+        listed = list(value) if isinstance(value, (list, tuple)) else []
+        if not least <= len(listed) <= most or not all(is_integer(number) and number >= 1 for number in listed):
+            raise ValueError
+        return listed
+
+    count = f"{least} to {most}" if least < most else f"{least}"
+    return _or_null(Legal(f"a list of {count} integers >= 1", convert), none)
 
 
 def choice(names: Iterable[str], *, none: bool = False) -> Legal:

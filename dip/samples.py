@@ -1,6 +1,6 @@
 """Sample pictures for the first run and for tests: those that ship inside scikit-image's wheel.
 
-Nothing is ever downloaded: `skimage.data` knows more pictures, but fetches them from the network.
+Nothing is ever downloaded: `skimage.data` has more pictures, but fetches them from the network.
 """
 
 from __future__ import annotations

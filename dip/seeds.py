@@ -73,8 +73,8 @@ class Perturbation:
             faster; noise regularises it, which matters only later.
         half_life: steps in which the standard deviation then halves, repeatedly; 0 keeps it constant.
         distribution: gaussian, or uniform on 256 values between -sqrt(3) sigma and sqrt(3) sigma, which takes 1.2 ms
-            instead of 6.1 ms for 2 million numbers on a CPU. Convolutions sum hundreds of them, so the network sees no
-            difference.
+            instead of 6.1 ms for 2 million numbers on a CPU. Convolutions sum hundreds of them, so the
+            distribution has no effect on the network.
     """
 
     def __init__(

@@ -44,6 +44,6 @@ class Z(Options):
             raise OptionError("z.channels", self.channels, "2 with z.distribution=meshgrid", "z.channels=2")
 
     def planes(self, slices: int) -> int:
-        """Channels of z for a volume of `slices` slices, or for an image (1). In a volume meshgrid has 3 coordinates."""
+        """Channels of z for a volume of `slices` slices, 1 for an image. In a volume meshgrid has 3 coordinates."""
         channels: int = 3 if self.distribution == "meshgrid" and slices > 1 else self.channels
         return slices * channels

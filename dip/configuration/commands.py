@@ -31,7 +31,7 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 
 
 def joined(words: Iterable[str]) -> str:
-    """`words` as one line for bash and zsh, with double quotes around those that contain single quotes, if these suffice."""
+    """`words` as one line for bash and zsh, with double quotes around single quotes where these suffice."""
     return " ".join(f'"{w}"' if "'" in w and not re.search(r'["$`\\!]', w) else shlex.quote(w) for w in words)
 
 

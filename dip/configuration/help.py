@@ -37,6 +37,10 @@ FILES = {
 """Folders of YAML files, and what is typed to use one."""
 
 
+COLUMN, WIDTH = 34, 110
+"""Where the second column begins, and the length of a line."""
+
+
 def help_text() -> str:
     """The text of `python train.py --help`: each option with its meaning, unit, legal values and default."""
     lines = [
@@ -53,7 +57,8 @@ def help_text() -> str:
         lines += ["", f"{group}=..."]
         for number, (name, kind) in enumerate(kinds.items(), start=1):
             shared = len(set(kinds.values())) == 1  # one class with one set of options, shown after the last name
-            lines.append(_wrapped(f"  {name}", _sentence(f"conf/{group}/{name}.yaml") if shared else _summary(kind)))
+            summary = _sentence(f"conf/{group}/{name}.yaml") if shared else (kind.__doc__ or "").partition("\n")[0]
+            lines.append(_wrapped(f"  {name}", summary))
             if not shared or number == len(kinds):
                 lines += _options(f"{group}.", kind, "    ")
     for folder, title in FILES.items():
@@ -64,10 +69,6 @@ def help_text() -> str:
         "Also: --cfg job prints the composed options, -m runs every combination, --hydra-help explains Hydra's flags.",
     ]
     return "\n".join(lines)
-
-
-def _summary(kind: type[Any]) -> str:
-    return (kind.__doc__ or "").strip().split("\n")[0]
 
 
 def _sentence(file: str) -> str:
@@ -90,8 +91,7 @@ def _options(prefix: str, kind: type[Any], indent: str = "  ") -> Iterator[str]:
             yield _wrapped(f"{indent}{start}{field.name}={shown}", text)
 
 
-def _wrapped(left: str, text: str, column: int = 34, width: int = 110) -> str:
+def _wrapped(left: str, text: str) -> str:
     """`left` and `text` in two columns; `text` begins in its own line where `left` is too long."""
-    indent = " " * column
-    wrapped = textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
-    return f"{left:<{column}}{wrapped[column:]}" if len(left) < column else f"{left}\n{wrapped}"
+    wrapped = textwrap.fill(text, WIDTH, initial_indent=" " * COLUMN, subsequent_indent=" " * COLUMN)
+    return f"{left:<{COLUMN}}{wrapped[COLUMN:]}" if len(left) < COLUMN else f"{left}\n{wrapped}"

@@ -7,9 +7,15 @@ from typing import Any
 
 from dip.errors import OptionError
 from dip.nets import Net
-from dip.options import Options, integer, interval, is_integer, option, reject, sides, text
+from dip.options import Legal, Options, integer, interval, is_integer, option, reject, sides, text
 from dip.sources import canonical
 from dip.targets import Target
+
+
+def _axes(value: Any) -> Any:
+    if value is not None and "".join(sorted(canonical(str(value)))) not in ("HW", "CHW", "DHW", "CDHW"):
+        raise ValueError
+    return value
 
 
 @dataclasses.dataclass
@@ -46,7 +52,7 @@ class ImageOptions(Options):
         "order of the axes of an array (H or Y: rows, W or X: columns, C: channels, D or Z: slices of a volume) or of a TIFF "
         "file of several pages; null: that of the kind of file, else channels last, unless the shape suggests another "
         "order, which is logged",
-        "null, HW or the letters C, H, W and for volumes Z in any order",
+        Legal("null, HW or the letters C, H, W and for volumes Z in any order", _axes),
         "CHW",
     )
     tile: Any = option(
@@ -63,13 +69,8 @@ class ImageOptions(Options):
         "64",
     )
 
-    def check_axes(self) -> None:
-        """Raise OptionError unless `axes` names the axes of an image or a volume."""
-        if self.axes is not None and "".join(sorted(canonical(str(self.axes)))) not in ("HW", "CHW", "DHW", "CDHW"):
-            raise reject(self, "axes")
-
     def check_tile(self, target: Target, net: Net) -> None:
-        """Raise OptionError unless `net` can fit tiles of the side `tile`, and `target` can be cut. 0 is written as 0."""
+        """Raise OptionError unless `net` can fit tiles of the side `tile` and `target` can be cut."""
         self.tile = 0 if self.tile in (None, "none") else self.tile
         if self.tile and target.raw:
             raise OptionError("tile", self.tile, f"0 for measurements (target={target.name})", "tile=0")

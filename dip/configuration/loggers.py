@@ -83,7 +83,6 @@ class TensorBoard(Logger):
     name: str = "tensorboard"
 
     def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
-        """See `Logger.build`."""
         from lightning.pytorch.loggers import TensorBoardLogger
 
         class Events(TensorBoardLogger):
@@ -109,7 +108,6 @@ class Wandb(Logger):
     package = "wandb"
 
     def build(self, folder: Path, config: dict[str, Any], step: int = 1) -> LightningLogger | None:
-        """See `Logger.build`."""
         from lightning.pytorch.loggers import WandbLogger
 
         return WandbLogger(folder.name, save_dir=folder, project=self.project, offline=self.offline, config=config)

@@ -153,7 +153,6 @@ class Config(ImageOptions):
                 legal = f"{names[0]} here; choose with {group}="
                 raise OptionError(f"{group}.name", chosen.name, legal, f"{group}={names[0]}")
         super().__post_init__()
-        self.check_axes()
         check(self.method, self.target, self.net)
         self.check_tile(self.target, self.net)
         if "skips" not in self.unused():

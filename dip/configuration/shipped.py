@@ -38,8 +38,8 @@ def program() -> list[str]:
 def with_sweeps(arguments: Sequence[str]) -> list[str]:
     """`arguments` with the folder of the shipped sweep files added, so that `-cn figure3` works from any folder.
 
-    `-cd sweeps` means the same, unless the working directory has a folder of that name. Another `-cd` is kept. If it lacks
-    the file that `-cn` names, and a shipped sweep has that name, both folders are searched: `-cd mine -cn leaderboard`.
+    `-cd sweeps` means the same, unless the working directory has a folder of that name. Another `-cd` is kept. If it
+    lacks the file that `-cn` names, and a shipped sweep has that name, both are searched: `-cd mine -cn leaderboard`.
     """
     from hydra._internal.utils import get_args_parser
 

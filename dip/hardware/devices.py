@@ -109,8 +109,8 @@ def _native_bf16(device: torch.device) -> bool:
 def prepared(arithmetic: Arithmetic, frugal: bool = False, benchmark: bool = False) -> Iterator[None]:
     """Set the process's flags for one run, and restore them when the block ends: TF32, cuDNN's and the allocator's.
 
-    By default cuDNN uses deterministic algorithms and does not select them by their time, so that the same run gives the
-    same bits.
+    By default cuDNN uses deterministic algorithms and does not select them by their time, so that the same run gives
+    the same bits.
 
     Args:
         arithmetic: TF32 is enabled for "tf32" only.

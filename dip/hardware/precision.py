@@ -56,11 +56,12 @@ class Precision(Options):
         return {"kernels": "precision.compile=true"} if self.compile else {}
 
     def speedups(self, device: str, own_net: bool = False) -> list[str]:
-        """Return the names of the enabled speed-ups, as `dip.model.speedups` knows them.
+        """Return the names of the enabled speed-ups, of `dip.model.speedups.SPEEDUPS`.
 
         Args:
             device: type of the device, such as "cuda".
-            own_net: the network is the user's. A graph would replay its first call, whatever its code does at later ones.
+            own_net: the network is the user's. A graph would replay its first call, whatever its code does at later
+                ones.
         """
         graph = device == "cuda" and not own_net if self.graph is None else self.graph
         kernels = device == "cuda" and graph and not own_net if self.kernels is None else self.kernels

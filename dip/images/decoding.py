@@ -1,7 +1,7 @@
 """Decode sources of images. Those that are not one complete image of a supported kind are refused.
 
-No file is trusted. Its type and size are checked before it is opened, the image size in its header before it is decoded.
-Every exception of a decoder becomes `Unreadable` with the reason.
+No file is trusted. Its type and size are checked before it is opened, the image size in its header before it is
+decoded. Every exception of a decoder becomes `Unreadable` with the reason.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import stat
 import warnings
 from collections.abc import Iterator
@@ -55,7 +54,7 @@ def read_array(source: Any, key: str | None = None) -> Array:
     (H, W). Arguments and errors are those of `read`."""
     with _refusing():
         with _opened(source) as opened:
-            contents = None if opened is None else containers.read(*opened, key)
+            contents = None if opened is None else containers.read(opened, key)
         if contents is None and (opened is not None or isinstance(source, Image.Image)):
             stored = _read(source, None, key)
             return stored.values[..., 0] if stored.flat else stored.values
@@ -84,20 +83,24 @@ def _refusing() -> Iterator[None]:
 def _read(source: Any, axes: str | None, key: str | None) -> Stored:
     with _opened(source) as opened:
         if opened is not None:
-            return _decode(*opened, axes, key)
+            return _decode(opened, axes, key)
     if isinstance(source, Image.Image):
         return pillow.decode(source)
     return arrays.from_values(arrays.as_array(source), axes)
 
 
 @contextlib.contextmanager
-def _opened(source: Any) -> Iterator[tuple[BinaryIO, int] | None]:
-    """The file that `source` is or names, and its size in bytes; None for an image or array in memory."""
+def _opened(source: Any) -> Iterator[BinaryIO | None]:
+    """The file that `source` is or names; None for an image or array in memory."""
     if isinstance(source, Path):
         status = source.stat()
-        _check_status(status)
+        if stat.S_ISDIR(status.st_mode):
+            raise Unreadable("this is a folder")
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
+            raise Unreadable("this is a pipe, socket or device, not a file")
+        _check_length(status.st_size)
         with source.open("rb") as file:
-            yield file, status.st_size
+            yield file
         return
     if isinstance(source, Image.Image):
         behind: Any = pillow.unread(source)
@@ -122,7 +125,7 @@ def _opened(source: Any) -> Iterator[tuple[BinaryIO, int] | None]:
         yield None
         return
     _check_length(len(source))
-    yield io.BytesIO(source), len(source)
+    yield io.BytesIO(source)
 
 
 def _check_finite(values: Array) -> None:
@@ -144,14 +147,6 @@ def _quiet_decoders() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _check_status(status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise Unreadable("this is a folder")
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
-        raise Unreadable("this is a pipe, socket or device, not a file")
-    _check_length(status.st_size)
-
-
 def _check_length(length: int) -> None:
     if length == 0:
         raise Unreadable("the file is empty")
@@ -159,8 +154,8 @@ def _check_length(length: int) -> None:
         raise Unreadable(f"the file has {length:,} bytes, more than the limit of {MAX_BYTES:,}")
 
 
-def _decode(file: BinaryIO, file_bytes: int, axes: str | None, key: str | None) -> Stored:
-    contents = containers.read(file, file_bytes, key)
+def _decode(file: BinaryIO, axes: str | None, key: str | None) -> Stored:
+    contents = containers.read(file, key)
     if contents is not None:
         return arrays.from_contents(contents, axes)
     no_key(key)
@@ -168,5 +163,5 @@ def _decode(file: BinaryIO, file_bytes: int, axes: str | None, key: str | None) 
     head = file.read(heif.HEAD)
     if heif.recognised(head):
         return heif.read(file)
-    stored = tiff.read(file, file_bytes, axes) if head.startswith(tiff.MAGIC) else None
+    stored = tiff.read(file, axes) if head.startswith(tiff.MAGIC) else None
     return pillow.decode(pillow.opened(file), file) if stored is None else stored

@@ -6,12 +6,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from dip.images.stored import Array, Stored, Unreadable, check_size
+from dip.images.stored import Array, Stored, check_size, lacking
 
 HEAD = 64
 """The number of bytes that `recognised` looks at."""
-SUFFIXES = (".heic", ".heif")
-INSTALL = "pip install 'deep-image-prior[heic]'"
 
 
 def recognised(head: bytes) -> bool:
@@ -27,14 +25,10 @@ def read(file: BinaryIO) -> Stored:
     try:
         import pi_heif
     except ImportError:
-        what = "HEIC files need the package pi-heif"
-        raise Unreadable(what, f"a JPEG or PNG, or install it, for example {INSTALL}") from None
+        raise lacking("HEIC files", "pi-heif", "heic", "a JPEG or PNG") from None
     file.seek(0)
     image = pi_heif.open_heif(file, convert_hdr_to_8bit=False)
     check_size(*image.size)
     values: Array = np.array(image)  # a copy: the memory belongs to `image`
     values = values if values.ndim == 3 else values[..., None]  # (H, W, C)
-    profile = image.info.get("icc_profile") or None
-    alpha = values[..., -1] if image.has_alpha else None
-    values = values[..., :-1] if image.has_alpha else values
-    return Stored(values, alpha, profile, flat=values.shape[2] == 1)
+    return Stored.of_pixels(values, image.has_alpha, icc_profile=image.info.get("icc_profile") or None)

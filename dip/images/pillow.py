@@ -52,15 +52,11 @@ def decode(image: Image.Image, file: BinaryIO | None = None) -> Stored:
     deep = tile[0] is not None and tile[0].args in ("LA;16B", "RGB;16B", "RGBA;16B")
     keyed = "transparency" in info and image.mode != "P"  # the pixels of one colour are transparent
     values = _png(file) if file is not None and image.format == "PNG" and (deep or keyed) else _values(image)
-    alpha = None
-    if values.shape[2] in (2, 4):
-        values, alpha = values[..., :-1], values[..., -1]
     # Read after decoding: Pillow rotates TIFF itself and removes the tag.
-    turn = int(image.getexif().get(0x0112, 1))
-    values, alpha = upright(values, turn), None if alpha is None else upright(alpha, turn)
+    values = upright(values, int(image.getexif().get(0x0112, 1)))
     jpeg = _content(file) if file is not None and image.format in ("JPEG", "MPO") else None
-    profile, flat = info.get("icc_profile") or None, values.shape[2] == 1
-    return Stored(values, alpha, profile, _chunks(info), flat=flat, jpeg=jpeg)
+    profile, has_alpha = info.get("icc_profile") or None, values.shape[2] in (2, 4)
+    return Stored.of_pixels(values, has_alpha, icc_profile=profile, chunks=_chunks(info), jpeg=jpeg)
 
 
 def _values(image: Image.Image) -> Array:

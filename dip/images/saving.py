@@ -45,7 +45,8 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
         pixels: written with 8 bits, rounded to nearest, unless `like` is given.
         like: the image whose depth, units, alpha and colour profile are used. Alpha is resized. The profile is dropped
             if it is not for C channels. TIFF, NPY and NIfTI support every depth, PNG uint8 and uint16, other formats
-            uint8 only. A NIfTI file has the affine of the one that `like` was read from. Where the depth differs from that of `like`, 0 and 1 become the full range of the file's.
+            uint8 only. Where the depth differs from that of `like`, 0 and 1 become the full range of the file's. A
+            NIfTI file has the affine of the one that `like` was read from.
 
     Raises:
         ImageError: the suffix is unknown, the format does not support alpha or C channels, the file is the one that
@@ -133,7 +134,7 @@ def preview(pixels: Tensor, slices: int = 1) -> Tensor:
 
 
 def _nifti(values: Array, like: Picture) -> bytes:
-    """The bytes of a NIfTI file of (H, W, C): columns, rows, slices, channels, with the affine of the file of `like`."""
+    """The bytes of a NIfTI file of (H, W, C): columns, rows, slices, channels; with the affine of `like`'s file."""
     import nibabel
 
     if like.is_volume(values.shape[2]):
@@ -173,20 +174,28 @@ def _encoded(values: Array, like: Picture, profile: bytes | None, format: str) -
             metadata=None if not volume else {"axes": "CZYX"[4 - values.ndim :]},
         )  # fmt: skip
     elif format == "PNG":
-        if values.dtype == np.uint16:
-            import imagecodecs
-
-            encoded = imagecodecs.png_encode(values, level=6, filter=imagecodecs.PNG.FILTER.UP)
-        else:
-            Image.fromarray(values).save(buffer, format)
-            encoded = buffer.getvalue()
-            buffer = io.BytesIO()
-        buffer.write(encoded[:33])  # the signature and the chunk IHDR
-        for name, data in like.chunks:
-            putchunk(buffer, name, data)
-        if profile is not None:
-            putchunk(buffer, b"iCCP", b"ICC Profile\0\0", zlib.compress(profile))
-        buffer.write(encoded[33:])
+        chunks = like.chunks + (
+            ((b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile)),) if profile is not None else ()
+        )
+        return _png(values, chunks)
     else:
         Image.fromarray(values).save(buffer, format, icc_profile=profile, **_PILLOW_OPTIONS.get(format, {}))
+    return buffer.getvalue()
+
+
+def _png(values: Array, chunks: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """The bytes of a PNG of (H, W) or (H, W, C), uint8 or uint16, with `chunks` behind its header."""
+    if values.dtype == np.uint16:
+        import imagecodecs
+
+        encoded = imagecodecs.png_encode(values, level=6, filter=imagecodecs.PNG.FILTER.UP)
+    else:
+        plain = io.BytesIO()
+        Image.fromarray(values).save(plain, "PNG")
+        encoded = plain.getvalue()
+    buffer = io.BytesIO(encoded[:33])  # the signature and the chunk IHDR
+    buffer.seek(33)
+    for name, data in chunks:
+        putchunk(buffer, name, data)
+    buffer.write(encoded[33:])
     return buffer.getvalue()

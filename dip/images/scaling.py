@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from dip.images.stored import Array
+
 Scale = tuple[float, float]
 
 BITS = (8, 10, 12, 14, 16)

@@ -71,6 +71,12 @@ class Stored:
     jpeg: bytes | None = None
     depth: int = 1
 
+    @classmethod
+    def of_pixels(cls, pixels: Array, has_alpha: bool, **rest: Any) -> Stored:
+        """Of (H, W, C), whose last channel is alpha if `has_alpha`, and of `rest` of the fields."""
+        colours, alpha = (pixels[..., :-1], pixels[..., -1]) if has_alpha else (pixels, None)
+        return cls(colours, alpha, flat=colours.shape[2] == 1, **rest)
+
 
 def check_size(width: int, height: int) -> None:
     """Raise `Unreadable` above `MAX_PIXELS`."""
@@ -112,10 +118,10 @@ def chosen(keys: Sequence[str], key: str | None) -> str:
     raise Unreadable(reason, f"FILE:KEY, where KEY is the name of one, for example FILE:{one_line(keys[0])}")
 
 
-def lacking(what: str, package: str, extra: str) -> Unreadable:
+def lacking(what: str, package: str, extra: str, instead: str = "an .npy file") -> Unreadable:
     """The error for a kind of file whose package is not installed."""
     install = f"pip install 'deep-image-prior[{extra}]'"
-    return Unreadable(f"{what} need the package {package}", f"an .npy file, or install it, for example {install}")
+    return Unreadable(f"{what} need the package {package}", f"{instead}, or install it, for example {install}")
 
 
 def no_key(key: str | None) -> None:

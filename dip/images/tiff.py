@@ -15,12 +15,11 @@ _WHITE_IS_ZERO, _GRAY, _RGB = 0, 1, 2  # photometric interpretations
 _PREMULTIPLIED, _ALPHA = 1, 2  # kinds of extra samples; 0 is unspecified, which is a band
 
 
-def read(file: BinaryIO, file_bytes: int, axes: str | None) -> Stored | None:
+def read(file: BinaryIO, axes: str | None) -> Stored | None:
     """Decode a TIFF. None: Pillow decodes it (palettes, CMYK, YCbCr, fewer than 8 bits, premultiplied alpha).
 
     Args:
         file: the file.
-        file_bytes: its size.
         axes: the order of the axes of several pages, such as CHW; without it several pages are refused.
     """
     import tifffile
@@ -38,7 +37,7 @@ def read(file: BinaryIO, file_bytes: int, axes: str | None) -> Stored | None:
         pages = sum(not other.subfiletype & 1 for other in every)  # reduced pages are previews
         if page.size * max(pages, 1) * (bits // 8) > MAX_BYTES:
             raise Unreadable(f"the header claims more than {MAX_BYTES:,} bytes of pixels")
-        if any(at + n > file_bytes for at, n in zip(page.dataoffsets, page.databytecounts, strict=True)):
+        if any(at + n > tiff.filehandle.size for at, n in zip(page.dataoffsets, page.databytecounts, strict=True)):
             raise Unreadable("the file is truncated")
         if page.dtype is None or page.dtype.kind not in "uif" or page.imagedepth > 1:
             raise Unreadable("this kind of TIFF (data type, volume) is not supported")
@@ -79,6 +78,4 @@ def _decoded(page: Any, extras: tuple[int, ...]) -> Stored:
     values = upright(values, page.tags.valueof(274))
     if has_alpha and str(values.dtype) not in ("uint8", "uint16", "float32"):
         raise Unreadable(f"alpha of type {values.dtype} is not supported")
-    alpha = values[..., -1] if has_alpha else None
-    values = values[..., :-1] if has_alpha else values
-    return Stored(values, alpha, page.iccprofile or None, white=white, flat=values.shape[2] == 1)
+    return Stored.of_pixels(values, has_alpha, icc_profile=page.iccprofile or None, white=white)

@@ -1,8 +1,8 @@
 """Methods: how an image is restored from its observation.
 
-`dip` fits a network to the observation. A variant (`Variant`) fits one in another way, and a rival (`Rival`) restores the
-observation without Deep Image Prior. To add one, write a dataclass of its options, list it in `METHODS`, and add a file to
-`conf/method/`. What a variant computes is a subclass of `dip.methods.extras.Extras`.
+`dip` fits a network to the observation. A variant (`Variant`) fits one in another way, and a rival (`Rival`) restores
+the observation without Deep Image Prior. To add one, write a dataclass of its options, list it in `METHODS`, and add a
+file to `conf/method/`. What a variant computes is a subclass of `dip.methods.extras.Extras`.
 
 Importing this package does not import torch.
 """

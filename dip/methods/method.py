@@ -91,7 +91,6 @@ class Rival(Method):
     """Bytes per value of the image and a constant, measured at 256 x 256 to 1024 x 1024 pixels; without `training`."""
 
     def total(self, steps: int) -> int:
-        """See `Method.total`."""
         return 1
 
 
@@ -104,11 +103,10 @@ class Learned(Rival):
     smallest = 2
 
     def total(self, steps: int) -> int:
-        """See `Method.total`."""
         return self.steps
 
     def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
-        """Train as `training` describes, with a call of `progress` after each step. Returns (1, C, H, W), not clipped."""
+        """Train as `training` describes, and call `progress` after each step. Returns (1, C, H, W), not clipped."""
         return self.training(y, sigma, seed, half).run(self.steps, progress)
 
     def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:

@@ -1,12 +1,15 @@
 """Noise2Self: Batson and Royer, "Noise2Self: Blind Denoising by Self-Supervision", ICML 2019, arXiv 1901.11365.
 
-The pixels on a grid are replaced by the mean of their neighbours, and a network learns to predict them. The prediction of
-a pixel does not depend on its value (J-invariance), so the network cannot learn noise that is independent between pixels.
+The pixels on a grid are replaced by the mean of their neighbours, and a network learns to predict them. The prediction
+of a pixel does not depend on its value (J-invariance), so the network cannot learn noise that is independent between
+pixels.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,35 +32,40 @@ def training(y: Tensor, seed: int, half: torch.dtype | None) -> Training:
     """Train on `y` (1, C, H, W) and predict every pixel. See `dip.methods.method.Learned.training`."""
     net = Stack(y, WIDTH, LAYERS, seed, half)
 
-    def predict(masked: Tensor) -> Tensor:
+    def predict(x: Tensor) -> Tensor:
         """The replaced pixels are predicted relative to the mean of their neighbours, which converges faster."""
-        change: Tensor = net(masked)
-        return masked + change
+        change: Tensor = net(x)
+        return x + change
 
-    around = mean_of_neighbours(y)
-    phases = [(row, column) for row in range(min(GRID, y.shape[2])) for column in range(min(GRID, y.shape[3]))]
+    around, every = mean_of_neighbours(y), grids(y)
 
     def loss(step: int) -> Tensor:
-        row, column = phases[step % len(phases)]
-        at = (..., slice(row, None, GRID), slice(column, None, GRID))
-        masked = y.clone()
-        masked[at] = around[at]
-        return functional.mse_loss(predict(masked)[at], y[at])
+        grid = every[step % len(every)]
+        return functional.mse_loss(predict(masked(y, around, grid))[grid], y[grid])
 
     optimizer = torch.optim.Adam(net.parameters(), LR)
     return Training(net, optimizer, HALVED, loss, lambda: invariant(predict, y))
 
 
 def invariant(predict: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
-    """The J-invariant function of `predict`: each pixel of the result does not depend on the same pixel of `y` (1, C, H, W)."""
+    """The J-invariant function of `predict`: no pixel of the result depends on the same pixel of `y` (1, C, H, W)."""
     around, result = mean_of_neighbours(y), torch.empty_like(y)
-    for row in range(min(GRID, y.shape[2])):
-        for column in range(min(GRID, y.shape[3])):
-            at = (..., slice(row, None, GRID), slice(column, None, GRID))
-            masked = y.clone()
-            masked[at] = around[at]
-            result[at] = predict(masked)[at]
+    for grid in grids(y):
+        result[grid] = predict(masked(y, around, grid))[grid]
     return result
+
+
+def grids(y: Tensor) -> list[tuple[Any, ...]]:
+    """The grids of `y` (1, C, H, W) as indices: each pixel is in one of them."""
+    corners = itertools.product(range(min(GRID, y.shape[2])), range(min(GRID, y.shape[3])))
+    return [(..., slice(row, None, GRID), slice(column, None, GRID)) for row, column in corners]
+
+
+def masked(y: Tensor, around: Tensor, grid: tuple[Any, ...]) -> Tensor:
+    """`y` with the pixels of `grid` replaced by those of `around`."""
+    replaced = y.clone()
+    replaced[grid] = around[grid]
+    return replaced
 
 
 def mean_of_neighbours(y: Tensor) -> Tensor:

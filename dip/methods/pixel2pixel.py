@@ -25,7 +25,7 @@ LR, HALVED = 1e-3, [1500, 2000, 2500]
 
 
 def suited(sigma: float) -> int:
-    """The published number of pixels in a bank, 2, 4 and 8 for noise of 10, 25 and 50 of 255, for the nearest of these."""
+    """The published number of pixels in a bank: 2, 4 or 8 for noise of 10, 25 or 50 of 255, whichever is nearest."""
     levels = {10: 2, 25: 4, 50: 8}
     nearest = min(levels, key=lambda level: abs(math.log(max(255 * sigma, 1e-3) / level)))
     return levels[nearest]

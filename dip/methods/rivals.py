@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class ZSN2N(Learned):
-    """Zero-Shot Noise2Noise (Mansour and Heckel, CVPR 2023, arXiv 2303.11253): trains two layers on two downsampled images."""
+    """Zero-Shot Noise2Noise (Mansour, Heckel, CVPR 2023, arXiv 2303.11253): trains on two downsampled images."""
 
     name: str = "zs_n2n"
 
     def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:
-        """See `Learned.training`."""
         from dip.methods.zs_n2n import training
 
         return training(y, seed, half)
@@ -43,7 +42,6 @@ class Pixel2Pixel(Learned):
     )
 
     def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:
-        """See `Learned.training`."""
         from dip.methods.pixel2pixel import suited, training
 
         return training(y, self.bank or suited(sigma), seed, half)
@@ -51,12 +49,11 @@ class Pixel2Pixel(Learned):
 
 @dataclass
 class Noise2Self(Learned):
-    """Noise2Self (Batson and Royer, ICML 2019, arXiv 1901.11365): trains a network to predict pixels that it does not see."""
+    """Noise2Self (Batson, Royer, ICML 2019, arXiv 1901.11365): predicts pixels from their neighbours."""
 
     name: str = "noise2self"
 
     def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:
-        """See `Learned.training`."""
         from dip.methods.noise2self import training
 
         return training(y, seed, half)

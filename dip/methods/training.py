@@ -16,7 +16,7 @@ Progress = Callable[[int, Tensor, Callable[[], Tensor]], bool]
 
 
 class Stack(nn.Module):
-    """`layers` convolutions of 3 x 3, each followed by LeakyReLU(0.2), and one of 1 x 1: (B, C, H, W) -> the same shape.
+    """3 x 3 convolutions, each followed by LeakyReLU(0.2), and one of 1 x 1: (B, C, H, W) -> the same shape.
 
     Args:
         y: the observation (1, C, H, W), whose channels, type and device it has.

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Guided(Variant):
     """Deep Image Prior on top of BM3D: where the noise is white, BM3D of the observation is the network's input.
 
-    The restored image is the mean of both, corrected for clipped noise. Otherwise, and where the task is not denoising, it is the same as dip.
+    The restored image is the mean of both, corrected for clipped noise. Otherwise, and where the task is not denoising,
+    it is the same as dip.
     """
 
     name: str = "guided"
@@ -45,13 +46,11 @@ class WeightNoise(Variant):
     )
 
     def extras(self, net: nn.Module, z: Tensor, y: Tensor, seed: int) -> Extras:
-        """See `Variant.extras`."""
         from dip.methods.extras import WeightNoise
 
         return WeightNoise(seed, self.noise, self.burn_in)
 
     def warnings_for(self, steps: int) -> list[str]:
-        """See `Method.warnings_for`."""
         if self.burn_in < steps:
             return []
         return [
@@ -86,7 +85,6 @@ class SelfGuided(Autoencoding):
     z_lr: float = option(0.1, "learning rate of z", number("> 0"), "0.01")
 
     def first_input(self, start: Tensor, seed: int) -> Tensor:
-        """See `Variant.first_input`."""
         import torch
 
         from dip.seeds import generator
@@ -94,7 +92,6 @@ class SelfGuided(Autoencoding):
         return torch.rand(start.shape, generator=generator(seed, "z"))
 
     def extras(self, net: nn.Module, z: Tensor, y: Tensor, seed: int) -> Extras:
-        """See `Variant.extras`."""
         from dip.methods.extras import SelfGuided
 
         return SelfGuided(z, self.alpha, seed, self.noise, self.z_lr)
@@ -115,7 +112,6 @@ class Sequential(Autoencoding):
     every: int = option(2, "steps after which the output replaces the input", integer(1), "5")
 
     def extras(self, net: nn.Module, z: Tensor, y: Tensor, seed: int) -> Extras:
-        """See `Variant.extras`."""
         from dip.methods.extras import Sequential
 
         return Sequential(z, self.weight, self.every)
@@ -137,7 +133,6 @@ class RandomProjector(Variant):
     trains_z = True
 
     def extras(self, net: nn.Module, z: Tensor, y: Tensor, seed: int) -> Extras:
-        """See `Variant.extras`."""
         from dip.methods.extras import RandomProjector
 
         return RandomProjector(net, z, self.tv)
@@ -158,7 +153,6 @@ class SparseNoise(Variant):
     )
 
     def extras(self, net: nn.Module, z: Tensor, y: Tensor, seed: int) -> Extras:
-        """See `Variant.extras`."""
         from dip.methods.extras import SparseNoise
 
         return SparseNoise(y, self.rate)

@@ -1,7 +1,7 @@
 """Zero-Shot Noise2Noise: Mansour and Heckel, CVPR 2023, arXiv 2303.11253. The noise is independent between pixels.
 
-The image is downsampled to two images with the same content and independent noise, and a network of 22 thousand parameters
-learns to predict the noise of one from the other.
+The image is downsampled to two images with the same content and independent noise, and a network of 22 thousand
+parameters learns to predict the noise of one from the other.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ LR, HALVED = 1e-3, [1500]
 
 
 def training(y: Tensor, seed: int, half: torch.dtype | None) -> Training:
-    """Train on `y` (1, C, H, W) and subtract the noise that the network predicts. See `dip.methods.method.Learned.training`."""
+    """Train on `y` (1, C, H, W) and subtract the predicted noise. See `dip.methods.method.Learned.training`."""
     net = Stack(y, WIDTH, LAYERS, seed, half)
     inputs = torch.cat(pair(y))  # (2, C, H // 2, W // 2)
     targets = inputs.flip(0)
 
     def loss(step: int) -> Tensor:
-        """Equation 3, the residual loss, plus equation 4, the consistency loss. A mean over both images is half a sum."""
+        """The residual loss (equation 3) plus the consistency loss (4). A mean over both images is half a sum."""
         denoised = inputs - net(inputs)
         consistent = torch.cat(pair(y - net(y)))
         return mse_loss(denoised, targets) + mse_loss(denoised, consistent)
@@ -35,7 +35,7 @@ def training(y: Tensor, seed: int, half: torch.dtype | None) -> Training:
 
 
 def pair(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Two images (1, C, H // 2, W // 2), each the mean of one diagonal of the blocks of 2 x 2 pixels of (1, C, H, W)."""
+    """(1, C, H, W) -> two (1, C, H // 2, W // 2): the means of the two diagonals of each block of 2 x 2 pixels."""
     height, width = (side // 2 * 2 for side in image.shape[-2:])
     corner = [[image[..., row:height:2, column:width:2] for column in (0, 1)] for row in (0, 1)]
     return (corner[0][1] + corner[1][0]) / 2, (corner[0][0] + corner[1][1]) / 2

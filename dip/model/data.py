@@ -36,8 +36,8 @@ class FixedPair(LightningDataModule):
 def draw(z: Z, size: tuple[int, int], seed: int, slices: int = 1) -> Tensor:
     """The fixed input (1, z.planes(slices), *size) float32: gaussian, uniform, or coordinates.
 
-    `meshgrid` is the original paper's input for large holes: channel 0 holds x, channel 1 holds y, from 0 to scale. In a
-    volume a third channel holds the position of the slice. Channels of a volume are channels x slices.
+    `meshgrid` is the original paper's input for large holes: channel 0 holds x, channel 1 holds y, from 0 to scale. In
+    a volume a third channel holds the position of the slice. Channels of a volume are channels x slices.
     """
     height, width = size
     if z.distribution == "meshgrid":

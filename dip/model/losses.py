@@ -58,11 +58,9 @@ class Loss(Options):
             x = y + filtered(x - y, kernel)
         entries = self.entries(x, y)
         loss = (entries if weights is None else weights * entries).mean()
-        return loss + self.tv * total_variation(image, self.tv_below()) if self.tv else loss
-
-    def tv_below(self) -> float:
-        """The length of a difference below which its penalty is quadratic; 0 without coupling."""
-        return self.tv / self.tv_coupling if self.tv_coupling else 0.0
+        if not self.tv:
+            return loss
+        return loss + self.tv * total_variation(image, self.tv / self.tv_coupling if self.tv_coupling else 0.0)
 
     def unused(self) -> dict[str, str]:
         """Options without effect: the coupling without a total variation."""

@@ -6,7 +6,6 @@ Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior" (arXiv 1711.10925): theta* = arg
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,11 +18,10 @@ from dip.methods.extras import Extras
 from dip.model.losses import MSE, Loss
 from dip.model.optimizers import Adam, Optimizer
 from dip.model.speedups import speed_up
+from dip.options import log
 from dip.seeds import Perturbation
 from dip.targets.jpeg_intervals import Intervals
 from dip.targets.operators import Identity, Operator
-
-log = logging.getLogger("dip")
 
 
 class DeepImagePrior(LightningModule):
@@ -52,7 +50,7 @@ class DeepImagePrior(LightningModule):
         weights: of the pixels in the loss, (1, 1, h, w) with mean 1; None for equal weights.
         kernel: filter of the residual in the loss, (k, k) with k odd; None for no filter.
         extras: what the method adds to each network; None for Deep Image Prior.
-        intervals: what a JPEG file says of its image; replaces y in the loss by `intervals(image)`.
+        intervals: of the coefficients of a JPEG file; y in the loss is replaced by `intervals(image)`.
         speedups: names out of `dip.model.speedups.SPEEDUPS`, applied at the first step.
 
     Attributes:

@@ -32,7 +32,6 @@ class Adam(Optimizer):
     name: str = "adam"
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        """See `Optimizer.build`."""
         import torch
 
         return _fused(torch.optim.Adam, parameters, lr)
@@ -45,7 +44,6 @@ class Muon(Optimizer):
     name: str = "muon"
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        """See `Optimizer.build`."""
         from dip.model.muon import BatchedMuon
 
         return _fused(BatchedMuon, parameters, lr)

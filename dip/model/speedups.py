@@ -2,13 +2,12 @@
 
 `compile` fuses the passes over memory between convolutions (torch.compile). On the CPUs that we measured it is not
 faster, because the network's layers are written for them. `kernels` replaces some layers by Triton kernels, see
-`dip.nets.fused`. `graph` replays the network's forward and backward pass as CUDA graphs, by default on CUDA: launching the
-kernels of a step one by one takes longer than a fast GPU needs to run them.
+`dip.nets.fused`. `graph` replays the network's forward and backward pass as CUDA graphs, by default on CUDA: launching
+the kernels of a step one by one takes longer than a fast GPU needs to run them.
 """
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -16,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from dip.hardware.out_of_memory import out_of_memory
+from dip.nets.convolution import number_format
 from dip.nets.fused import fuse
-
-log = logging.getLogger("dip")
+from dip.options import log
 
 
 def speed_up(nets: nn.ModuleList, z: Tensor, names: Sequence[str]) -> dict[str, bool]:
@@ -60,11 +59,9 @@ def _compile(nets: nn.ModuleList, z: Tensor) -> None:
 
 def _fuse(nets: nn.ModuleList, z: Tensor) -> bool:
     """Whether the networks have layers for which there are kernels."""
-    kind = z.device.type
-    if kind != "cuda":
-        raise RuntimeError(f"Triton kernels need a CUDA device, this is {kind}")
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else z.dtype
-    return fuse(nets, z.device, dtype)
+    if z.device.type != "cuda":
+        raise RuntimeError(f"Triton kernels need a CUDA device, this is {z.device.type}")
+    return fuse(nets, z.device, number_format(z))
 
 
 def _capture(nets: nn.ModuleList, z: Tensor) -> None:

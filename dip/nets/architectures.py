@@ -1,4 +1,4 @@
-"""The options of the networks beside the hourglass: other priors, for comparison. Importing this module imports no torch."""
+"""The options of the networks beside the hourglass: other priors, for comparison. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dip.nets.net import Net, Network, Size, Skips
-from dip.options import choice, integer, is_integer, number, option, reject
+from dip.options import choice, integer, integers, is_integer, number, option, reject
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,10 +27,6 @@ class Pixels(Net):
         assert size is not None, "pixels need a size"
         return PixelsModule(out_channels, size)
 
-    def padded(self, height: int, width: int) -> Size:
-        """(height, width): any size is accepted."""
-        return height, width
-
 
 @dataclass
 class UNet(Network):
@@ -40,27 +36,20 @@ class UNet(Network):
     channels: Any = option(
         [16, 32, 64, 128, 256],
         "feature maps of each level, from the finest; each level has half the resolution of the one before",
-        "a list of 2 to 10 integers >= 1",
+        integers(2, 10),
         "[32,64,128]",
     )
 
     ignores = ("skips",)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        widths = list(self.channels) if isinstance(self.channels, (list, tuple)) else []
-        if not 2 <= len(widths) <= 10 or not all(is_integer(width) and width >= 1 for width in widths):
-            raise reject(self, "channels")
-
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
-        """See `Network.module`."""
         from dip.nets.unet import UNetModule
 
         return UNetModule(in_channels, out_channels, self.channels)
 
-    def padded(self, height: int, width: int) -> Size:
-        """The next multiples of 2**(levels - 1) with two pixels at the coarsest level, which reflection needs."""
-        return _multiple(height, width, 2 ** (len(self.channels) - 1), least=2)
+    def sides(self) -> tuple[int, int]:
+        """Two pixels at the coarsest level, which reflection needs."""
+        return 2 ** (len(self.channels) - 1), 2
 
 
 @dataclass
@@ -74,14 +63,13 @@ class ResNet(Network):
     ignores = ("skips",)
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
-        """See `Network.module`."""
         from dip.nets.resnet import ResNetModule
 
         return ResNetModule(in_channels, out_channels, self.channels, self.blocks)
 
-    def padded(self, height: int, width: int) -> Size:
-        """(height, width), but at least 2 each: reflection needs two pixels."""
-        return max(height, 2), max(width, 2)
+    def sides(self) -> tuple[int, int]:
+        """Two pixels, which reflection needs."""
+        return 1, 2
 
 
 @dataclass
@@ -97,18 +85,17 @@ class Decoder(Network):
     ignores = ("skips",)
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
-        """See `Network.module`."""
         from dip.nets.decoders import DecoderModule
 
         return DecoderModule(in_channels, out_channels, self.channels, self.layers)
 
-    def padded(self, height: int, width: int) -> Size:
-        """The next multiples of 2**(layers - 1), at least two of them, since a normalisation needs several pixels."""
-        return _multiple(height, width, 2 ** (self.layers - 1), least=2)
+    def sides(self) -> tuple[int, int]:
+        """Two pixels in z, since a normalisation needs several."""
+        return 2 ** (self.layers - 1), 2
 
     def input_size(self, size: Size) -> Size:
-        """See `Net.input_size`."""
-        return size[0] // 2 ** (self.layers - 1), size[1] // 2 ** (self.layers - 1)
+        step, _ = self.sides()
+        return size[0] // step, size[1] // step
 
 
 @dataclass
@@ -125,7 +112,6 @@ class ConvDecoder(Network):
     ignores = ("skips",)
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
-        """See `Network.module`."""
         from dip.nets.decoders import ConvDecoderModule
 
         entering = self.input_size(size)
@@ -136,19 +122,17 @@ class ConvDecoder(Network):
         )
         return ConvDecoderModule(in_channels, out_channels, self.channels, list(zip(height, width, strict=True)))
 
-    def padded(self, height: int, width: int) -> Size:
-        """(height, width), but at least `coarsest` each."""
-        return max(height, self.coarsest), max(width, self.coarsest)
+    def sides(self) -> tuple[int, int]:
+        return 1, self.coarsest
 
     def input_size(self, size: Size) -> Size:
-        """See `Net.input_size`."""
         scale = self.coarsest / min(size)
         return round(size[0] * scale), round(size[1] * scale)
 
 
 @dataclass
 class MLP(Network):
-    """A perceptron of the pixel's coordinates: Fourier features (arXiv 2006.10739) or sines (SIREN, arXiv 2006.09661)."""
+    """A perceptron of the coordinates: Fourier features (arXiv 2006.10739) or sines (SIREN, arXiv 2006.09661)."""
 
     name: str = "mlp"
     encoding: str = option(
@@ -175,16 +159,11 @@ class MLP(Network):
         return {"features": "net.encoding=siren"} if self.encoding == "siren" else {}
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
-        """See `Network.module`."""
         from dip.nets.coordinates import CoordinatesModule
 
         fourier = self.encoding == "fourier"
         scale = self.scale or (10.0 if fourier else 30.0)
         return CoordinatesModule(out_channels, self.channels, self.layers, self.features if fourier else 0, scale, size)
-
-    def padded(self, height: int, width: int) -> Size:
-        """(height, width): any size is accepted."""
-        return height, width
 
 
 @dataclass
@@ -205,15 +184,10 @@ class Swin(Network):
             raise reject(self, "channels")
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
-        """See `Network.module`."""
         from dip.nets.swin import SwinModule
 
         return SwinModule(in_channels, out_channels, self.channels, self.blocks, self.heads, self.patch, size)
 
-    def padded(self, height: int, width: int) -> Size:
-        """The next multiples of a window, 8 tokens."""
-        return _multiple(height, width, 8 * self.patch)
-
-
-def _multiple(height: int, width: int, step: int, least: int = 1) -> Size:
-    return step * max(least, -(-height // step)), step * max(least, -(-width // step))
+    def sides(self) -> tuple[int, int]:
+        """Whole windows of 8 tokens."""
+        return 8 * self.patch, 1

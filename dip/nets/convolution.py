@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CHANNELS, NUMBERS = 32, 2**18
-"""Channels and numbers of an input from which the copies pay off (measured for 4 to 128 channels, one thread)."""
+"""Channels and numbers of an input from which the copies save time (measured for 4 to 128 channels, one thread)."""
 
 
 def convolve(x: Tensor, weight: Tensor, stride: int = 1) -> Tensor:
@@ -35,6 +35,12 @@ def convolve(x: Tensor, weight: Tensor, stride: int = 1) -> Tensor:
         return F.conv2d(x, weight, stride=stride)
     convolved: Tensor = _Convolution.apply(x, weight, stride)  # type: ignore[no-untyped-call]
     return convolved
+
+
+def number_format(x: Tensor) -> torch.dtype:
+    """The number format in which layers compute with `x`: that of autocast if it is on, else that of `x`."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
 class _Convolution(torch.autograd.Function):
@@ -69,7 +75,7 @@ class _RoundedTogether(torch.autograd.Function):
 
 
 rounded_together: Callable[..., tuple[Tensor, ...]] = _RoundedTogether.apply
-"""`rounded_together(dtype, *weights)` converts float32 weights as autocast does one by one: one kernel each way on CUDA."""
+"""`rounded_together(dtype, *weights)` converts float32 weights as autocast does, with one kernel each way on CUDA."""
 
 
 def _converted(tensors: tuple[Tensor, ...], dtype: torch.dtype) -> tuple[Tensor, ...]:

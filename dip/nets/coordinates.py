@@ -1,7 +1,8 @@
 """A multilayer perceptron of the pixel's coordinates: the image as a function. It reads neither z nor its perturbation.
 
 With Fourier features (Tancik et al. 2020, arXiv 2006.10739, section 4) or sines as activations (SIREN: Sitzmann et al.
-2020, arXiv 2006.09661, section 3). It computes in float32 under autocast: 16-bit coordinates of neighbours would be equal.
+2020, arXiv 2006.09661, section 3). It computes in float32 under autocast: 16-bit coordinates of neighbours would be
+equal.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class CoordinatesModule(nn.Module):
         channels: hidden units of each layer.
         layers: hidden layers.
         features: number of frequencies of the Fourier features; 0 for SIREN.
-        scale: standard deviation of the frequencies, in periods over the longer side, or omega_0 of SIREN's first layer.
+        scale: standard deviation of the frequencies, in periods over the longer side, or omega_0 of SIREN's first
+            layer.
         size: (H, W).
     """
 

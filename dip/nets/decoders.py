@@ -1,7 +1,7 @@
 """Decoders: networks that enlarge a small z and have no encoder.
 
-Deep Decoder: Heckel and Hand 2019 (arXiv 1810.03982), section 2. ConvDecoder: Darestani and Heckel 2021 (arXiv 2007.02471),
-made for MRI. In both, normalisation follows the ReLU, so no convolution needs a bias.
+Deep Decoder: Heckel and Hand 2019 (arXiv 1810.03982), section 2. ConvDecoder: Darestani and Heckel 2021 (arXiv
+2007.02471), made for MRI. In both, normalisation follows the ReLU, so no convolution needs a bias.
 """
 
 from __future__ import annotations
@@ -21,13 +21,7 @@ class DecoderModule(nn.Module):
 
     Each layer is a 1 x 1 convolution, bilinear upsampling by 2 except in the last layer, ReLU and normalisation. With
     k = in_channels = channels, d = layers and an RGB image there are d k^2 + 2 d k + 3 k weights, as in the paper. With
-    few enough of them it cannot fit noise.
-
-    Args:
-        in_channels: channels of z.
-        out_channels: channels of the image.
-        channels: feature maps of every layer, k in the paper.
-        layers: d in the paper.
+    few enough of them it cannot fit noise. See `dip.nets.Decoder`.
     """
 
     def __init__(self, in_channels: int, out_channels: int, channels: int, layers: int) -> None:
@@ -53,14 +47,11 @@ class DecoderModule(nn.Module):
 class ConvDecoderModule(nn.Module):
     """ConvDecoder: (1, in_channels, h, w) -> (1, out_channels, H, W).
 
-    Each layer is nearest-neighbour upsampling to the next size, a 3 x 3 convolution, ReLU and normalisation; the last one
-    works at the size of the image. In the authors' code this is `convdecoder` with `need_last`.
+    Each layer is nearest-neighbour upsampling to the next size, a 3 x 3 convolution, ReLU and normalisation; the last
+    one works at the size of the image. In the authors' code this is `convdecoder` with `need_last`.
 
-    Args:
-        in_channels: channels of z.
-        out_channels: channels of the image.
-        channels: feature maps of every layer.
-        sizes: (H, W) of the output of each layer but the last, in ascending order; the largest is that of the image.
+    `channels` are the feature maps of every layer, and `sizes` (H, W) of the output of each but the last, in ascending
+    order; the largest is that of the image.
     """
 
     def __init__(self, in_channels: int, out_channels: int, channels: int, sizes: Sequence[tuple[int, int]]) -> None:

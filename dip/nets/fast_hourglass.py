@@ -12,6 +12,7 @@ The differences, each tested against the plain network, outputs and gradients:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,20 +68,16 @@ class FastHourglass(HourglassModule):
 
     def _image(self, z: Tensor) -> Tensor:
         x = z.contiguous(memory_format=torch.channels_last)  # (1, in_channels, H, W)
-        entering = []
+        run, entering = functools.partial(run_part, self.checkpoint_activations), []
         for level in self.levels:
             entering.append(x)
-            x = self._run(level.encode, x)  # (1, C, H / 2, W / 2)
+            x = run(level.encode, x)  # (1, C, H / 2, W / 2)
         for level, beside in zip(reversed(self.levels), reversed(entering), strict=True):
-            x = self._run(join, level, x, beside)  # (1, C, 2H, 2W)
+            x = run(join, level, x, beside)  # (1, C, 2H, 2W)
             if level.mix is not None:
-                x = self._run(level.mix, x)
-        x = self.head(x)
-        # Near 1 the steps between 16-bit numbers are as wide as those of an 8-bit image.
-        return self.output(x.to(torch.promote_types(x.dtype, torch.float32)))
-
-    def _run(self, part: Callable[..., Tensor], *inputs: Any) -> Tensor:
-        return run_part(self.checkpoint_activations, part, *inputs)
+                x = run(level.mix, x)
+        image: Tensor = self.output(self.head(x))
+        return image
 
 
 def run_part(recompute: bool, part: Callable[..., Tensor], *inputs: Any) -> Tensor:

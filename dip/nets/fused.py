@@ -13,7 +13,7 @@ from dip.nets.reflection import reflect
 from dip.nets.upsampled import combined
 
 TOLERANCES = {torch.bfloat16: 2e-2, torch.float16: 3e-3, torch.float32: 1e-5, torch.float64: 1e-9}
-"""Greatest difference of a result or a gradient to that of the plain layers in float64, relative to its greatest value."""
+"""Greatest difference of a result or gradient to that of the plain layers in float64, in its greatest values."""
 
 
 def fuse(nets: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:

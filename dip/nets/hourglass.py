@@ -1,17 +1,19 @@
 """The encoder-decoder with skip connections of "Deep Image Prior" (Ulyanov et al., arXiv 1711.10925), in plain PyTorch.
 
-This file defines the network: its parameters, their names and initial values, and the function that it computes.
-Runs use `dip.nets.fast_hourglass.FastHourglass`, a subclass with the same parameters that computes the same function faster.
+This file defines the network: its parameters, their names and initial values, and the function that it computes. Runs
+use `dip.nets.fast_hourglass.FastHourglass`, a subclass with the same parameters that computes the same function faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from dip.nets.last_layer import LastLayer
 
 
 class Architecture(Protocol):
@@ -56,7 +58,7 @@ class HourglassModule(nn.Module):
             levels.append(Level(net, entering, channels[i], skip, below))
         self.levels: list[Level] = nn.ModuleList(levels)  # type: ignore[assignment]
         self.head = nn.Conv2d(channels[0], out_channels, 1)
-        self.output = output(net.output)
+        self.output = LastLayer(net.output)
 
     def forward(self, z: Tensor) -> Tensor:
         x = z  # (1, in_channels, H, W)
@@ -66,7 +68,8 @@ class HourglassModule(nn.Module):
             x = level.encode(x)  # (1, C, H / 2, W / 2)
         for level, beside in zip(reversed(self.levels), reversed(entering), strict=True):  # decoder
             x = level.decode(x, beside)  # (1, C, 2H, 2W)
-        return self.output(self.head(x))  # (1, out_channels, H, W)
+        image: Tensor = self.output(self.head(x))  # (1, out_channels, H, W)
+        return image
 
 
 class Level(nn.Module):
@@ -132,16 +135,6 @@ class Block(nn.Module):
 def normalization(channels: int) -> nn.BatchNorm2d:
     """Batch normalisation that always uses the statistics of its input: there is one image, and no evaluation mode."""
     return nn.BatchNorm2d(channels, eps=1e-5, track_running_stats=False)
-
-
-def output(name: str | None) -> Callable[[Tensor], Tensor]:
-    """The function of the last layer called `name`, one of `dip.nets.net.OUTPUTS`; None: sigmoid."""
-    known: dict[str | None, Callable[[Tensor], Tensor]] = {"linear": _same, "softplus": F.softplus}
-    return known.get(name, torch.sigmoid)
-
-
-def _same(x: Tensor) -> Tensor:
-    return x
 
 
 def activation(name: str) -> nn.Module:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dip.errors import OptionError
 from dip.nets.net import Network, Size, Skips
-from dip.options import choice, flag, integer, is_integer, option, reject
+from dip.options import Legal, choice, flag, integer, is_integer, option, reject
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,8 +17,20 @@ UPSAMPLINGS = ("bilinear", "nearest")
 PADDINGS = ("reflection", "zeros")
 ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
 
+_FEATURE_MAPS = (
+    "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest"
+)
 _PER_LEVEL = "an integer >= 1 or a list of net.depth such integers"
-_KERNEL = dataclasses.replace(integer(1, 15), words="an odd integer from 1 to 15")
+
+
+def _odd(value: Any) -> int:
+    kernel: int = integer(1, 15).convert(value)
+    if kernel % 2 == 0:
+        raise ValueError
+    return kernel
+
+
+_KERNEL = Legal("an odd integer from 1 to 15", _odd)
 
 
 @dataclass
@@ -31,12 +42,7 @@ class Hourglass(Network):
 
     name: str = "hourglass"
     depth: int = option(5, "how many times the encoder halves the resolution", integer(1, 10), "5")
-    channels: Any = option(
-        128,
-        "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest",
-        _PER_LEVEL,
-        "[16,32,64,128,128]",
-    )
+    channels: Any = option(128, _FEATURE_MAPS, _PER_LEVEL, "[16,32,64,128,128]")
     skip_channels: Any = option(
         4,
         "feature maps of each skip connection: one number for all, or one per level from the finest (values of "
@@ -70,32 +76,26 @@ class Hourglass(Network):
             per_level = _per_level(getattr(self, name), self.depth)
             if len(per_level) != self.depth or not all(is_integer(n) and n >= 1 for n in per_level):
                 raise reject(self, name)
-        for name in ("kernel_down", "kernel_up", "kernel_skip"):
-            if getattr(self, name) % 2 == 0:
-                raise reject(self, name)
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
-        """Build the fast network of `dip.nets.fast_hourglass`, which computes what `dip.nets.hourglass` defines. See `Net.build`.
+        """Build `dip.nets.fast_hourglass`, which computes what `dip.nets.hourglass` defines.
 
-        By default the image's values lie in [0, 1]. With default options, 32 input channels and five skips the network has
-        2,214,591 parameters. The paper's network has 2,217,831: it also has 2,580 biases of convolutions and 660 of the
-        normalisations of concatenations, which have no effect because a normalisation follows.
+        By default the image's values lie in [0, 1]. With default options, 32 input channels and five skips the network
+        has 2,214,591 parameters. The paper's network has 2,217,831: it also has 2,580 biases of convolutions and 660 of
+        the normalisations of concatenations, which have no effect because a normalisation follows.
         """
         from dip.nets.fast_hourglass import FastHourglass
 
         return FastHourglass(self, in_channels, out_channels, self.ordered(skips))
 
-    def padded(self, height: int, width: int) -> Size:
-        """The next multiples of 2**depth with enough pixels at each level for reflection padding."""
-        step = 2**self.depth
+    def sides(self) -> tuple[int, int]:
+        """As many pixels at each level as reflection padding and normalisation need."""
         # Reflection by p pixels needs p + 1 pixels. kernel_down works at the coarsest level, kernel_up and kernel_skip
         # one level above it at least. A normalisation needs two pixels.
         down, finer = self.kernel_down // 2 + 1, (max(self.kernel_up, self.kernel_skip) // 2 + 2) // 2
-        coarsest = max(2, down, finer)
-        return step * max(coarsest, -(-height // step)), step * max(coarsest, -(-width // step))
+        return 2**self.depth, max(2, down, finer)
 
     def ordered(self, skips: Skips) -> list[int]:
-        """See `Net.ordered`."""
         listed = isinstance(skips, Sequence) and not isinstance(skips, str)
         legal_levels = listed and all(is_integer(level) and 1 <= level <= self.depth for level in skips)
         if not legal_levels or len(set(skips)) < len(skips):
@@ -120,12 +120,7 @@ class Hourglass3d(Hourglass):
     """
 
     name: str = "hourglass3d"
-    channels: Any = option(
-        32,
-        "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest",
-        _PER_LEVEL,
-        "16",
-    )
+    channels: Any = option(32, _FEATURE_MAPS, _PER_LEVEL, "16")
 
     volumetric = True
 
@@ -139,12 +134,11 @@ class Hourglass3d(Hourglass):
                 raise OptionError("net", self.name, legal, "net=hourglass")
         return Hourglass3dModule(self, in_channels, out_channels, self.ordered(skips))
 
-    def padded(self, height: int, width: int) -> Size:
-        """(height, width), but at least `shortest` each: levels may have odd sizes."""
-        return max(height, self.shortest()), max(width, self.shortest())
+    def sides(self) -> tuple[int, int]:
+        """Levels may have odd sizes."""
+        return 1, self.shortest()
 
     def z_slices(self) -> int:
-        """See `Net.z_slices`."""
         return max(self.slices, self.shortest())
 
     def shortest(self) -> int:

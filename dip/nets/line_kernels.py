@@ -45,7 +45,7 @@ def _mirrored(i, length, SYMMETRIC: tl.constexpr):
 
 @triton.jit
 def _copied(i, length, j: tl.constexpr, PIXELS: tl.constexpr, SYMMETRIC: tl.constexpr):
-    """Copy j of line i, an index of the padded lines: itself, before the first, after the last; 1 if it exists, else 0."""
+    """Copy j of line i in the padded lines: itself, before the first, after the last; 1 if it exists, else 0."""
     if j == 0:
         k, exists = i + PIXELS, i >= 0
     elif j == 1:
@@ -104,7 +104,7 @@ class _Reflected(torch.autograd.Function):
 
 @triton.jit
 def _tap(s, n, j: tl.constexpr):
-    """Tap j of line s of the result: a line of the convolution by the middle tap (j < 2) or by the outer ones; 4 x its weight.
+    """Tap j of line s of the result: a line of the convolution by the middle (j < 2) or the outer taps; 4 x its weight.
 
     `_Interleave` of `dip.nets.upsampled` followed by (1, 2, 1) / 4. The lines next to the image have other outer taps.
     """
@@ -123,7 +123,7 @@ def _tap(s, n, j: tl.constexpr):
 
 @triton.jit
 def _tap_back(k, n, t):
-    """The transpose: line t of the result's gradient for line k of the two convolutions', and 4 x its weight in each."""
+    """The transpose: line t of the result's gradient for line k of the convolutions', and 4 x its weight in each."""
     s = 2 * k - 5 + t
     exists = (s >= 0) & (s < 2 * n)
     middle = tl.where(exists, (t < 4) * (1 + 2 * ((t == 1) | (t == 2))), 0)

@@ -64,7 +64,12 @@ class Net(Options):
 
     def padded(self, height: int, width: int) -> Size:
         """The smallest size in pixels of an image that the network makes, at least (height, width)."""
-        raise NotImplementedError
+        step, least = self.sides()
+        return step * max(least, -(-height // step)), step * max(least, -(-width // step))
+
+    def sides(self) -> tuple[int, int]:
+        """(step, least): sides of images that the network makes are multiples of `step`, from `least` * `step` on."""
+        return 1, 1
 
     def input_size(self, size: Size) -> Size:
         """(H, W) of z for an image of `size`, which `padded` returns; smaller where the network only enlarges."""
@@ -88,7 +93,6 @@ class Network(Net):
     )
 
     def fitting(self, bounded: bool) -> Self:
-        """See `Net.fitting`."""
         free = not bounded and self.output is None
         return dataclasses.replace(self, output="linear").for_slices(self.slices) if free else self
 
@@ -97,7 +101,6 @@ class Network(Net):
         raise NotImplementedError
 
     def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
-        """See `Net.build`."""
         from torch import nn
 
         from dip.nets.last_layer import LastLayer

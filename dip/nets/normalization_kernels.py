@@ -1,7 +1,7 @@
 """A Triton kernel for batch normalisation and activation together: 8 passes over memory in a step instead of 13.
 
-The tensors are channels_last, so an image is a matrix of its pixels and channels. Sums are float32, float64 for float64.
-There are no atomic operations, so the same input gives the same bits. Importing this module needs Triton, and
+The tensors are channels_last, so an image is a matrix of its pixels and channels. Sums are float32, float64 for
+float64. There are no atomic operations, so the same input gives the same bits. Importing this module needs Triton, and
 `dip.nets.fused` enables it.
 """
 
@@ -82,24 +82,13 @@ def _joined(means, squares, mean, rstd, pixels, C, rows, parts, eps, PARTS: tl.c
 
 @triton.jit(do_not_specialize=["pixels"])
 def _normalise(
-    x,
-    y,
-    weight,
-    bias,
-    mean,
-    rstd,
-    pixels,
-    C,
-    SLOPE: tl.constexpr,
-    KIND: tl.constexpr,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
-):
+    x, y, weight, bias, mean, rstd, pixels, C,
+    SLOPE: tl.constexpr, KIND: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
     c, at, inside = _tile(tl.program_id(0) * ROWS, pixels, C, ROWS, COLUMNS)
     scale = tl.load(weight + c, c < C) * tl.load(rstd + c, c < C)
-    z = (tl.load(x + at, inside, 0.0) - tl.load(mean + c, c < C)[None, :]) * scale[None, :] + tl.load(bias + c, c < C)[
-        None, :
-    ]
+    centred = tl.load(x + at, inside, 0.0) - tl.load(mean + c, c < C)[None, :]
+    z = centred * scale[None, :] + tl.load(bias + c, c < C)[None, :]
     tl.store(y + at, _activation(z, SLOPE, KIND)[0], inside)
 
 

@@ -1,8 +1,8 @@
 """A residual network: He et al. 2016 (arXiv 1512.03385), section 3.2, at the resolution of the image throughout.
 
-In the form of the code of "Deep Image Prior" (models/resnet.py), which compares it in inpainting: without coarser levels
-the prior relates pixels only within the reach of its convolutions. Padding is by reflection everywhere, and a convolution
-before a normalisation has no bias.
+In the form of the code of "Deep Image Prior" (models/resnet.py), which compares it in inpainting: without coarser
+levels the prior relates pixels only within the reach of its convolutions. Padding is by reflection everywhere, and a
+convolution before a normalisation has no bias.
 """
 
 from __future__ import annotations
@@ -14,14 +14,7 @@ from dip.nets.unet import Conv3x3
 
 
 class ResNetModule(nn.Module):
-    """(1, in_channels, H, W) -> (1, out_channels, H, W), H and W at least 2.
-
-    Args:
-        in_channels: channels of z.
-        out_channels: channels of the image.
-        channels: feature maps.
-        blocks: residual blocks, of two convolutions each.
-    """
+    """(1, in_channels, H, W) -> (1, out_channels, H, W), H and W at least 2; see `dip.nets.ResNet`."""
 
     def __init__(self, in_channels: int, out_channels: int, channels: int, blocks: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A small Swin transformer: attention in windows of 8 x 8 tokens that are shifted by half a window in every second block.
+"""A small Swin transformer: attention in windows of 8 x 8 tokens, shifted by half a window in every second block.
 
 Liu et al. 2021 (arXiv 2103.14030), section 3.2, at one level and with twice as many hidden as other units, as in SwinIR
 (Liang et al. 2021, arXiv 2108.10257). A token is a square of pixels.
@@ -16,17 +16,7 @@ WINDOW = 8
 
 
 class SwinModule(nn.Module):
-    """(1, in_channels, H, W) -> (1, out_channels, H, W); H and W are multiples of `patch` x 8.
-
-    Args:
-        in_channels: channels of z.
-        out_channels: channels of the image.
-        channels: numbers per token, a multiple of `heads`.
-        blocks: attention blocks.
-        heads: of each attention.
-        patch: pixels of a token's side.
-        size: (H, W).
-    """
+    """(1, in_channels, H, W) -> (1, out_channels, H, W), H and W multiples of 8 `patch`; see `dip.nets.Swin`."""
 
     def __init__(
         self, in_channels: int, out_channels: int, channels: int, blocks: int, heads: int, patch: int,

@@ -1,8 +1,8 @@
 """U-Net: Ronneberger, Fischer, Brox 2015 (arXiv 1505.04597), section 2, as a prior.
 
-In the form of the code of "Deep Image Prior" (models/unet.py, bilinear): 3 x 3 convolutions with padding, maximum pooling,
-and bilinear upsampling followed by a 3 x 3 convolution instead of transposed convolutions. Unlike there, the decoder is
-normalised too. Convolutions have no bias, because a normalisation follows.
+In the form of the code of "Deep Image Prior" (models/unet.py, bilinear): 3 x 3 convolutions with padding, maximum
+pooling, and bilinear upsampling followed by a 3 x 3 convolution instead of transposed convolutions. Unlike there, the
+decoder is normalised too. Convolutions have no bias, because a normalisation follows.
 """
 
 from __future__ import annotations
@@ -14,20 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets.convolution import convolve
+from dip.nets.convolution import convolve, number_format
 from dip.nets.hourglass import normalization
 from dip.nets.reflection import reflect
 from dip.nets.upsampled import convolve_upsampled, scaled_parts
 
 
 class UNetModule(nn.Module):
-    """(1, in_channels, H, W) -> (1, out_channels, H, W); H and W are multiples of 2**(levels - 1).
-
-    Args:
-        in_channels: channels of z.
-        out_channels: channels of the image.
-        channels: feature maps of each level, from the finest.
-    """
+    """(1, in_channels, H, W) -> (1, out_channels, H, W), H and W multiples of 2**(levels - 1); see `dip.nets.UNet`."""
 
     def __init__(self, in_channels: int, out_channels: int, channels: Sequence[int]) -> None:
         super().__init__()
@@ -70,8 +64,8 @@ class Upsampled3x3(Conv3x3):
     """The same of the input upsampled bilinearly: (1, in_channels, H, W) -> (1, out_channels, 2H, 2W)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        half = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
-        return convolve_upsampled(x.to(half), scaled_parts(self.weight, None, 0, half), bilinear=True)
+        x = x.to(number_format(x))
+        return convolve_upsampled(x, scaled_parts(self.weight, None, 0, x.dtype), bilinear=True)
 
 
 def double(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -226,11 +226,11 @@ def centred(a: Tensor, bilinear: bool, fused: bool = False) -> tuple[Tensor, Ten
         bilinear: bilinear or nearest upsampling. Nearest does not change the variance, so it also stands for none.
 
     Returns:
-        (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat the mean as a
-        constant, which is exact where constants have no effect.
+        (N, C, H, W), and (C,): the biased variance over all pixels, float32 for 16-bit `a`. Gradients treat the mean as
+        a constant, which is exact where constants have no effect.
 
-    Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c. D^T D / 4 is a 3 x 3
-    filter at the resolution of `a`.
+    Upsampling D keeps the mean, so the variance is the mean of c times (D^T D / 4) c for the centred c. D^T D / 4 is a
+    3 x 3 filter at the resolution of `a`.
     """
     made: tuple[Tensor, Tensor] = _Centred.apply(a, bilinear, fused)  # type: ignore[no-untyped-call]
     return made

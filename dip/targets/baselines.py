@@ -95,7 +95,7 @@ def _wavelet(noisy: Array, sigma: float) -> Any:
 
 
 def _bm3d(observation: Observation, noise: NoiseModel) -> Tensor | None:
-    return _denoiser(lambda noisy, sigma: bm3d(noisy, noise.told(sigma)))(observation, noise)
+    return _denoiser(lambda noisy, sigma: bm3d(noisy, noise.bm3d_levels(sigma)))(observation, noise)
 
 
 def _median(observation: Observation, noise: NoiseModel) -> Tensor | None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from dip.targets.operators import Operator
+from dip.targets.operators import Operator, no_autocast
 
 AXES = (-2, -1)
 """The axes that are transformed: rows and columns."""
 
 
 class MaskedFourier(Operator):
-    """`A x = m F x`: the frequencies of an image where the mask `m` is 1, and 0 elsewhere.
+    """`A x = m F x`: the frequencies of an image where the mask `m` is 1 or true, and 0 elsewhere.
 
     F is the orthonormal discrete Fourier transform with frequency 0 at (H // 2, W // 2), in both spaces, which is the
     usual layout of k-space data. It keeps the norm: noise has the same standard deviation per value in both spaces.
 
     Args:
-        mask: (1, 1, H, W), 1 = sampled.
+        mask: (1, 1, H, W) or (H, W).
     """
 
     mask: Tensor
@@ -28,23 +28,12 @@ class MaskedFourier(Operator):
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The frequencies of `x` (1, C, H, W): real parts, then imaginary parts along the channels."""
-        with torch.autocast(x.device.type, enabled=False):
+        """The frequencies of `x` (1, C, H, W): complex if `x` is; else real parts, then imaginary parts as channels."""
+        if x.is_complex():
+            return self.mask * transform(x)
+        with no_autocast(x):
             spectrum = self.mask * transform(x.to(self.mask.dtype))
             return torch.cat([spectrum.real, spectrum.imag], 1)
-
-
-class Sampled(torch.nn.Module):
-    """The frequencies of a complex image where the mask (H, W) is true; 0 elsewhere."""
-
-    mask: Tensor
-
-    def __init__(self, mask: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("mask", mask, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.mask * transform(x)
 
 
 def transform(x: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from dip.targets.target import NO_PICTURES, Simulated
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dip.targets.jpeg_intervals import Intervals
+
 
 @dataclasses.dataclass
 class Jpeg(Simulated):
@@ -44,7 +46,6 @@ class Jpeg(Simulated):
         return "target.quality=null" if self.quality is None else None
 
     def observe_file(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor], file: bytes | None) -> Observation:
-        """See `observe`."""
         return self.observe(image, seed, pictures, file)
 
     def observe(
@@ -59,25 +60,29 @@ class Jpeg(Simulated):
         Raises:
             ImageError: with `intervals`, `image` does not come from a JPEG file; or see `jpeg_file.compressed`.
         """
-        from dip.targets.jpeg_file import compressed, read, upright
+        from dip.targets.jpeg_file import compressed, read
         from dip.targets.jpeg_intervals import Intervals
 
-        reference = None
-        if self.quality is not None:
-            file, reference = compressed(self.add_noise(image, seed), self.quality), image
-        elif not self.intervals:
-            return direct(image, None)
-        elif file is None:
+        if self.quality is None:
+            intervals = self._intervals_of(image, file) if self.intervals else None
+            return dataclasses.replace(direct(image, None), intervals=intervals)
+        stored = read(compressed(self.add_noise(image, seed), self.quality))
+        assert stored is not None, "Pillow writes gray or YCbCr"
+        intervals = Intervals(stored) if self.intervals else None
+        return dataclasses.replace(direct(stored.pixels, image), intervals=intervals)
+
+    def _intervals_of(self, image: Tensor, file: bytes | None) -> Intervals | None:
+        """The intervals of `file`; None, with a warning, if `image` is not its content. See `observe`."""
+        from dip.targets.jpeg_file import read, upright
+        from dip.targets.jpeg_intervals import Intervals
+
+        if file is None:
             raise ImageError(
                 "image: target=jpeg needs the JPEG file itself, which stores how it was quantized, and this image is no "
                 "JPEG; give one, for example image=photo.jpg, or compress the image with target.quality=10, or set "
                 "target.intervals=false for the former content of a JPEG"
             )
         stored = read(file)
-        if self.quality is not None:
-            assert stored is not None, "Pillow writes gray or YCbCr"
-            intervals = Intervals(stored) if self.intervals else None
-            return dataclasses.replace(direct(stored.pixels, reference), intervals=intervals)
         # An array that Pillow made of the file is not turned upright.
         turns = {} if stored is None else {turn: upright(stored.pixels, turn) for turn in (stored.orientation, 1)}
         found = [turn for turn, pixels in turns.items() if pixels.shape == image.shape and same(pixels, image)]
@@ -87,8 +92,8 @@ class Jpeg(Simulated):
                 "the file is CMYK or has an unusual subsampling" if stored is None else
                 "the image is resized or changed, and the quantization of its file does not apply to it; size=null keeps it",
             )  # fmt: skip
-            return direct(image, None)
-        return dataclasses.replace(direct(image, None), intervals=Intervals(stored, found[0]))
+            return None
+        return Intervals(stored, found[0])
 
     def finish(self, restored: Tensor, observation: Observation) -> Tensor:
         """The nearest image that compresses to the same file, clipped to [0, 1]."""

@@ -37,9 +37,9 @@ class Intervals(nn.Module):
     Coefficients outside of their interval are moved to its border. Coefficients that are stored as 0 are also moved by
     `PULL` of their distance to 0: most are noise of the network, since natural images have small ones.
 
-    Chroma is the mean of the pixels that share a sample, as encoders compute it, and the pixels of a sample are moved by
-    the same value. Blocks that exceed the image are those of the image extended by its edge pixels. It is computed in
-    the precision of the buffers, float32, even inside an autocast region.
+    Chroma is the mean of the pixels that share a sample, as encoders compute it, and the pixels of a sample are moved
+    by the same value. Blocks that exceed the image are those of the image extended by its edge pixels. It is computed
+    in the precision of the buffers, float32, even inside an autocast region.
 
     Args:
         file: what was stored.
@@ -89,7 +89,7 @@ class Intervals(nn.Module):
         return self._moved(image, lambda found, stored: found.round())
 
     def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> bytes | None:
-        """A JPEG file of the pixels in `rows` and `columns` (start and end, the end excluded), with the same coefficients.
+        """A JPEG file of the pixels in `rows` and `columns`, (start, end) without the end, with the same coefficients.
 
         The starts are multiples of 16. Chroma samples are repeated, so that the encoder's means are the samples again.
         None for files that Pillow cannot write so: RGB, unusual subsampling, an orientation.

@@ -6,17 +6,18 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dip.errors import OptionError
+from dip.errors import ImageError, OptionError
 from dip.options import flag, option
+from dip.targets.observation import Observation
 from dip.targets.superres_deblur import Linear
-from dip.targets.target import draws, image_shape
+from dip.targets.target import IMAGE_SHAPE, draws
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
     from dip.targets.operators import Operator
+    from dip.targets.sparse_operator import SparseOperator
 
 
 @dataclasses.dataclass
@@ -29,7 +30,7 @@ class Laboratory(Linear):
     shape: Any = option(
         None,
         "channels, height and width of the image with simulate=false; null: as the measurement suggests",
-        "null or three integers >= 1",
+        IMAGE_SHAPE,
         "[1,256,256]",
     )
     default_noise = "gaussian"
@@ -37,7 +38,6 @@ class Laboratory(Linear):
     """The kinds of noise that the measurement can have besides none, and the defaults of their options."""
 
     def __post_init__(self) -> None:
-        self.shape = image_shape(self)
         kind = self.noise.kind or self.default_noise
         if kind not in ("none", *self.levels):
             legal = f"{', '.join(self.levels)} or none with target={self.name}"
@@ -53,6 +53,23 @@ class Laboratory(Linear):
         """The measurement `y` with noise, not clipped: the noise keeps its mean."""
         return self.noise_model(0).sample(y, draws(seed))
 
+    def measure(self, image: Tensor, operator: SparseOperator, seed: int) -> Observation:
+        """y = the measurements of `image` divided by their largest magnitude, with noise; `operator` is divided too.
+
+        Raises:
+            ImageError: all measurements are 0.
+        """
+        largest = operator(image).abs().max()
+        if not largest > 0:
+            raise ImageError(
+                f"image: all its measurements by target={self.name} are 0; give an image that is not black"
+            )
+        operator.divide(largest)
+        channels, *size = image.shape[1:]
+        return Observation(
+            self.with_noise(operator(image), seed), operator, image, (size[0], size[1]), channels=channels
+        )
+
     def unused(self) -> dict[str, str]:
         return super().unused() | ({"shape": "target.simulate=true"} if self.simulate else {})
 
@@ -60,9 +77,7 @@ class Laboratory(Linear):
     def raw(self) -> bool:
         return not self.simulate
 
-    def instrument(
-        self, values: NDArray[Any], shape: Sequence[int] | None
-    ) -> tuple[Operator | torch.nn.Module, Sequence[int]]:
+    def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
         """The operator whose result, reshaped, are the measurements `values`, and the shape (C, H, W) of the image.
 
         Raises:

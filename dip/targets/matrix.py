@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.targets.operators import Operator
+    from dip.targets.sparse_operator import SparseOperator
 
 ENTRIES = 32
 """Pixels that a row of the random matrix reads."""
@@ -43,46 +44,37 @@ class Matrix(Laboratory):
         return {} if self.matrix is None else {"matrix": self.matrix}
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
-        """y = the measurements divided by their largest magnitude, with noise, (1, 1 or C, 1, rows).
+        """y = the measurements (1, 1 or C, 1, rows), see `measure`."""
+        from dip.targets.sparse_operator import random_signs, read_matrix
 
-        Raises:
-            ImageError: the matrix cannot be read or does not fit the image, or all measurements are 0.
-        """
-        from dip.targets.sparse_operator import SparseOperator, random_signs, read_matrix
-
-        channels, *size = image.shape[1:]
-        pixels = size[0] * size[1]
+        pixels = image[0, 0].numel()
         if self.matrix is None:
             matrix = random_signs(max(pixels // 4, 1), pixels, min(ENTRIES, pixels), draws(seed, "matrix"))
         else:
             matrix = read_matrix(self.matrix)
-        joint = channels > 1 and matrix.shape[1] == channels * pixels
-        if not joint and matrix.shape[1] != pixels:
-            legal = f"{pixels} (one for each of {size[0]} x {size[1]} pixels)"
-            legal += f" or {channels * pixels} (for {channels} channels)" if channels > 1 else ""
-            raise ImageError(
-                f"target.matrix={self.matrix}: has {matrix.shape[1]} columns, the image needs {legal}; resize the image, "
-                "for example size=[64,64]"
-            )
-        operator = SparseOperator(matrix, (1, matrix.shape[0]), joint)
-        largest = operator(image).abs().max()
-        if not largest > 0:
-            raise ImageError("image: all measurements of it are 0; give another image or another target.matrix")
-        operator.divide(largest)
-        y = self.with_noise(operator(image), seed)
-        return Observation(y, operator, image, (size[0], size[1]), channels=channels)
+        return self.measure(
+            image, self._operator(matrix, image.shape[1:], "resize the image, for example size=[64,64]"), seed
+        )
 
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
         """For as many measurements as the matrix has rows, or that many for each channel, channels first."""
-        from dip.targets.sparse_operator import SparseOperator, read_matrix
+        from dip.targets.sparse_operator import read_matrix
 
         assert self.matrix is not None, "checked by check_complete"
         assert shape is not None, "checked by check_complete"
-        matrix, pixels = read_matrix(self.matrix), shape[1] * shape[2]
-        joint = matrix.shape[1] == shape[0] * pixels
-        if not joint and matrix.shape[1] != pixels:
-            raise ImageError(
-                f"target.matrix={self.matrix}: has {matrix.shape[1]} columns, the image {shape[0]} x {pixels} pixels; set "
-                f"target.shape, for example target.shape=[1,{matrix.shape[1]},1]"
+        matrix = read_matrix(self.matrix)
+        advice = f"set target.shape, for example target.shape=[1,{matrix.shape[1]},1]"
+        return self._operator(matrix, shape, advice), shape
+
+    def _operator(self, matrix: Any, shape: Sequence[int], advice: str) -> SparseOperator:
+        """The operator for images of `shape` (C, H, W). Raises ImageError with `advice` if the matrix does not fit."""
+        from dip.targets.sparse_operator import SparseOperator
+
+        (rows, columns), (channels, height, width) = matrix.shape, shape
+        pixels = height * width
+        if columns not in (pixels, channels * pixels):
+            needed = f"{pixels} (one for each pixel)" + f" or {channels * pixels} (for {channels} channels)" * (
+                channels > 1
             )
-        return SparseOperator(matrix, (1, matrix.shape[0]), joint), shape
+            raise ImageError(f"target.matrix={self.matrix}: has {columns} columns, the image needs {needed}; {advice}")
+        return SparseOperator(matrix, (1, rows), joint=channels > 1 and columns == channels * pixels)

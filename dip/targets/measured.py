@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import DipError
 from dip.options import flag, option, text
-from dip.targets.target import Target, image_shape
+from dip.targets.target import IMAGE_SHAPE, Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,16 +33,12 @@ class Measured(Target):
         "my_operator.py",
     )
     shape: Any = option(
-        None, "channels, height and width of the image; shape=[C,H,W] is short", "three integers >= 1", "[1,256,256]"
+        None, "channels, height and width of the image; shape=[C,H,W] is short", IMAGE_SHAPE, "[1,256,256]"
     )
     complex: bool = option(False, "the image is complex; complex=true is short", flag(), "true")
 
     ignores: ClassVar[tuple[str, ...]] = ("size", "axes")
     required: ClassVar[tuple[str, ...]] = ("operator", "shape")
-
-    def __post_init__(self) -> None:
-        self.shape = image_shape(self)
-        super().__post_init__()
 
     @property
     def raw(self) -> bool:

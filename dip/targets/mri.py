@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from dip.targets.operators import Operator
+
 
 @dataclasses.dataclass
 class MRI(Laboratory):
@@ -68,15 +70,15 @@ class MRI(Laboratory):
         sampled = torch.from_numpy(values != 0)[None, None].float()
         return dataclasses.replace(seen, known=sampled if seen.known is None else sampled * seen.known)
 
-    def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[torch.nn.Module, Sequence[int]]:
+    def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
         """For complex k-space (H, W) with frequency 0 at (H // 2, W // 2), 0 where it was not sampled."""
         import torch
 
-        from dip.targets.fourier import Sampled
+        from dip.targets.fourier import MaskedFourier
 
         if values.ndim != 2 or values.dtype.kind != "c" or (shape is not None and tuple(shape) != (1, *values.shape)):
             raise ImageError(
                 f"image: target=mri needs complex k-space of one coil (H, W) and an image of that size, not "
                 f"{' x '.join(map(str, values.shape))} of {values.dtype}; give one coil, for example image=kspace.npy"
             )
-        return Sampled(torch.from_numpy(values != 0)), (1, *values.shape)
+        return MaskedFourier(torch.from_numpy(values != 0)), (1, *values.shape)

@@ -1,7 +1,8 @@
 """Noise models: how simulated noise is drawn and what its variance is. A damage is an operator, then a noise model.
 
 To add a kind of noise, write a dataclass that extends `NoiseModel`, with its options as fields, and list it in
-`NOISE_MODELS`. An option that no kind has yet becomes a field of `NoiseOptions` (`noise_options`) too. Imports no torch.
+`NOISE_MODELS`. An option that no kind has yet becomes a field of `NoiseOptions` (`noise_options`) too. Imports no
+torch.
 """
 
 from __future__ import annotations
@@ -21,9 +22,8 @@ SPECKLE_OFFSET = 1 / 16
 Stabilised = tuple["Tensor", float, Callable[["Tensor"], "Tensor"]]
 """An image whose noise has one level everywhere, this level, and the map from a denoised such image back."""
 
-
-Told = float | Sequence[float] | None
-"""What BM3D, which assumes white noise, is told: one level, or those of its channels; None: that of the noise."""
+Levels = float | Sequence[float]
+"""A noise level of `dip.bm3d`, which assumes white noise: one for all channels, or one for each."""
 
 
 @dataclasses.dataclass
@@ -49,8 +49,8 @@ class NoiseModel(abc.ABC):
         """The noisy `image` after a transform that gives the noise one level: here none, and the mean level."""
         return image, self.level(image), lambda denoised: denoised
 
-    def told(self, sigma: float) -> float | Sequence[float]:
-        """What `dip.bm3d` is told, which assumes white noise, where the noise has the level `sigma`."""
+    def bm3d_levels(self, sigma: float) -> Levels:
+        """The level that `dip.bm3d` assumes where the noise has the level `sigma`: the same for white noise."""
         return sigma
 
 
@@ -79,11 +79,11 @@ class Gaussian(NoiseModel):
 
 @dataclasses.dataclass
 class Estimated(Gaussian):
-    """Noise whose level was estimated, and what BM3D is told of it, if that is not the level."""
+    """Noise whose level was estimated, and the level that BM3D assumes; None: the same."""
 
-    for_bm3d: Told = None
+    for_bm3d: Levels | None = None
 
-    def told(self, sigma: float) -> float | Sequence[float]:
+    def bm3d_levels(self, sigma: float) -> Levels:
         return sigma if self.for_bm3d is None else self.for_bm3d
 
 
@@ -171,7 +171,7 @@ class Camera(NoiseModel):
         ]
         return torch.from_numpy(np.stack(planes, 1)).to(image)
 
-    def told(self, sigma: float) -> float | Sequence[float]:
+    def bm3d_levels(self, sigma: float) -> Levels:
         from dip.bm3d import CORRELATED
 
         return CORRELATED * sigma

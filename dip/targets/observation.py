@@ -30,16 +30,16 @@ class Observation:
     known: Tensor | None = None
     """Where `y` was observed, (1, 1, h, w): 1 = known, 0 = missing. None: everywhere."""
     z: Tensor | None = None
-    """An image that is given to the network as input, (1, C_g, H, W) in [0, 1]: the flash photo of the target `flash`, or
-    the option `z.guide`. None: the input is only drawn."""
+    """An image that is given to the network as input, (1, C_g, H, W) in [0, 1]: the flash photo of the target `flash`,
+    or the option `z.guide`. None: the input is only drawn."""
     denoised: Tensor | None = None
-    """BM3D of `y`, (1, C, H, W) in [0, 1], which is then also `z`; None except for method=guided. See `dip.fitting.prefilter`."""
+    """BM3D of `y`, (1, C, H, W) in [0, 1], which is then also `z`; only for method=guided."""
     sigma: float = 0.0
     """Estimated standard deviation of the noise of `y`, with `denoised`."""
     share: float = 0.0
     """With `denoised`: the weight of `y` in the restored image, because some of the noise may be texture."""
     intervals: Intervals | None = None
-    """The quantization intervals of a JPEG file; the loss then compares the image with `intervals(image)` instead of `y`."""
+    """The quantization intervals of a JPEG file; the loss then compares the image with `intervals(image)`, not `y`."""
     bounded: bool = True
     """Whether the image's values are limited to [0, 1], by a sigmoid and by clipping. False: any real value."""
     scale: tuple[float, float] = (0.0, 1.0)
@@ -94,8 +94,8 @@ class Observation:
     def shown(self, image: Tensor) -> Tensor:
         """What is shown and scored of the network's image: (1, C, H, W), mostly within [0, 1].
 
-        An image is shown as it is. Where `y` are measurements, 0 and 1 are the bounds of the image, else the minimum and
-        the maximum of the reference, else those of `image` itself. A complex image is shown by its magnitude.
+        An image is shown as it is. Where `y` are measurements, 0 and 1 are the bounds of the image, else the minimum
+        and the maximum of the reference, else those of `image` itself. A complex image is shown by its magnitude.
         """
         return image if self.measurements is None else self.display(self.in_units(image))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable
@@ -102,7 +103,7 @@ def _check_result(result: Any, y: Tensor, device: torch.device, name: str) -> No
             f"{name}: returned {kinds[0]} numbers, y has {kinds[1]} ones; both must be of one kind, for example by "
             "torch.view_as_real or torch.view_as_complex"
         )
-    if not torch.view_as_real(result).isfinite().all() if result.is_complex() else not result.isfinite().all():
+    if not result.isfinite().all():
         raise DipError(f"{name}: returned values that are NaN or infinite for an image in [0, 1]")
 
 
@@ -147,7 +148,7 @@ def scale_of(operator: Operator, y: Tensor, shape: Shape, level: float) -> float
 
 
 def _matched(operator: Operator, y: Tensor, image: Tensor, level: float) -> float:
-    """The root mean square of c `image`, divided by `level`, where A(c image) has the norm of y; c = 1 if none is found."""
+    """The root mean square of c `image`, divided by `level`, where A(c image) has the norm of y; else c = 1."""
     from scipy.optimize import root_scalar
 
     def excess(logarithm: float) -> float:
@@ -175,10 +176,7 @@ def smooth(shape: Shape, seed: int, device: torch.device) -> Tensor:
 
 def _core(tensor: Tensor) -> tuple[int, ...]:
     """The shape without leading axes of length 1."""
-    shape = list(tensor.shape)
-    while shape and shape[0] == 1:
-        del shape[0]
-    return tuple(shape)
+    return tuple(itertools.dropwhile(lambda length: length == 1, tensor.shape))
 
 
 def _norm(tensor: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class Operator(torch.nn.Module, abc.ABC):
 
 
 def adjoint(operator: Operator, y: Tensor, at: Tensor) -> Tensor:
-    """A'y, (1, C, H, W), for `y` (1, C, h, w); of an operator that is not linear, with its derivative at the image `at`."""
+    """A'y, (1, C, H, W), for `y` (1, C, h, w); A' is the transposed derivative at `at` if A is not linear."""
     with torch.enable_grad():
         image = at.detach().requires_grad_()
         (found,) = torch.autograd.grad((operator(image) * y).sum(), image)

@@ -17,10 +17,10 @@ def diagonal(size: tuple[int, int]) -> int:
 def radon_matrix(size: tuple[int, int], degrees: Sequence[float], detectors: int) -> Any:
     """The matrix of the Radon transform, a `scipy.sparse` CSR array (detectors x angles, H W) in float32.
 
-    Row `d * len(degrees) + a` is the line integral that detector `d` measures at angle `a`, in pixels. Detectors are one
-    pixel apart; the ray through the pixel (H // 2, W // 2) meets detector `detectors // 2`. The image is rotated with
-    bilinear interpolation and summed along columns, as in `skimage.transform.radon(image, degrees, circle=False)`. It
-    has about 2.2 entries for each pixel and angle.
+    Row `d * len(degrees) + a` is the line integral that detector `d` measures at angle `a`, in pixels. Detectors are
+    one pixel apart; the ray through the pixel (H // 2, W // 2) meets detector `detectors // 2`. The image is rotated
+    with bilinear interpolation and summed along columns, as in `skimage.transform.radon(image, degrees, circle=False)`.
+    It has about 2.2 entries for each pixel and angle.
 
     Args:
         size: (H, W) of the image.

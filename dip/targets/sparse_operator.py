@@ -11,15 +11,15 @@ import torch
 from torch import Generator, Tensor
 
 from dip.errors import ImageError
-from dip.targets.operators import Operator
+from dip.targets.operators import Operator, no_autocast
 
 
 class SparseOperator(Operator):
     """`A x`: the product of a matrix and the image's pixels in rows, deterministic on a CPU.
 
     Matrix and transpose are stored in compressed rows: 16 bytes for each entry that is not 0. Compared with resampling
-    by `grid_sample`, a step of the Radon transform takes 1.7 instead of 52 ms at 128 x 128 and 60 angles, and 19 instead
-    of 304 ms at 256 x 256 and 180 angles (one thread).
+    by `grid_sample`, a step of the Radon transform takes 1.7 instead of 52 ms at 128 x 128 and 60 angles, and 19
+    instead of 304 ms at 256 x 256 and 180 angles (one thread).
 
     Args:
         matrix: a `scipy.sparse` matrix or array, (h w, H W) or, if `joint`, (h w, C H W).
@@ -54,7 +54,7 @@ class SparseOperator(Operator):
             self._sparse("")
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x):
             pixels = x.to(self.values.dtype).reshape(1 if self.joint else x.shape[1], -1)  # (C, H W)
             parts = self._sparse(""), self._sparse("transposed_")
             made = [_Product.apply(plane, *parts) for plane in pixels]  # type: ignore[no-untyped-call]
@@ -96,7 +96,7 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, matrix: Tensor, transpose: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # a backward pass runs in the region of its caller
+        with no_autocast(x):  # a backward pass runs in the region of its caller
             return matrix @ x
 
     @staticmethod
@@ -110,7 +110,7 @@ class _Product(torch.autograd.Function):
 
 
 def random_signs(rows: int, columns: int, entries: int, generator: Generator) -> Any:
-    """A `scipy.sparse` array (rows, columns) with `entries` times +-1 / sqrt(entries) in each row, at random columns."""
+    """A `scipy.sparse` array (rows, columns): in each row `entries` times +-1 / sqrt(entries), at random columns."""
     import scipy.sparse
 
     places = torch.stack(

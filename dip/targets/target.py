@@ -7,8 +7,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dip.options import Options, is_integer, log, reject
-from dip.targets.noise_models import Estimated, NoiseModel, Told
+from dip.options import Options, integers, log, reject
+from dip.targets.noise_models import Estimated, Levels, NoiseModel
 from dip.targets.noise_options import NoiseOptions
 from dip.targets.observation import Observation
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 NO_PICTURES: Mapping[str, Tensor] = types.MappingProxyType({})
 
-RAW_STOP = "heldout"
-"""The rule of stop=auto where `Target.raw` is true."""
+IMAGE_SHAPE = integers(3, 3, none=True)
+"""The legal values of an option (C, H, W)."""
 
 
 @dataclasses.dataclass
@@ -74,7 +74,7 @@ class Target(Options):
     @property
     def auto_stop(self) -> str:
         """The stopping rule that stop=auto selects."""
-        return "consistent" if self.exact else RAW_STOP if self.raw else "never"
+        return "consistent" if self.exact else "heldout" if self.raw else "never"
 
     def check_complete(self) -> None:
         """Raise OptionError if one of `required` is missing; called before anything is read."""
@@ -158,17 +158,17 @@ class Target(Options):
         restored, reference = observation.shown(restored), observation.shown(observation.reference.to(restored))
         return {name: getattr(metrics, name)(restored, reference).item() for name in ("psnr", "ssim")}
 
-    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
+    def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
         """The noise of the observation: the simulated one, else Gaussian noise of the estimated level `sigma`."""
         return Estimated(sigma, for_bm3d)
 
-    def baselines(self, observation: Observation, sigma: float, for_bm3d: Told = None) -> dict[str, Tensor]:
+    def baselines(self, observation: Observation, sigma: float, for_bm3d: Levels | None = None) -> dict[str, Tensor]:
         """The results of baselines for the same observation, by name, (1, C, H, W) float32 on the CPU.
 
         Args:
             observation: made by `observe`.
             sigma: the noise level estimated from the observation; not used where the noise was simulated.
-            for_bm3d: what BM3D is told in its place.
+            for_bm3d: the level that BM3D assumes in its place.
         """
         from dip.targets import baselines
 
@@ -202,7 +202,7 @@ class Simulated(Target):
         # `filled` has moved the shorthands that have an effect.
         return {name: f"{kind}={self.noise.kind}" for name in self.shorthands if getattr(self, name) is not None}
 
-    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
+    def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
         return Estimated(sigma, for_bm3d) if self.real_damage() else self.noise.model()
 
     def add_noise(self, image: Tensor, seed: int, *purpose: str) -> Tensor:
@@ -213,16 +213,6 @@ class Simulated(Target):
                 self.noise.sigma,
             )
         return self.noise.model().sample(image, draws(seed, *purpose)).clamp(0, 1)
-
-
-def image_shape(target: Any) -> list[int] | None:
-    """The option `shape` of `target`, (C, H, W), as integers; None where it is null. Raises OptionError."""
-    if target.shape is None:
-        return None
-    sides = list(target.shape) if isinstance(target.shape, Sequence) and not isinstance(target.shape, str) else []
-    if len(sides) != 3 or not all(is_integer(side) and side >= 1 for side in sides):
-        raise reject(target, "shape")
-    return [int(side) for side in sides]
 
 
 def draws(seed: int, *purpose: str) -> Generator:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import ImageError
-from dip.options import integer, is_integer, number, option, reject
+from dip.options import Legal, integer, is_integer, number, option
 from dip.targets.laboratory import Laboratory
-from dip.targets.noise_models import NoiseModel, Poisson, Told
+from dip.targets.noise_models import Levels, NoiseModel, Poisson
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES
 
@@ -25,6 +25,16 @@ DENSEST = 4.0
 """Line integral of the densest ray with Poisson noise: exp(-4) = 2 % of the photons pass, as in clinical CT."""
 
 
+def _angles(value: Any) -> int | list[float]:
+    if is_integer(value) and value >= 1:
+        return int(value)
+    listed = value if isinstance(value, (list, tuple)) else []
+    numbers = {float(angle) for angle in listed if isinstance(angle, (int, float)) and math.isfinite(angle)}
+    if not listed or len(numbers) != len(listed):
+        raise ValueError
+    return [float(angle) for angle in listed]
+
+
 @dataclasses.dataclass
 class Tomography(Laboratory):
     """The Radon transform of the image: its line integrals along parallel rays at several angles (a sinogram)."""
@@ -34,7 +44,7 @@ class Tomography(Laboratory):
         60,
         "number of projections, at equal distances over the arc from 0 degrees on, or their angles in degrees; counter-"
         "clockwise as in scikit-image",
-        "an integer >= 1 or a list of different numbers",
+        Legal("an integer >= 1 or a list of different numbers", _angles),
         "60",
     )
     arc: float = option(
@@ -50,16 +60,6 @@ class Tomography(Laboratory):
     task = "tomography"
     levels: ClassVar[dict[str, dict[str, float]]] = Laboratory.levels | {"poisson": {"peak": 1e4}}
 
-    def __post_init__(self) -> None:
-        if isinstance(self.angles, (list, tuple)):
-            numbers = [angle for angle in self.angles if isinstance(angle, (int, float)) and math.isfinite(angle)]
-            if not numbers or len(set(numbers)) != len(self.angles):
-                raise reject(self, "angles")
-            self.angles = [float(angle) for angle in numbers]
-        elif not is_integer(self.angles) or self.angles < 1:
-            raise reject(self, "angles")
-        super().__post_init__()
-
     def unused(self) -> dict[str, str]:
         listed = {"arc": f"target.angles={self.angles}"} if isinstance(self.angles, list) else {}
         return super().unused() | listed
@@ -70,7 +70,7 @@ class Tomography(Laboratory):
             return self.angles
         return [number * self.arc / self.angles for number in range(self.angles)]
 
-    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
+    def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
         """With kind=poisson that of a transmission measurement. Levels are relative to the largest line integral."""
         model = super().noise_model(sigma, for_bm3d)
         return Transmission(model.peak) if isinstance(model, Poisson) else model
@@ -84,20 +84,11 @@ class Tomography(Laboratory):
         return SparseOperator(radon_matrix(size, degrees, detectors), (detectors, len(degrees)), degrees=degrees)
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
-        """y = the sinogram (1, C, detectors, angles) divided by its maximum, with noise.
-
-        Raises:
-            ImageError: no ray meets the image, or the image is black.
-        """
+        """y = the sinogram (1, C, detectors, angles), see `measure`."""
         from dip.targets.projections import diagonal
 
         size = (image.shape[-2], image.shape[-1])
-        operator = self.projections(size, self.detectors or diagonal(size))
-        largest = operator(image).max()
-        if not largest > 0:
-            raise ImageError("image: its projections are 0 everywhere; give an image that is not black")
-        operator.divide(largest)
-        return Observation(self.with_noise(operator(image), seed), operator, image, size)
+        return self.measure(image, self.projections(size, self.detectors or diagonal(size)), seed)
 
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
         """For a sinogram (detectors, angles); the image is as wide as the detectors unless `shape` is given."""
@@ -113,7 +104,7 @@ class Tomography(Laboratory):
 
 @dataclasses.dataclass
 class Transmission(Poisson):
-    """Photon counts behind an object, as line integrals: y = -log(N / peak) / DENSEST, N ~ Poisson(peak exp(-DENSEST y)).
+    """Photon counts N ~ Poisson(peak exp(-DENSEST y)) behind an object, as line integrals -log(N / peak) / DENSEST.
 
     `peak` is the number of photons for each ray without object. A count of 0 is read as 1.
     """

@@ -69,7 +69,7 @@ def painted(photo: Tensor, colour: str, tolerance: float | None = None) -> Under
     code = "#" + "".join(f"{round(255 * float(value)):02x}" for value in np.broadcast_to(brush, 3))
     around = f" and {margin} pixel{'s' * (margin > 1)} around it" * (margin > 0)
     within = f" within {limit:.2g}" * (limit > 1e-4)
-    return _mask(~missing), f"{code}{within}{around} is missing"
+    return torch.from_numpy(~missing).float()[None, None], f"{code}{within}{around} is missing"
 
 
 def transparency(alpha: Tensor) -> Understood:
@@ -118,10 +118,6 @@ def picture(drawn: Tensor, photo: Tensor, alpha: Tensor | None = None, tolerance
             f"target.mask: all pixels are {what}; give a mask with white = keep, black = missing, {EXAMPLE}"
         )
     return known, "; ".join(notes)
-
-
-def _mask(known: colours.Array) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(known, dtype=np.float32))[None, None]
 
 
 def _check_size(drawn: Tensor, size: tuple[int, int]) -> None:

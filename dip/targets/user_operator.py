@@ -32,8 +32,8 @@ class UserOperator(Operator):
     """`call` between the network's image (1, C, H, W) and measurements in four real axes, in the same units as y.
 
     Args:
-        call: a callable, or an object with a method `A`; from an image in the user's units, complex if `complex`. Modules
-            are copied, their parameters are constants, and they move to the device of the image.
+        call: a callable, or an object with a method `A`; from an image in the user's units, complex if `complex`.
+            Modules are copied, their parameters are constants, and they move to the device of the image.
         unit: of the measurements, by which they are divided.
         complex: whether the image is complex.
         dtype: of the image that `call` gets, float32 or float64 (complex64 or complex128).
@@ -89,7 +89,8 @@ def observation(
         call: see `UserOperator`.
         values: the measurements, of any shape, real or complex. NaN: missing; then they do not contribute to the loss.
         shape: (C, H, W) of the image.
-        span: the bounds of the image in the user's units; None: its values are not bounded, and their scale is estimated.
+        span: the bounds of the image in the user's units; None: its values are not bounded, and their scale is
+            estimated.
         device: of the fit, on which `call` is tried.
         dtype: of the fit, float32 or float64.
         complex: whether the image is complex. `span` then bounds its real and its imaginary parts.
@@ -109,7 +110,7 @@ def observation(
     missing = int((~known).sum())
     unit = float((y[known] if missing else y).square().mean().sqrt()) / LEVEL
     if unit == 0:
-        raise DipError("image: all measurements are 0, which says nothing about the image")
+        raise DipError("image: all measurements are 0; give measurements of an image that is not black")
     y = (y / unit).nan_to_num(nan=0.0).float()
     channels, height, width = shape
     inner = (1, channels * (2 if complex else 1), height, width)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from dip.options import choice, option
-from dip.targets.noise_models import NOISE_MODELS, Estimated, NoiseModel, Told
+from dip.targets.noise_models import NOISE_MODELS, Estimated, Levels, NoiseModel
 from dip.targets.noise_options import AMOUNT, LEVEL, PEAK, NoiseOptions
 from dip.targets.observation import Observation, direct
 from dip.targets.target import NO_PICTURES, Simulated, Target, draws
@@ -46,8 +46,7 @@ class Degraded(Target):
         if any(value is not None for value in vars(self.noise).values()):
             self.noise = self.noise.filled("gaussian", self, ())
 
-    def noise_model(self, sigma: float, for_bm3d: Told = None) -> NoiseModel:
-        """See `Target.noise_model`."""
+    def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
         return Estimated(sigma, for_bm3d) if self.noise.kind is None else self.noise.model()
 
     @property

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,30 @@ def test_any_value_of_any_option(name: str, value: str):
         assert type(found)(**vars(found)) == found
         naming.identity(found, "0", None)
         assert len(naming.name(found, {})) > 0
+
+
+CHECKED = [
+    (f"{prefix}{field.name}", field.metadata)
+    for prefix, kind in listing.classes()
+    for field in dataclasses.fields(kind)
+    if field.metadata.get("convert")
+]
+
+
+def outside(words: str) -> Any:
+    """A value that is not legal, by the words that follow "must be"."""
+    if found := re.search(r"(number|integer) (>=?) (\S+)$", words):
+        return float(found[3]) - (found[2] == ">=")
+    found = re.search(r"(number|integer) (in .|from )(\S+?),? (to )?([-\d.]+)", words)
+    return float(found[5]) + 1 if found else object()
+
+
+@pytest.mark.parametrize(("name", "option"), CHECKED, ids=[name for name, _ in CHECKED])
+def test_the_example_of_an_option_is_legal_and_what_its_words_exclude_is_not(name: str, option: dict[str, Any]):
+    option["convert"](OverridesParser.create().parse_override(f"{name}={option['example']}").value())
+    for wrong in (outside(option["legal"]), object()):
+        with pytest.raises(ValueError, match="^$"):
+            option["convert"](wrong)
 
 
 OPTIONS: dict[str, st.SearchStrategy[Any]] = {

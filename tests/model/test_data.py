@@ -30,6 +30,13 @@ def test_meshgrid_z_is_x_and_y():
     assert z[0, 1, :, 2].tolist() == [0, 0.5, 1]
 
 
+def test_meshgrid_z_of_a_volume_has_three_coordinates():
+    z = draw(Z(channels=2, distribution="meshgrid", scale=1.0), (4, 5), 0, slices=3).view(3, 3, 4, 5)
+    lines = torch.linspace(0, 1, 5), torch.linspace(0, 1, 4)[:, None], torch.linspace(0, 1, 3)[:, None, None]
+    for coordinate, line in zip(z, lines, strict=True):
+        torch.testing.assert_close(coordinate, line.expand(3, 4, 5))
+
+
 def test_the_pair_is_repeated_without_copies_and_can_be_iterated_twice():
     pair = FixedPair(torch.rand(1, 2, 8, 8), torch.rand(1, 3, 8, 8))
     loader = pair.train_dataloader()

@@ -240,10 +240,6 @@ def test_shifted_windows_carry_information_across_the_borders_of_windows_only_in
         (Swin, {"channels": 10}, "net.channels=10: must be an integer >= 1 that is a multiple of net.heads"),
         (UNet, {"channels": 16}, "net.channels=16: must be a list of 2 to 10 integers >= 1"),
         (UNet, {"channels": [16, 0]}, r"net.channels=\[16, 0\]"),
-        (Decoder, {"layers": 1}, "net.layers=1: must be an integer from 2 to 10"),
-        (ConvDecoder, {"coarsest": 1}, "net.coarsest=1: must be an integer >= 2"),
-        (MLP, {"encoding": "hash"}, "net.encoding=hash: must be fourier or siren"),
-        (ResNet, {"output": "tanh"}, "net.output=tanh: must be null or one of sigmoid, linear, softplus"),
     ],
 )
 def test_illegal_options_are_named(kind: type[Net], options: dict[str, Any], words: str) -> None:

@@ -15,7 +15,6 @@ from torch import Tensor
 from dip.errors import OptionError
 from dip.nets import Hourglass, Hourglass3d
 from dip.nets.hourglass import HourglassModule
-from dip.z import Z
 
 SMALL: dict[str, Any] = {"depth": 3, "channels": [3, 4, 5], "skip_channels": 2}
 
@@ -114,13 +113,3 @@ def test_the_number_of_slices_is_kept_where_the_head_is_chosen():
     net = Hourglass3d(**SMALL).for_slices(7)
     assert net.fitting(bounded=False).slices == 7
     assert Hourglass(**SMALL).for_slices(7).slices == 1
-
-
-def test_coordinates_of_a_volume_have_three_axes():
-    from dip.model.data import draw
-
-    z = draw(Z(channels=2, distribution="meshgrid", scale=1.0), (4, 5), 0, slices=3).view(3, 3, 4, 5)
-    line = torch.linspace
-    torch.testing.assert_close(z[0], line(0, 1, 5).expand(3, 4, 5))
-    torch.testing.assert_close(z[1], line(0, 1, 4)[:, None].expand(3, 4, 5))
-    torch.testing.assert_close(z[2], line(0, 1, 3)[:, None, None].expand(3, 4, 5))

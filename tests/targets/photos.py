@@ -24,3 +24,8 @@ def blurred_noise(channels: int = 3, level: float = 0.1, seed: int = 0) -> Tenso
 def draw(seed: int = 0) -> torch.Generator:
     """A generator with `seed`."""
     return torch.Generator().manual_seed(seed)
+
+
+def rand(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    """U(0, 1)."""
+    return torch.rand(*shape, generator=draw(seed), dtype=dtype)

@@ -6,14 +6,10 @@ import pytest
 import torch
 
 from dip.targets import NoiseOptions, Noisy
-from dip.targets.camera import _processed, photograph, to_linear, to_srgb
+from dip.targets.camera import _colours, _processed, photograph, to_linear, to_srgb
 from dip.targets.noise_models import Camera
 from tests.conftest import composed
-from tests.targets.photos import photo
-
-
-def draw(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.targets.photos import draw, photo
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -49,8 +45,6 @@ def test_the_image_itself_is_not_processed() -> None:
 
 
 def test_demosaicing_reproduces_a_uniform_colour() -> None:
-    from dip.targets.camera import _colours
-
     colours = _colours(32, 32)
     colour = torch.tensor([0.2, 0.5, 0.8]).view(1, 3, 1, 1)
     shown = _processed((colours * to_linear(colour)).sum(1, keepdim=True), colours)

@@ -20,13 +20,9 @@ from dip.targets.operators import Bins
 from dip.targets.projections import radon_matrix
 from dip.targets.sparse_operator import read_matrix
 from dip.targets.tomography import DENSEST, Transmission
-from tests.targets.photos import photo
+from tests.targets.photos import draw, photo, rand
 
 NONE = NoiseOptions(kind="none")
-
-
-def random(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(3), dtype=dtype)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (31, 31), (24, 33)])
@@ -39,7 +35,7 @@ def test_radon_is_scikit_images(size: tuple[int, int]):
 
 def test_a_circle_needs_as_many_detectors_as_pixels():
     image = np.zeros((32, 32))
-    image[10:20, 12:25] = random(10, 13).numpy()
+    image[10:20, 12:25] = rand(10, 13).numpy()
     matrix = radon_matrix((32, 32), [0.0, 60.0], 32)
     np.testing.assert_allclose((matrix @ image.ravel()).reshape(32, 2), radon(image, [0.0, 60.0]), rtol=0, atol=1e-5)
 
@@ -71,7 +67,7 @@ def test_photon_counts_give_line_integrals():
     """The mean and the variance of many draws, for rays of different density."""
     rays = torch.tensor([0.0, 0.3, 0.9]).view(1, 1, 3, 1).expand(1, 1, 3, 20_000).contiguous()
     model = Transmission(peak=1e4)
-    seen = model.sample(rays, torch.Generator().manual_seed(0))
+    seen = model.sample(rays, draw())
     assert torch.allclose(seen.mean(-1), rays.mean(-1), atol=1e-3)
     assert torch.allclose(seen.var(-1), model.variance(rays).mean(-1), rtol=0.05)
     assert float(model.variance(torch.zeros(1))) == pytest.approx(1 / (1e4 * DENSEST**2))
@@ -80,10 +76,10 @@ def test_photon_counts_give_line_integrals():
 
 @pytest.mark.parametrize("size", [(16, 16), (15, 10)])
 def test_frequencies_are_numpys(size: tuple[int, int]):
-    image = random(1, 2, *size)
+    image = rand(1, 2, *size, dtype=torch.float64)
     axes = (-2, -1)
     expected = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image.numpy(), axes), norm="ortho"), axes)
-    mask = sampling(size, "random", 2, 0.2, torch.Generator().manual_seed(0)).double()
+    mask = sampling(size, "random", 2, 0.2, draw()).double()
     seen = MaskedFourier(mask)(image)
     expected = expected * mask.numpy()
     np.testing.assert_allclose(seen.numpy(), np.concatenate([expected.real, expected.imag], 1), atol=1e-12)
@@ -92,7 +88,7 @@ def test_frequencies_are_numpys(size: tuple[int, int]):
 
 @pytest.mark.parametrize("pattern", ["random", "equispaced", "points"])
 def test_a_pattern_samples_a_fraction_and_the_centre(pattern: str):
-    mask = sampling((64, 64), pattern, 4, 0.125, torch.Generator().manual_seed(1))[0, 0]
+    mask = sampling((64, 64), pattern, 4, 0.125, draw(1))[0, 0]
     assert mask.unique().tolist() == [0, 1]
     assert float(mask.mean()) == pytest.approx(1 / 4)
     assert mask[30:35, 30:35].all()
@@ -102,7 +98,7 @@ def test_a_pattern_samples_a_fraction_and_the_centre(pattern: str):
 
 
 def test_bins_are_means_of_blocks():
-    image = random(1, 3, 8, 12)
+    image = rand(1, 3, 8, 12, dtype=torch.float64)
     expected = image.numpy().reshape(1, 3, 2, 4, 3, 4).mean((3, 5))
     np.testing.assert_allclose(Bins(4)(image).numpy(), expected, rtol=1e-12)
     assert torch.allclose(Bins(4)(image[..., :9])[..., -1, -1], image[..., 4:8, 8].mean(-1)), "a block of one column"
@@ -111,7 +107,7 @@ def test_bins_are_means_of_blocks():
 
 
 def test_a_matrix_file_is_multiplied_with_the_pixels(tmp_path):
-    image = random(1, 3, 6, 5, dtype=torch.float32)
+    image = rand(1, 3, 6, 5)
     sparse = scipy.sparse.random(11, 30, 0.4, random_state=0)
     scipy.sparse.save_npz(tmp_path / "sparse.npz", sparse)
     np.save(tmp_path / "dense.npy", sparse.toarray())
@@ -123,8 +119,8 @@ def test_a_matrix_file_is_multiplied_with_the_pixels(tmp_path):
     total = expected.sum(1)
     seen = Matrix(matrix=str(tmp_path / "joint.npz"), noise=NONE).observe(image, 0)
     np.testing.assert_allclose(seen.y.flatten().numpy(), total / abs(total).max(), atol=1e-6)
-    with pytest.raises(ImageError, match="has 30 columns, the image needs 36"):
-        Matrix(matrix=str(tmp_path / "dense.npy")).observe(random(1, 1, 6, 6, dtype=torch.float32), 0)
+    with pytest.raises(ImageError, match="has 30 columns, the image needs 36 .one for each pixel.; resize"):
+        Matrix(matrix=str(tmp_path / "dense.npy")).observe(rand(1, 1, 6, 6), 0)
 
 
 def test_a_wrong_matrix_is_refused_in_one_line(tmp_path):

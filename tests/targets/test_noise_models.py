@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pytest
@@ -146,13 +145,6 @@ def test_python_calls_take_noise_as_a_dict_and_replace_the_noise_of_an_experimen
     assert config.target == Noisy(sigma=0.3)
     config, _ = assemble({"experiment": "paper-denoise", "target": {"name": "noisy", "kind": "poisson"}})
     assert config.target == Noisy(kind="poisson")
-
-
-@pytest.mark.parametrize("name", ["kind", "sigma", "peak", "amount"])
-@pytest.mark.parametrize("value", ["pink", -1, float("nan"), True])
-def test_an_illegal_shorthand_is_named(name: str, value: Any) -> None:
-    with pytest.raises(OptionError, match=f"^target.{name}=.*for example target.{name}="):
-        Noisy(**{name: value})
 
 
 def test_options_without_effect() -> None:

@@ -7,12 +7,9 @@ import torch
 
 from dip.targets import Noisy, Observation, SuperRes
 from dip.targets.user_operator import observation
+from tests.targets.photos import rand
 
 CPU = torch.device("cpu")
-
-
-def rand(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def test_the_backprojection_is_the_observation_or_the_multiple_of_its_adjoint_closest_to_it():

@@ -28,7 +28,7 @@ from dip.targets.operators import (
 )
 from dip.targets.projections import radon_matrix
 from dip.targets.sparse_operator import SparseOperator
-from tests.targets.photos import photo
+from tests.targets.photos import draw, photo, rand
 
 
 def pillow_lanczos(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -37,23 +37,19 @@ def pillow_lanczos(image: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.stack(small))[None]
 
 
-def random_mask(size: tuple[int, int]) -> Tensor:
-    return (torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(1)) > 0.4).float()
-
-
 OPERATORS = {
     "identity": lambda size: Identity(),
-    "mask": lambda size: Mask(random_mask(size)),
+    "mask": lambda size: Mask((rand(1, 1, *size, seed=1) > 0.4).float()),
     "downsample2": lambda size: Downsample(2, size),
     "downsample4-lanczos2": lambda size: Downsample(4, size, kernel="lanczos2"),
     "gaussian": lambda size: Blur(gaussian_kernel(1.3)),
     "motion": lambda size: Blur(motion_kernel(9, 30)),
-    "lopsided": lambda size: Blur(torch.rand(3, 7, generator=torch.Generator().manual_seed(2))),
+    "lopsided": lambda size: Blur(rand(3, 7, seed=2)),
     "radon": lambda size: SparseOperator(radon_matrix(size, [0.0, 33.0, 120.0], 19), (19, 3)),
     "joint": lambda size: SparseOperator(
         scipy.sparse.random(7, 2 * size[0] * size[1], 0.3, random_state=0), (1, 7), joint=True
     ),
-    "fourier": lambda size: MaskedFourier(sampling(size, "points", 2, 0.1, torch.Generator().manual_seed(0))),
+    "fourier": lambda size: MaskedFourier(sampling(size, "points", 2, 0.1, draw())),
     "bins": lambda size: Bins(4),
 }
 
@@ -67,7 +63,7 @@ def test_downsample_is_pillows_lanczos_at_the_edges_too(factor: int, size: tuple
 
 
 def test_lanczos2_is_the_windowed_sinc_of_two_lobes() -> None:
-    row = torch.rand(1, 1, 1, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    row = rand(1, 1, 1, 12, dtype=torch.float64)
     expected = []
     for low in range(4):
         weights = []
@@ -86,7 +82,7 @@ def test_downsampling_below_one_pixel_leaves_one() -> None:
 
 @pytest.mark.parametrize("shape", [(5, 5), (3, 9), (31, 1), (61, 45)])
 def test_blur_is_scipys_convolution_with_nearest_edges(shape: tuple[int, int]) -> None:
-    kernel = torch.rand(*shape, generator=torch.Generator().manual_seed(0))  # without symmetry, which would hide a flip
+    kernel = rand(*shape)  # without symmetry, which would hide a flip
     kernel = kernel / kernel.sum()
     image = photo("astronaut", 53, 47)
     blurred = Blur(kernel)(image)

@@ -12,8 +12,9 @@
 | `.fits` (`.gz`) | astropy | the extension's name or  | three: bands, rows, columns; a guess, logged         |
 |                 |         | number                   |                                                      |
 
-Each module has `read(file, file_bytes, key)`, which returns `Contents` and checks the declared size before it reads
-values. Exceptions of the libraries pass through: `dip.images.decoding` turns them into one line.
+Each module has `read(file, key)`, which reads from the beginning of `file`, checks the declared size before
+it reads values, and returns `Contents`. Exceptions of the libraries pass through: `dip.images.decoding` turns them into
+one line.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ HEAD = 1024
 """The number of bytes by which a kind of file is recognised."""
 GZIP = b"\x1f\x8b"
 
-Reader = Callable[[BinaryIO, int, str | None], Contents]
+Reader = Callable[[BinaryIO, str | None], Contents]
 
 
 def reader(head: bytes) -> Reader | None:
@@ -50,7 +51,7 @@ def reader(head: bytes) -> Reader | None:
     return hdf5.read if head[512:].startswith(hdf5.MAGIC) else None
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents | None:
+def read(file: BinaryIO, key: str | None) -> Contents | None:
     """The array in `file`, or the one called `key`; None if the file is of another kind.
 
     Raises:
@@ -61,18 +62,18 @@ def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents | None:
     head = file.read(HEAD)
     file.seek(0)
     if head.startswith(GZIP):
-        file, file_bytes, head = _unpacked(file)
+        file, head = _unpacked(file)
     found = reader(head)
     if found is None:
         return None
-    contents = found(file, file_bytes, key)
+    contents = found(file, key)
     if contents.values.dtype.kind not in "buifc":
         raise Unreadable(f"holds values of type {contents.values.dtype}", "an array of numbers")
     return contents
 
 
-def _unpacked(file: BinaryIO) -> tuple[BinaryIO, int, bytes]:
-    """The content of a gzip file of a kind that is often packed, its size and its first bytes."""
+def _unpacked(file: BinaryIO) -> tuple[BinaryIO, bytes]:
+    """The content of a gzip file of a kind that is often packed, and its first bytes."""
     with gzip.open(file) as packed:
         head = packed.read(HEAD)
         if not (nifti.recognised(head) or head.startswith(fits.MAGIC)):
@@ -81,4 +82,4 @@ def _unpacked(file: BinaryIO) -> tuple[BinaryIO, int, bytes]:
         data = packed.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise Unreadable(f"the file unpacks to more than {MAX_BYTES:,} bytes", "a part of it")
-    return io.BytesIO(data), len(data), head
+    return io.BytesIO(data), head

@@ -13,7 +13,7 @@ AT = 128
 """The position of `MAGIC`."""
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the pixels in the units of the file: rescale slope and intercept are applied, as for Hounsfield units.
 
     Frames are slices, (D, H, W). The bits above those that the header declares as stored are ignored.
@@ -25,11 +25,8 @@ def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
         raise lacking("DICOM files", "pydicom", "dicom") from None
     from pydicom.pixels.processing import apply_rescale
 
-    file.seek(0)
     header = pydicom.dcmread(file)
-    if "Rows" not in header or not any(
-        name in header for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-    ):
+    if "Rows" not in header or not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(header.dir()):
         raise Unreadable("the file holds no image", "a DICOM image")
     check_size(header.Columns, header.Rows)
     frames, samples = int(header.get("NumberOfFrames") or 1), int(header.get("SamplesPerPixel", 1))

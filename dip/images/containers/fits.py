@@ -12,7 +12,7 @@ from dip.images.stored import Contents, check_bytes, chosen, lacking
 MAGIC = b"SIMPLE  ="
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the extension whose name or number is `key`, or the only one that holds an image.
 
     BSCALE and BZERO are applied, BLANK becomes NaN. Three axes are taken as bands, rows and columns.
@@ -21,7 +21,6 @@ def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
         from astropy.io import fits
     except ImportError:
         raise lacking("FITS files", "astropy", "fits") from None
-    file.seek(0)
     with fits.open(file, memmap=False, lazy_load_hdus=False) as extensions:
         found: dict[str, Any] = {}
         for number, extension in enumerate(extensions):

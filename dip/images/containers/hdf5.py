@@ -14,12 +14,11 @@ COMPLEX: dict[int, np.dtype[Any]] = {4: np.dtype("c8"), 8: np.dtype("c16")}
 """Complex types, by the bytes of the real part."""
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the data set whose path is `key`, or the only one of numbers.
 
     Links to other files are not followed. MATLAB stores the last axis first: its axes are reversed.
     """
-    file.seek(0)
     matlab = file.read(len(MATLAB)) == MATLAB
     try:
         import h5py

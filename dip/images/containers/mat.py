@@ -15,11 +15,10 @@ NUMBERS |= {"double": 8, "single": 4, "logical": 1}
 """MATLAB's classes of numbers and their bytes. Cells, structs, functions and objects are not read."""
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the variable called `key`, or the only one of numbers."""
     from scipy.io import loadmat, whosmat
 
-    file.seek(0)
     found = {name: (shape, kind) for name, shape, kind in whosmat(file) if kind in NUMBERS}
     key = chosen(list(found), key)
     shape, kind = found[key]

@@ -19,7 +19,7 @@ def recognised(head: bytes) -> bool:
     return head[344:348] in (b"n+1\0", b"ni1\0") or head[4:12] == b"n+2\0\r\n\x1a\n"
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the values in the units of the file (slope and intercept are applied). The axes are x, y, z and time: x are
     the columns, y the rows, z the slices, and all others the channels."""
     no_key(key)
@@ -41,7 +41,6 @@ def _opened(file: BinaryIO) -> Any:
         import nibabel
     except ImportError:
         raise lacking("NIfTI files", "nibabel", "nifti") from None
-    file.seek(0)
     kind = nibabel.Nifti2Image if file.read(12)[4:8] == b"n+2\0" else nibabel.Nifti1Image
     file.seek(0)
     return kind.from_stream(io.BytesIO(file.read()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 from typing import BinaryIO, cast
@@ -13,16 +14,17 @@ from dip.images.stored import Contents, Unreadable, check_bytes, chosen, no_key
 MAGIC, ZIP = b"\x93NUMPY", b"PK\x03\x04"
 
 
-def read(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the array."""
     no_key(key)
+    size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    check_header(file, file_bytes)
+    check_header(file, size)
     file.seek(0)
     return Contents(np.load(file, allow_pickle=False))
 
 
-def read_zip(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
+def read_zip(file: BinaryIO, key: str | None) -> Contents:
     """Read the array called `key`, or the only one. What exceeds its declared size is not decompressed."""
     with zipfile.ZipFile(file) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist() if not info.is_dir()}
@@ -34,11 +36,11 @@ def read_zip(file: BinaryIO, file_bytes: int, key: str | None) -> Contents:
             return Contents(np.lib.format.read_array(stream, allow_pickle=False))
 
 
-def check_header(file: BinaryIO, file_bytes: int) -> None:
-    """Raise `Unreadable` if the array whose header begins here holds Python objects or does not fit into `file_bytes`."""
+def check_header(file: BinaryIO, size: int) -> None:
+    """Raise `Unreadable` if the array whose header begins here has Python objects or exceeds `size` bytes."""
     version = np.lib.format.read_magic(file)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(file)
-    if dtype.hasobject or min(shape, default=0) < 0 or dtype.itemsize * math.prod(shape) > file_bytes:
+    if dtype.hasobject or min(shape, default=0) < 0 or dtype.itemsize * math.prod(shape) > size:
         raise Unreadable("the file is truncated or holds Python objects")
     check_bytes(dtype.itemsize * math.prod(shape))
