@@ -1,4 +1,4 @@
-"""What tells apart objects of a user's own classes, for the name of the run: their code, and for a target its effect.
+"""The identity of objects of a user's own classes, for the name of the run: their code, and for a target its effect.
 
 The options of such an object, its fields, are in the run's identity like all options. Its code is not.
 """
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import BASES, GROUPS, Config
 from dip.errors import DipError
+from dip.fitting.digests import digest_of_class
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
-from dip.fitting.user_code import code
 from dip.runs.naming import WITHOUT_EFFECT
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def digests(config: Config, pictures: Pictures) -> dict[str, str]:
             continue  # its digest is an option
         if group in WITHOUT_EFFECT or type(chosen) in GROUPS[group].values():
             continue
-        digest = hashlib.sha256(repr(code(type(chosen))).encode())
+        digest = hashlib.sha256(digest_of_class(type(chosen)).encode())
         if group == "target":
             for tensor in _effect(config, pictures):
                 digest.update(repr(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())

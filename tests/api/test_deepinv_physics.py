@@ -3,8 +3,6 @@
 The residual of the fitted image is computed by the same second implementation. Skipped where deepinv is not installed.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +33,7 @@ Forward = Callable[[np.ndarray], np.ndarray]
 
 
 @pytest.fixture
-def image() -> np.ndarray:
+def image():
     """A smooth blob and a box, (16, 16) in [0, 1]."""
     rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     picture = 0.6 * np.exp(-8 * ((rows + 0.2) ** 2 + (columns - 0.1) ** 2))
