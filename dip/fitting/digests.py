@@ -37,15 +37,15 @@ def digest(thing: Any, option: str) -> str:
     """SHA-256 of the content of a callable or an array, the same in every process.
 
     Raises:
-        DipError: it holds an object whose content cannot be told; the message is one line.
+        DipError: it holds an object whose content cannot be hashed; the message is one line.
     """
     try:
         return _hashed(_Walk().parts(thing, deep=True))
     except _HiddenError as error:
         advice = ", or give a Python file by its path" if option == "operator" else ""
         raise DipError(
-            f"{option}: holds {error}, whose content cannot be told apart from another one's, so no run folder can be named; "
-            f"leave out=FOLDER away{advice}"
+            f"{option}: holds {error}, whose content cannot be hashed, so that the run folder has no name; leave "
+            f"out=FOLDER away{advice}"
         ) from None
 
 

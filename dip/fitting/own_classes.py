@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Plugin:
     """Base of the options that hold an object or a function from Python, which is `given`; see `dip.fitting.plugins`.
 
-    Their field `digest` tells it apart; if it cannot be told apart, `hidden` is one line that says why.
+    Their field `digest` identifies it; if it cannot be identified, `hidden` is one line that says why.
     """
 
     given: Any
@@ -36,7 +36,7 @@ def digests(config: Config, pictures: Pictures) -> dict[str, str]:
     For a target it also covers the observation, and the operator by its result for a random image.
 
     Raises:
-        DipError: an image cannot be read or does not match, or something that was given cannot be told apart.
+        DipError: an image cannot be read or does not match, or something that was given cannot be identified.
     """
     found = {}
     for group in BASES:

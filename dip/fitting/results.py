@@ -141,7 +141,7 @@ def warning(loss: float | None, constant: float, lr: float, steps: int) -> str |
 
 
 def details(seen: Observation, slices: int, rule: Rule | None) -> dict[str, Any]:
-    """What `result.json` tells of the observation and of the rule, where it applies."""
+    """Entries of `result.json` about the observation and the rule, as far as they apply."""
     found: dict[str, Any] = {
         "units": None if seen.measurements is None else list(seen.scale),
         "missing": None if seen.known is None else 1 - seen.known.mean().item(),

@@ -48,7 +48,7 @@ class Present:
 
 
 def whole(config: Config, *given: Any) -> Fit | RivalFit:
-    """What computes a run on the whole image: `Fit`, or `RivalFit` for a method that is no Deep Image Prior.
+    """The computation of a run on the whole image: `Fit`, or `RivalFit` for a method that is no Deep Image Prior.
 
     The arguments are those of `dip.fitting.work.Work`.
     """

@@ -93,14 +93,11 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
     columns = _ordered(tables.columns(rows), found)
     names = titles(found)
     data = [_payload(number, run, names[number], rows[number], columns, thumbnails) for number, run in enumerate(found)]
-    asked_by = questions(found)
-    groups = [
-        (text, [one for one, by in zip(data, asked_by, strict=True) if by == text]) for text in dict.fromkeys(asked_by)
-    ]
-    counts = [
-        *Counter(run.status for run in found).most_common(),
-        *([("not started", len(missing))] if missing else []),
-    ]
+    groups: dict[str, list[dict[str, Any]]] = {}  # question -> its runs
+    for question, one in zip(questions(found), data, strict=True):
+        groups.setdefault(question, []).append(one)
+    counts = Counter(run.status for run in found).most_common()
+    counts += [("not started", len(missing))] if missing else []
     unfinished = [
         entry | {"badge": "failed fit" if run.done else run.status}
         for run, entry in zip(found, data, strict=True)
@@ -111,7 +108,7 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
         experiments=experiments if len(experiments) < sum(bool(run.config) for run in found) else [],
         experiment_columns=tables.columns(experiments), best=_best(experiments), rows=rows, columns=columns,
         hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()), plots=plots, runs=data,
-        total=len(data) + len(missing), groups=groups, unfinished=unfinished, images=thumbnails.data(),
+        total=len(data) + len(missing), groups=groups.items(), unfinished=unfinished, images=thumbnails.data(),
     )  # fmt: skip
 
 
@@ -153,7 +150,7 @@ def _ranked(items: Sequence[Item], tasks: Sequence[str], scores: Sequence[float 
 def _payload(
     number: int, run: Run, title: str, row: tables.Row, columns: tables.Columns, thumbnails: Thumbnails
 ) -> dict[str, Any]:
-    """What the template and the script of the page know about a run."""
+    """The data of a run for the template and the script of the page."""
     error = run.result.get("error")
     facts = {title: tables.cell(row, name, form) for name, (title, form) in columns.items()}
     facts |= {"error": error or "", "folder": str(run.folder)}

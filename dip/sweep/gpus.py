@@ -36,7 +36,7 @@ class Card:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What jobs can run on."""
+        """The devices that jobs can use."""
         return self.parts or (self.uuid,)
 
 

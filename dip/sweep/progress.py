@@ -1,4 +1,4 @@
-"""What a sweep prints: a tqdm bar in a terminal or else plain lines, and at the end a table and the report page."""
+"""The output of a sweep: a tqdm bar in a terminal or else plain lines, and at the end a table and the report page."""
 
 from __future__ import annotations
 

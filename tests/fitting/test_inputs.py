@@ -17,6 +17,7 @@ from dip.fitting.image_files import several
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Measured, SuperRes
+from tests.fitting.observed import observed
 
 
 @pytest.fixture
@@ -60,8 +61,7 @@ def test_a_size_that_enlarges_the_image_is_told(file, caplog):
     path = file("small.png", 8, 12)
     for size, told in ((8, False), ([8, 12], False), (10, True), ([8, 13], True)):
         caplog.clear()
-        config = Config(image=path, size=size)
-        observe(config, Pictures(config))
+        observed(image=path, size=size)
         assert ("enlarges the image, which has 8 x 12 pixels" in caplog.text) is told
 
 
@@ -93,8 +93,7 @@ def test_size_acts_on_image_mask_and_reference_alike(file):
     holed = np.full((20, 30), 255, np.uint8)
     holed[:6, 5:12] = 0  # the upper left corner of the middle square
     Image.fromarray(holed).save(mask)
-    config = Config(image=image, target=Inpaint(mask=mask), reference=image, size=10)
-    picture, seen = observe(config, Pictures(config))
+    picture, seen = observed(image=image, target=Inpaint(mask=mask), reference=image, size=10)
     assert picture.pixels.shape == seen.reference.shape == (1, 3, 10, 10)
     assert torch.equal(picture.pixels, seen.reference)
     assert not seen.known[..., :3, :4].any()
@@ -107,8 +106,10 @@ def test_a_mask_may_have_the_size_of_the_resized_image(file):
     holed = np.full((10, 10), 255, np.uint8)
     holed[2:5, 3:7] = 0
     Image.fromarray(holed).save(mask)
-    config = Config(image=file("image.png", 20, 30), target=Inpaint(mask=mask), size=10)
-    assert torch.equal(observe(config, Pictures(config))[1].known[0, 0], torch.from_numpy(holed / 255).float())
+    assert torch.equal(
+        observed(image=file("image.png", 20, 30), target=Inpaint(mask=mask), size=10).seen.known[0, 0],
+        torch.from_numpy(holed / 255).float(),
+    )
 
 
 @pytest.mark.parametrize("size", [13, 16, 40, [24, 31]])
@@ -124,8 +125,7 @@ def test_missing_pixels_never_get_into_known_ones(file, size, black):
         values = np.full((32, 32, 3), 200, np.uint8)
         values[holed == 0] = content
         Image.fromarray(values).save(image)
-        config = Config(image=image, target=Inpaint(mask="black" if black else mask), size=size)
-        seen.append(observe(config, Pictures(config))[1])
+        seen.append(observed(image=image, target=Inpaint(mask="black" if black else mask), size=size).seen)
         known = seen[-1].known.expand_as(seen[-1].y) > 0
         assert 0.3 < known.float().mean() < 0.95
         torch.testing.assert_close(seen[-1].y[known], torch.full_like(seen[-1].y[known], 200 / 255), rtol=0, atol=1e-4)
@@ -146,31 +146,27 @@ def test_cropping_a_photo_is_logged_once(file, caplog):
 def test_size_leaves_a_kernel_as_it_is(file):
     kernel = file("kernel.png", 3, 5)
     Image.open(kernel).convert("L").save(kernel)
-    config = Config(target=Deblur(kernel=kernel), size=16)
-    _, seen = observe(config, Pictures(config))
+    seen = observed(target=Deblur(kernel=kernel), size=16).seen
     assert seen.operator.kernel.shape == (3, 5)
 
 
 def test_flash_photos_are_resized_together(file):
     flash = Flash(flash=file("flash.png", 40, 60))
-    config = Config(image=file("dim.png", 20, 30), target=flash, size=[10, 14])
-    _, seen = observe(config, Pictures(config))
+    seen = observed(image=file("dim.png", 20, 30), target=flash, size=[10, 14]).seen
     assert seen.z.shape == seen.y.shape == (1, 3, 10, 14)
 
 
 @pytest.mark.parametrize(("size", "made"), [(None, (40, 60)), (10, (20, 20)), ([6, 8], (12, 16))])
 def test_the_reference_has_the_size_of_the_restored_image(file, size, made):
     small, large = file("small.png", 20, 30), file("large.png", 40, 60)
-    config = Config(image=small, target=SuperRes(factor=2), reference=large, size=size)
-    _, seen = observe(config, Pictures(config))
+    seen = observed(image=small, target=SuperRes(factor=2), reference=large, size=size).seen
     assert seen.size == made
     assert tuple(seen.reference.shape[-2:]) == made
 
 
 def test_a_reference_of_another_size_is_refused(file):
-    config = Config(image=file("a.png", 8, 9), target=Degraded(), reference=file("b.png", 9, 8))
     with pytest.raises(ImageError, match=r"has 3 x 9 x 8 .* the restored image has 3 x 8 x 9; give"):
-        observe(config, Pictures(config))
+        observed(image=file("a.png", 8, 9), target=Degraded(), reference=file("b.png", 9, 8))
 
 
 def test_a_pattern_or_a_folder_gives_its_files_in_natural_order(tmp_path, monkeypatch):

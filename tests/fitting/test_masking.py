@@ -11,11 +11,9 @@ import torch
 from PIL import Image
 
 import dip
-from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.fitting.inputs import observe
-from dip.fitting.pictures import Pictures
 from dip.targets import Inpaint
+from tests.fitting.observed import observed
 
 SMALL: dict[str, Any] = {"steps": 2, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False}
 
@@ -26,8 +24,7 @@ def photo():
 
 
 def known(image: Any, size: Any = None, **options: Any) -> torch.Tensor:
-    config = Config(image=str(image), target=Inpaint(**options), size=size)
-    found = observe(config, Pictures(config))[1].known
+    found = observed(image=str(image), target=Inpaint(**options), size=size).seen.known
     assert found is not None
     return found
 
@@ -69,8 +66,7 @@ def test_transparency_outside_the_mask_is_kept(photo, tmp_path):
     mask[4:8, 5:20] = 0
     Image.fromarray(np.dstack([photo, alpha])).save(tmp_path / "cut.png")
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    config = Config(image=f"{tmp_path}/cut.png", target=Inpaint(mask=f"{tmp_path}/mask.png"))
-    picture = observe(config, Pictures(config))[0]
+    picture = observed(image=f"{tmp_path}/cut.png", target=Inpaint(mask=f"{tmp_path}/mask.png")).picture
     assert np.array_equal(picture.alpha[0, 0].numpy() * 255, np.where(mask == 0, 255, alpha))
 
 
@@ -116,8 +112,7 @@ def test_values_under_the_mask_do_not_set_the_range(tmp_path):
     expected = (values - values[mask > 0].min()) / np.ptp(values[mask > 0])
     for hole, options in ((-9999, {"mask": f"{tmp_path}/mask.png"}), (np.nan, {})):
         tifffile.imwrite(tmp_path / "data.tif", np.where(mask > 0, values, np.float32(hole)))
-        config = Config(image=f"{tmp_path}/data.tif", target=Inpaint(**options))
-        seen = observe(config, Pictures(config))[1]
+        seen = observed(image=f"{tmp_path}/data.tif", target=Inpaint(**options)).seen
         assert seen.known is not None
         assert np.array_equal(seen.known[0, 0].numpy() > 0, mask > 0)
         np.testing.assert_allclose(seen.y[0, 0].numpy()[mask > 0], expected[mask > 0], atol=1e-5)

@@ -13,6 +13,7 @@ from dip.errors import DipError, OptionError
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.targets import Inpaint, Measured, user_operator
+from tests.fitting.observed import observed
 
 TINY = {
     "steps": 12,
@@ -76,8 +77,14 @@ def test_a_reference_is_read_by_one_rule_from_any_file(file, tmp_path):
     images.save(tmp_path / "r.png", torch.from_numpy(x)[None] / 255)
     images.save(tmp_path / "r16.png", torch.from_numpy(x)[None] / 255, images.Picture(torch.zeros(1), mode="uint16"))
     target, path = Measured(operator="given", shape=list(SHAPE)), str(tmp_path / file)
-    config = Config(target=target, image="y", reference=path, range=[0, 255], device="cpu")
-    seen = observe(config, Pictures(config, {"image": x, "target.operator": lambda image: image})).seen
+    seen = observed(
+        target=target,
+        image="y",
+        reference=path,
+        range=[0, 255],
+        device="cpu",
+        given={"image": x, "target.operator": lambda image: image},
+    ).seen
     torch.testing.assert_close(seen.reference, torch.from_numpy(x)[None] / 255, atol=1e-4, rtol=0)
 
 

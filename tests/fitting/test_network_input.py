@@ -18,10 +18,11 @@ from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.model import data
 from dip.model.module import DeepImagePrior
-from dip.targets import Degraded, Flash, SuperRes
+from dip.targets import Flash, SuperRes
 from dip.z import Z
 from tests.conftest import composed
 from tests.disturbed import ends_the_same
+from tests.fitting.observed import observed
 
 SMALL = {"net": {"channels": 8, "depth": 3}, "skips": [2], "precision": "fp32", "logger": "csv", "baselines": False}
 
@@ -132,21 +133,16 @@ def test_a_guide_of_other_content_is_another_run(guide, tmp_path):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"target": Degraded(), "z": Z(guide="{}")}, r"^z.guide=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
-        ({"target": SuperRes(factor=2), "z": Z(guide="{}")}, r"^z.guide=.* the restored image 18 x 16;"),
-        ({"target": Flash(flash="{}")}, r"^target.flash=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
-        ({"target": Degraded(), "z": Z(guide="nowhere.png")}, "^z.guide=nowhere.png: there is no such file"),
+        ({"z": lambda guide: Z(guide=guide)}, r"^z.guide=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
+        ({"target": lambda _: SuperRes(factor=2), "z": lambda guide: Z(guide=guide)}, r"^z.guide=.* the restored image 18 x 16;"),
+        ({"target": lambda guide: Flash(flash=guide)}, r"^target.flash=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
+        ({"z": lambda _: Z(guide="nowhere.png")}, "^z.guide=nowhere.png: there is no such file"),
     ],
 )  # fmt: skip
 def test_a_guide_that_does_not_fit_is_refused_in_one_line(guide, tmp_path, config, message):
     Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "small.png")
-    for option in config.values():
-        for name in ("guide", "flash"):
-            if getattr(option, name, None) == "{}":
-                setattr(option, name, guide)
-    config = Config(image=str(tmp_path / "small.png"), **config)
     with pytest.raises(ImageError, match=message) as error:
-        observe(config, Pictures(config))
+        observed(image=str(tmp_path / "small.png"), **{name: made(guide) for name, made in config.items()})
     assert "\n" not in str(error.value)
 
 
@@ -159,8 +155,9 @@ def test_a_guide_has_no_missing_values():
 def test_the_guide_of_super_resolution_has_the_size_of_the_restored_image(tmp_path, guide):
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "small.png")
     for size, made in ((None, 32), (10, 20)):
-        config = Config(image=str(tmp_path / "small.png"), target=SuperRes(factor=2), z=Z(guide=guide), size=size)
-        assert observe(config, Pictures(config))[1].z.shape == (1, 3, made, made)
+        assert observed(
+            image=str(tmp_path / "small.png"), target=SuperRes(factor=2), z=Z(guide=guide), size=size
+        ).seen.z.shape == (1, 3, made, made)
 
 
 def test_details_of_a_guide_need_a_skip_at_level_1(caplog):

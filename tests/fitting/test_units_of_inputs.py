@@ -13,6 +13,7 @@ from dip.errors import ImageError
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.targets import Degraded, Inpaint
+from tests.fitting.observed import observed
 
 UNITS = np.random.default_rng(0).uniform(100, 355, (24, 20)).astype(np.float32)
 
@@ -35,8 +36,12 @@ def test_the_range_is_that_of_the_observed_pixels(tmp_path, missing, size, resiz
     Image.fromarray(mask).save(tmp_path / "mask.png")
     seen = {}
     for name, values in (("holed", holed), ("clean", clean)):
-        config = Config(image="array", target=Inpaint(mask=str(tmp_path / "mask.png")), size=size)
-        seen[name] = observe(config, Pictures(config, {"image": images.load(values)}))
+        seen[name] = observed(
+            image="array",
+            target=Inpaint(mask=str(tmp_path / "mask.png")),
+            size=size,
+            given={"image": images.load(values)},
+        )
     (picture, found), (expected, _) = seen["holed"], seen["clean"]
     assert 100 <= picture.units[0] <= 105
     assert 350 <= picture.units[1] <= 355
@@ -80,8 +85,7 @@ def test_the_scale_is_told_once(caplog):
 def test_a_reference_in_the_units_of_the_image_is_scaled_with_it(image, reference):
     values = np.random.default_rng(0).integers(5, 4000, (9, 8))
     given = {"image": images.load(values.astype(image)), "reference": images.load((values // 2).astype(reference))}
-    config = Config(image="array", reference="array", target=Degraded())
-    picture, seen = observe(config, Pictures(config, given))
+    picture, seen = observed(image="array", reference="array", target=Degraded(), given=given)
     low, high = picture.units
     torch.testing.assert_close(
         seen.reference[0, 0], torch.from_numpy((values // 2 - low) / (high - low)).clamp(0, 1).float()
@@ -93,6 +97,5 @@ def test_a_reference_of_another_type_has_its_own_range():
     deep = values.astype(np.uint16) * np.uint16(257)
     deep[0, 0] = 65535
     given = {"image": images.load(values), "reference": images.load(deep)}
-    config = Config(image="array", reference="array", target=Degraded())
-    picture, seen = observe(config, Pictures(config, given))
+    picture, seen = observed(image="array", reference="array", target=Degraded(), given=given)
     torch.testing.assert_close(seen.reference[..., 1:, :], picture.pixels[..., 1:, :], rtol=0, atol=1e-6)

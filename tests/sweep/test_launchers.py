@@ -68,7 +68,7 @@ def test_a_refused_sweep_deletes_only_what_it_made(tmp_path, monkeypatch):
     Path("own").mkdir()
     Path("own/multirun.yaml").write_text("of an earlier sweep")
     launchers = {}
-    for folder in ("own", "new/sweep", "taken/sweep"):
+    for folder in ("own", "new/sweep", "taken/sweep", "file"):
         launchers[folder] = launcher = ProcessesLauncher()
         config = OmegaConf.create({"hydra": {"sweep": {"dir": folder}}})
         launcher.setup(hydra_context=None, task_function=None, config=config)
@@ -77,22 +77,13 @@ def test_a_refused_sweep_deletes_only_what_it_made(tmp_path, monkeypatch):
         Path(folder).mkdir(parents=True)
         Path(folder, "multirun.yaml").write_text("of Hydra")
     Path("taken/run").write_text("of another sweep")
+    Path("file").write_text("of the user")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
     for launcher in launchers.values():
         launcher._leave_nothing()
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
-    assert left == {"own", "own/multirun.yaml", "taken", "taken/run", "elsewhere"}
-
-
-def test_a_file_in_place_of_a_folder_stays(tmp_path):
-    launcher = ProcessesLauncher()
-    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}})
-    launcher.setup(hydra_context=None, task_function=None, config=config)
-    atexit.unregister(launcher._leave_nothing)
-    (tmp_path / "sweep").write_text("of the user")
-    launcher._leave_nothing()
-    assert (tmp_path / "sweep").read_text() == "of the user"
+    assert left == {"own", "own/multirun.yaml", "taken", "taken/run", "elsewhere", "file"}
 
 
 @pytest.mark.fault(23)
