@@ -1,7 +1,5 @@
 """Runs that are killed or damaged, and what must not depend on it."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os
@@ -79,6 +77,21 @@ def killed(monkeypatch: pytest.MonkeyPatch, fit: Fit, owner: type, method: str, 
         patch.setattr(owner, method, call)
         with pytest.raises(Killed):
             fit(*options)
+
+
+def ends_the_same(
+    monkeypatch: pytest.MonkeyPatch, fit: Fit, whole: Path, owner: type, method: str, at: int, *options: str
+) -> tuple[Path, dict[str, Any]]:
+    """Check that `fit(*options)`, ended at the `at`-th call of `owner.method` and resumed, equals a run in `whole`.
+
+    Returns the folder and the result of the resumed run.
+    """
+    expected, _ = fit(*options, f"out={whole}")
+    killed(monkeypatch, fit, owner, method, at, *options)
+    resumed, result = fit(*options)
+    assert contents(resumed) == contents(expected)
+    assert numbers(resumed) == numbers(expected)
+    return resumed, result
 
 
 def only(folder: Path) -> Path:

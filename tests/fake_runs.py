@@ -1,7 +1,5 @@
 """Run folders as an experiment leaves them, without an experiment: curves by formula, pictures from a photograph."""
 
-from __future__ import annotations
-
 import copy
 import csv
 import json
@@ -81,6 +79,13 @@ def make(
             "precision": {"name": "bf16"}, "versions": {"torch": "2.13.0"},
         }  # fmt: skip
         (folder / "result.json").write_text(json.dumps(result))
+    return folder
+
+
+def change(folder: Path, **values: Any) -> Path:
+    """Replace entries of the result of a run."""
+    path = folder / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
     return folder
 
 

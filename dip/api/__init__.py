@@ -22,9 +22,9 @@ from dip.callbacks.recorder import OnRecord
 from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import experiment
-from dip.fitting.inputs import observe
-from dip.fitting.observed import Observed
+from dip.fitting.inputs import Observed, observe
 from dip.fitting.pictures import Pictures
+from dip.options import log
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -146,19 +146,12 @@ def restore(
     5 (32, 32, 1) False
     10 (32, 32, 1) False
     """
-    optional = {
-        "operator": operator,
-        "shape": shape,
-        "experiment": experiment,
-        "stop": stop,
-        "steps": steps,
-        "out": out,
-    }
-    options |= {name: value for name, value in optional.items() if value is not None}
+    given = {"operator": operator, "shape": shape, "experiment": experiment, "stop": stop, "steps": steps, "out": out}
+    options |= {name: value for name, value in given.items() if value is not None}
     with isolated(), log_shown(progress):
-        config, given = assemble({**DEFAULTS, **options, "image": image, "target": target})
+        config, pictures = assemble({**DEFAULTS, **options, "image": image, "target": target})
         run = _in_folder if out is not None else _in_tiles if config.tile else _in_memory
-        return run(config, Pictures(config, given), progress, on_record)
+        return run(config, Pictures(config, pictures), progress, on_record)
 
 
 def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
@@ -177,7 +170,6 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
         from dip.report.figures.run import draw
 
         draw(folder)
-    log = logging.getLogger("dip")
     level = log.level
     log.setLevel(logging.ERROR)  # of a run that finished before, all has been said
     try:

@@ -45,7 +45,7 @@ def compare(
 ) -> pandas.DataFrame:
     """Fit one image with each of `variants` and each of `seeds`, in processes as a sweep does, and compare the scores.
 
-    Variants with objects or functions, which a process cannot be told, run in this process after the others.
+    Variants with objects or functions, which cannot be passed to another process, run in this one after the others.
 
     The same call finds the runs that have finished and resumes interrupted ones. `python -m dip.report OUT` makes a
     page of them. Needs pandas: `pip install 'deep-image-prior[pandas]'`.

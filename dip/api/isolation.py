@@ -13,10 +13,11 @@ from collections.abc import Iterator
 
 import torch
 
+from dip.options import log
+
 LIBRARIES = ("CUDA_", "MLFLOW_", "PYTORCH_", "TORCHINDUCTOR_", "TRITON_", "WANDB_")
 """Beginnings of the environment variables that libraries set during a run."""
 
-log = logging.getLogger("dip")
 _turn = threading.RLock()
 _forked = False
 

@@ -81,19 +81,14 @@ class Recorder(Callback):
         pairs = itertools.pairwise(row for row in self.rows if not self.schedule.early(row["step"]))
         return [(now["seconds"] - before["seconds"]) / (now["step"] - before["step"]) for before, now in pairs]
 
-    def best(self) -> tuple[float | None, int | None]:
-        """The highest recorded PSNR of the average and its step (the oracle); (None, None) without a reference."""
+    def summary(self) -> dict[str, Any]:
+        """The last recorded loss, the best recorded PSNR of the average (the oracle), and seconds of the run and of a step."""
         scored = [row for row in self.rows if row["psnr_ema"] is not None]
         best = max(scored, key=lambda row: row["psnr_ema"], default=dict.fromkeys(COLUMNS))
-        return best["psnr_ema"], best["step"]
-
-    def summary(self) -> dict[str, Any]:
-        """The last recorded loss, the best recorded PSNR, and the time of the run and of a step in seconds."""
-        best, best_step = self.best()
         return {
             "loss": self.rows[-1]["loss"] if self.rows else None,
-            "oracle_psnr": best,
-            "oracle_step": best_step,
+            "oracle_psnr": best["psnr_ema"],
+            "oracle_step": best["step"],
             "seconds": round(self.seconds, 3),
             "step_seconds": statistics.median(self.paces) if self.paces else None,
         }

@@ -8,7 +8,6 @@ stays on the device until a record is due.
 from __future__ import annotations
 
 import copy
-import logging
 import math
 import statistics
 from typing import Any
@@ -21,13 +20,12 @@ from dip.callbacks.early_stopping import Stopping
 from dip.callbacks.schedule import Schedule
 from dip.errors import DivergedError
 from dip.model.module import DeepImagePrior
+from dip.options import log
 
 EVERY = 50  # minimum number of steps between two kept states; copying one costs about as much as some Adam updates
 TAIL = 10  # number of last losses whose median is the level; a shorter spike needs no rollback
 COLLAPSE = 1.3  # ratio of the level to that of the kept state from which a fit has collapsed
 ATTEMPTS = 3  # maximum number of rollbacks of either kind
-
-log = logging.getLogger("dip")
 
 
 class Rollback(Callback):

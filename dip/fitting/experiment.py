@@ -1,5 +1,11 @@
 """One run, from its options to its folder: load, build, fit, save.
 
+1. `place`: the run folder, from the options and the content of the files that they name (`pictures`)
+2. `observe` (`inputs`): the image, and its observation by the target
+3. `fit` (`fit`, `rival_fit` or `dip.tiles.tiled_fit`): the networks, their data and the callbacks, checked and in memory
+4. `fit.run`: the fit itself; writes checkpoints, metrics and images into the folder (`results`)
+5. `result.json`, after which the checkpoints are deleted; figures are drawn by `dip.report.figures.run`
+
 `run` imports torch only if there is something to compute, so a finished run is reported in well under a second.
 """
 
@@ -23,14 +29,13 @@ from dip.fitting import own_classes
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.fitting.work import Prepare, Work
+from dip.options import log
 from dip.runs import naming, warm_start
 from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
     from dip.callbacks.recorder import OnRecord
-    from dip.fitting.observed import Observed
-
-log = logging.getLogger("dip")
+    from dip.fitting.inputs import Observed
 
 
 def run(
@@ -43,8 +48,6 @@ def run(
     prepare: Prepare | None = None,
 ) -> dict[str, Any]:
     """Run the experiment that `config` describes, or resume it if it was interrupted.
-
-    Figures are not drawn here: see `dip.report.figures.run.draw`.
 
     Args:
         config: the options.
@@ -141,18 +144,12 @@ def _fit_and_save(fit: Work, observed: Observed, progress: bool, array: bool) ->
         raise
     runs.write_json(folder / "result.json", result)
     if result["status"] == "interrupted":
+        method, image, step = fit.config.method, _image(folder, result), result["restored_step"]
         at = f" at step {result['steps']}" if result["steps"] is not None else ""
-        again = (
-            "resume" if fit.config.method.resumes or fit.config.tile else "start again: this method has no checkpoints"
-        )
+        again = "resume" if method.resumes or fit.config.tile else "start again: this method has no checkpoints"
         log.warning("%s: interrupted%s; repeat the command to %s", folder, at, again)
-        if result["restored_step"]:
-            log.info(
-                "image so far: %s (step %d of %d)",
-                _image(folder, result),
-                result["restored_step"],
-                fit.config.method.total(fit.config.steps),
-            )
+        if step:
+            log.info("image so far: %s (step %d of %d)", image, step, method.total(fit.config.steps))
         return result
     if not fit.config.keep_checkpoint:  # not before result.json exists, which replaces them
         fit.tidy()

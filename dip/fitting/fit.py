@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import shutil
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from torch import Tensor, nn
+from torch import nn
 
 from dip import runs
 from dip.callbacks.checkpointing import Checkpoints
 from dip.callbacks.progress_bar import Progress
 from dip.configuration import schema
-from dip.configuration.loggers import show
 from dip.fitting import cost, plugins, results, uncertainty
-from dip.fitting.advice import announce
 from dip.fitting.fit_errors import one_line
 from dip.fitting.lightning_alone import OneProcess, alone, trainer_of
 from dip.fitting.network_input import network_input, with_all_channels
@@ -27,16 +24,15 @@ from dip.fitting.prefilter import mixed, networks_share, prefiltered, without_im
 from dip.fitting.probe import together
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory, threads
-from dip.images import preview
 from dip.methods import Variant
 from dip.model import data
 from dip.model.module import DeepImagePrior
+from dip.options import log
 from dip.runs import naming, warm_start
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import Draws, derive, generator
+from dip.stopping.adaptive import explain
 from dip.stopping.panel import Panel
-
-log = logging.getLogger("dip")
 
 
 class Fit(WholeImage):
@@ -57,8 +53,8 @@ class Fit(WholeImage):
         self.rule = stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
         if self.rule is not None:
             self.rule.share = seen.share
-        if self.rule is not None and seen.intervals is not None:
-            self.rule.project = seen.intervals.to(self.device).project
+            if seen.intervals is not None:
+                self.rule.project = seen.intervals.to(self.device).project
         self.watch(config.steps, self.rule, seconds)
         self.module: DeepImagePrior | None = None  # once it runs
         self.initial = None if config.init is None else warm_start.weights(config, seen.shape)
@@ -77,9 +73,8 @@ class Fit(WholeImage):
         extras = [config.method.extras(net, z[i : i + 1], seen.y, seeds[i]) for i, net in enumerate(nets)]
         module = DeepImagePrior(
             nets, seen.size, seen.operator, loss=config.loss, optimizer=config.optimizer, lr=config.lr,
-            perturbation=config.perturbation,
-            warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life,
-            distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
+            perturbation=config.perturbation, warm_up=config.perturbation_warm_up,
+            half_life=config.perturbation_half_life, distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
             kernel=None if self.rule is None else self.rule.loss_filter,
             extras=extras, intervals=seen.intervals,
@@ -98,7 +93,7 @@ class Fit(WholeImage):
             return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.costed.skips, size)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
-        """Fit, or resume, and save. See `WholeImage.run`."""
+        """Fit, or resume, and save. See `Work.run`. Without `pictures` no image is saved and no baseline is computed."""
         frugal = getattr(self.config.net, "checkpoint_activations", False)
         with (
             devices.prepared(self.arithmetic, frugal, self.config.precision.benchmark), alone(),
@@ -112,35 +107,30 @@ class Fit(WholeImage):
             checkpoint = latest(self.folder / "checkpoints", self.identity, described)
             if checkpoint is not None:
                 log.info("continuing from %s", checkpoint.name)
-            keeper = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)
+            checkpoints = Checkpoints(self.folder / "checkpoints", self.config.checkpoint_every, self.signals)
             # In the order of a step.
-            watchers: list[Callback] = [self.rollback, self.stopping, self.recorder, keeper, self.signals]
+            callbacks: list[Callback] = [self.rollback, self.stopping, self.recorder, checkpoints, self.signals]
             if progress:
-                watchers.append(Progress(self.config.steps, self.recorder, self.config.target.name))
+                callbacks.append(Progress(self.config.steps, self.recorder, self.config.target.name))
             first = 1 if checkpoint is None else step_of(checkpoint) + 1
             logger = self.config.logger.build(self.folder, schema.plain(self.config), first)
             trainer = trainer_of(
-                self.device, precision=self.arithmetic.plugin, max_steps=self.config.steps, callbacks=watchers,
+                self.device, precision=self.arithmetic.plugin, max_steps=self.config.steps, callbacks=callbacks,
                 logger=logger or False, default_root_dir=self.folder,
                 plugins=[DipCheckpointIO(self.identity, options=described), OneProcess()],
             )  # fmt: skip
             if pictures:
-                for name, pixels in results.given(self.observation).items():
-                    self.save(name, pixels)
-                    if checkpoint is None:
-                        self._show(trainer, name, pixels, 0)
-            announce(self.config, self.picture, self.cost, self.rule, self.device)
+                self.save_inputs(trainer.logger if checkpoint is None else None)
+            self.announce(self.config.steps)
+            if self.rule is not None and self.rule.chosen is not None:
+                log.info("%s", explain(self.rule.chosen))
             trainer.fit(module, pair, ckpt_path=None if checkpoint is None else str(checkpoint))
             complete = module.step == self.config.steps or self.stopping.fired
             if self.signals.received is not None and not complete:
                 self.signals.interrupted = True
-                return self.result(
-                    "interrupted", signal=self.signals.received, restored_step=self._save_present(pictures)
-                )
-            return self._finish(trainer, keeper, pictures)
-
-    def _show(self, trainer: Trainer, name: str, pixels: Tensor, step: int) -> None:
-        self.recorder.guard(lambda: show(trainer.logger, name, preview(pixels, self.slices), step))
+                step = self._save_present(pictures)
+                return self.result("interrupted", signal=self.signals.received, restored_step=step)
+            return self._finish(trainer, checkpoints, pictures)
 
     def _save_present(self, pictures: bool) -> int:
         """Save the present restored image of an interrupted run. Returns its step."""
@@ -157,7 +147,7 @@ class Fit(WholeImage):
         """What stop=adaptive found, for `mixed`."""
         return without_impulses(self.config, None if self.rule is None else self.rule.chosen)
 
-    def _finish(self, trainer: Trainer, keeper: Checkpoints, pictures: bool) -> dict[str, Any]:
+    def _finish(self, trainer: Trainer, checkpoints: Checkpoints, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
         assert self.module is not None
         config, target, seen = self.config, self.config.target, self.observation
@@ -165,9 +155,9 @@ class Fit(WholeImage):
         average, step = self.stopping.restored(self.module)
         self.restored = target.finish(mixed(seen.limited(average.cpu()), seen, self.noise), seen)
         scores = results.scores(target, self.restored, seen)
-        flat, status = results.constant_loss(self.module, seen), "stopped" if self.stopping.fired else "finished"
-        result = self.result(status, restored_step=step, constant_loss=flat, **scores)
-        if step > 0 and (warning := results.warning(result["loss"], flat, config.lr, config.steps)):
+        constant, status = results.constant_loss(self.module, seen), "stopped" if self.stopping.fired else "finished"
+        result = self.result(status, restored_step=step, constant_loss=constant, **scores)
+        if step > 0 and (warning := results.warning(result["loss"], constant, config.lr, config.steps)):
             result["warning"] = warning
             log.warning("%s", warning)
         result |= results.details(seen, self.slices, self.rule)
@@ -181,16 +171,11 @@ class Fit(WholeImage):
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         if pictures:
-            self.recorder.save_losses()
-            self.save("output", seen.shown(self.module.output.cpu()))
             self.recorder.guard(lambda: uncertainty.save(self.folder / "images", self.spread))
-            results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
-            self._show(trainer, "restored", seen.shown(self.restored), step)
-            if self.config.baselines:
-                result["baselines"] = results.baselines(target, seen, self.folder / "images", self.slices)
+            self.save_results(trainer.logger, result, seen.shown(self.module.output.cpu()))
         self.conclude(trainer.logger, result, step)
         if self.config.keep_checkpoint:
-            keeper.save(trainer, self.module.step)
+            checkpoints.save(trainer, self.module.step)
         return result
 
     def tidy(self) -> None:

@@ -42,7 +42,7 @@ def several(source: str) -> list[str] | None:
             raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
         readable = _readable()
         found = [str(path / name) for name in names if name.lower().endswith(readable)]
-        _tell_left_out(path, [name for name in names if not name.lower().endswith(readable)])
+        _warn_left_out(path, [name for name in names if not name.lower().endswith(readable)])
     else:
         found = glob.glob(source.replace("[", "[[]"), recursive=True)
     # A file with the name of a sample is written as a path.
@@ -65,7 +65,7 @@ def _readable() -> tuple[str, ...]:
     return tuple(suffix for suffix in SUFFIXES if suffix not in lacking)
 
 
-def _tell_left_out(folder: Path, names: Iterable[str]) -> None:
+def _warn_left_out(folder: Path, names: Iterable[str]) -> None:
     """Warn about the files in `folder` that are not read, with up to ten of their `names`."""
     files = sorted(name for name in names if (folder / name).is_file())
     if not files:

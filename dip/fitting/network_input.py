@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dip.configuration.schema import Config
 from dip.errors import ImageError, OptionError
 from dip.methods import Variant
+from dip.options import log
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from dip.fitting.pictures import Pictures
     from dip.images import Picture
     from dip.targets import Observation
-
-log = logging.getLogger("dip")
 
 
 def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation) -> Observation:
@@ -58,12 +56,8 @@ def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation
         )
     whole = config.net.padded(*seen.size)
     if (within := config.net.input_size(whole)) != whole:
-        log.info(
-            "%s: averaged to %d x %d pixels (width x height), the input of net=%s",
-            option,
-            *within[::-1],
-            config.net.name,
-        )
+        small = f"{within[1]} x {within[0]} pixels (width x height)"
+        log.info("%s: averaged to %s, the input of net=%s", option, small, config.net.name)
     return seen
 
 

@@ -1,4 +1,4 @@
-"""What tells apart objects of a user's own classes, for the name of the run: their code, and for a target its effect.
+"""The identity of objects of a user's own classes, for the name of the run: their code, and for a target its effect.
 
 The options of such an object, its fields, are in the run's identity like all options. Its code is not.
 """
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import BASES, GROUPS, Config
 from dip.errors import DipError
+from dip.fitting.digests import digest_of_class
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
-from dip.fitting.user_code import code
 from dip.runs.naming import WITHOUT_EFFECT
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Plugin:
     """Base of the options that hold an object or a function from Python, which is `given`; see `dip.fitting.plugins`.
 
-    Their field `digest` tells it apart; if it cannot be told apart, `hidden` is one line that says why.
+    Their field `digest` identifies it; if it cannot be identified, `hidden` is one line that says why.
     """
 
     given: Any
@@ -36,7 +36,7 @@ def digests(config: Config, pictures: Pictures) -> dict[str, str]:
     For a target it also covers the observation, and the operator by its result for a random image.
 
     Raises:
-        DipError: an image cannot be read or does not match, or something that was given cannot be told apart.
+        DipError: an image cannot be read or does not match, or something that was given cannot be identified.
     """
     found = {}
     for group in BASES:
@@ -47,7 +47,7 @@ def digests(config: Config, pictures: Pictures) -> dict[str, str]:
             continue  # its digest is an option
         if group in WITHOUT_EFFECT or type(chosen) in GROUPS[group].values():
             continue
-        digest = hashlib.sha256(repr(code(type(chosen))).encode())
+        digest = hashlib.sha256(digest_of_class(type(chosen)).encode())
         if group == "target":
             for tensor in _effect(config, pictures):
                 digest.update(repr(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -20,13 +19,12 @@ from dip.fitting.own_classes import Plugin
 from dip.hardware.out_of_memory import out_of_memory
 from dip.methods import Variant
 from dip.nets import Net, Size, Skips
+from dip.options import log
 from dip.seeds import Draws, generator
 from dip.targets import Observation
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 """The input of a network that is given is padded to multiples of the first of these numbers with which it works."""
-
-log = logging.getLogger("dip")
 
 
 @dataclass

@@ -19,7 +19,7 @@ from dip.samples import SAMPLES
 from dip.sources import split
 
 if TYPE_CHECKING:
-    from dip.fitting.observed import Observed
+    from dip.fitting.inputs import Observed
     from dip.images import Picture
     from dip.nets import Net
 
@@ -39,17 +39,13 @@ class Pictures:
     def __init__(self, config: Config, given: Mapping[str, Any] | None = None) -> None:
         config.target.check_complete()
         if config.target.raw and config.image in SAMPLES and "image" not in (given or {}):
-            who = (
-                f"operator={path}"
-                if (path := config.target.files().get("operator"))
-                else f"target={config.target.name}"
-            )
+            operator = config.target.files().get("operator")
+            who = f"operator={operator}" if operator else f"target={config.target.name}"
             raise ImageError(f"{who}: needs the file of the measurements, for example y=measurements.npy")
         self.shown = {"image": "y"} if config.target.raw else {}
         """What the user calls an option, where that is not its name."""
-        self.examples = {
-            f"target.{field.name}": field.metadata.get("example") for field in dataclasses.fields(config.target)
-        }
+        fields = dataclasses.fields(config.target)
+        self.examples = {f"target.{field.name}": field.metadata.get("example") for field in fields}
         named = {"image": config.image, "reference": config.reference, "z.guide": config.z.guide}
         named |= {f"target.{option}": path for option, path in config.target.files().items()}
         self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
@@ -104,7 +100,7 @@ class Pictures:
             self._loaded[option] = images.load(self.sources[option], option, axes=axes) if given is None else given
         return self._loaded[option]
 
-    def tell_crop(self, photo: Picture, size: Any) -> None:
+    def log_crop(self, photo: Picture, size: Any) -> None:
         """Log that `size` crops the image, or enlarges it."""
         height, width = photo.pixels.shape[-2:]
         sides = size if isinstance(size, tuple) else (size, size)
@@ -127,16 +123,15 @@ class Pictures:
         log.info("net=%s: the %d channels of the image are read as slices", net.name, channels)
         return dataclasses.replace(picture, depth=channels)
 
-    def tell_scale(self, picture: Picture, chosen: bool) -> None:
+    def log_scale(self, picture: Picture, chosen: bool) -> None:
         """Log which stored values became 0 and 1, if these are not the full range of the type."""
         if picture.scaled:
             low, high = picture.units
             advice = "another range is set by range=[low,high]"
             if chosen and picture.stored is not None:
                 values = picture.stored.values
-                advice = (
-                    f"{100 * ((values < low) | (values > high)).mean():.1f} % of the values are outside and clipped"
-                )
+                outside = ((values < low) | (values > high)).mean()
+                advice = f"{100 * outside:.1f} % of the values are outside and clipped"
             log.info(
                 "image: %s values; %.7g becomes 0 and %.7g becomes 1; restored.tif and saved files have the units of the "
                 "input; %s", picture.mode, low, high, advice,
@@ -148,7 +143,7 @@ def _content(given: Any, option: str) -> str:
     from dip.images import Picture
 
     if not isinstance(given, Picture):  # measurements or an operator
-        from dip.fitting.callables import digest
+        from dip.fitting.digests import digest
 
         return digest(given, option.removeprefix("target."))
     picture = given

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dip.configuration.schema import GROUPS, Config
 from dip.errors import DipError
-from dip.fitting import callables
+from dip.fitting.digests import digest
 from dip.fitting.own_classes import Plugin
 from dip.fitting.own_net import OwnNet, arguments, built, kind, reason, shape
 from dip.fitting.own_rule import OwnRule
@@ -141,7 +141,7 @@ def wrap(group: str, value: Any) -> Any:
     made = options(name=name if name.isidentifier() and name not in GROUPS[group] else f"own_{group}")
     made.given = value
     try:
-        made.digest = callables.digest(value, group)
+        made.digest = digest(value, group)
     except DipError as error:
         made.hidden = str(error)
     return made

@@ -7,6 +7,7 @@ import dataclasses
 import time
 import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -160,11 +161,6 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.now += size
 
 
-@dataclasses.dataclass
-class _Allocated:
-    peak: int = 0
-
-
 @contextlib.contextmanager
 def _live(device: torch.device) -> Iterator[Any]:
     """Yield an object whose `peak` is, after the block, the most bytes that its tensors used at a time."""
@@ -173,6 +169,6 @@ def _live(device: torch.device) -> Iterator[Any]:
             yield live
         return
     memory.reset_peak_memory(device)
-    before, found = torch.cuda.memory_allocated(device), _Allocated()
+    before, found = torch.cuda.memory_allocated(device), SimpleNamespace(peak=0)
     yield found
     found.peak = torch.cuda.max_memory_allocated(device) - before

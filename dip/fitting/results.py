@@ -72,14 +72,6 @@ def save_restored(folder: Path, image: Tensor, seen: Observation, like: Picture,
         numpy.save(folder / "images" / "restored.npy", seen.values(image), allow_pickle=False)
 
 
-def given(seen: Observation) -> dict[str, Tensor]:
-    """The images that a fit starts from, by name, (1, C, h, w): the observation, the reference and the mask."""
-    reference = None if seen.reference is None else seen.shown(seen.reference)
-    target = seen.picture_of_y()
-    found = {"target": target, "reference": reference, "mask": None if target is None else seen.known}
-    return {name: pixels for name, pixels in found.items() if pixels is not None}
-
-
 def scores(target: Target, restored: Tensor, observation: Observation) -> dict[str, Any]:
     """The scores of `restored`, and under "protocol" how each is computed. {} without a reference."""
     found = target.scores(restored, observation)
@@ -149,7 +141,7 @@ def warning(loss: float | None, constant: float, lr: float, steps: int) -> str |
 
 
 def details(seen: Observation, slices: int, rule: Rule | None) -> dict[str, Any]:
-    """What `result.json` tells of the observation and of the rule, where it applies."""
+    """Entries of `result.json` about the observation and the rule, as far as they apply."""
     found: dict[str, Any] = {
         "units": None if seen.measurements is None else list(seen.scale),
         "missing": None if seen.known is None else 1 - seen.known.mean().item(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,20 +12,17 @@ from torch import Tensor
 
 from dip.callbacks.progress_bar import Progress
 from dip.configuration import schema
-from dip.configuration.loggers import show
 from dip.configuration.schema import Config
 from dip.errors import ImageError, OptionError, RunError
 from dip.fitting import cost, results
-from dip.fitting.advice import advise
 from dip.fitting.fit import Fit
 from dip.fitting.fit_errors import one_line
 from dip.fitting.lightning_alone import alone
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
 from dip.methods import Classical, Learned, Rival
+from dip.options import log
 from dip.stopping.adaptive import noise_levels
-
-log = logging.getLogger("dip")
 
 
 @dataclasses.dataclass
@@ -52,7 +48,7 @@ class Present:
 
 
 def whole(config: Config, *given: Any) -> Fit | RivalFit:
-    """What computes a run on the whole image: `Fit`, or `RivalFit` for a method that is no Deep Image Prior.
+    """The computation of a run on the whole image: `Fit`, or `RivalFit` for a method that is no Deep Image Prior.
 
     The arguments are those of `dip.fitting.work.Work`.
     """
@@ -86,7 +82,7 @@ class RivalFit(WholeImage):
         self.present = Present(self.device)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
-        """Restore and save. See `WholeImage.run`.
+        """Restore and save. See `Fit.run`.
 
         Raises:
             RunError: the training diverged.
@@ -99,12 +95,11 @@ class RivalFit(WholeImage):
             memory.reset_peak_memory(self.device)
             logger = config.logger.build(self.folder, schema.plain(config), 1)
             if pictures:
-                for name, pixels in results.given(seen).items():
-                    self.save(name, pixels)
+                self.save_inputs(logger)
             watchers: list[Any] = [self.recorder]
             watchers += [Progress(self.steps, self.recorder, self.method.name)] if progress else []
             trainer = SimpleNamespace(logger=logger)
-            self._announce()
+            self.announce(self.steps)
             for watcher in watchers:
                 watcher.on_train_start(trainer, self.present)
 
@@ -128,15 +123,12 @@ class RivalFit(WholeImage):
                 )
             return self._finish(image.clamp(0, 1), logger, pictures)
 
-    def _announce(self) -> None:
-        """Log advice, what will be computed, and which speed-ups have no effect."""
-        advise(self.config, self.picture, self.device)
-        name, total = self.method.name, self.steps
-        steps = "" if total == 1 else f"{total:,} steps in {self.arithmetic.name}, "
-        log.info("method=%s: %snoise level %.1f of 255", name, steps, 255 * self.noise.level(self.observation.y))
-        if self.cost is not None:
-            tiles = cost.can_be_cut(self.config, self.observation.size)
-            log.info("%s", cost.describe(self.cost, total, self.device, tiles))
+    def announce(self, steps: int) -> None:
+        """See `WholeImage.announce`. Also log the noise level, and which speed-ups have no effect."""
+        super().announce(steps)
+        name = self.method.name
+        computed = "" if steps == 1 else f"{steps:,} steps in {self.arithmetic.name}, "
+        log.info("method=%s: %snoise level %.1f of 255", name, computed, 255 * self.noise.level(self.observation.y))
         for option in self.config.precision.speedups("cpu"):  # those that were asked for
             log.warning("precision.%s: has no effect with method=%s", option, name)
 
@@ -159,20 +151,12 @@ class RivalFit(WholeImage):
 
     def _finish(self, image: Tensor, logger: Any, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
-        config, target, seen, slices = self.config, self.config.target, self.observation, self.picture.depth
+        target, seen, step = self.config.target, self.observation, self.present.step
         self.restored = target.finish(image, seen)
-        step = self.present.step
         result = self.result("finished", restored_step=step, **results.scores(target, self.restored, seen))
-        if slices > 1:
-            result["slices"] = slices
+        result |= results.details(seen, self.slices, None)
         if pictures:
-            self.recorder.save_losses()
-            self.save("output", self.restored)
-            results.save_restored(self.folder, self.restored, seen, self.picture, slices)
-            restored = self.restored
-            self.recorder.guard(lambda: show(logger, "restored", restored, step))
-            if config.baselines:
-                result["baselines"] = results.baselines(target, seen, self.folder / "images", slices)
+            self.save_results(logger, result, self.restored)
         self.conclude(logger, result, step, close=True)
         return result
 

@@ -40,13 +40,16 @@ def scores(spread: Tensor, restored: Tensor, reference: Tensor | None) -> dict[s
     """
     if reference is None:
         return {}
+    from scipy.stats import rankdata  # slow to import
+
     pair = _over_channels(spread), _over_channels(restored.to(spread) - reference.to(spread))  # each (1, 1, H, W)
     found = {}
     for name, side in (("", 1), ("_blocks", BLOCK)):
         if min(spread.shape[-2:]) < side:
             continue
         first, second = (torch.nn.functional.avg_pool2d(plane, side).flatten().double() for plane in pair)
-        found[f"spearman{name}"] = _pearson(_ranks(first), _ranks(second))
+        ranks = (torch.from_numpy(rankdata(values.numpy())) for values in (first, second))
+        found[f"spearman{name}"] = _pearson(*ranks)
         found[f"pearson{name}"] = _pearson(first, second)
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
@@ -54,14 +57,6 @@ def scores(spread: Tensor, restored: Tensor, reference: Tensor | None) -> dict[s
 def _over_channels(image: Tensor) -> Tensor:
     """The root mean square over the channels: (1, C, H, W) -> (1, 1, H, W)."""
     return image.square().mean(1, keepdim=True).sqrt()
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """The ranks of `values` (n,), equal values with the mean of their ranks (Spearman 1904)."""
-    _, inverse, counts = torch.unique(values, return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call]
-    last = counts.cumsum(0).double()
-    mean: Tensor = (last - (counts - 1) / 2)[inverse]
-    return mean
 
 
 def _pearson(first: Tensor, second: Tensor) -> float:

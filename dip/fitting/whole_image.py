@@ -1,10 +1,11 @@
-"""What `Fit` and `RivalFit` share: the observation, the device, the records, and the files of the run folder."""
+"""Base class of `Fit` and `RivalFit`: the observation, the device, the records, and the files of the run folder."""
 
 from __future__ import annotations
 
-import logging
+import os
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from dip import runs
@@ -14,14 +15,24 @@ from dip.callbacks.rollback import Rollback
 from dip.callbacks.schedule import Schedule
 from dip.callbacks.signals import Signals
 from dip.configuration import schema
+from dip.configuration.loggers import show
+from dip.configuration.schema import Config
 from dip.fitting import results
+from dip.fitting.cost import Cost, can_be_cut, describe
 from dip.fitting.work import Work
 from dip.hardware import devices
-from dip.runs import naming
+from dip.hardware.memory import held_by_others
+from dip.images import Picture, preview
+from dip.options import log
+from dip.runs import IN_SWEEP, naming
 from dip.stopping.rule import Rule
 from dip.targets import Observation
+from dip.targets.jpeg_file import quality_of
 
-log = logging.getLogger("dip")
+SMALL = 16
+"""Side in pixels below which an image has too few pixels for the receptive field of the network."""
+STRONG = 50
+"""Quality of a JPEG below which its artefacts, and not noise, are what is visible."""
 
 
 class WholeImage(Work):
@@ -33,6 +44,7 @@ class WholeImage(Work):
 
     signals: Signals
     observation: Observation
+    cost: Cost | None
 
     def prepare(self, precision: str) -> Observation:
         """Select the device and the number format, and return the observation."""
@@ -63,17 +75,64 @@ class WholeImage(Work):
         )  # fmt: skip
         self.recorder.before = seconds
 
-    def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
-        """See `Work.run`. `pictures`: save images and baselines; without them only `restored` is computed."""
-        raise NotImplementedError
+    def announce(self, steps: int) -> None:
+        """Log advice, and the estimated cost of `steps` steps."""
+        advise(self.config, self.picture, self.device)
+        if self.cost is not None:
+            tiles = can_be_cut(self.config, self.picture.pixels.shape[-2:])
+            log.info("%s", describe(self.cost, steps, self.device, tiles))
 
     def save(self, name: str, pixels: Tensor) -> None:
         """Save an image that the run does not depend on; an error is a warning."""
         path = self.folder / "images" / f"{name}.png"
         self.recorder.guard(lambda: results.save(path, pixels, slices=self.slices))
 
+    def _show(self, logger: Any, name: str, pixels: Tensor, step: int) -> None:
+        self.recorder.guard(lambda: show(logger, name, preview(pixels, self.slices), step))
+
+    def save_inputs(self, logger: Any) -> None:
+        """Save the observation, the reference and the mask, and give them to the logger, if there is one."""
+        seen, target = self.observation, self.observation.picture_of_y()
+        reference = None if seen.reference is None else seen.shown(seen.reference)
+        images = {"target": target, "reference": reference, "mask": None if target is None else seen.known}
+        for name, pixels in images.items():
+            if pixels is not None:
+                self.save(name, pixels)
+                self._show(logger, name, pixels, 0)
+
+    def save_results(self, logger: Any, result: dict[str, Any], output: Tensor) -> None:
+        """Save the losses and the images of a complete run, `output` beside the restored one, and add the baselines."""
+        seen = self.observation
+        assert self.restored is not None
+        self.recorder.save_losses()
+        self.save("output", output)
+        results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
+        self._show(logger, "restored", seen.shown(self.restored), result["restored_step"])
+        if self.config.baselines:
+            result["baselines"] = results.baselines(self.config.target, seen, self.folder / "images", self.slices)
+
     def conclude(self, logger: Any, result: dict[str, Any], step: int, close: bool = False) -> None:
         """Give the options and the final metrics to the logger, if there is one."""
         plain = {name: value for name, value in schema.plain(self.config).items() if name not in naming.WITHOUT_EFFECT}
         if logger:
             self.config.logger.conclude(logger, runs.flat(plain), result, step, close)
+
+
+def advise(config: Config, picture: Picture, device: torch.device) -> None:
+    """Warn if the image is too small, the GPU is shared, or `target=degraded` has a strongly compressed JPEG file."""
+    if IN_SWEEP not in os.environ and (held := held_by_others(device)):
+        log.warning("device=%s is shared%s", device, held)
+    height, width = picture.pixels.shape[-2:]
+    if min(height, width) < SMALL:
+        log.warning(
+            "image: %d x %d pixels (height x width) are hardly enough to restore anything; give a larger photo, of at "
+            "least %d pixels a side", height, width, SMALL,
+        )  # fmt: skip
+    if config.target.name != "degraded" or config.size is not None or picture.jpeg is None:
+        return
+    quality = quality_of(picture.jpeg)
+    if quality < STRONG:
+        log.warning(
+            "image=%s: a JPEG of quality %d, whose artefacts are not noise; target=jpeg removes them, for example "
+            "python train.py image=%s target=jpeg", config.image, quality, config.image,
+        )  # fmt: skip

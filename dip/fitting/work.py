@@ -1,4 +1,4 @@
-"""What computes a run: the common part of a fit of one image, of a rival, and of a fit in tiles. Imports no torch."""
+"""The computation of a run: base class of a fit of one image, of a rival, and of a fit in tiles. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.callbacks.recorder import OnRecord
-    from dip.fitting.observed import Observed
+    from dip.fitting.inputs import Observed
 
 
 @dataclasses.dataclass(eq=False)

@@ -6,9 +6,9 @@ import argparse
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from dip.errors import DipError
-from dip.report import publish, write, write_leaderboard
 
 
 def main() -> int:
@@ -34,13 +34,12 @@ def main() -> int:
     parser.add_argument("--title", help="the question; default: the first line of FOLDER/sweep.yaml")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    from dip.report import leaderboard_page, page, publishing  # imports matplotlib, which `--help` does not need
+
+    made: Any = leaderboard_page if options.leaderboard else publishing if options.publish else page
+    given = [options.folder, options.publish] if options.publish else [options.folder]
     try:
-        if options.leaderboard:
-            print(write_leaderboard(options.folder, options.title, options.publish))
-        elif options.publish:
-            print(publish(options.folder, options.publish, options.title))
-        else:
-            print(write(options.folder, options.title))
+        print((made.publish if options.publish else made.write)(*given, options.title))
     except DipError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

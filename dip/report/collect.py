@@ -63,7 +63,7 @@ class Run:
 
     @property
     def steps(self) -> int | None:
-        """Steps done, as far as the folder tells."""
+        """Steps done; None if unknown."""
         steps = self.result.get("steps") if self.status != "running" else None
         if steps is None and self.history.get("step"):
             return int(self.history["step"][-1])

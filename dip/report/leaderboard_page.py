@@ -7,7 +7,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from PIL import Image
@@ -15,8 +14,8 @@ from PIL import Image
 from dip import runs
 from dip.errors import RunError
 from dip.report import figures, leaderboard, publishing, tables
-from dip.report.collect import Run, description, typed_commands
-from dip.report.page import templates
+from dip.report.collect import Run, description
+from dip.report.page import rendered
 from dip.report.tables import Row
 from dip.report.thumbnails import data_uri
 
@@ -50,13 +49,10 @@ def write(folder: Path, title: str | None = None) -> Path:
                     "figures": [_embedded(name, path) for name, path in drawn.items()],
                 }
             )  # fmt: skip
-        asked, notes = description(folder, title)
-        text = templates().get_template("leaderboard.html").render(
-            title=asked, notes=notes, commands=typed_commands(folder), total=len(rows),
-            counts=Counter(row["status"] for row in rows).most_common(), facts=_facts(rows),
-            differences=leaderboard.differences(found), protocol=[_plain(line) for line in leaderboard.PROTOCOL],
+        text = rendered(
+            "leaderboard.html", folder, title, total=len(rows), counts=Counter(row["status"] for row in rows).most_common(),
+            facts=_facts(rows), differences=leaderboard.differences(found), protocol=[line.replace("`", "") for line in leaderboard.PROTOCOL],
             sections=sections, columns=leaderboard.ENTRIES, about=_about(rows), unfinished=leaderboard.unfinished(rows),
-            written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         )  # fmt: skip
         runs.write_text(page, text)
     except OSError as error:
@@ -202,7 +198,3 @@ def _slim(path: Path) -> Path:
     runs.write_bytes(small, content.getvalue())
     path.unlink()
     return small
-
-
-def _plain(text: str) -> str:
-    return text.replace("`", "")

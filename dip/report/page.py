@@ -35,8 +35,19 @@ OPTIONS_FIRST = 6
 """Of the options that differ, so many are shown before the scores, those without a dot first; others after the scores."""
 
 
-def build(folder: Path, title: str | None) -> Path:
-    """See `dip.report.write`."""
+def write(folder: Path, title: str | None = None) -> Path:
+    """Write `report.html`, `results.csv` and `figures/` into `folder`, from all runs in it and below.
+
+    Args:
+        folder: of run folders, finished or not. The run folders are not changed.
+        title: the question that the runs answer; default the head comment of `sweep.yaml` in `folder`, else its name.
+
+    Returns:
+        The path of the page, one self-contained HTML file.
+
+    Raises:
+        RunError: there is no such folder, it holds no run, or the page cannot be written.
+    """
     found = collect(folder)
     found = _ranked(found, questions(found), [run.result.get("psnr") for run in found])
     page = folder / "report.html"
@@ -60,19 +71,21 @@ def figure_width(path: Path) -> float:
     return 0.0 if found is None else float(found[1])
 
 
-def templates() -> Environment:
-    """The environment of the templates of all pages, with their style and scripts as variables."""
+def rendered(template: str, folder: Path, title: str | None, **values: Any) -> str:
+    """The page of `template` with `values`, and with the title, the notes and the commands of the runs in `folder`."""
     environment = Environment(loader=PackageLoader("dip.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     assert environment.loader is not None
     files = {"css": "page.css", "script": "page.js", "sorting": "sort.js"}
     source = {name: Markup(environment.loader.get_source(environment, file)[0]) for name, file in files.items()}
     environment.globals |= {"cell": tables.cell, "shown": shown, **source}
     environment.filters["json"] = htmlsafe_json_dumps
-    return environment
+    asked, notes = description(folder, title)
+    written = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    head = {"title": asked, "notes": notes, "commands": typed_commands(folder), "written": written}
+    return environment.get_template(template).render(**head, **values)
 
 
 def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence[tuple[str, str, bool]]) -> str:
-    asked, notes = description(folder, title)
     thumbnails = Thumbnails()
     experiments, rows = tables.experiment_rows(found), tables.run_rows(found)
     experiments = _ranked(experiments, _tasks(experiments), [row.get("psnr") for row in experiments])
@@ -80,42 +93,23 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
     columns = _ordered(tables.columns(rows), found)
     names = titles(found)
     data = [_payload(number, run, names[number], rows[number], columns, thumbnails) for number, run in enumerate(found)]
-    asked_by = questions(found)
-    groups = [
-        (text, [one for one, by in zip(data, asked_by, strict=True) if by == text]) for text in dict.fromkeys(asked_by)
+    groups: dict[str, list[dict[str, Any]]] = {}  # question -> its runs
+    for question, one in zip(questions(found), data, strict=True):
+        groups.setdefault(question, []).append(one)
+    counts = Counter(run.status for run in found).most_common()
+    counts += [("not started", len(missing))] if missing else []
+    unfinished = [
+        entry | {"badge": "failed fit" if run.done else run.status}
+        for run, entry in zip(found, data, strict=True)
+        if not run.done or "warning" in run.result
     ]
-    return (
-        templates()
-        .get_template("page.html")
-        .render(
-            title=asked,
-            notes=notes,
-            commands=typed_commands(folder),
-            counts=[
-                *Counter(run.status for run in found).most_common(),
-                *([("not started", len(missing))] if missing else []),
-            ],
-            missing=missing,
-            shared=shared(found),
-            experiments=experiments if len(experiments) < sum(bool(run.config) for run in found) else [],
-            experiment_columns=tables.columns(experiments),
-            best=_best(experiments),
-            rows=rows,
-            columns=columns,
-            hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()),
-            plots=plots,
-            runs=data,
-            total=len(data) + len(missing),
-            groups=groups,
-            unfinished=[
-                entry | {"badge": "failed fit" if run.done else run.status}
-                for run, entry in zip(found, data, strict=True)
-                if not run.done or "warning" in run.result
-            ],
-            written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-            images=thumbnails.data(),
-        )
-    )
+    return rendered(
+        "page.html", folder, title, counts=counts, missing=missing, shared=shared(found),
+        experiments=experiments if len(experiments) < sum(bool(run.config) for run in found) else [],
+        experiment_columns=tables.columns(experiments), best=_best(experiments), rows=rows, columns=columns,
+        hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()), plots=plots, runs=data,
+        total=len(data) + len(missing), groups=groups.items(), unfinished=unfinished, images=thumbnails.data(),
+    )  # fmt: skip
 
 
 def _ordered(columns: tables.Columns, found: Sequence[Run]) -> tables.Columns:
@@ -156,7 +150,7 @@ def _ranked(items: Sequence[Item], tasks: Sequence[str], scores: Sequence[float 
 def _payload(
     number: int, run: Run, title: str, row: tables.Row, columns: tables.Columns, thumbnails: Thumbnails
 ) -> dict[str, Any]:
-    """What the template and the script of the page know about a run."""
+    """The data of a run for the template and the script of the page."""
     error = run.result.get("error")
     facts = {title: tables.cell(row, name, form) for name, (title, form) in columns.items()}
     facts |= {"error": error or "", "folder": str(run.folder)}
@@ -191,6 +185,7 @@ def _row(run: Run) -> dict[str, Any]:
         "status": run.status,
         "steps": run.steps,
         "config": run.config,
-        **late,
     }
-    return {name: shown(value) if isinstance(value, tuple) else value for name, value in runs.flat(found).items()}
+    return {
+        name: shown(value) if isinstance(value, tuple) else value for name, value in runs.flat(found | late).items()
+    }

@@ -135,7 +135,7 @@ def commands(found: Sequence[Run], folder: Path, to: Path, *flags: str) -> str:
 
 
 def _facts(found: Sequence[Run]) -> str:
-    """What the runs have in common: image, size, steps, seeds, machine, versions, date; each if it is known."""
+    """The facts that the runs share: image, size, steps, seeds, machine, versions, date; each if it is known."""
     done = [run for run in found if run.done]
     facts: dict[str, list[Any]] = {
         "image": [shown(run.config.get("image")) for run in done],

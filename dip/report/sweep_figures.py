@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dip import runs
+from dip.options import log
 from dip.report import figures
 from dip.report.collect import Run, option_names, shown
 from dip.report.tables import rule_answers
@@ -30,8 +30,6 @@ LABEL_LENGTH = 44
 """Characters of a label in a legend; longer ones are shortened."""
 PANELS_FROM = 8
 """Number of experiments from which the curves of different targets are drawn in separate panels."""
-
-log = logging.getLogger("dip")
 
 
 def draw(found: Sequence[Run], folder: Path) -> list[Path]:

@@ -37,7 +37,7 @@ StartJob = Callable[[Job], Attempt | None]
 """Starts a job; None if there is no room now. Any exception is a failure of this job."""
 
 Again = Callable[[Job, str], str | None]
-"""Why a job that has failed with this error is started once more, in words; None if it is not."""
+"""The reason, for a message, to start a job once more that has failed with this error; None: it is not restarted."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Card:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What jobs can run on."""
+        """The devices that jobs can use."""
         return self.parts or (self.uuid,)
 
 
@@ -51,7 +51,7 @@ def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
     asks torch.
     """
     visible = environment.get(VARIABLES[0], environment.get(VARIABLES[1]))
-    cards = _parsed(_nvidia_smi())
+    cards = _parsed(_output(["nvidia-smi", "-L"], 30))
     if visible is None and cards:
         return [place for card in cards for place in card.places]
     entries = None if visible is None else [entry.strip() for entry in visible.split(",")]
@@ -111,10 +111,6 @@ def works(device: str) -> bool:
     code = "import torch; print(torch.ones(1, device='cuda').item())"
     chosen = dict.fromkeys(VARIABLES if VARIABLES[1] in os.environ else VARIABLES[:1], device)
     return "1.0" in _output([sys.executable, "-c", code], 120, {**os.environ, **chosen})
-
-
-def _nvidia_smi() -> str:
-    return _output(["nvidia-smi", "-L"], 30)
 
 
 def _output(command: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None) -> str:

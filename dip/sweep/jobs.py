@@ -16,8 +16,7 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import experiment
 from dip.fitting.image_files import several
-
-log = logging.getLogger("dip")
+from dip.options import log
 
 
 @dataclass(frozen=True, eq=False)

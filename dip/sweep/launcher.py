@@ -50,11 +50,11 @@ class SweepLauncher(Launcher, Options):
         raise NotImplementedError
 
     def again(self, job: Job, error: str) -> str | None:
-        """Why `job`, which has failed with `error`, is started once more, as part of a line; None if it is not."""
+        """The reason, for a message, to start `job` once more, which has failed with `error`; None: it is not restarted."""
         return None
 
     def others(self) -> str:
-        """Who uses what jobs could run on, where `start` finds no room, in words."""
+        """The reason, for a message, for which `start` finds no room."""
         return "other sweeps use all devices"
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

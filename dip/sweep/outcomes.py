@@ -86,16 +86,20 @@ def fail(job: Job, error: str | Exception, seconds: float = 0.0, write: bool = T
         kind = "" if isinstance(error, DipError) else f"{type(error).__name__}: "
         error = kind + " ".join(str(error).split())
     if write and not runs.finished(job.folder):
-        steps = None
-        with contextlib.suppress(RunError, LookupError):
-            steps = int(runs.history(job.folder)["step"][-1])
         result = {
             "status": "failed", "name": job.name, "config": schema.plain(job.config), "error": error,
-            "steps": steps, "seconds": round(seconds, 3),
+            "steps": recorded_step(job) or None, "seconds": round(seconds, 3),
         }  # fmt: skip
         with contextlib.suppress(RunError, OSError), runs.Lock(job.folder):
             runs.write_json(job.folder / "result.json", result)
     return Outcome(job, "failed", seconds=seconds, error=error)
+
+
+def recorded_step(job: Job) -> int:
+    """The last recorded step of a job; 0 before the first."""
+    with contextlib.suppress(RunError, LookupError, OSError):
+        return int(runs.history(job.folder)["step"][-1])
+    return 0
 
 
 def _reason(job: Job, code: int | str) -> str:

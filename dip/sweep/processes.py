@@ -140,7 +140,7 @@ class ProcessesLauncher(SweepLauncher):
         return super().others() + named
 
     def again(self, job: Job, error: str) -> str | None:
-        """Why a job that has failed is started once more; None if it is not. See `SweepLauncher.again`."""
+        """See `SweepLauncher.again`."""
         device = self._placed.get(job, gpus.CPU)
         if device == gpus.CPU:
             return None

@@ -1,4 +1,4 @@
-"""What a sweep prints: a tqdm bar in a terminal or else plain lines, and at the end a table and the report page."""
+"""The output of a sweep: a tqdm bar in a terminal or else plain lines, and at the end a table and the report page."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from dip import runs
-from dip.errors import RunError
 from dip.options import log
 from dip.sweep.jobs import Job, apart
-from dip.sweep.outcomes import GOOD, Outcome
+from dip.sweep.outcomes import GOOD, Outcome, recorded_step
 
 LINES_EVERY, BAR_EVERY = 60.0, 2.0
 """Seconds between two looks at the steps of the running jobs: without a terminal, where each is a line, and with one."""
@@ -89,13 +87,6 @@ class Progress:
         return f"{job.name} ({overrides})" if overrides else job.name
 
 
-def recorded_step(job: Job) -> int:
-    """The last recorded step of a job; 0 before the first."""
-    with contextlib.suppress(RunError, LookupError, OSError):
-        return int(runs.history(job.folder)["step"][-1])
-    return 0
-
-
 def table(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Return a table: a line per job, the error and log of a failed one, and last the number of jobs by status."""
     rows = [("status", "PSNR dB", "seconds", "run")]
@@ -123,9 +114,9 @@ def write_reports(outcomes: Sequence[Outcome]) -> list[Path]:
     begun = [out.job.folder for out in outcomes if out.status not in waiting or (out.job.folder / ".hydra").is_dir()]
     for folder in dict.fromkeys(run.parent for run in begun):
         try:
-            from dip.report import write  # imports matplotlib and jinja2, which only the end of a sweep needs
+            from dip.report import page  # imports matplotlib and jinja2, which only the end of a sweep needs
 
-            pages.append(write(folder))
+            pages.append(page.write(folder))
         except Exception as error:
             text = f"{type(error).__name__}: {' '.join(str(error).split())}"
             log.warning("%s: no report (%s); to try again: python -m dip.report %s", folder, text, folder)

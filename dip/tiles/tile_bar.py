@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from dip.sweep.jobs import Job
-from dip.sweep.outcomes import Outcome
-from dip.sweep.progress import Progress, recorded_step
+from dip.sweep.outcomes import Outcome, recorded_step
+from dip.sweep.progress import Progress
 
 
 class TileProgress(Progress):

@@ -1,7 +1,5 @@
 """A photo and options for calls of less than a second."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,5 +13,5 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def photo() -> np.ndarray:
+def photo():
     return np.asarray(Image.open(images.load("coffee").path).resize((24, 16)))

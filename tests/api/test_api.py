@@ -1,7 +1,5 @@
 """`dip.restore`: every target end to end, and every kind of input."""
 
-from __future__ import annotations
-
 import doctest
 import getpass
 import subprocess

@@ -76,7 +76,7 @@ def test_an_experiment_is_the_command_line_s_and_given_options_replace_its_own()
         assemble({"experiment": "fats"})
 
 
-def test_pictures_in_memory_are_read_by_the_axes(caplog: pytest.LogCaptureFixture):
+def test_pictures_in_memory_are_read_by_the_axes(caplog):
     bands = np.random.default_rng(0).random((6, 7, 5))
     _, given = assemble({"image": bands, "axes": "CWH", "reference": Image.new("L", (4, 3))})
     assert given["image"].pixels.shape == (1, 6, 5, 7)
@@ -123,7 +123,7 @@ def test_an_experiment_does_not_fix_what_it_leaves_to_other_options():
     assert (network.skips, network.z, network.perturbation) == (Config().skips, Z(), Config().perturbation)
 
 
-def test_options_without_effect_warn_and_leave_the_given_object_unchanged(caplog: pytest.LogCaptureFixture):
+def test_options_without_effect_warn_and_leave_the_given_object_unchanged(caplog):
     given = Noisy(kind="poisson", sigma=0.3)
     found, _ = assemble({"net": "pixels", "skips": [1], "target": given})
     assert (found.skips, found.target.sigma, given.sigma) == ([], None, 0.3)

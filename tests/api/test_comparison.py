@@ -1,7 +1,5 @@
 """`dip.compare`: a table of runs that share their folders with `dip.restore`, sweeps and the report."""
 
-from __future__ import annotations
-
 import doctest
 import json
 import sys
@@ -22,12 +20,12 @@ VARIANTS = {"none": {"skips": []}, "one": {"skips": [1]}}
 
 
 @pytest.fixture
-def path(photo: np.ndarray, tmp_path: Path) -> str:
+def path(photo, tmp_path):
     Image.fromarray(photo).save(tmp_path / "photo.png")
     return str(tmp_path / "photo.png")
 
 
-def test_runs_that_have_finished_are_read(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_runs_that_have_finished_are_read(path, tmp_path, monkeypatch):
     options = {**OPTIONS, "target": "noisy", "out": tmp_path / "runs"}
     found = {
         (name, seed): dip.restore(path, seed=seed, progress=False, **variant, **options)
@@ -59,9 +57,7 @@ def test_runs_that_have_finished_are_read(path: str, tmp_path: Path, monkeypatch
     assert f"one & {mean:.2f} &" in means
 
 
-def test_a_method_without_deep_image_prior_is_a_variant(
-    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+def test_a_method_without_deep_image_prior_is_a_variant(path, tmp_path, monkeypatch, caplog):
     """With options of the others, such as `steps` and `net`, which it does not use."""
     variants = {"dip": {}, "tv": {"method": "tv"}, "zs_n2n": {"method": {"name": "zs_n2n", "steps": 3}}}
     options = {**OPTIONS, "target": "noisy", "skips": [1], "out": tmp_path / "runs"}
@@ -75,7 +71,7 @@ def test_a_method_without_deep_image_prior_is_a_variant(
     assert "no scores" not in caplog.text
 
 
-def test_the_example_in_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_example_in_the_documentation(tmp_path, monkeypatch):
     """Its runs are made here first, so that no process is started."""
     monkeypatch.chdir(tmp_path)
     tiny = {"size": 32, "steps": 10, "net": {"channels": 8, "depth": 3}, "out": "outputs/compare", "progress": False}
@@ -89,7 +85,7 @@ def test_the_example_in_the_documentation(tmp_path: Path, monkeypatch: pytest.Mo
     assert Path("curves.png").is_file()
 
 
-def test_arrays_are_stored_exactly_for_the_process_of_a_run(photo: np.ndarray, tmp_path: Path):
+def test_arrays_are_stored_exactly_for_the_process_of_a_run(photo, tmp_path):
     floats = (photo / np.float32(255)) ** np.float32(1.1)
     mask = np.ones((16, 24))
     mask[4:6] = 0
@@ -106,7 +102,7 @@ def test_arrays_are_stored_exactly_for_the_process_of_a_run(photo: np.ndarray, t
     assert len(list((tmp_path / "inputs").iterdir())) == 4
 
 
-def test_a_run_that_fails_is_a_row(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_a_run_that_fails_is_a_row(tmp_path, capfd):
     """It has a process of its own."""
     options = {**OPTIONS, "skips": [1], "size": 16, "out": tmp_path}
     table = dip.compare("camera", {"bad": {"reference": "astronaut"}}, **options)
@@ -115,7 +111,7 @@ def test_a_run_that_fails_is_a_row(tmp_path: Path, capfd: pytest.CaptureFixture[
     assert "[1/1] failed: camera-degraded-" in capfd.readouterr().err
 
 
-def test_mistakes_are_one_line_before_any_run(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_mistakes_are_one_line_before_any_run(path, tmp_path, monkeypatch):
     out = tmp_path / "runs"
     for variants, options, message in [
         ({}, {}, "variants={}: must be a dict of dicts of options, for example "),
@@ -131,9 +127,7 @@ def test_mistakes_are_one_line_before_any_run(path: str, tmp_path: Path, monkeyp
     assert not out.exists()
 
 
-def test_objects_run_in_this_process(
-    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+def test_objects_run_in_this_process(path, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("dip.sweep.processes.Process", None)  # none is started
     variants = {"own": {"loss": lambda x, y: (x - y).abs(), "name": "mine"}, "bad": {"loss": lambda x, y: 1}}
     table = dip.compare(path, variants, out=tmp_path, progress=False, skips=[1], stop="never", **OPTIONS)
@@ -146,7 +140,7 @@ def test_objects_run_in_this_process(
     assert "loss=own_loss: returned a int" in table.loc[("bad", 0), "error"]
 
 
-def test_a_signal_reaches_the_caller(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_signal_reaches_the_caller(path, tmp_path, monkeypatch):
     import signal
 
     def interrupted(loop: comparison.Any) -> list[object]:

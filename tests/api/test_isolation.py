@@ -1,7 +1,5 @@
 """A call gives the same bits in every mode of the caller and from threads, and leaves the modes as they were."""
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os
@@ -82,12 +80,12 @@ def run(photo: Any, **options: Any) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def usual(photo: np.ndarray) -> np.ndarray:
+def usual(photo):
     return run(photo, ensemble=2)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_same_bits_in_every_mode_and_the_mode_is_kept(mode: str, photo: np.ndarray, usual: np.ndarray):
+def test_the_same_bits_in_every_mode_and_the_mode_is_kept(mode, photo, usual):
     with MODES[mode]():
         before = whole_state()
         found = run(photo, ensemble=2)
@@ -97,13 +95,13 @@ def test_the_same_bits_in_every_mode_and_the_mode_is_kept(mode: str, photo: np.n
         assert after[name] == value, name
 
 
-def test_tensors_made_in_inference_mode(photo: np.ndarray, usual: np.ndarray):
+def test_tensors_made_in_inference_mode(photo, usual):
     with torch.inference_mode():
         given = torch.from_numpy(photo.copy())
     assert np.array_equal(run(given, ensemble=2), usual)
 
 
-def test_threads_give_the_images_of_one_after_the_other_and_keep_the_state(photo: np.ndarray, tmp_path):
+def test_threads_give_the_images_of_one_after_the_other_and_keep_the_state(photo, tmp_path):
     options = [{"seed": 0}, {"seed": 1, "out": tmp_path}, {"seed": 2, "precision": "fp64"}]
     expected = [run(photo, **option) for option in options[::2]]
     random.seed(1)
@@ -126,7 +124,7 @@ def test_threads_give_the_images_of_one_after_the_other_and_keep_the_state(photo
     assert np.array_equal(found[1], run(photo, seed=1))
 
 
-def test_numbers_that_another_thread_draws_meanwhile_change_nothing(photo: np.ndarray, usual: np.ndarray):
+def test_numbers_that_another_thread_draws_meanwhile_change_nothing(photo, usual):
     """The weights have a generator of their own."""
     ended = threading.Event()
 
@@ -143,7 +141,7 @@ def test_numbers_that_another_thread_draws_meanwhile_change_nothing(photo: np.nd
         thread.join()
 
 
-def test_another_call_inside_a_record(photo: np.ndarray, usual: np.ndarray):
+def test_another_call_inside_a_record(photo, usual):
     inner = []
     outer = run(photo, ensemble=2, on_record=lambda *_: inner.append(run(photo, ensemble=2)))
     assert all(np.array_equal(image, usual) for image in (outer, *inner))
@@ -178,7 +176,7 @@ def test_a_forked_process_computes_with_one_thread():
     assert np.array_equal(image, expected)
 
 
-def test_environment_variables_of_libraries_are_restored(photo: np.ndarray, monkeypatch: pytest.MonkeyPatch):
+def test_environment_variables_of_libraries_are_restored(photo, monkeypatch):
     import os
 
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
@@ -193,7 +191,7 @@ def test_environment_variables_of_libraries_are_restored(photo: np.ndarray, monk
     assert os.environ.pop("OWN") == "kept"
 
 
-def test_an_experiment_needs_no_hydra(monkeypatch: pytest.MonkeyPatch):
+def test_an_experiment_needs_no_hydra(monkeypatch):
     from dip.api.assemble import assemble
     from tests.conftest import composed
 
@@ -203,7 +201,7 @@ def test_an_experiment_needs_no_hydra(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 0), (1, 1), (None, 0)])
-def test_the_current_gpu_is_the_caller_s_afterwards(monkeypatch: pytest.MonkeyPatch, before: int | None, after: int):
+def test_the_current_gpu_is_the_caller_s_afterwards(monkeypatch, before, after):
     from dip.api.isolation import isolated
 
     current = [before]

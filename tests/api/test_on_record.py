@@ -1,8 +1,5 @@
 """`dip.restore(on_record=...)`: what a function of the user sees, and what its exceptions do."""
 
-from __future__ import annotations
-
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +11,7 @@ from tests.api.conftest import TINY
 
 
 @pytest.mark.parametrize("out", [None, "runs"])
-def test_each_record_is_seen(out: str | None, photo: np.ndarray, tmp_path: Path):
+def test_each_record_is_seen(out, photo, tmp_path):
     seen: list[tuple[Any, ...]] = []
     options = {**TINY, "record_every": 5, "out": None if out is None else tmp_path / out}
     result = dip.restore(photo, "noisy", on_record=lambda *known: seen.append(known), **options)
@@ -23,22 +20,19 @@ def test_each_record_is_seen(out: str | None, photo: np.ndarray, tmp_path: Path)
     assert list(losses) == pytest.approx(result.history["loss"])
     assert list(psnrs) == pytest.approx(result.history["psnr_ema"])
     assert np.array_equal(pictures[-1], result.image)
-    assert pictures[0].flags.owndata or pictures[0].base is not None
     assert not np.array_equal(pictures[0], pictures[-1])  # a later step does not change it
     plain = dip.restore(photo, "noisy", **{**options, "out": None})
     assert np.array_equal(plain.image, result.image)
 
 
-def test_without_a_reference_there_is_no_psnr(photo: np.ndarray):
+def test_without_a_reference_there_is_no_psnr(photo):
     seen = []
     dip.restore(photo[..., 0], on_record=lambda step, loss, psnr, image: seen.append((psnr, image.shape)), **TINY)
     assert seen == [(None, (16, 24, 1))] * 4
 
 
 @pytest.mark.parametrize(("raised", "expected"), [(ValueError, ValueError), (StopIteration, RuntimeError)])
-def test_an_exception_ends_the_run_and_the_same_call_repeats_it(
-    raised: type[Exception], expected: type[Exception], photo: np.ndarray, tmp_path: Path
-):
+def test_an_exception_ends_the_run_and_the_same_call_repeats_it(raised, expected, photo, tmp_path):
     """Lightning takes StopIteration for the end of the data, so it is raised as another type."""
 
     def stop(step: int, *_: object) -> None:

@@ -1,6 +1,4 @@
-"""A call changes no global state, keeps no memory, and passes interrupts on; it works in threads."""
-
-from __future__ import annotations
+"""A call changes no global state, keeps no memory, and passes interrupts on."""
 
 import gc
 import logging
@@ -111,11 +109,3 @@ def test_an_interrupt_inside_a_callback_reaches_the_caller(photo, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         dip.restore(photo, **TINY)
     assert signal.getsignal(signal.SIGINT) is handler
-
-
-def test_works_in_another_thread(photo):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(dip.restore(photo, **TINY)))
-    thread.start()
-    thread.join()
-    assert np.array_equal(found[0].image, dip.restore(photo, **TINY).image)

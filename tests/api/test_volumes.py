@@ -1,7 +1,5 @@
 """Volumes and files of arrays through `dip.restore`: results in the shape, axes, type and units of the input."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tifffile

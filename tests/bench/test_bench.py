@@ -1,7 +1,5 @@
 """The benchmark: its table, its rows, its command line."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shlex
@@ -45,7 +43,7 @@ def test_ratios_are_those_to_the_plain_network():
 
 
 @pytest.mark.parametrize("name", ["plain fp32", "ours fp32", "ours bf16", "run bf16", "floor bf16"])
-def test_each_row_is_measured(name: str):
+def test_each_row_is_measured(name):
     row, precision = name.split()
     config = dataclasses.replace(TINY, precision=Precision(precision))
     found = measure.measure(row, config, steps=1)
@@ -53,7 +51,7 @@ def test_each_row_is_measured(name: str):
     assert found["memory"] >= 0
 
 
-def test_the_floor_is_the_convolutions_of_the_plain_network(monkeypatch: pytest.MonkeyPatch):
+def test_the_floor_is_the_convolutions_of_the_plain_network(monkeypatch):
     seen: list[tuple[int, ...]] = []
     real = torch.nn.functional.conv2d
     counted = lambda x, w, *a, **k: seen.append(tuple(w.shape)) or real(x, w, *a, **k)  # noqa: E731
@@ -65,7 +63,7 @@ def test_the_floor_is_the_convolutions_of_the_plain_network(monkeypatch: pytest.
     assert sorted(seen) == sorted(tuple(m.weight.shape) for m in modules if isinstance(m, torch.nn.Conv2d))
 
 
-def test_the_floor_computes_every_gradient_except_that_of_z(monkeypatch: pytest.MonkeyPatch):
+def test_the_floor_computes_every_gradient_except_that_of_z(monkeypatch):
     asked: list[int] = []
     real = torch.autograd.grad
     monkeypatch.setattr(
@@ -77,9 +75,7 @@ def test_the_floor_computes_every_gradient_except_that_of_z(monkeypatch: pytest.
     assert sum(asked) == 2 * convolutions - 2, "without z, in the first convolution and the first skip"
 
 
-def test_the_command_prints_and_writes(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_the_command_prints_and_writes(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(bench, "in_a_process", lambda name, *arguments: getattr(measure, name)(*arguments))
     file = tmp_path / "bench.json"
     typed = f"--sizes 64 --steps 1 --repeats 1 --rows 'plain fp32' 'ours fp32' --json {file} --options net.channels=4 device=cpu"
@@ -100,9 +96,7 @@ def test_the_command_prints_and_writes(
         ("--json {file}/bench.json --rows 'ours fp32'", "--json {file}/bench.json: cannot be written"),
     ],
 )
-def test_illegal_options_are_refused_before_anything_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str, message: str
-):
+def test_illegal_options_are_refused_before_anything_is_measured(tmp_path, monkeypatch, capsys, given, message):
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setattr(sys, "argv", ["bench", *shlex.split(given.format(file=file))])
@@ -113,7 +107,7 @@ def test_illegal_options_are_refused_before_anything_is_measured(
 
 @pytest.mark.slow
 @pytest.mark.fault(9)
-def test_sigterm_ends_the_measuring_process_too(tmp_path: Path):
+def test_sigterm_ends_the_measuring_process_too(tmp_path):
     typed = f"--sizes 64 --steps 1000000 --rows 'ours fp32' --json {tmp_path / 'b'} --options net.channels=8"
     command = [sys.executable, "-m", "dip.bench", *shlex.split(typed)]
     bench = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,12 +1,7 @@
 """The measurements on a GPU: their commands, and what happens to one that fails or takes too long."""
 
-from __future__ import annotations
-
 import json
 import shlex
-from pathlib import Path
-
-import pytest
 
 from dip.bench import __main__ as bench
 from dip.bench import gpu
@@ -14,7 +9,7 @@ from dip.bench.gpu import Measurement
 from tests.conftest import composed
 
 
-def test_every_command_is_legal(tmp_path: Path):
+def test_every_command_is_legal(tmp_path):
     for one in gpu.measurements():
         words = gpu.command(one, tmp_path)[1:]
         if words[:2] == ["-m", "dip.bench"]:
@@ -26,7 +21,7 @@ def test_every_command_is_legal(tmp_path: Path):
             assert f"out={tmp_path}/{one.folder}" in words
 
 
-def test_a_dry_run_prints_the_commands_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_dry_run_prints_the_commands_and_writes_nothing(tmp_path, capsys):
     assert gpu.main(["--dry-run", "--out", str(tmp_path / "out")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 * len(gpu.measurements())
@@ -34,9 +29,7 @@ def test_a_dry_run_prints_the_commands_and_writes_nothing(tmp_path: Path, capsys
     assert not (tmp_path / "out").exists()
 
 
-def test_each_result_is_written_and_one_that_fails_or_hangs_does_not_end_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_each_result_is_written_and_one_that_fails_or_hangs_does_not_end_the_others(tmp_path, monkeypatch):
     made = [
         Measurement("fails", "-c 'raise SystemExit(3)'", 60),
         Measurement("hangs", "-c 'import time; time.sleep(600)'", 1),
@@ -51,7 +44,7 @@ def test_each_result_is_written_and_one_that_fails_or_hangs_does_not_end_the_oth
     assert json.loads((tmp_path / "gpu.json").read_text())["works"]["status"] == "out of time"
 
 
-def test_the_same_bits_twice(tmp_path: Path):
+def test_the_same_bits_twice(tmp_path):
     assert gpu.same(tmp_path) is None
     for name, losses in (("first", b"1"), ("second", b"2")):
         (tmp_path / name / "run").mkdir(parents=True)

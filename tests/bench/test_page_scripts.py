@@ -1,10 +1,7 @@
 """The scripts beside the published pages: parts of a step, errors at the borders of tiles, and time to quality."""
 
-from __future__ import annotations
-
 import csv
 import runpy
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +12,7 @@ from tests.conftest import ROOT
 RESULTS = ROOT / "sweeps" / "results"
 
 
-def test_errors_in_overlaps_and_near_borders(tmp_path: Path):
+def test_errors_in_overlaps_and_near_borders(tmp_path):
     ratios = runpy.run_path(str(RESULTS / "tiles" / "seams.py"))["ratios"]
     tiles = {"a": {"rows": [0, 8], "columns": [0, 10]}, "b": {"rows": [0, 8], "columns": [6, 16]}}
     reference, error = torch.full((1, 3, 8, 16), 100 / 255), torch.full((1, 3, 8, 16), 5 / 255)

@@ -1,11 +1,8 @@
 """A fit that collapses, or whose loss is not finite, is rolled back to its last good state."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy
@@ -17,7 +14,6 @@ from dip.errors import DivergedError
 from dip.fitting import fit as fit_module
 from dip.model.module import DeepImagePrior
 from dip.runs.checkpoint_files import load
-from tests.conftest import Fit
 from tests.disturbed import contents, killed, rows_of
 
 pytestmark = pytest.mark.fault(17)
@@ -46,7 +42,7 @@ def make_nan(weight: torch.Tensor) -> None:
     weight.fill_(math.nan)
 
 
-def test_an_ordinary_fit_has_no_rollback(fit: Fit):
+def test_an_ordinary_fit_has_no_rollback(fit):
     folder, result = fit(*STEPS)
     assert result["events"] == []
     assert all(row["back_to"] == "" for row in rows_of(folder))
@@ -57,14 +53,7 @@ def test_an_ordinary_fit_has_no_rollback(fit: Fit):
     ("at", "found", "stop"),
     [(55, 60, "never"), (83, 90, "wmv"), (83, 90, "emv"), (97, 110, "heldout"), (100, 110, "compare")],
 )
-def test_a_collapse_is_undone(
-    fit: Fit,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    stop: str,
-    at: int,
-    found: int,
-):
+def test_a_collapse_is_undone(fit, monkeypatch, caplog, stop, at, found):
     damaged(monkeypatch, {at: explode})
     with caplog.at_level(logging.WARNING, logger="dip"):
         folder, result = fit(*STEPS, f"stop={stop}")
@@ -79,7 +68,7 @@ def test_a_collapse_is_undone(
 
 
 @pytest.mark.parametrize("method", ["dip", "self_guided", "sparse_noise"])
-def test_weights_moments_average_and_rate_are_restored_together(fit: Fit, monkeypatch: pytest.MonkeyPatch, method: str):
+def test_weights_moments_average_and_rate_are_restored_together(fit, monkeypatch, method):
     damaged(monkeypatch, {93: explode})
     seen: dict[str, Any] = {}
 
@@ -107,7 +96,7 @@ def test_weights_moments_average_and_rate_are_restored_together(fit: Fit, monkey
     assert seen["rate"] == 0.01
 
 
-def test_the_collapse_of_one_network_rolls_all_back(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_the_collapse_of_one_network_rolls_all_back(fit, monkeypatch):
     """Its loss doubles. The mean of four rises by a quarter only, which is below the threshold."""
     real = DeepImagePrior.training_step
 
@@ -122,7 +111,7 @@ def test_the_collapse_of_one_network_rolls_all_back(fit: Fit, monkeypatch: pytes
     assert [event["step"] for event in result["events"]] == [135]
 
 
-def test_a_spike_that_ends_before_the_record_needs_no_rollback(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_a_spike_that_ends_before_the_record_needs_no_rollback(fit, monkeypatch):
     kept: list[torch.Tensor] = []
 
     def spoil(weight: torch.Tensor) -> None:
@@ -139,13 +128,13 @@ def test_a_spike_that_ends_before_the_record_needs_no_rollback(fit: Fit, monkeyp
     assert result["events"] == []
 
 
-def test_a_loss_that_rises_after_three_rollbacks_is_accepted(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_a_loss_that_rises_after_three_rollbacks_is_accepted(fit, monkeypatch):
     damaged(monkeypatch, dict.fromkeys((63, 73, 83, 93), explode))
     _, result = fit(*STEPS)
     assert [event["step"] for event in result["events"]] == [70, 80, 90]
 
 
-def test_a_loss_that_is_not_finite_halves_the_rate(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_a_loss_that_is_not_finite_halves_the_rate(fit, monkeypatch):
     rates: list[float] = []
     damaged(monkeypatch, {73: make_nan})
     real = fit_module.Fit._finish
@@ -164,7 +153,7 @@ def test_a_loss_that_is_not_finite_halves_the_rate(fit: Fit, monkeypatch: pytest
     assert math.isfinite(result["psnr"])
 
 
-def test_no_checkpoint_has_weights_that_are_not_finite(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_no_checkpoint_has_weights_that_are_not_finite(fit, monkeypatch, tmp_path):
     damaged(monkeypatch, {73: make_nan})
     written: list[int] = []
     real = fit_module.Checkpoints.save
@@ -181,15 +170,13 @@ def test_no_checkpoint_has_weights_that_are_not_finite(fit: Fit, monkeypatch: py
     assert written[71:80] == [72, *[72] * 7, 80], "none at the steps with NaN, one after the rollback"
 
 
-def test_it_fails_after_three_halvings(fit: Fit):
+def test_it_fails_after_three_halvings(fit):
     with pytest.raises(DivergedError, match="not finite at step .* after 3 rollbacks at half the rate; lower lr"):
         fit("steps=400", "lr=1e20", "record_every=10")
 
 
 @pytest.mark.parametrize(("damage", "at"), [(explode, 97), (explode, 104), (make_nan, 104), (explode, 123)])
-def test_killed_around_a_rollback_it_ends_the_same(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: Callable[..., None], at: int
-):
+def test_killed_around_a_rollback_it_ends_the_same(fit, monkeypatch, tmp_path, damage, at):
     """At 97 the damage is not found yet, nor (if it is an explosion) at 104. At 123 it is undone."""
 
     options = (*STEPS, "stop=heldout", "checkpoint_every=1000")

@@ -1,10 +1,7 @@
 """Callbacks: nothing is read from the device between records, and a full disk does not end a run."""
 
-from __future__ import annotations
-
 import errno
 import logging
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +10,6 @@ from dip import images
 from dip.callbacks import recorder
 from dip.errors import RunError
 from dip.fitting import fit as fit_module
-from tests.conftest import Fit
 
 
 class Reads:
@@ -41,7 +37,7 @@ class Reads:
 
 
 @pytest.mark.parametrize("stop", ["never", "heldout"])
-def test_nothing_reads_the_device_between_records(fit: Fit, monkeypatch: pytest.MonkeyPatch, stop: str):
+def test_nothing_reads_the_device_between_records(fit, monkeypatch, stop):
     reads = Reads(monkeypatch)
     # Adam with `capturable=False` reads its own step counter, which is on the host.
     options = ("steps=40", "record_every=20", "snapshot_every=20", "checkpoint_every=1000", f"stop={stop}")
@@ -52,9 +48,7 @@ def test_nothing_reads_the_device_between_records(fit: Fit, monkeypatch: pytest.
 
 
 @pytest.mark.fault(15)
-def test_a_full_disk_costs_metrics_but_not_the_run(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+def test_a_full_disk_costs_metrics_but_not_the_run(fit, monkeypatch, caplog):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -67,7 +61,7 @@ def test_a_full_disk_costs_metrics_but_not_the_run(
 
 
 @pytest.mark.fault(18)
-def test_out_of_memory_says_what_to_lower(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_out_of_memory_says_what_to_lower(fit, monkeypatch, tmp_path):
     def starve(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
 
@@ -76,7 +70,7 @@ def test_out_of_memory_says_what_to_lower(fit: Fit, monkeypatch: pytest.MonkeyPa
         fit("steps=3")
 
 
-def test_snapshots_show_the_output_of_their_step(fit: Fit):
+def test_snapshots_show_the_output_of_their_step(fit):
     folder, _ = fit("steps=5", "snapshot_every=5")
     last = images.load(folder / "images" / "step-000005.png").pixels
     assert torch.equal(last, images.load(folder / "images" / "output.png").pixels)

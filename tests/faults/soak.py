@@ -6,8 +6,6 @@ Each round draws options, makes an undisturbed twin, disturbs the same run sever
 its twin exactly. One process at a time, one thread. The folders of rounds that fail are kept, and the exit status is 1.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import random

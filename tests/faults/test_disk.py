@@ -1,9 +1,6 @@
 """A run on a full disk, and in a folder that is moved away."""
 
-from __future__ import annotations
-
 import resource
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +12,7 @@ OPTIONS = (*TINY, "steps=60", "record_every=10", "checkpoint_every=0", "keep_che
 
 
 @pytest.mark.fault(15)
-def test_no_space_for_a_checkpoint(tmp_path: Path):
+def test_no_space_for_a_checkpoint(tmp_path):
     """The run fails with the bytes needed. With space, it ends like an undisturbed run."""
 
     def run(out: str, room: int = resource.RLIM_INFINITY) -> Child:
@@ -39,7 +36,7 @@ def test_no_space_for_a_checkpoint(tmp_path: Path):
 
 
 @pytest.mark.fault(16)
-def test_a_folder_that_is_moved_away(tmp_path: Path):
+def test_a_folder_that_is_moved_away(tmp_path):
     options = [*OPTIONS, "steps=100000", "checkpoint_every=0.2", f"out={tmp_path / 'out'}"]
     child = Child(options, tmp_path / "console")
     child.wait_for(lambda: list(tmp_path.glob("out/*/checkpoints/step-*.ckpt")))

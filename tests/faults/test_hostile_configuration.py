@@ -1,13 +1,9 @@
 """No configuration can run code, and no environment variable is saved."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 
 from dip.configuration import cli
-from tests.conftest import Train, composed
+from tests.conftest import composed
 
 CANARY = "canary"
 pytestmark = pytest.mark.fault(22)
@@ -24,7 +20,7 @@ pytestmark = pytest.mark.fault(22)
         "net.channels=!!python/object/apply:os.system ['touch canary']",
     ],
 )
-def test_no_option_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str):
+def test_no_option_runs_code(tmp_path, monkeypatch, option):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - Hydra's kinds and ours
         composed("steps=1", option)
@@ -32,7 +28,7 @@ def test_no_option_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, op
     assert not (tmp_path / CANARY).exists()
 
 
-def test_a_yaml_tag_runs_no_code(train: Train, tmp_path: Path):
+def test_a_yaml_tag_runs_no_code(train, tmp_path):
     folder = tmp_path / "sweeps"
     folder.mkdir()
     (folder / "evil.yaml").write_text(
@@ -43,7 +39,7 @@ def test_a_yaml_tag_runs_no_code(train: Train, tmp_path: Path):
     assert not (tmp_path / CANARY).exists()
 
 
-def test_environment_variables_are_not_saved(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_environment_variables_are_not_saved(train, tmp_path, monkeypatch):
     monkeypatch.setenv("DIP_TEST_SECRET", "hunter2")
     for option in ("out", "image", "target.name"):
         done = train("steps=1", option + "=${oc.env:DIP_TEST_SECRET}")

@@ -1,7 +1,5 @@
 """Killed many times at random steps, a run ends like an undisturbed run: every file, weight and average."""
 
-from __future__ import annotations
-
 import random
 import signal
 import time
@@ -28,7 +26,7 @@ def recorded_step(out: Path) -> int:
 
 @pytest.mark.fault(1, 4, 8)
 @pytest.mark.parametrize(("times", "stop"), [(3, "wmv"), pytest.param(50, "emv", marks=pytest.mark.slow)])
-def test_random_kills_in_one_run_change_nothing(tmp_path: Path, times: int, stop: str):
+def test_random_kills_in_one_run_change_nothing(tmp_path, times, stop):
     rng, out = random.Random(0), tmp_path / "killed"
 
     def start(name: str) -> Child:

@@ -1,7 +1,5 @@
 """Every fault in the list of 32 has a test with its number: `@pytest.mark.fault(12)`."""
 
-from __future__ import annotations
-
 import re
 
 from tests.conftest import ROOT

@@ -1,7 +1,5 @@
 """Signals at every time of a run: before the fit, during it, during a checkpoint, after the last step, and twice."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal
@@ -15,7 +13,7 @@ import pytest
 
 from dip import runs
 from dip.runs.checkpoint_files import stored, verified
-from tests.conftest import TINY, Train
+from tests.conftest import TINY
 from tests.disturbed import Child, litter, only
 
 pytestmark = pytest.mark.fault(9)
@@ -32,7 +30,7 @@ def status(tmp_path: Path) -> str:
     return (runs.read_result(only(tmp_path / "outputs")) or {})["status"]
 
 
-def test_sigusr1_never_ends_a_run(tmp_path: Path):
+def test_sigusr1_never_ends_a_run(tmp_path):
     """SIGUSR1 from the start of Python to the end of the run."""
     child = Child([*TINY, f"out={tmp_path / 'outputs'}", "steps=60", "keep_checkpoint=true"], tmp_path / "console")
     process = Path(f"/proc/{child.pid}/status")
@@ -44,14 +42,14 @@ def test_sigusr1_never_ends_a_run(tmp_path: Path):
     assert child.returncode == 0, child.output
 
 
-def test_a_signal_in_the_first_step_is_handled(tmp_path: Path):
+def test_a_signal_in_the_first_step_is_handled(tmp_path):
     child = start(tmp_path, "images/target.png", "steps=100000", "record_every=1000")
     child.send_signal(signal.SIGTERM)
     assert child.ended(60) == 143, child.output
     assert status(tmp_path) == "interrupted"
 
 
-def test_a_second_interrupt_ends_at_once(tmp_path: Path):
+def test_a_second_interrupt_ends_at_once(tmp_path):
     options = ("steps=100000", "checkpoint_every=1", "record_every=1000")
     child = start(tmp_path, "checkpoints/step-*.ckpt", *options)
     child.send_signal(signal.SIGINT)
@@ -64,7 +62,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path):
 @pytest.mark.parametrize(
     ("number", "code", "every"), [(signal.SIGTERM, 143, 0), (signal.SIGINT, 130, 1000)], ids=["SIGTERM", "SIGINT"]
 )
-def test_a_signal_saves_and_the_same_command_resumes(train: Train, tmp_path: Path, number: int, code: int, every: int):
+def test_a_signal_saves_and_the_same_command_resumes(train, tmp_path, number, code, every):
     """With a checkpoint after every step, nearly every signal arrives during one."""
     options = ("steps=400", f"checkpoint_every={every}")
     child = start(tmp_path, "images/step-000020.png", *options)
@@ -83,7 +81,7 @@ def test_a_signal_saves_and_the_same_command_resumes(train: Train, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
-def test_a_signal_after_the_last_step_saves_the_result_first(tmp_path: Path, number: signal.Signals, code: int):
+def test_a_signal_after_the_last_step_saves_the_result_first(tmp_path, number, code):
     """The figures may be missing. The same command draws them."""
     child = start(tmp_path, "images/restored.png", "steps=40", "record_every=1")
     child.send_signal(number)
@@ -95,7 +93,7 @@ def test_a_signal_after_the_last_step_saves_the_result_first(tmp_path: Path, num
     assert "Traceback" not in child.output
 
 
-def test_a_closed_terminal_does_not_end_the_run(tmp_path: Path):
+def test_a_closed_terminal_does_not_end_the_run(tmp_path):
     def close() -> None:
         """Send the output to a pipe without a reader, as behind `| head -0`."""
         reader, writer = os.pipe()
@@ -109,7 +107,7 @@ def test_a_closed_terminal_does_not_end_the_run(tmp_path: Path):
     assert status(tmp_path) == "interrupted"
 
 
-def test_a_signal_that_is_ignored_from_the_start_stays_ignored(tmp_path: Path):
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored(tmp_path):
     nohup = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
     child = start(tmp_path, "images/step-000020.png", "steps=3000", prepare=nohup)
     child.send_signal(signal.SIGHUP)

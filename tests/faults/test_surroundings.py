@@ -1,25 +1,22 @@
 """Minimal environments and unusual image shapes."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, TINY, Fit
+from tests.conftest import ROOT, TINY
 
 SOURCES = [path for path in [ROOT / "train.py", *(ROOT / "dip").rglob("*.py")] if path.is_file()]
 
 
 @pytest.mark.fault(26)
-def test_a_run_without_home_git_locale_and_network(tmp_path: Path):
+def test_a_run_without_home_git_locale_and_network(tmp_path):
     """The source tree is read-only. The network is closed by a namespace, if the system allows one."""
     source = tmp_path / "source"
     source.mkdir()
@@ -53,7 +50,7 @@ def test_tensorboard_listens_on_localhost_only():
 
 @pytest.mark.fault(28)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 2), (31, 31), (67, 65), (1, 400)])
-def test_the_restored_image_has_the_shape_of_the_image(fit: Fit, tmp_path: Path, height: int, width: int):
+def test_the_restored_image_has_the_shape_of_the_image(fit, tmp_path, height, width):
     pixels = numpy.random.default_rng(0).integers(0, 256, (height, width, 3), numpy.uint8)
     Image.fromarray(pixels).save(tmp_path / "odd.png")
     options = ("size=null", "steps=2", f"image={tmp_path / 'odd.png'}", "target=degraded", "stop=never")

@@ -1,7 +1,5 @@
 """`stop=adaptive`: one command for white, correlated and no noise; what it records; resuming."""
 
-from __future__ import annotations
-
 import logging
 
 import numpy as np
@@ -17,14 +15,14 @@ from dip.stopping import STOPS, Adaptive, HeldOut
 from dip.stopping.adaptive import noise_levels
 from dip.targets import Degraded, NoiseOptions, Noisy
 from dip.targets.observation import direct
-from tests.conftest import Fit, composed
+from tests.conftest import composed
 from tests.targets.photos import photo
 
 CAMERA = ("target=noisy", "target.noise.kind=camera", "target.noise.iso=12800")
 WHITE = ("target=noisy", "target.sigma=0.1")
 
 
-def test_white_noise_gives_the_same_bits_as_heldout(fit: Fit) -> None:
+def test_white_noise_gives_the_same_bits_as_heldout(fit):
     options = ("image=coffee", "steps=60", "record_every=10", "perturbation_half_life=30", "size=64", *WHITE)
     folder, adaptive = fit(*options, "stop=adaptive")
     other, heldout = fit(*options, "stop=heldout")
@@ -38,9 +36,7 @@ def test_white_noise_gives_the_same_bits_as_heldout(fit: Fit) -> None:
 
 
 @pytest.mark.parametrize(("noise", "correlated"), [(CAMERA, True), (WHITE, False)])
-def test_only_correlated_noise_filters_the_loss_and_changes_the_kept_average(
-    fit: Fit, tmp_path, noise: tuple[str, ...], correlated: bool
-) -> None:
+def test_only_correlated_noise_filters_the_loss_and_changes_the_kept_average(fit, tmp_path, noise, correlated):
     options = ("image=coffee", "size=64", "steps=110", "record_every=10", "baselines=false", *noise)
     kept, plain = (
         fit(*options, "stop=adaptive", f"stop.smoothing={strength}", f"out={tmp_path / str(strength)}")
@@ -54,7 +50,7 @@ def test_only_correlated_noise_filters_the_loss_and_changes_the_kept_average(
         assert kept[1][name] == plain[1][name]
 
 
-def test_the_log_and_the_result_say_which_rule_runs_and_why(fit: Fit, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_and_the_result_say_which_rule_runs_and_why(fit, caplog):
     with caplog.at_level(logging.INFO, "dip"):
         folder, result = fit("image=coffee", "size=64", "steps=10", "stop=adaptive", *CAMERA)
     rule = result["rule"]
@@ -66,7 +62,7 @@ def test_the_log_and_the_result_say_which_rule_runs_and_why(fit: Fit, caplog: py
     assert line in (folder / "run.log").read_text()
 
 
-def test_a_clean_image_comes_back_unchanged_and_at_once(fit: Fit, tmp_path) -> None:
+def test_a_clean_image_comes_back_unchanged_and_at_once(fit, tmp_path):
     ramp = (np.add.outer(np.arange(96), np.arange(96)) + 30).astype(np.uint8)
     images.save(tmp_path / "clean.png", torch.from_numpy(ramp)[None, None].float() / 255)
     folder, result = fit(f"image={tmp_path / 'clean.png'}", "target=degraded", "size=96", "steps=5000")
@@ -82,7 +78,7 @@ def test_a_clean_image_comes_back_unchanged_and_at_once(fit: Fit, tmp_path) -> N
 
 @pytest.mark.fault(5, 8)
 @pytest.mark.parametrize("at", [104, 115])
-def test_a_resumed_run_stops_at_the_same_step(fit: Fit, tmp_path, at: int) -> None:
+def test_a_resumed_run_stops_at_the_same_step(fit, tmp_path, at):
     """The first part ends at step `at`: its state is extended, as a killed run's is."""
     options = ("image=coffee", "size=64", "net.channels=24", "lr=0.03", "record_every=10", "baselines=false", *CAMERA)
     options += ("stop=adaptive", "stop.patience=20")
@@ -98,7 +94,7 @@ def test_a_resumed_run_stops_at_the_same_step(fit: Fit, tmp_path, at: int) -> No
 
 
 @pytest.mark.slow
-def test_a_short_fit_ends_by_itself_near_its_best_image(fit: Fit) -> None:
+def test_a_short_fit_ends_by_itself_near_its_best_image(fit):
     options = ("experiment=quick", "image=coffee", "size=96", "net.channels=16", "steps=1000", "record_every=20")
     _, result = fit(*options, "logger=csv", "baselines=false", *CAMERA, tiny=False)
     assert result["rule"]["name"] == "covariance"
@@ -107,13 +103,13 @@ def test_a_short_fit_ends_by_itself_near_its_best_image(fit: Fit) -> None:
 
 
 @pytest.mark.parametrize("name", ["fast", "quick"])
-def test_fast_and_quick_use_it_for_denoising_only(name: str) -> None:
+def test_fast_and_quick_use_it_for_denoising_only(name):
     assert composed(f"experiment={name}").stop == Adaptive(patience=300, white="heldout")
     assert composed(f"experiment={name}", "target=inpaint").stop == HeldOut(patience=300)
     assert composed(f"experiment={name}", "perturbation_half_life=0").stop.white == "combined"  # type: ignore[attr-defined]
 
 
-def test_without_options_it_starts_a_rule_for_any_noise() -> None:
+def test_without_options_it_starts_a_rule_for_any_noise():
     noisy = Noisy(sigma=0.1).observe(photo(), 0).y
     rule = STOPS["adaptive"]().start(noisy, 0)
     assert rule is not None
@@ -122,7 +118,7 @@ def test_without_options_it_starts_a_rule_for_any_noise() -> None:
     assert reset_unused(Adaptive()) == Adaptive()
 
 
-def test_baselines_are_told_the_level_of_correlated_noise(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_baselines_are_told_the_level_of_correlated_noise(monkeypatch, tmp_path):
     told: list[float] = []
     monkeypatch.setattr(Degraded, "baselines", lambda self, observation, sigma, for_bm3d: told.append(sigma) or {})
     scene = photo("rocket", 192, 192)
@@ -133,7 +129,7 @@ def test_baselines_are_told_the_level_of_correlated_noise(monkeypatch: pytest.Mo
         assert told.pop() == pytest.approx(true, rel=0.25)
 
 
-def test_the_bm3d_baseline_is_told_what_the_program_tells_its_own(tmp_path) -> None:
+def test_the_bm3d_baseline_is_told_what_the_program_tells_its_own(tmp_path):
     """Gray noise stored in colour has all its energy in the luminance; correlated noise is stronger at low frequencies."""
     scene = photo("camera", 64, 64).expand(-1, 3, -1, -1)
     drawn = torch.randn((1, 1, 64, 64), generator=torch.Generator().manual_seed(0))

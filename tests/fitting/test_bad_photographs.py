@@ -1,10 +1,7 @@
 """Unusual photographs with `experiment=photo`: each run ends by itself, not below its input; strong compression is told."""
 
-from __future__ import annotations
-
 import io
 import logging
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,7 +13,7 @@ from dip import images
 from dip.stopping import Adaptive
 from dip.targets import Degraded
 from dip.targets.noise_models import Camera
-from tests.conftest import Fit, composed
+from tests.conftest import composed
 from tests.targets.photos import draw, photo
 
 SMALL = ("experiment=photo", "net.channels=8", "net.depth=3", "skips=[2,3]", "ensemble=1", "stop.patience=30")
@@ -61,9 +58,7 @@ def compressed(image: Tensor) -> Tensor:
         pytest.param(photo("chelsea", 48, 40), compressed, 30, id="JPEG of quality 10"),
     ],
 )
-def test_the_run_ends_by_itself_and_not_below_its_input(
-    fit: Fit, tmp_path, clean: Tensor, damage: Callable[[Tensor], Tensor], patience: int
-) -> None:
+def test_the_run_ends_by_itself_and_not_below_its_input(fit, tmp_path, clean, damage, patience):
     damaged = damage(clean)
     files = (f"image={saved(tmp_path, damaged)}", f"reference={saved(tmp_path, clean, 'clean.png')}")
     _, result = fit(*files, *OPTIONS, f"stop.patience={patience}", "baselines=false", tiny=False)
@@ -73,9 +68,7 @@ def test_the_run_ends_by_itself_and_not_below_its_input(
 
 
 @pytest.mark.parametrize("quality", [10, 30])
-def test_a_strongly_compressed_jpeg_is_told_once(
-    fit: Fit, tmp_path, caplog: pytest.LogCaptureFixture, quality: int
-) -> None:
+def test_a_strongly_compressed_jpeg_is_told_once(fit, tmp_path, caplog, quality):
     file = saved(tmp_path, photo("rocket", 48, 48), "photo.jpg", quality=quality)
     with caplog.at_level(logging.WARNING, "dip"):
         fit(f"image={file}", *SMALL[:-1], "steps=2", "baselines=false", tiny=False)
@@ -85,7 +78,7 @@ def test_a_strongly_compressed_jpeg_is_told_once(
 
 
 @pytest.mark.parametrize("how", ["a good JPEG", "another target", "resized", "a sample"])
-def test_others_are_not_told(fit: Fit, tmp_path, caplog: pytest.LogCaptureFixture, how: str) -> None:
+def test_others_are_not_told(fit, tmp_path, caplog, how):
     file = saved(tmp_path, photo("rocket", 48, 48), "photo.jpg", quality=90 if how == "a good JPEG" else 10)
     more = {"another target": "target=jpeg", "resized": "size=32"}.get(how, "seed=0")
     source = "chelsea" if how == "a sample" else file
@@ -94,7 +87,7 @@ def test_others_are_not_told(fit: Fit, tmp_path, caplog: pytest.LogCaptureFixtur
     assert not [message for message in caplog.messages if "target=jpeg removes" in message]
 
 
-def test_a_tiny_image_is_told_to_a_rival_too(fit: Fit, tmp_path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tiny_image_is_told_to_a_rival_too(fit, tmp_path, caplog):
     file = saved(tmp_path, camera(photo("rocket", 20, 15)))
     with caplog.at_level(logging.WARNING, "dip"):
         fit(f"image={file}", "method=nlm", "target=degraded", "baselines=false", tiny=False)
@@ -105,9 +98,7 @@ def test_a_tiny_image_is_told_to_a_rival_too(fit: Fit, tmp_path, caplog: pytest.
 
 
 @pytest.mark.parametrize(("width", "warned"), [(15, True), (16, False)])
-def test_a_tiny_image_is_told_and_no_rule_that_nobody_chose(
-    fit: Fit, tmp_path, caplog: pytest.LogCaptureFixture, width: int, warned: bool
-) -> None:
+def test_a_tiny_image_is_told_and_no_rule_that_nobody_chose(fit, tmp_path, caplog, width, warned):
     file = saved(tmp_path, camera(photo("rocket", 20, width)))
     with caplog.at_level(logging.INFO, "dip"):
         fit(f"image={file}", *SMALL, "steps=2", "baselines=false", tiny=False)
@@ -117,7 +108,7 @@ def test_a_tiny_image_is_told_and_no_rule_that_nobody_chose(
     assert not any("cannot end a run" in message for message in caplog.messages)
 
 
-def test_photo_is_fast_for_a_noisy_photograph() -> None:
+def test_photo_is_fast_for_a_noisy_photograph():
     found, fast = composed("experiment=photo"), composed("experiment=fast", "target=degraded")
     assert found == fast
     assert isinstance(found.target, Degraded)

@@ -1,7 +1,5 @@
 """How runs end: interrupted with the image so far, with a loss worse than a constant image, refused before Lightning."""
 
-from __future__ import annotations
-
 import re
 import signal
 import subprocess
@@ -16,14 +14,12 @@ from PIL import Image
 from dip import runs
 from dip.fitting import results
 from dip.model.module import DeepImagePrior
-from dip.report import write
-from tests.conftest import ROOT, TINY, Fit, environment
+from dip.report.page import write
+from tests.conftest import ROOT, TINY, environment
 from tests.disturbed import contents
 
 
-def test_an_interrupted_run_leaves_its_present_image(
-    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+def test_an_interrupted_run_leaves_its_present_image(fit, tmp_path, monkeypatch, caplog):
     given = ("steps=30", "record_every=10")
     whole, _ = fit(*given, f"out={tmp_path / 'whole'}")
     shorter, _ = fit("steps=17", "record_every=10", f"out={tmp_path / 'shorter'}")
@@ -46,9 +42,7 @@ def test_an_interrupted_run_leaves_its_present_image(
     assert contents(again) == contents(whole)
 
 
-def test_a_fit_worse_than_a_constant_image_is_a_warning_and_marked(
-    fit: Fit, tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
+def test_a_fit_worse_than_a_constant_image_is_a_warning_and_marked(fit, tmp_path, caplog):
     good, fine = fit("steps=200", "net.channels=16", "target=clean")
     assert not [record for record in caplog.records if "the fit failed" in record.message]
     assert "warning" not in fine
@@ -67,7 +61,7 @@ def test_a_fit_worse_than_a_constant_image_is_a_warning_and_marked(
     assert good.name not in listed
 
 
-def test_a_run_without_a_reference_ends_in_a_line_that_says_how_to_get_scores(fit: Fit, tmp_path: Path):
+def test_a_run_without_a_reference_ends_in_a_line_that_says_how_to_get_scores(fit, tmp_path):
     folder, _ = fit("steps=2", "target=degraded", "stop=never")
     assert f"{folder}: finished (restored from step 2 of 2, 0 s, reference=IMAGE adds scores)" in _log(folder)
     folder, result = fit("steps=2", "target=noisy")
@@ -83,13 +77,13 @@ def _log(folder: Path) -> str:
     ("loss", "constant", "warned"),
     [(0.271, 0.083, True), (0.0834, 0.0833, False), (0.0005, 0.0, False), (None, 0.1, False), (0.02, 0.083, False)],
 )
-def test_when_a_fit_has_failed(loss: float | None, constant: float, warned: bool):
+def test_when_a_fit_has_failed(loss, constant, warned):
     line = results.warning(loss, constant, 0.01, 3000)
     assert (line is not None) is warned
     assert line is None or line.endswith("for example lr=0.003 steps=6000")
 
 
-def test_masked_pixels_do_not_count_for_the_constant_image(fit: Fit, tmp_path: Path):
+def test_masked_pixels_do_not_count_for_the_constant_image(fit, tmp_path):
     mask = np.full((32, 32), 255, np.uint8)
     mask[:, 16:] = 0
     Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -99,7 +93,7 @@ def test_masked_pixels_do_not_count_for_the_constant_image(fit: Fit, tmp_path: P
     assert result["constant_loss"] == pytest.approx(pixels.var(axis=(0, 1)).mean() / 2, rel=1e-2)
 
 
-def test_a_wrong_mask_is_refused_before_lightning_is_imported(tmp_path: Path):
+def test_a_wrong_mask_is_refused_before_lightning_is_imported(tmp_path):
     Image.fromarray(np.zeros((8, 30), np.uint8)).save(tmp_path / "mask.png")
     options = [*TINY, "target=inpaint", f"target.mask={tmp_path / 'mask.png'}", f"out={tmp_path / 'outputs'}"]
     code = f"""
@@ -124,7 +118,7 @@ print("lightning" in sys.modules)
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_run_to_the_end_keeps_the_image_of_the_rule(fit: Fit):
+def test_a_run_to_the_end_keeps_the_image_of_the_rule(fit):
     options = ("steps=60", "record_every=5", "stop=discrepancy", "stop.sigma=0.2")
     short, stopped = fit(*options)
     long, finished = fit(*options, "stop.to_the_end=true")

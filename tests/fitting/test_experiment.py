@@ -1,10 +1,7 @@
 """A run as a user sees it: `python train.py` in its own process, and its run folder."""
 
-from __future__ import annotations
-
 import importlib.util
 import math
-from pathlib import Path
 
 import numpy
 import pytest
@@ -20,11 +17,11 @@ from dip.fitting.experiment import place
 from dip.model.module import DeepImagePrior
 from dip.report.figures.run import draw
 from dip.targets import Noisy
-from tests.conftest import Fit, Train, composed
+from tests.conftest import composed
 from tests.disturbed import contents, only, rows_of
 
 
-def test_the_files_of_a_run(train: Train, tmp_path: Path):
+def test_the_files_of_a_run(train, tmp_path):
     done = train("steps=25", "record_every=10", "logger=tensorboard")
     assert done.returncode == 0, done.stderr
     run = only(tmp_path / "outputs")
@@ -74,7 +71,7 @@ def test_the_files_of_a_run(train: Train, tmp_path: Path):
 
 
 @pytest.mark.fault(5)
-def test_the_same_command_again_reports_the_finished_run_and_changes_nothing(train: Train, fit: Fit):
+def test_the_same_command_again_reports_the_finished_run_and_changes_nothing(train, fit):
     run, _ = fit("steps=3")
     draw(run)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
@@ -87,7 +84,7 @@ def test_the_same_command_again_reports_the_finished_run_and_changes_nothing(tra
 
 
 @pytest.mark.fault(15)
-def test_a_finished_run_without_figures_gets_them_when_it_is_asked_for_again(train: Train, fit: Fit):
+def test_a_finished_run_without_figures_gets_them_when_it_is_asked_for_again(train, fit):
     run, _ = fit("steps=3")
     assert runs.lacks_figures(run)
     losses = (run / "losses.npy").read_bytes()
@@ -102,7 +99,7 @@ def test_a_finished_run_without_figures_gets_them_when_it_is_asked_for_again(tra
 
 
 @pytest.mark.fault(7)
-def test_a_run_that_another_process_finishes_meanwhile_is_not_repeated(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_that_another_process_finishes_meanwhile_is_not_repeated(fit, monkeypatch):
     """The second process has checked the folder before the first finished, and gets the lock after that."""
     real, between = runs.Lock.__enter__, []
 
@@ -120,7 +117,7 @@ def test_a_run_that_another_process_finishes_meanwhile_is_not_repeated(fit: Fit,
     assert result["folder"] == str(run)
 
 
-def test_the_last_line_names_the_file_that_holds_the_values(tmp_path: Path):
+def test_the_last_line_names_the_file_that_holds_the_values(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     shown, deep, exact = (folder / f"restored.{kind}" for kind in ("png", "tif", "npy"))
@@ -132,26 +129,15 @@ def test_the_last_line_names_the_file_that_holds_the_values(tmp_path: Path):
     assert experiment._image(tmp_path, {"status": "finished"}) == f"{deep}, shown in restored.png"
 
 
-def test_without_a_reference_the_scores_are_empty(fit: Fit):
+def test_without_a_reference_the_scores_are_empty(fit):
     run, result = fit("steps=5", "target=degraded")
     assert result["psnr"] is result["ssim"] is result["oracle_psnr"] is result["oracle_step"] is None
     assert all(row["psnr"] == row["psnr_ema"] == "" for row in rows_of(run))
     assert not (run / "images" / "reference.png").exists()
 
 
-def test_reference_is_scored_and_never_fitted(fit: Fit, tmp_path: Path):
-    rng = numpy.random.default_rng(0)
-    for name in ("noisy", "one", "other"):
-        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=numpy.uint8)).save(tmp_path / f"{name}.png")
-    options = (f"image={tmp_path}/noisy.png", "target=degraded", "steps=5")
-    run, result = fit(*options, f"reference={tmp_path}/one.png")
-    other_run, other_result = fit(*options, f"reference={tmp_path}/other.png")
-    assert result["psnr"] != other_result["psnr"]
-    assert numpy.array_equal(numpy.load(run / "losses.npy"), numpy.load(other_run / "losses.npy"))
-
-
 @pytest.mark.fault(20)
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(fit: Fit, tmp_path: Path):
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(fit, tmp_path):
     a, b, c = (
         contents(fit("steps=10", f"out={tmp_path / out}", f"seed={seed}")[0])
         for out, seed in (("a", 0), ("b", 0), ("c", 1))
@@ -161,7 +147,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(fit: Fit, 
 
 
 @pytest.mark.fault(17)
-def test_a_diverging_run_fails_in_one_line(fit: Fit, tmp_path: Path):
+def test_a_diverging_run_fails_in_one_line(fit, tmp_path):
     with pytest.raises(DivergedError, match="not finite"):
         fit("steps=50", "lr=1e20", "record_every=10")
     result = runs.read_result(only(tmp_path / "outputs"))
@@ -181,7 +167,7 @@ def test_a_diverging_run_fails_in_one_line(fit: Fit, tmp_path: Path):
         ),
     ],
 )  # fmt: skip
-def test_options_are_refused_before_there_is_a_folder(fit: Fit, tmp_path: Path, option: str, message: str):
+def test_options_are_refused_before_there_is_a_folder(fit, tmp_path, option, message):
     with pytest.raises(OptionError, match=message):
         fit("steps=1", "target=noisy", *option.split())
     assert not (tmp_path / "outputs").exists()

@@ -1,9 +1,6 @@
 """An ensemble: several networks in one run, whose image is the mean of their outputs."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy
@@ -14,8 +11,7 @@ import dip
 from dip.errors import RunError
 from dip.fitting.fit import Fit as Fitting
 from dip.model.module import DeepImagePrior
-from tests.conftest import Fit
-from tests.disturbed import contents, killed
+from tests.disturbed import contents, ends_the_same
 
 NET = {"channels": 8, "depth": 3}
 TINY: dict[str, Any] = {"size": 32, "steps": 10, "net": NET, "skips": [2], "progress": False}
@@ -23,14 +19,14 @@ OPTIONS = ("steps=30", "record_every=10", "ensemble=2")
 
 
 @pytest.fixture(params=[1, 2])
-def threads(request: pytest.FixtureRequest):
+def threads(request):
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
     torch.set_num_threads(before)
 
 
-def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit, monkeypatch):
     built: list[tuple[list[torch.Tensor], torch.Tensor, list[torch.Tensor]]] = []
     real = Fitting.build
 
@@ -55,7 +51,7 @@ def test_networks_of_an_ensemble_differ_in_weights_z_and_perturbation(fit: Fit, 
             assert not torch.allclose(several[a], several[b], atol=0.01)
 
 
-def test_the_restored_image_is_the_mean(monkeypatch: pytest.MonkeyPatch):
+def test_the_restored_image_is_the_mean(monkeypatch):
     made: list[numpy.ndarray] = []
     real = DeepImagePrior._backward
 
@@ -71,7 +67,7 @@ def test_the_restored_image_is_the_mean(monkeypatch: pytest.MonkeyPatch):
     assert (four.metrics["steps"], four.metrics["restored_step"]) == (10, 10)
 
 
-def test_an_error_in_one_network_fails_the_run(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int):
+def test_an_error_in_one_network_fails_the_run(fit, tmp_path, monkeypatch, threads):
     calls, real = 0, DeepImagePrior._backward
 
     def fail(self: DeepImagePrior, *given: Any) -> Any:
@@ -91,16 +87,12 @@ def test_an_error_in_one_network_fails_the_run(fit: Fit, tmp_path: Path, monkeyp
     assert fit("steps=20", "ensemble=2")[1]["status"] == "finished"
 
 
-def test_a_killed_ensemble_resumes_exactly(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int):
-    whole, expected = fit(*OPTIONS, "precision=bf16", f"out={tmp_path / 'whole'}")
+def test_a_killed_ensemble_resumes_exactly(fit, monkeypatch, tmp_path, threads):
     given = (*OPTIONS, "precision=bf16", "checkpoint_every=0")
-    killed(monkeypatch, fit, DeepImagePrior, "training_step", 15, *given)
-    again, result = fit(*given)
-    assert contents(again) == contents(whole)
-    assert result["psnr"] == expected["psnr"]
+    ends_the_same(monkeypatch, fit, tmp_path / "whole", DeepImagePrior, "training_step", 15, *given)
 
 
-def test_a_longer_ensemble_continues_from_a_shorter_one(fit: Fit, tmp_path: Path):
+def test_a_longer_ensemble_continues_from_a_shorter_one(fit, tmp_path):
     whole, _ = fit(*OPTIONS, f"out={tmp_path / 'whole'}")
     fit("steps=20", "record_every=10", "ensemble=2", "keep_checkpoint=true")
     longer, _ = fit(*OPTIONS)

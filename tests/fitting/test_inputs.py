@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from dip.fitting.image_files import several
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Measured, SuperRes
+from tests.fitting.observed import observed
 
 
 @pytest.fixture
@@ -61,8 +61,7 @@ def test_a_size_that_enlarges_the_image_is_told(file, caplog):
     path = file("small.png", 8, 12)
     for size, told in ((8, False), ([8, 12], False), (10, True), ([8, 13], True)):
         caplog.clear()
-        config = Config(image=path, size=size)
-        observe(config, Pictures(config))
+        observed(image=path, size=size)
         assert ("enlarges the image, which has 8 x 12 pixels" in caplog.text) is told
 
 
@@ -94,8 +93,7 @@ def test_size_acts_on_image_mask_and_reference_alike(file):
     holed = np.full((20, 30), 255, np.uint8)
     holed[:6, 5:12] = 0  # the upper left corner of the middle square
     Image.fromarray(holed).save(mask)
-    config = Config(image=image, target=Inpaint(mask=mask), reference=image, size=10)
-    picture, seen = observe(config, Pictures(config))
+    picture, seen = observed(image=image, target=Inpaint(mask=mask), reference=image, size=10)
     assert picture.pixels.shape == seen.reference.shape == (1, 3, 10, 10)
     assert torch.equal(picture.pixels, seen.reference)
     assert not seen.known[..., :3, :4].any()
@@ -108,8 +106,10 @@ def test_a_mask_may_have_the_size_of_the_resized_image(file):
     holed = np.full((10, 10), 255, np.uint8)
     holed[2:5, 3:7] = 0
     Image.fromarray(holed).save(mask)
-    config = Config(image=file("image.png", 20, 30), target=Inpaint(mask=mask), size=10)
-    assert torch.equal(observe(config, Pictures(config))[1].known[0, 0], torch.from_numpy(holed / 255).float())
+    assert torch.equal(
+        observed(image=file("image.png", 20, 30), target=Inpaint(mask=mask), size=10).seen.known[0, 0],
+        torch.from_numpy(holed / 255).float(),
+    )
 
 
 @pytest.mark.parametrize("size", [13, 16, 40, [24, 31]])
@@ -125,25 +125,19 @@ def test_missing_pixels_never_get_into_known_ones(file, size, black):
         values = np.full((32, 32, 3), 200, np.uint8)
         values[holed == 0] = content
         Image.fromarray(values).save(image)
-        config = Config(image=image, target=Inpaint(mask="black" if black else mask), size=size)
-        seen.append(observe(config, Pictures(config))[1])
+        seen.append(observed(image=image, target=Inpaint(mask="black" if black else mask), size=size).seen)
         known = seen[-1].known.expand_as(seen[-1].y) > 0
         assert 0.3 < known.float().mean() < 0.95
         torch.testing.assert_close(seen[-1].y[known], torch.full_like(seen[-1].y[known], 200 / 255), rtol=0, atol=1e-4)
     assert torch.equal(seen[0].known, seen[1].known)
 
 
-def test_cropping_a_photo_is_logged_once(file, caplog: pytest.LogCaptureFixture):
+def test_cropping_a_photo_is_logged_once(file, caplog):
     photo = file("image.png", 20, 30)
     cut, whole, sample = Config(image=photo, size=10), Config(image=photo, size=[10, 14]), Config(size=10)
     pictures = Pictures(cut)
     with caplog.at_level(logging.INFO, "dip"):
-        for config, its in (
-            (cut, pictures),
-            (cut, pictures),
-            (whole, Pictures(whole)),
-            (sample, Pictures(sample)),
-        ):
+        for config, its in ((cut, pictures), (cut, pictures), (whole, Pictures(whole)), (sample, Pictures(sample))):
             observe(config, its)
     cropped = "image: 30 x 20 pixels, cropped to the middle square and resized to 10 x 10; size=null keeps all"
     assert caplog.messages == [cropped]
@@ -152,40 +146,30 @@ def test_cropping_a_photo_is_logged_once(file, caplog: pytest.LogCaptureFixture)
 def test_size_leaves_a_kernel_as_it_is(file):
     kernel = file("kernel.png", 3, 5)
     Image.open(kernel).convert("L").save(kernel)
-    config = Config(target=Deblur(kernel=kernel), size=16)
-    _, seen = observe(config, Pictures(config))
+    seen = observed(target=Deblur(kernel=kernel), size=16).seen
     assert seen.operator.kernel.shape == (3, 5)
 
 
 def test_flash_photos_are_resized_together(file):
     flash = Flash(flash=file("flash.png", 40, 60))
-    config = Config(image=file("dim.png", 20, 30), target=flash, size=[10, 14])
-    _, seen = observe(config, Pictures(config))
+    seen = observed(image=file("dim.png", 20, 30), target=flash, size=[10, 14]).seen
     assert seen.z.shape == seen.y.shape == (1, 3, 10, 14)
 
 
 @pytest.mark.parametrize(("size", "made"), [(None, (40, 60)), (10, (20, 20)), ([6, 8], (12, 16))])
 def test_the_reference_has_the_size_of_the_restored_image(file, size, made):
     small, large = file("small.png", 20, 30), file("large.png", 40, 60)
-    config = Config(image=small, target=SuperRes(factor=2), reference=large, size=size)
-    _, seen = observe(config, Pictures(config))
+    seen = observed(image=small, target=SuperRes(factor=2), reference=large, size=size).seen
     assert seen.size == made
     assert tuple(seen.reference.shape[-2:]) == made
 
 
 def test_a_reference_of_another_size_is_refused(file):
-    config = Config(image=file("a.png", 8, 9), target=Degraded(), reference=file("b.png", 9, 8))
     with pytest.raises(ImageError, match=r"has 3 x 9 x 8 .* the restored image has 3 x 8 x 9; give"):
-        observe(config, Pictures(config))
+        observed(image=file("a.png", 8, 9), target=Degraded(), reference=file("b.png", 9, 8))
 
 
-def test_a_missing_mask_is_named_by_its_option():
-    config = Config(target=Inpaint(mask="nowhere.png"), size=8)
-    with pytest.raises(ImageError, match="^target.mask=nowhere.png: there is no such file"):
-        observe(config, Pictures(config))
-
-
-def test_a_pattern_or_a_folder_gives_its_files_in_natural_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_pattern_or_a_folder_gives_its_files_in_natural_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     names = ["a10.jpg", "a9.jpg", "b, c.JPG", "b [1]'s.png", "b=${x}.png", "notes.txt", ".hidden.png"]
@@ -205,9 +189,7 @@ def test_a_pattern_or_a_folder_gives_its_files_in_natural_order(tmp_path: Path, 
     assert several("odd*.png") is None  # this is the name of a file
 
 
-def test_the_files_of_a_folder_that_are_left_out_are_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch
-):
+def test_the_files_of_a_folder_that_are_left_out_are_named(tmp_path, caplog, monkeypatch):
     for name in ("a.jfif", "b.AVIF", "c.heic", "notes.txt", "d.gif", ".hidden"):
         (tmp_path / name).touch()
     (tmp_path / "folder").mkdir()
@@ -226,14 +208,14 @@ def test_the_files_of_a_folder_that_are_left_out_are_named(
     assert caplog.messages[-1].endswith("7.txt and 4 more")
 
 
-def test_a_pattern_without_a_file_is_refused(tmp_path: Path):
+def test_a_pattern_without_a_file_is_refused(tmp_path):
     with pytest.raises(ImageError, match=r"image=.*/\*\.jpg: matches no file; for example"):
         several(f"{tmp_path}/*.jpg")
     with pytest.raises(ImageError, match=r"image=.*: holds no \.png \.jpg"):
         several(str(tmp_path))
 
 
-def test_one_run_reads_one_image(tmp_path: Path):
+def test_one_run_reads_one_image(tmp_path):
     (tmp_path / "a.png").touch()
     with pytest.raises(ImageError, match=r"matches 1 images; add -m for one run per image, for example python"):
         Pictures(Config(image=f"{tmp_path}/*.png")).digest("image")

@@ -1,7 +1,5 @@
 """Runs of target=jpeg from files, bytes and simulated compression."""
 
-from __future__ import annotations
-
 import io
 import logging
 

@@ -1,18 +1,15 @@
 """In a job of a cluster, one run is still one process: Lightning does not read the launcher's variables."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
 import dip
-from tests.conftest import ROOT, TINY, Fit, environment
+from tests.conftest import ROOT, TINY, environment
 
 LAUNCHERS = {
     "sbatch": {"SLURM_NTASKS": "4", "SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "fit", "SLURM_PROCID": "2",
@@ -26,7 +23,7 @@ LAUNCHERS = {
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_run_in_a_job_of_several_processes(launcher: str, fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_in_a_job_of_several_processes(launcher, fit, monkeypatch):
     for name, value in LAUNCHERS[launcher].items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(rank_zero_only, "rank", 1)  # Lightning reads it when it is imported
@@ -38,7 +35,7 @@ def test_a_run_in_a_job_of_several_processes(launcher: str, fit: Fit, monkeypatc
     assert rank_zero_only.rank == 1
 
 
-def test_from_python(monkeypatch: pytest.MonkeyPatch):
+def test_from_python(monkeypatch):
     options = {"net": {"channels": 6, "depth": 2}, "skips": [1], "steps": 2, "progress": False}
     photo = np.random.default_rng(0).random((16, 16, 3))
     expected = dip.restore(photo, **options).image
@@ -48,7 +45,7 @@ def test_from_python(monkeypatch: pytest.MonkeyPatch):
     assert np.array_equal(dip.restore(photo, **options).image, expected)
 
 
-def test_the_command_line(tmp_path: Path):
+def test_the_command_line(tmp_path):
     variables = {name: value for launcher in LAUNCHERS.values() for name, value in launcher.items()}
     words = [*TINY, "logger=tensorboard", "steps=2", "baselines=false", f"out={tmp_path}"]
     done = subprocess.run(

@@ -1,7 +1,5 @@
 """From files to the mask of a run: transparency, sizes, the range of known pixels, and what the user is told."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any
@@ -13,29 +11,25 @@ import torch
 from PIL import Image
 
 import dip
-from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.fitting.inputs import observe
-from dip.fitting.pictures import Pictures
 from dip.targets import Inpaint
-from tests.conftest import Fit
+from tests.fitting.observed import observed
 
 SMALL: dict[str, Any] = {"steps": 2, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False}
 
 
 @pytest.fixture
-def photo() -> np.ndarray[Any, Any]:
+def photo():
     return np.random.default_rng(0).integers(60, 200, (32, 48, 3), np.uint8)
 
 
 def known(image: Any, size: Any = None, **options: Any) -> torch.Tensor:
-    config = Config(image=str(image), target=Inpaint(**options), size=size)
-    found = observe(config, Pictures(config))[1].known
+    found = observed(image=str(image), target=Inpaint(**options), size=size).seen.known
     assert found is not None
     return found
 
 
-def test_a_share_that_grows_by_resizing_is_told(photo, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_a_share_that_grows_by_resizing_is_told(photo, tmp_path, caplog):
     """Columns of two pixels: at a quarter of the size each pixel that a column touches is missing."""
     caplog.set_level(logging.INFO)
     Image.fromarray(photo).save(tmp_path / "photo.png")
@@ -51,7 +45,7 @@ def test_a_share_that_grows_by_resizing_is_told(photo, tmp_path: Path, caplog: p
     assert line.format(*shares) in caplog.text
 
 
-def test_a_hole_that_is_drawn_as_transparency_is_filled_and_opaque(photo, tmp_path: Path, fit: Fit):
+def test_a_hole_that_is_drawn_as_transparency_is_filled_and_opaque(photo, tmp_path, fit):
     alpha = np.full((32, 48), 255, np.uint8)
     alpha[5:12, 10:30] = 0
     alpha[12, 10:30] = 130
@@ -65,15 +59,14 @@ def test_a_hole_that_is_drawn_as_transparency_is_filled_and_opaque(photo, tmp_pa
     assert result["missing"] == pytest.approx((alpha < 255).mean())
 
 
-def test_transparency_outside_the_mask_is_kept(photo, tmp_path: Path):
+def test_transparency_outside_the_mask_is_kept(photo, tmp_path):
     alpha = np.full((32, 48), 255, np.uint8)
     alpha[:, :10] = 0
     mask = np.full((32, 48), 255, np.uint8)
     mask[4:8, 5:20] = 0
     Image.fromarray(np.dstack([photo, alpha])).save(tmp_path / "cut.png")
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    config = Config(image=f"{tmp_path}/cut.png", target=Inpaint(mask=f"{tmp_path}/mask.png"))
-    picture = observe(config, Pictures(config))[0]
+    picture = observed(image=f"{tmp_path}/cut.png", target=Inpaint(mask=f"{tmp_path}/mask.png")).picture
     assert np.array_equal(picture.alpha[0, 0].numpy() * 255, np.where(mask == 0, 255, alpha))
 
 
@@ -81,7 +74,7 @@ def test_transparency_outside_the_mask_is_kept(photo, tmp_path: Path):
 @pytest.mark.parametrize(
     "kind", ["png", "larger", "1-bit", "palette", "16-bit", "0 and 1", "array", "red", "copy", "alpha"]
 )
-def test_one_mask_in_many_forms(kind: str, size: Any, photo, tmp_path: Path):
+def test_one_mask_in_many_forms(kind, size, photo, tmp_path):
     """The same hole is understood in each form, at each size."""
     hole = np.zeros((32, 48), bool)
     hole[8:20, 16:30] = True
@@ -110,7 +103,7 @@ def test_one_mask_in_many_forms(kind: str, size: Any, photo, tmp_path: Path):
     assert torch.equal(inverted[0, 0] == 1, torch.from_numpy(hole))
 
 
-def test_values_under_the_mask_do_not_set_the_range(tmp_path: Path):
+def test_values_under_the_mask_do_not_set_the_range(tmp_path):
     """-9999 in the hole of a float image, as geographic data have it, painted black in the mask or NaN."""
     values = np.random.default_rng(0).uniform(100, 355, (32, 48)).astype(np.float32)
     mask = np.full((32, 48), 255, np.uint8)
@@ -119,14 +112,13 @@ def test_values_under_the_mask_do_not_set_the_range(tmp_path: Path):
     expected = (values - values[mask > 0].min()) / np.ptp(values[mask > 0])
     for hole, options in ((-9999, {"mask": f"{tmp_path}/mask.png"}), (np.nan, {})):
         tifffile.imwrite(tmp_path / "data.tif", np.where(mask > 0, values, np.float32(hole)))
-        config = Config(image=f"{tmp_path}/data.tif", target=Inpaint(**options))
-        seen = observe(config, Pictures(config))[1]
+        seen = observed(image=f"{tmp_path}/data.tif", target=Inpaint(**options)).seen
         assert seen.known is not None
         assert np.array_equal(seen.known[0, 0].numpy() > 0, mask > 0)
         np.testing.assert_allclose(seen.y[0, 0].numpy()[mask > 0], expected[mask > 0], atol=1e-5)
 
 
-def test_an_own_photo_is_not_drawn_over_unless_told(photo, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_an_own_photo_is_not_drawn_over_unless_told(photo, tmp_path, caplog):
     Image.fromarray(photo).save(tmp_path / "photo.png")
     with pytest.raises(
         ImageError, match=r"^target=inpaint: nothing says which pixels .* simulate .* target.draw=text$"
@@ -140,7 +132,7 @@ def test_an_own_photo_is_not_drawn_over_unless_told(photo, tmp_path: Path, caplo
     assert "target.draw=text" in caplog.text
 
 
-def test_python_is_told_how_much_is_missing(photo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_python_is_told_how_much_is_missing(photo, capfd, monkeypatch):
     log = logging.getLogger("dip")
     monkeypatch.setattr(log, "propagate", False)  # as without pytest's handlers
     mask = np.ones((32, 48))
@@ -156,13 +148,13 @@ def test_python_is_told_how_much_is_missing(photo, capfd: pytest.CaptureFixture[
     assert "more than half of the image is missing (75.0 %)" in capfd.readouterr().err  # Python shows warnings
 
 
-def test_with_a_folder_it_is_told_once(photo, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_with_a_folder_it_is_told_once(photo, tmp_path, caplog):
     caplog.set_level(logging.INFO, "dip")
     dip.restore(photo, {"name": "inpaint", "missing": 0.25}, out=tmp_path, **SMALL)
     assert sum("25.0 % of the pixels are missing" in line for line in caplog.messages) == 1
 
 
-def test_a_path_named_as_a_colour_is_a_path(photo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_path_named_as_a_colour_is_a_path(photo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ImageError, match=r"^target.mask=./red: there is no such file"):
         dip.restore(photo, {"name": "inpaint", "mask": Path("red")}, **{**SMALL, "out": tmp_path})

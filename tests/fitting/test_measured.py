@@ -1,7 +1,5 @@
 """Runs with a user's operator, from Python and from files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from dip.errors import DipError, OptionError
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.targets import Inpaint, Measured, user_operator
+from tests.fitting.observed import observed
 
 TINY = {
     "steps": 12,
@@ -31,7 +30,7 @@ def rand(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_a_mask_as_operator_has_the_loss_of_inpainting() -> None:
+def test_a_mask_as_operator_has_the_loss_of_inpainting():
     x, mask = rand(1, 32, 32, seed=1).numpy(), (rand(32, 32) < 0.5).float()
     y = torch.from_numpy(x) * mask
     seen = observe(
@@ -48,7 +47,7 @@ def test_a_mask_as_operator_has_the_loss_of_inpainting() -> None:
     torch.testing.assert_close(loss, (inpainted.operator(image) - inpainted.y).square().mean())
 
 
-def test_complex_images_come_back_complex_and_in_their_units() -> None:
+def test_complex_images_come_back_complex_and_in_their_units():
     x = 1000 * torch.complex(rand(*SHAPE), rand(*SHAPE, seed=1))
     y = torch.fft.fft2(x, norm="ortho")
     tiny = {**TINY, "steps": 300, "stop": "never", "skips": [1]}
@@ -68,7 +67,7 @@ def test_complex_images_come_back_complex_and_in_their_units() -> None:
 
 
 @pytest.mark.parametrize("file", ["r.npy", "r64.npy", "r.tif", "r.npz", "r.png", "r16.png"])
-def test_a_reference_is_read_by_one_rule_from_any_file(file: str, tmp_path: Path) -> None:
+def test_a_reference_is_read_by_one_rule_from_any_file(file, tmp_path):
     """Floats are in the units of the image; black and white of a picture are the ends of the range."""
     x = (255 * rand(*SHAPE)).round().numpy()
     np.save(tmp_path / "r.npy", x)
@@ -78,12 +77,18 @@ def test_a_reference_is_read_by_one_rule_from_any_file(file: str, tmp_path: Path
     images.save(tmp_path / "r.png", torch.from_numpy(x)[None] / 255)
     images.save(tmp_path / "r16.png", torch.from_numpy(x)[None] / 255, images.Picture(torch.zeros(1), mode="uint16"))
     target, path = Measured(operator="given", shape=list(SHAPE)), str(tmp_path / file)
-    config = Config(target=target, image="y", reference=path, range=[0, 255], device="cpu")
-    seen = observe(config, Pictures(config, {"image": x, "target.operator": lambda image: image})).seen
+    seen = observed(
+        target=target,
+        image="y",
+        reference=path,
+        range=[0, 255],
+        device="cpu",
+        given={"image": x, "target.operator": lambda image: image},
+    ).seen
     torch.testing.assert_close(seen.reference, torch.from_numpy(x)[None] / 255, atol=1e-4, rtol=0)
 
 
-def test_missing_measurements_are_nan(tmp_path: Path) -> None:
+def test_missing_measurements_are_nan(tmp_path):
     y = rand(32, 32).numpy()
     y[3, 4] = y[10:14, 5] = np.nan
     result = dip.restore(y, operator=lambda x: x, shape=SHAPE, out=tmp_path, **TINY)
@@ -93,7 +98,7 @@ def test_missing_measurements_are_nan(tmp_path: Path) -> None:
     result._repr_html_()
 
 
-def test_an_unbounded_image_leaves_0_to_1() -> None:
+def test_an_unbounded_image_leaves_0_to_1():
     x = 50 * (rand(*SHAPE) - 0.5)
     result = dip.restore(x.numpy(), operator=lambda x: x, shape=SHAPE, **{**TINY, "steps": 60})
     assert result.values.min() < 0 < 1 < result.values.max()
@@ -103,7 +108,7 @@ def test_an_unbounded_image_leaves_0_to_1() -> None:
 
 
 @pytest.mark.fault(39)
-def test_a_run_is_found_again_by_what_its_operator_is(tmp_path: Path) -> None:
+def test_a_run_is_found_again_by_what_its_operator_is(tmp_path):
     y = rand(16, 16).numpy()
 
     def restored(step: int, **more: object) -> dip.Restoration:
@@ -117,14 +122,14 @@ def test_a_run_is_found_again_by_what_its_operator_is(tmp_path: Path) -> None:
     assert (one.folder / "figures" / "snapshots.png").is_file()
 
 
-def test_an_operator_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operator_is_tried_once(tmp_path, monkeypatch):
     tried, found = [], user_operator.checked
     monkeypatch.setattr(user_operator, "checked", lambda *given: tried.append(given) or found(*given))
     dip.restore(rand(32, 32), operator=lambda x: 2 * x, shape=SHAPE, out=tmp_path, **TINY)
     assert len(tried) == 1
 
 
-def test_an_interrupted_run_resumes_to_the_bit(tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
     y = rand(500).numpy()
     matrix = rand(500, 32 * 32, seed=1)
 
@@ -145,7 +150,7 @@ def test_an_interrupted_run_resumes_to_the_bit(tmp_path: Path) -> None:
     assert not (whole.folder / "images" / "target.png").is_file()  # y is no array of rows and columns
 
 
-def test_a_file_and_a_list_of_mistakes(tmp_path: Path) -> None:
+def test_a_file_and_a_list_of_mistakes(tmp_path):
     file = tmp_path / "my_operator.py"
     file.write_text("def operator(x):\n    return x[..., ::2, ::2]\n")
     y = rand(16, 16).numpy()
@@ -166,7 +171,7 @@ def test_a_file_and_a_list_of_mistakes(tmp_path: Path) -> None:
             dip.restore(y, **{**TINY, "operator": lambda x: x[..., ::2, ::2], "shape": SHAPE, **wrong})
 
 
-def test_linear_and_softplus_heads() -> None:
+def test_linear_and_softplus_heads():
     from dip.nets import Hourglass
 
     z = torch.randn(1, 4, 16, 16)

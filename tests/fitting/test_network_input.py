@@ -1,7 +1,5 @@
 """The networks' input: drawn, guided by an image, or both."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 
@@ -20,16 +18,17 @@ from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.model import data
 from dip.model.module import DeepImagePrior
-from dip.targets import Degraded, Flash, SuperRes
+from dip.targets import Flash, SuperRes
 from dip.z import Z
-from tests.conftest import Fit, composed
-from tests.disturbed import contents, killed, numbers
+from tests.conftest import composed
+from tests.disturbed import ends_the_same
+from tests.fitting.observed import observed
 
 SMALL = {"net": {"channels": 8, "depth": 3}, "skips": [2], "precision": "fp32", "logger": "csv", "baselines": False}
 
 
 @pytest.fixture
-def guide(tmp_path: Path) -> str:
+def guide(tmp_path):
     """An RGB image of 32 x 32 pixels."""
     values = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
     Image.fromarray(values).save(tmp_path / "guide.png")
@@ -41,7 +40,7 @@ def fitting(tmp_path: Path, *options: str) -> Fitting:
 
 
 @pytest.mark.parametrize("drawn", [0, 4])
-def test_each_network_sees_the_guide_and_its_own_noise(tmp_path: Path, guide: str, drawn: int):
+def test_each_network_sees_the_guide_and_its_own_noise(tmp_path, guide, drawn):
     fit = fitting(tmp_path, f"z.guide={guide}", f"z.channels={drawn}", "ensemble=2")
     module, pair = fit.build()
     z = pair.pair[0]
@@ -56,7 +55,7 @@ def test_each_network_sees_the_guide_and_its_own_noise(tmp_path: Path, guide: st
     torch.testing.assert_close(noisy.std(dim=(0, 2, 3)), torch.full((3 + drawn,), 1 / 30), rtol=0.15, atol=0)
 
 
-def test_a_guide_of_slices_is_extended_to_the_slices_of_z(tmp_path: Path):
+def test_a_guide_of_slices_is_extended_to_the_slices_of_z(tmp_path):
     volume, guide = (np.random.default_rng(seed).random((5, 12, 9)) for seed in (0, 1))
     np.save(tmp_path / "y.npy", volume)
     np.save(tmp_path / "guide.npy", guide)
@@ -72,9 +71,7 @@ def test_a_guide_of_slices_is_extended_to_the_slices_of_z(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("net", "side"), [("decoder", 2), ("convdecoder", 8)])
-def test_the_input_of_a_decoder_is_smaller_than_the_image(
-    tmp_path: Path, guide: str, caplog: pytest.LogCaptureFixture, net: str, side: int
-):
+def test_the_input_of_a_decoder_is_smaller_than_the_image(tmp_path, guide, caplog, net, side):
     words = ("size=32", f"net={net}", "net.layers=5", f"z.guide={guide}", "z.channels=4", "ensemble=2", "steps=3")
     with caplog.at_level(logging.INFO, "dip"):
         fit = Fitting(composed(*words, "logger=csv", "stop=never"), tmp_path / "run", "")
@@ -93,7 +90,7 @@ def test_the_input_of_a_decoder_is_smaller_than_the_image(
     assert fit.run(progress=False, pictures=False)["status"] == "finished"
 
 
-def test_a_flash_photo_is_a_guide_without_noise(tmp_path: Path, guide: str):
+def test_a_flash_photo_is_a_guide_without_noise(tmp_path, guide):
     dim = str(tmp_path / "dim.png")
     Image.fromarray(np.random.default_rng(1).integers(0, 99, (32, 32, 3), dtype=np.uint8)).save(dim)
     losses = []
@@ -103,7 +100,7 @@ def test_a_flash_photo_is_a_guide_without_noise(tmp_path: Path, guide: str):
     assert losses[0] == losses[1]
 
 
-def test_the_command_line_and_python_make_the_same_run(train, tmp_path: Path, guide: str):
+def test_the_command_line_and_python_make_the_same_run(train, tmp_path, guide):
     words = ("image=camera", "target=degraded", "steps=4", "stop=never", "z.channels=3", "baselines=false")
     done = train(*words, f"z={guide}")
     assert done.returncode == 0, done.stderr
@@ -113,7 +110,7 @@ def test_the_command_line_and_python_make_the_same_run(train, tmp_path: Path, gu
     assert found.folder == folder, "the run is found again"
 
 
-def test_a_guide_from_python_is_a_path_or_an_array(guide: str):
+def test_a_guide_from_python_is_a_path_or_an_array(guide):
     values = np.asarray(Image.open(guide))
     options = {**SMALL, "size": 32, "steps": 3, "stop": "never", "progress": False}
     images = [dip.restore("camera", z=z, **options).image for z in (guide, values, {"guide": values}, Path(guide))]
@@ -121,7 +118,7 @@ def test_a_guide_from_python_is_a_path_or_an_array(guide: str):
     assert not np.array_equal(images[0], dip.restore("camera", **options).image)
 
 
-def test_a_guide_of_other_content_is_another_run(guide: str, tmp_path: Path):
+def test_a_guide_of_other_content_is_another_run(guide, tmp_path):
     config = Config(z=Z(guide=guide))
     identity, first = place(config)
     assert identity["z"]["guide"] == Pictures(config).digest("z.guide")
@@ -136,21 +133,16 @@ def test_a_guide_of_other_content_is_another_run(guide: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"target": Degraded(), "z": Z(guide="{}")}, r"^z.guide=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
-        ({"target": SuperRes(factor=2), "z": Z(guide="{}")}, r"^z.guide=.* the restored image 18 x 16;"),
-        ({"target": Flash(flash="{}")}, r"^target.flash=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
-        ({"target": Degraded(), "z": Z(guide="nowhere.png")}, "^z.guide=nowhere.png: there is no such file"),
+        ({"z": lambda guide: Z(guide=guide)}, r"^z.guide=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
+        ({"target": lambda _: SuperRes(factor=2), "z": lambda guide: Z(guide=guide)}, r"^z.guide=.* the restored image 18 x 16;"),
+        ({"target": lambda guide: Flash(flash=guide)}, r"^target.flash=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
+        ({"z": lambda _: Z(guide="nowhere.png")}, "^z.guide=nowhere.png: there is no such file"),
     ],
 )  # fmt: skip
-def test_a_guide_that_does_not_fit_is_refused_in_one_line(guide: str, tmp_path: Path, config, message: str):
+def test_a_guide_that_does_not_fit_is_refused_in_one_line(guide, tmp_path, config, message):
     Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "small.png")
-    for option in config.values():
-        for name in ("guide", "flash"):
-            if getattr(option, name, None) == "{}":
-                setattr(option, name, guide)
-    config = Config(image=str(tmp_path / "small.png"), **config)
     with pytest.raises(ImageError, match=message) as error:
-        observe(config, Pictures(config))
+        observed(image=str(tmp_path / "small.png"), **{name: made(guide) for name, made in config.items()})
     assert "\n" not in str(error.value)
 
 
@@ -160,14 +152,15 @@ def test_a_guide_has_no_missing_values():
         dip.restore(np.zeros((32, 32)), z=np.where(np.eye(32) > 0, np.nan, 0.5), **options)
 
 
-def test_the_guide_of_super_resolution_has_the_size_of_the_restored_image(tmp_path: Path, guide: str):
+def test_the_guide_of_super_resolution_has_the_size_of_the_restored_image(tmp_path, guide):
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "small.png")
     for size, made in ((None, 32), (10, 20)):
-        config = Config(image=str(tmp_path / "small.png"), target=SuperRes(factor=2), z=Z(guide=guide), size=size)
-        assert observe(config, Pictures(config))[1].z.shape == (1, 3, made, made)
+        assert observed(
+            image=str(tmp_path / "small.png"), target=SuperRes(factor=2), z=Z(guide=guide), size=size
+        ).seen.z.shape == (1, 3, made, made)
 
 
-def test_details_of_a_guide_need_a_skip_at_level_1(caplog: pytest.LogCaptureFixture):
+def test_details_of_a_guide_need_a_skip_at_level_1(caplog):
     for words, warned in (("", False), ("z.guide=coffee", True), ("z.guide=coffee skips=[1,3]", False)):
         caplog.clear()
         composed(*words.split())
@@ -175,7 +168,7 @@ def test_details_of_a_guide_need_a_skip_at_level_1(caplog: pytest.LogCaptureFixt
         assert found == [True] * warned
 
 
-def test_no_channels_need_a_guide(guide: str):
+def test_no_channels_need_a_guide(guide):
     assert (Z().channels, Z(guide=guide).channels, Z(guide=guide, channels=32).channels) == (32, 0, 32)
     assert Z(channels=0, guide=guide).channels == 0
     with pytest.raises(OptionError, match="^z.channels=0: must be an integer >= 1, or 0 with z.guide"):
@@ -183,7 +176,7 @@ def test_no_channels_need_a_guide(guide: str):
 
 
 @pytest.mark.parametrize(("word", "setting"), [("net", "net=pixels"), ("net", "net=mlp"), ("target", "target=flash")])
-def test_a_guide_that_is_ignored_is_a_warning(caplog: pytest.LogCaptureFixture, word: str, setting: str):
+def test_a_guide_that_is_ignored_is_a_warning(caplog, word, setting):
     options = {**SMALL, "size": 32, "steps": 2, "progress": False} | {word: setting.partition("=")[2]}
     options |= {"skips": []} if word == "net" else {}
     with caplog.at_level(logging.WARNING, "dip"):
@@ -191,10 +184,6 @@ def test_a_guide_that_is_ignored_is_a_warning(caplog: pytest.LogCaptureFixture, 
     assert [line for line in caplog.messages if line.startswith("z:")] == [f"z: has no effect with {setting}"]
 
 
-def test_a_guided_run_resumes_exactly(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, guide: str):
+def test_a_guided_run_resumes_exactly(fit, monkeypatch, tmp_path, guide):
     options = ("steps=12", "record_every=5", "checkpoint_every=0", f"z.guide={guide}", "z.channels=2")
-    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
-    killed(monkeypatch, fit, DeepImagePrior, "training_step", 7, *options)
-    resumed, _ = fit(*options)
-    assert contents(resumed) == contents(whole)
-    assert numbers(resumed) == numbers(whole)
+    ends_the_same(monkeypatch, fit, tmp_path / "whole", DeepImagePrior, "training_step", 7, *options)

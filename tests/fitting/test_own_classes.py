@@ -1,7 +1,5 @@
 """Objects of a user's own classes: runs that differ in code, observation or operator have folders of their own."""
 
-from __future__ import annotations
-
 import dataclasses
 import subprocess
 import sys
@@ -63,7 +61,7 @@ def folder(source: str, **fields: Any) -> str:
         ("return restored", "return darker(restored)"),
     ],
 )
-def test_a_change_of_an_own_target_is_another_run(old: str, new: str):
+def test_a_change_of_an_own_target_is_another_run(old, new):
     assert old in TARGET
     assert folder(TARGET.replace(old, new)) != folder(TARGET)
 

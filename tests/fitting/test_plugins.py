@@ -1,10 +1,7 @@
 """Networks, rules, losses and optimisers from Python compute what the built-in ones do, and are refused in one line."""
 
-from __future__ import annotations
-
 import logging
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +51,7 @@ def restored(**options: Any) -> dip.Restoration:
         ),
     ],
 )
-def test_to_the_bit_what_the_built_in_part_computes(own: dict[str, Any], same: dict[str, Any]):
+def test_to_the_bit_what_the_built_in_part_computes(own, same):
     mine, theirs = restored(**own), restored(**same)
     assert np.array_equal(mine.image, theirs.image)
     for name in ("loss", "restored_step", "steps"):
@@ -76,7 +73,7 @@ def test_a_module_is_the_start_and_is_not_changed():
 
 
 @pytest.mark.fault(1)
-def test_a_run_with_own_parts_resumes_to_the_bit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_run_with_own_parts_resumes_to_the_bit(monkeypatch, tmp_path):
     own = {"net": built, "loss": absolute, "stop": WindowedVariance(3, 4, 0), "checkpoint_every": 0, "name": "mine"}
     whole, real = restored(**own, out=tmp_path / "whole"), DeepImagePrior.training_step
 
@@ -108,7 +105,7 @@ class Counter:
         return 1.0, 1.0, min(self.step, 8), self.step >= 10
 
 
-def test_a_rule_without_state_ends_the_fit_and_cannot_resume(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_rule_without_state_ends_the_fit_and_cannot_resume(monkeypatch, tmp_path):
     found = restored(stop=Counter(), steps=40)
     assert (found.metrics["status"], found.metrics["steps"], found.metrics["restored_step"]) == ("stopped", 12, 8)
     until = restored(stop="never", steps=8)
@@ -133,7 +130,7 @@ class Halves(nn.Module):
         return self.up(self.down(z))
 
 
-def test_z_is_padded_to_the_sizes_of_the_network(caplog: pytest.LogCaptureFixture):
+def test_z_is_padded_to_the_sizes_of_the_network(caplog):
     caplog.set_level(logging.INFO)
     assert restored(net=Halves).image.shape == (16, 20, 3)
     lines = [record.getMessage() for record in caplog.records]
@@ -151,7 +148,7 @@ def test_z_is_padded_to_the_sizes_of_the_network(caplog: pytest.LogCaptureFixtur
         ({"method": "guided", "target": "noisy"}, 4),
     ],
 )
-def test_a_module_is_tried_with_the_input_that_it_gets(options: dict[str, Any], channels: int):
+def test_a_module_is_tried_with_the_input_that_it_gets(options, channels):
     """A module for another number of channels is refused, before the first step."""
     z = {"channels": 4, **options.pop("z", {})}
     assert restored(net=nn.Conv2d(channels, 3, 1), z=z, **options).image.shape == (16, 20, 3)
@@ -180,7 +177,7 @@ class NaN(nn.Conv2d):
         ({"name": "a/b"}, "name=a/b: must be null or at most 60 letters"),
     ],
 )
-def test_a_mistake_is_one_line_before_anything_is_written(options: dict[str, Any], message: str, tmp_path: Path):
+def test_a_mistake_is_one_line_before_anything_is_written(options, message, tmp_path):
     with pytest.raises(dip.DipError) as caught:
         restored(**options, out=tmp_path / "outputs")
     assert str(caught.value).startswith(message)
@@ -188,7 +185,7 @@ def test_a_mistake_is_one_line_before_anything_is_written(options: dict[str, Any
     assert not (tmp_path / "outputs").exists()
 
 
-def test_what_cannot_be_told_apart_has_no_folder(tmp_path: Path):
+def test_what_cannot_be_told_apart_has_no_folder(tmp_path):
     lock = threading.Lock()
 
     def loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,5 @@
 """`method=guided`: BM3D of the observation is the network's input and half of the result."""
 
-from __future__ import annotations
-
 import dataclasses
 import logging
 import time
@@ -64,9 +62,7 @@ def test_bm3d_of_the_estimated_level_is_the_input():
         (("target=noisy", "net=decoder"), "the input of net=decoder is smaller"),
     ],
 )
-def test_elsewhere_it_is_the_plain_method_and_says_why(
-    options: tuple[str, ...], reason: str, caplog: pytest.LogCaptureFixture
-):
+def test_elsewhere_it_is_the_plain_method_and_says_why(options, reason, caplog):
     with caplog.at_level(logging.INFO, "dip"):
         assert observed(*options).denoised is None
     assert f"method=guided: starts without BM3D, as method=dip, since {reason}" in caplog.text
@@ -80,7 +76,7 @@ def test_correlated_noise_has_no_guide():
     assert prefilter.prefiltered(composed("image=coffee", "size=64", *SMALL, "target=noisy"), correlated) is correlated
 
 
-def test_a_large_image_has_a_guide_but_not_one_of_many_channels(monkeypatch: pytest.MonkeyPatch):
+def test_a_large_image_has_a_guide_but_not_one_of_many_channels(monkeypatch):
     monkeypatch.setattr(prefilter, "MANY", 4 * 64 * 64 - 1)
     seen = observed("target=noisy")
     assert seen.denoised is not None
@@ -88,7 +84,7 @@ def test_a_large_image_has_a_guide_but_not_one_of_many_channels(monkeypatch: pyt
     assert prefilter.prefiltered(composed("image=coffee", "size=64", *SMALL, "target=noisy"), wide) is wide
 
 
-def test_the_result_is_the_mean_of_the_average_and_bm3d_without_the_bias_of_clipping(tmp_path: Path):
+def test_the_result_is_the_mean_of_the_average_and_bm3d_without_the_bias_of_clipping(tmp_path):
     config = composed("image=coffee", "size=64", *SMALL, "target=noisy", "steps=3", "stop=never")
     fit = Fit(config, tmp_path, "")
     result = fit.run(progress=False)
@@ -102,7 +98,7 @@ def test_the_result_is_the_mean_of_the_average_and_bm3d_without_the_bias_of_clip
     assert result["psnr"] == pytest.approx(-10 * torch.log10(error).item(), abs=1e-4)
 
 
-def test_the_network_sees_the_guide_alone_through_a_skip_at_the_finest_level(tmp_path: Path):
+def test_the_network_sees_the_guide_alone_through_a_skip_at_the_finest_level(tmp_path):
     config = composed("image=coffee", "size=64", *SMALL, "target=noisy")
     fit = Fit(config, tmp_path / "run", "")
     module, pair = fit.build()
@@ -113,7 +109,7 @@ def test_the_network_sees_the_guide_alone_through_a_skip_at_the_finest_level(tmp
     assert sum(p.numel() for p in module.nets.parameters()) == sum(p.numel() for p in by_hand.parameters())
 
 
-def test_it_is_better_than_bm3d_and_than_the_plain_method(tmp_path: Path):
+def test_it_is_better_than_bm3d_and_than_the_plain_method(tmp_path):
     """On a photograph with strong noise, after equally many steps."""
     psnr = {}
     for method in ("dip", "guided"):
@@ -127,7 +123,7 @@ def test_it_is_better_than_bm3d_and_than_the_plain_method(tmp_path: Path):
     assert psnr["guided"] > max(psnr["dip"], bm3d_alone)
 
 
-def test_its_seconds_and_its_message_belong_to_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_its_seconds_and_its_message_belong_to_the_run(tmp_path, monkeypatch):
     """BM3D is computed before the first step: its time counts, as that of method=bm3d does."""
     computed = prefilter.bm3d.denoised
 
@@ -143,7 +139,7 @@ def test_its_seconds_and_its_message_belong_to_the_run(tmp_path: Path, monkeypat
     assert "BM3D of the image is the network's input" in Path(result["folder"], "run.log").read_text()
 
 
-def test_texture_that_is_taken_for_white_noise_stays_in_the_photograph(caplog: pytest.LogCaptureFixture):
+def test_texture_that_is_taken_for_white_noise_stays_in_the_photograph(caplog):
     scene = photo("grass", 412, 332)[..., 200:296, 150:246]
     y = Camera(iso=6400.0).sample(scene, torch.Generator().manual_seed(3)).clamp(0, 1)
     noise = examine(y)

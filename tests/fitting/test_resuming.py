@@ -1,10 +1,6 @@
 """Special cases of resuming: at the last step, in double precision, on another device."""
 
-from __future__ import annotations
-
 import functools
-from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,8 +13,7 @@ from dip.model.module import DeepImagePrior
 from dip.runs.checkpoint_files import footer_of, load, write
 from dip.stopping import Never
 from tests.conftest import TINY, composed
-from tests.conftest import Fit as RunFit
-from tests.disturbed import contents, evidence, killed, numbers, only
+from tests.disturbed import ends_the_same, evidence, killed, only
 
 
 @pytest.mark.fault(1, 5, 8)
@@ -34,39 +29,22 @@ from tests.disturbed import contents, evidence, killed, numbers, only
     ],
 )
 def test_killed_at_any_step_or_while_it_saves_its_images_it_ends_the_same(
-    fit: RunFit,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    owner: type,
-    method: str,
-    at: int,
-    given: Sequence[str],
+    fit, monkeypatch, tmp_path, owner, method, at, given
 ):
     options = ("steps=20", "record_every=7", "checkpoint_every=0", *given)
-    whole, result = fit(*options, f"out={tmp_path / 'whole'}")
+    _, result = ends_the_same(monkeypatch, fit, tmp_path / "whole", owner, method, at, *options)
     assert result["status"] == ("stopped" if "stop=heldout" in given else "finished")
-    killed(monkeypatch, fit, owner, method, at, *options)
-    resumed, _ = fit(*options)
-    assert contents(resumed) == contents(whole)
-    assert numbers(resumed) == numbers(whole)
 
 
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("net", ["unet", "resnet", "decoder", "convdecoder", "mlp", "mlp net.encoding=siren", "swin"])
-def test_each_network_resumes_exactly(fit: RunFit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, net: str):
+def test_each_network_resumes_exactly(fit, monkeypatch, tmp_path, net):
     words = f"net={net} image=astronaut size=[9,16] steps=6 record_every=2 checkpoint_every=0 ensemble=2 precision=bf16"
-    options, whole_network = (*words.split(), "logger=csv"), functools.partial(fit, tiny=False)
-    whole, _ = whole_network(*options, f"out={tmp_path / 'whole'}")
-    killed(monkeypatch, whole_network, DeepImagePrior, "training_step", 4, *options)
-    resumed, result = whole_network(*options)
-    assert contents(resumed) == contents(whole)
-    assert numbers(resumed) == numbers(whole)
-    assert result["status"] == "finished"
+    whole_network, options = functools.partial(fit, tiny=False), (*words.split(), "logger=csv")
+    ends_the_same(monkeypatch, whole_network, tmp_path / "whole", DeepImagePrior, "training_step", 4, *options)
 
 
-def test_records_that_were_lost_after_the_last_step_are_written_again(
-    fit: RunFit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+def test_records_that_were_lost_after_the_last_step_are_written_again(fit, monkeypatch, tmp_path):
     options = ("steps=20", "record_every=5", "checkpoint_every=0", "precision=fp64", "keep_checkpoint=true")
     whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
     killed(monkeypatch, fit, Fit, "_finish", 1, *options)
@@ -77,7 +55,7 @@ def test_records_that_were_lost_after_the_last_step_are_written_again(
     assert evidence(folder) == evidence(whole)
 
 
-def test_checkpoints_stay_until_the_result_is_written(fit: RunFit, monkeypatch: pytest.MonkeyPatch):
+def test_checkpoints_stay_until_the_result_is_written(fit, monkeypatch):
     """Otherwise a full disk, or a kill at this instant, would cost the whole fit."""
     options, steps = ("steps=20", "checkpoint_every=0"), []
     real = DeepImagePrior.training_step
@@ -95,7 +73,7 @@ def test_checkpoints_stay_until_the_result_is_written(fit: RunFit, monkeypatch: 
 
 
 @pytest.mark.fault(1)
-def test_a_run_does_not_resume_in_another_precision(fit: RunFit, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_does_not_resume_in_another_precision(fit, monkeypatch):
     """`precision=auto` selects bf16 on one machine and float32 on another."""
     options = ("steps=20", "record_every=7", "checkpoint_every=0", "precision=auto")
     monkeypatch.setattr("dip.hardware.devices._native_bf16", lambda device: False)
@@ -106,7 +84,7 @@ def test_a_run_does_not_resume_in_another_precision(fit: RunFit, monkeypatch: py
 
 
 @pytest.mark.fault(12)
-def test_the_weights_of_another_network_are_refused_with_their_keys(fit: RunFit, tmp_path: Path):
+def test_the_weights_of_another_network_are_refused_with_their_keys(fit, tmp_path):
     options = ("steps=20", "record_every=10", "keep_checkpoint=true")
     folder, _ = fit(*options)
     (path,) = (folder / "checkpoints").iterdir()
@@ -126,7 +104,7 @@ def test_the_average_moves_to_the_device_of_the_output():
     assert module.average.device.type == "meta"
 
 
-def test_a_stopping_rule_gets_its_tensors_on_the_device_of_the_run(tmp_path: Path):
+def test_a_stopping_rule_gets_its_tensors_on_the_device_of_the_run(tmp_path):
     class Noting(Never):
         def start(self, target: torch.Tensor, seed: int, known: torch.Tensor | None = None, warm_up: int = 0) -> None:
             assert known is not None
@@ -138,7 +116,7 @@ def test_a_stopping_rule_gets_its_tensors_on_the_device_of_the_run(tmp_path: Pat
     fit.build()
 
 
-def test_building_changes_no_random_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_building_changes_no_random_state(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("seeds the GPUs"))
     monkeypatch.setattr(torch, "manual_seed", lambda seed: pytest.fail("seeds the GPUs"))
     before = torch.get_rng_state()
@@ -146,7 +124,7 @@ def test_building_changes_no_random_state(tmp_path: Path, monkeypatch: pytest.Mo
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_events_after_the_last_checkpoint_are_dropped_on_resume(fit: RunFit, monkeypatch: pytest.MonkeyPatch):
+def test_events_after_the_last_checkpoint_are_dropped_on_resume(fit, monkeypatch):
     options = ("steps=20", "record_every=1", "logger=tensorboard", "checkpoint_every=1000")
     killed(monkeypatch, fit, DeepImagePrior, "training_step", 11, *options)
     folder, _ = fit(*options)
@@ -154,7 +132,7 @@ def test_events_after_the_last_checkpoint_are_dropped_on_resume(fit: RunFit, mon
     assert [event.step for event in events.Scalars("loss")] == list(range(1, 21))
 
 
-def test_a_failed_run_records_its_precision_flags(tmp_path: Path):
+def test_a_failed_run_records_its_precision_flags(tmp_path):
     failed = Fit(composed(*TINY), tmp_path, "").result("failed", error="why")
     assert failed["precision"]["name"] == "fp32"
     assert failed["precision"]["cudnn_allow_tf32"] is False

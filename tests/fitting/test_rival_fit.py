@@ -1,7 +1,5 @@
 """Methods without Deep Image Prior, in the same harness: run folders, refusals, interrupts, tiles."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import logging
@@ -18,8 +16,8 @@ from dip.errors import ImageError, OptionError, RunError
 from dip.fitting import cost, experiment
 from dip.methods import METHODS, Classical, Learned, Rival
 from dip.methods.training import Training
-from dip.report import write
 from dip.report.figures.run import draw
+from dip.report.page import write
 from dip.targets import baselines
 from dip.targets.noise_models import Gaussian
 from dip.targets.observation import direct
@@ -39,7 +37,7 @@ def few(name: str, steps: int = 12) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_a_rival_leaves_an_ordinary_run_folder(fit: Fit, name: str):
+def test_a_rival_leaves_an_ordinary_run_folder(fit, name):
     folder, result = fit(*few(name), *SMALL, "record_every=5" if name in LEARNED else "seed=1", tiny=False)
     assert folder.name.startswith(f"{name}-noisy-size32-seed")
     steps = 12 if name in LEARNED else 1
@@ -59,7 +57,7 @@ def test_a_rival_leaves_an_ordinary_run_folder(fit: Fit, name: str):
     assert (folder / "result.json").stat().st_mtime_ns == before
 
 
-def test_the_report_shows_rivals_beside_deep_image_prior(fit: Fit):
+def test_the_report_shows_rivals_beside_deep_image_prior(fit):
     folders = [fit(*few(name), *SMALL, tiny=False)[0] for name in ("zs_n2n", "tv")]
     folders.append(fit("steps=3", "baselines=false")[0])
     text = write(folders[0].parent).read_text()
@@ -67,7 +65,7 @@ def test_the_report_shows_rivals_beside_deep_image_prior(fit: Fit):
 
 
 @pytest.mark.parametrize("name", sorted(set(RIVALS) - set(LEARNED)))
-def test_a_classical_rival_is_the_baseline(name: str):
+def test_a_classical_rival_is_the_baseline(name):
     found = dip.restore("camera", "noisy", method=name, size=32, progress=False)
     seen = direct(torch.from_numpy(found.observed)[None, None], None)
     expected = baselines.compute("denoising", seen, Gaussian(0.1))[name]
@@ -86,13 +84,13 @@ def test_any_noise_of_a_photograph_and_any_type_of_array():
 
 
 @pytest.mark.parametrize("target", ["inpaint", "superres", "shuffled", "clean", "deblur"])
-def test_a_target_that_a_rival_cannot_restore_is_refused(target: str):
+def test_a_target_that_a_rival_cannot_restore_is_refused(target):
     with pytest.raises(OptionError, match=f"target={target}: must be degraded or noisy with method=zs_n2n"):
         composed("method=zs_n2n", f"target={target}")
 
 
 @pytest.mark.parametrize("target", ["target=noisy", "target=degraded"])
-def test_impulses_are_refused_where_the_noise_must_be_gaussian(fit: Fit, target: str):
+def test_impulses_are_refused_where_the_noise_must_be_gaussian(fit, target):
     with pytest.raises(OptionError, match="method=bm3d: must be zs_n2n or pixel2pixel or noise2self where"):
         composed("method=bm3d", target, "target.noise.kind=salt_and_pepper")
     assert (
@@ -111,13 +109,13 @@ def test_a_given_level_of_noise_replaces_the_estimated_one():
         assert numpy.allclose(found, expected, atol=1e-6) == same
 
 
-def test_an_image_that_is_too_small_is_refused_in_one_line(fit: Fit):
+def test_an_image_that_is_too_small_is_refused_in_one_line(fit):
     with pytest.raises(ImageError, match="has 1 x 9 pixels, method=zs_n2n needs at least 2 x 2"):
         fit("method=zs_n2n", "size=[1,9]", *SMALL[1:], tiny=False)
     assert fit("method=tv", "size=[1,9]", *SMALL[1:], tiny=False)[1]["status"] == "finished"
 
 
-def test_options_of_the_network_are_ignored_with_a_warning_each(caplog: pytest.LogCaptureFixture):
+def test_options_of_the_network_are_ignored_with_a_warning_each(caplog):
     caplog.set_level(logging.WARNING)
     plain = composed("method=zs_n2n")
     assert not caplog.records
@@ -126,7 +124,7 @@ def test_options_of_the_network_are_ignored_with_a_warning_each(caplog: pytest.L
     assert {record.message.split(":")[0] for record in caplog.records} == {"ensemble", "net", "stop"}
 
 
-def test_steps_are_hinted_at(caplog: pytest.LogCaptureFixture):
+def test_steps_are_hinted_at(caplog):
     composed("method=zs_n2n", "steps=500")
     composed("method=bm3d", "steps=500")
     assert [record.getMessage() for record in caplog.records] == [
@@ -135,7 +133,7 @@ def test_steps_are_hinted_at(caplog: pytest.LogCaptureFixture):
     ]
 
 
-def test_an_interrupted_rival_starts_again(fit: Fit, caplog: pytest.LogCaptureFixture):
+def test_an_interrupted_rival_starts_again(fit, caplog):
     caplog.set_level(logging.INFO)
     words = (*few("zs_n2n", 30), *SMALL, "record_every=10")
 
@@ -158,14 +156,14 @@ def fit_out(fit: Fit) -> Path:
     return fit(*few("tv"), *SMALL, tiny=False)[0].parent
 
 
-def test_a_result_that_is_not_finite_is_an_error_not_an_image(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_a_result_that_is_not_finite_is_an_error_not_an_image(fit, monkeypatch):
     monkeypatch.setattr(Training, "run", lambda self, *_: self.image().detach() * torch.nan)
     with pytest.raises(RunError, match="method=zs_n2n: the training diverged"):
         fit(*few("zs_n2n"), *SMALL, tiny=False)
 
 
 @pytest.mark.parametrize("name", ["zs_n2n", "tv"])
-def test_a_large_image_in_tiles_of_the_same_noise(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_large_image_in_tiles_of_the_same_noise(name, tmp_path, monkeypatch):
     total = []
     monkeypatch.setattr(
         tiled_fit, "TileProgress", lambda names, steps, shown: total.append(steps) or TileProgress(names, steps, shown)
@@ -182,7 +180,7 @@ def test_a_large_image_in_tiles_of_the_same_noise(name: str, tmp_path: Path, mon
         assert (noise["kind"], noise["peak"]) == ("poisson", 20)
 
 
-def test_the_memory_of_a_rival_decides_on_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_memory_of_a_rival_decides_on_tiles(tmp_path, monkeypatch):
     """A network that does not exist does not count: it would need hundreds of megabytes."""
     for name in ("zs_n2n", "tv"):
         config = composed(*few(name), "net.channels=512", "size=[32,100]")
@@ -193,7 +191,7 @@ def test_the_memory_of_a_rival_decides_on_tiles(tmp_path: Path, monkeypatch: pyt
             sizing.choose(config, (3, 1000, 1000))
 
 
-def test_the_estimate_is_proportional_to_the_pixels_and_told(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_the_estimate_is_proportional_to_the_pixels_and_told(fit, monkeypatch):
     monkeypatch.setattr(cost, "SMALL_WORK", 0)
     folder, result = fit(*few("noise2self"), *SMALL, tiny=False)
     assert "cost: about" in (folder / "run.log").read_text()
@@ -204,7 +202,7 @@ def test_the_estimate_is_proportional_to_the_pixels_and_told(fit: Fit, monkeypat
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_the_number_of_parameters_is_that_of_the_network(fit: Fit, name: str):
+def test_the_number_of_parameters_is_that_of_the_network(fit, name):
     """By hand: convolutions of 3 x 3 from 1 channel to w, then w to w, and one of 1 x 1 to 1 channel."""
     widths = {"zs_n2n": (48, 2), "pixel2pixel": (64, 5), "noise2self": (64, 5)}
     expected = None

@@ -1,7 +1,5 @@
 """The spread of an ensemble: its values, its place in a run, and how it ranks the error."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

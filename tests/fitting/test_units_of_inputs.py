@@ -1,7 +1,6 @@
 """The scale and the units of the images that a run reads: from observed pixels, told once, shared with the reference."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from dip.errors import ImageError
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.targets import Degraded, Inpaint
+from tests.fitting.observed import observed
 
 UNITS = np.random.default_rng(0).uniform(100, 355, (24, 20)).astype(np.float32)
 
@@ -21,7 +21,7 @@ UNITS = np.random.default_rng(0).uniform(100, 355, (24, 20)).astype(np.float32)
 @pytest.mark.parametrize("missing", [-9999.0, np.nan, np.inf, 1e30])
 @pytest.mark.parametrize("size", [None, 16, [12, 10]])
 @pytest.mark.parametrize("resized", [False, True])
-def test_the_range_is_that_of_the_observed_pixels(tmp_path: Path, missing, size, resized):
+def test_the_range_is_that_of_the_observed_pixels(tmp_path, missing, size, resized):
     """Neither what the mask hides nor what `size` crops decides; NaN under the mask is accepted."""
     mask = np.full((24, 20), 255, np.uint8)
     mask[6:12, 5:15] = 0
@@ -36,22 +36,25 @@ def test_the_range_is_that_of_the_observed_pixels(tmp_path: Path, missing, size,
     Image.fromarray(mask).save(tmp_path / "mask.png")
     seen = {}
     for name, values in (("holed", holed), ("clean", clean)):
-        config = Config(image="array", target=Inpaint(mask=str(tmp_path / "mask.png")), size=size)
-        seen[name] = observe(config, Pictures(config, {"image": images.load(values)}))
+        seen[name] = observed(
+            image="array",
+            target=Inpaint(mask=str(tmp_path / "mask.png")),
+            size=size,
+            given={"image": images.load(values)},
+        )
     (picture, found), (expected, _) = seen["holed"], seen["clean"]
     assert 100 <= picture.units[0] <= 105
     assert 350 <= picture.units[1] <= 355
     assert found.y.isfinite().all()
     known = found.known.expand_as(found.y) > 0
     assert 0.2 < known.float().mean() < 0.95
-    if not resized:
+    if not resized and size is None:
         units = expected.pixels * (expected.units[1] - expected.units[0]) + expected.units[0]
         again = found.y * (picture.units[1] - picture.units[0]) + picture.units[0]
-        if size is None:
-            torch.testing.assert_close(again[known], units[known], rtol=0, atol=1e-3)
+        torch.testing.assert_close(again[known], units[known], rtol=0, atol=1e-3)
 
 
-def test_missing_values_are_refused_where_nothing_fills_them(tmp_path: Path):
+def test_missing_values_are_refused_where_nothing_fills_them(tmp_path):
     config = Config(image="array", target=Degraded())
     holed = UNITS.copy()
     holed[3, 4] = np.nan
@@ -59,7 +62,7 @@ def test_missing_values_are_refused_where_nothing_fills_them(tmp_path: Path):
         observe(config, Pictures(config, {"image": images.load(holed)}))
 
 
-def test_the_scale_is_told_once(caplog: pytest.LogCaptureFixture):
+def test_the_scale_is_told_once(caplog):
     values = np.arange(480, dtype=np.uint16).reshape(24, 20)
     values[0, 0] = 4000
     with caplog.at_level(logging.INFO, "dip"):
@@ -82,8 +85,7 @@ def test_the_scale_is_told_once(caplog: pytest.LogCaptureFixture):
 def test_a_reference_in_the_units_of_the_image_is_scaled_with_it(image, reference):
     values = np.random.default_rng(0).integers(5, 4000, (9, 8))
     given = {"image": images.load(values.astype(image)), "reference": images.load((values // 2).astype(reference))}
-    config = Config(image="array", reference="array", target=Degraded())
-    picture, seen = observe(config, Pictures(config, given))
+    picture, seen = observed(image="array", reference="array", target=Degraded(), given=given)
     low, high = picture.units
     torch.testing.assert_close(
         seen.reference[0, 0], torch.from_numpy((values // 2 - low) / (high - low)).clamp(0, 1).float()
@@ -95,6 +97,5 @@ def test_a_reference_of_another_type_has_its_own_range():
     deep = values.astype(np.uint16) * np.uint16(257)
     deep[0, 0] = 65535
     given = {"image": images.load(values), "reference": images.load(deep)}
-    config = Config(image="array", reference="array", target=Degraded())
-    picture, seen = observe(config, Pictures(config, given))
+    picture, seen = observed(image="array", reference="array", target=Degraded(), given=given)
     torch.testing.assert_close(seen.reference[..., 1:, :], picture.pixels[..., 1:, :], rtol=0, atol=1e-6)

@@ -1,9 +1,6 @@
 """Runs on volumes: exact resuming, the stopping rules, ensembles, what is written, and the estimated cost."""
 
-from __future__ import annotations
-
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +12,8 @@ from dip.hardware import devices
 from dip.model.module import DeepImagePrior
 from dip.nets import Hourglass3d
 from dip.stopping.adaptive import examine
-from tests.conftest import Fit, composed
-from tests.disturbed import contents, killed, numbers
+from tests.conftest import composed
+from tests.disturbed import ends_the_same
 
 VOLUME = (
     "net=hourglass3d",
@@ -38,7 +35,7 @@ def ball(slices: int, height: int, width: int) -> np.ndarray:
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> str:
+def volume(tmp_path):
     """A file of 6 slices of 13 x 10 pixels."""
     np.save(tmp_path / "volume.npy", ball(6, 13, 10))
     return f"image={tmp_path / 'volume.npy'}"
@@ -48,19 +45,13 @@ def volume(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     "given", [(), ("steps=60", "stop=heldout", "stop.patience=1"), ("ensemble=2", "optimizer=muon")], ids=str
 )
-def test_killed_at_a_step_a_volume_ends_the_same(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, volume: str, given: tuple[str, ...]
-):
+def test_killed_at_a_step_a_volume_ends_the_same(fit, monkeypatch, tmp_path, volume, given):
     options = (*VOLUME, volume, "steps=20", "record_every=5", "checkpoint_every=0", *given)
-    whole, result = fit(*options, f"out={tmp_path / 'whole'}")
+    _, result = ends_the_same(monkeypatch, fit, tmp_path / "whole", DeepImagePrior, "training_step", 3, *options)
     assert result["status"] == ("stopped" if "stop=heldout" in given else "finished")
-    killed(monkeypatch, fit, DeepImagePrior, "training_step", 3, *options)
-    resumed, _ = fit(*options)
-    assert contents(resumed) == contents(whole)
-    assert numbers(resumed) == numbers(whole)
 
 
-def test_what_a_volume_leaves(fit: Fit, volume: str, caplog: pytest.LogCaptureFixture):
+def test_what_a_volume_leaves(fit, volume, caplog):
     with caplog.at_level(logging.INFO):
         folder, result = fit(*VOLUME, volume, "steps=60", "baselines=false", "lr=0.03")
     assert "net=hourglass3d: the 6 channels of the image are read as slices" in caplog.text
@@ -107,7 +98,7 @@ def test_crops_of_a_volume_are_cubes():
     assert probe.cropped(flat, (3, 300, 200), 64) == (flat, (3, 64, 64))
 
 
-def test_a_volume_that_does_not_fit_into_memory_is_refused_by_its_voxels(monkeypatch: pytest.MonkeyPatch):
+def test_a_volume_that_does_not_fit_into_memory_is_refused_by_its_voxels(monkeypatch):
     config = composed(*VOLUME)
     config = cost.dataclasses.replace(config, net=config.net.for_slices(512))
     monkeypatch.setattr(cost, "available", lambda device: 10**9)

@@ -1,9 +1,6 @@
 """Runs that start from the weights of another run (`init`)."""
 
-from __future__ import annotations
-
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,20 +13,19 @@ from dip.fitting.fit import Fit
 from dip.runs.checkpoint_files import load
 from dip.runs.checkpoint_names import stored
 from dip.runs.warm_start import weights
-from tests.conftest import Fit as RunFit
 from tests.conftest import composed
-from tests.disturbed import contents, killed, numbers
+from tests.disturbed import ends_the_same
 
 KEPT = ("steps=10", "record_every=1", "keep_checkpoint=true", "baselines=false")
 
 
 @pytest.fixture
-def before(fit: RunFit) -> Path:
+def before(fit):
     """A finished run with its checkpoint."""
     return fit(*KEPT)[0]
 
 
-def test_the_weights_are_those_of_the_other_run_and_nothing_else_is(before: Path, fit: RunFit, tmp_path: Path):
+def test_the_weights_are_those_of_the_other_run_and_nothing_else_is(before, fit, tmp_path):
     config = composed("size=32", "net.depth=3", "net.channels=8", "skips=[2]", "precision=fp32", f"init={before}")
     work = Fit(config, tmp_path, "")
     module, _ = work.build()
@@ -38,23 +34,19 @@ def test_the_weights_are_those_of_the_other_run_and_nothing_else_is(before: Path
     assert (module.step, module.average) == (0, None)
 
 
-def test_its_loss_starts_where_the_other_ended(before: Path, fit: RunFit):
+def test_its_loss_starts_where_the_other_ended(before, fit):
     folder, _ = fit(*KEPT, f"init={before}")
     first, last = (np.load(place / "losses.npy") for place in (before, folder))
     assert last[0] < 1.2 * first[-1] < first[0]
 
 
 @pytest.mark.fault(1)
-def test_killed_at_a_step_it_ends_the_same(before: Path, fit: RunFit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_killed_at_a_step_it_ends_the_same(before, fit, monkeypatch, tmp_path):
     options = (*KEPT, "checkpoint_every=0", "lr=0.005", f"init={before}")
-    whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
-    killed(monkeypatch, fit, Fit, "_finish", 1, *options, f"out={tmp_path / 'again'}")
-    resumed, _ = fit(*options, f"out={tmp_path / 'again'}")
-    assert contents(resumed) == contents(whole)
-    assert numbers(resumed) == numbers(whole)
+    ends_the_same(monkeypatch, fit, tmp_path / "whole", Fit, "_finish", 1, *options)
 
 
-def test_the_run_is_named_by_the_content_of_the_checkpoint(before: Path, fit: RunFit, tmp_path: Path):
+def test_the_run_is_named_by_the_content_of_the_checkpoint(before, fit, tmp_path):
     cold, _ = fit(*KEPT, "seed=1")
     moved = tmp_path / "moved"
     before.rename(moved)
@@ -78,9 +70,7 @@ def test_the_run_is_named_by_the_content_of_the_checkpoint(before: Path, fit: Ru
         ("net=pixels", r"\(net.name is hourglass there and pixels here\)"),
     ],
 )
-def test_another_network_is_refused_with_what_differs(
-    before: Path, fit: RunFit, tmp_path: Path, changed: str, message: str
-):
+def test_another_network_is_refused_with_what_differs(before, fit, tmp_path, changed, message):
     given = ("size=32", "logger=csv", "precision=fp32", f"out={tmp_path / 'outputs'}")
     given += () if changed == "net=pixels" else ("net.depth=3", "net.channels=8", "skips=[2]")
     with pytest.raises(OptionError, match=f"init=.*: must be a run of the same network .*{message}"):
@@ -88,17 +78,17 @@ def test_another_network_is_refused_with_what_differs(
     assert len(list((tmp_path / "outputs").iterdir())) == 1, "nothing is made"
 
 
-def test_checkpointed_activations_are_the_same_network(before: Path, fit: RunFit):
+def test_checkpointed_activations_are_the_same_network(before, fit):
     fit(*KEPT, f"init={before}", "net.checkpoint_activations=true")
 
 
-def test_another_input_is_told(before: Path, fit: RunFit, caplog: pytest.LogCaptureFixture):
+def test_another_input_is_told(before, fit, caplog):
     with caplog.at_level(logging.WARNING):
         fit(*KEPT, f"init={before}", "seed=1")
     assert "z is another input than in that run, so its weights help less (seed is 0 there and 1 here)" in caplog.text
 
 
-def test_a_folder_without_a_run_or_a_checkpoint(fit: RunFit, tmp_path: Path):
+def test_a_folder_without_a_run_or_a_checkpoint(fit, tmp_path):
     with pytest.raises(OptionError, match="init=.*nowhere: must be the folder of a finished run with a checkpoint"):
         fit(*KEPT, f"init={tmp_path / 'nowhere'}")
     bare, _ = fit(*KEPT, "keep_checkpoint=false")
@@ -106,7 +96,7 @@ def test_a_folder_without_a_run_or_a_checkpoint(fit: RunFit, tmp_path: Path):
         fit(*KEPT, "seed=1", f"init={bare}")
 
 
-def test_a_damaged_checkpoint(before: Path, fit: RunFit):
+def test_a_damaged_checkpoint(before, fit):
     path = stored(before / "checkpoints")[0]
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -115,7 +105,7 @@ def test_a_damaged_checkpoint(before: Path, fit: RunFit):
         fit(*KEPT, "seed=1", f"init={before}")
 
 
-def test_networks_of_a_users_own_class_are_compared_by_their_weights(before: Path):
+def test_networks_of_a_users_own_class_are_compared_by_their_weights(before):
     from dip.runs import warm_start
 
     state: dict[str, Any] = {"nets.0.a": torch.zeros(2), "nets.0.b": torch.zeros(3)}
@@ -124,7 +114,7 @@ def test_networks_of_a_users_own_class_are_compared_by_their_weights(before: Pat
         warm_start.start(module, state, "outputs/RUN")
 
 
-def test_a_stack_slice_by_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_stack_slice_by_slice(tmp_path, monkeypatch):
     """The loop of the documentation."""
     monkeypatch.setattr("dip.report.figures.run.draw", lambda folder: None)  # takes longer than the fit
     rng = np.random.default_rng(0)

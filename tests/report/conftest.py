@@ -2,7 +2,7 @@
 
 import pytest
 
-from dip import report
+from dip.report.page import write
 from tests.fake_runs import make
 
 
@@ -19,5 +19,5 @@ def sweep(tmp_path_factory):
     make(folder / "x-unfinished", status=None, skips=[5])
     (folder / "sweep.yaml").write_text("# Do skips help?\n#\n# python train.py -cn skips\nsteps: 2000\n# not head\n")
     (folder / "command.txt").write_text("python train.py -cd sweeps -cn skips seed=0,1\n")
-    report.write(folder)
+    write(folder)
     return folder

@@ -6,8 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from dip import report
-from tests.fake_runs import make, photograph, save
+from dip.report import leaderboard_page
+from dip.report.page import write
+from tests.fake_runs import change, make, photograph, save
 
 selenium = pytest.importorskip("selenium", reason="needs selenium: pip install -e '.[test]'")
 from selenium import webdriver  # noqa: E402
@@ -95,7 +96,7 @@ def page(tmp_path_factory):
         for seed in (0, 1, 10):
             make(folder / f"{target}-{seed}", target, seed=seed, skips=[3, 4] if seed else [])
     make(folder / "failed", status="failed", skips=[1], image="<b>bold</b>.png")
-    return report.write(folder)
+    return write(folder)
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ def test_a_page_of_two_hundred_runs_stays_small_and_works(browser, tmp_path):
         (folder / "result.json").write_text(json.dumps(result))
         noise = np.random.default_rng(number).normal(0, 0.05, (256, 256, 3))
         save(folder / "images" / "restored.png", photograph(256) + noise)
-    page = report.write(tmp_path)
+    page = write(tmp_path)
     assert page.stat().st_size < 15e6
     browser.open(page)
     assert len(browser.column("seed")) == 200
@@ -224,13 +225,11 @@ def test_a_page_of_two_hundred_runs_stays_small_and_works(browser, tmp_path):
 
 
 def test_a_slider_scrolls_through_the_slices_of_a_volume(browser, tmp_path):
-    place = make(tmp_path / "sweep" / "volume")
-    result = json.loads((place / "result.json").read_text())
-    (place / "result.json").write_text(json.dumps({**result, "slices": 5}))
+    place = change(make(tmp_path / "sweep" / "volume"), slices=5)
     grid = np.zeros((2 * 16, 3 * 16, 3))  # five slices of 16 x 16, three in a row
     for name in ("target", "restored", "reference"):
         save(place / "images" / f"{name}-slices.png", grid)
-    browser.open(report.write(tmp_path / "sweep"), width=400, mobile=True)
+    browser.open(write(tmp_path / "sweep"), width=400, mobile=True)
     positions = "return [...document.querySelectorAll('#layers div')].map((node) => node.style.backgroundPosition)"
     assert browser.find("#slicename").text == "slice 3 of 5"
     assert browser.run(positions) == ["100% 0%"] * 3
@@ -251,9 +250,8 @@ def test_a_slider_scrolls_through_the_slices_of_a_volume(browser, tmp_path):
 def test_the_leaderboard_sorts_and_fits_a_phone(browser, tmp_path):
     for name, psnr in (("a", 30.0), ("b", 25.0), ("c", 28.0)):
         place = make(tmp_path / name, name=name, status="failed" if name == "c" else "finished")
-        result = json.loads((place / "result.json").read_text())
-        (place / "result.json").write_text(json.dumps({**result, "psnr": psnr, "seconds": psnr}))
-    browser.open(report.write_leaderboard(tmp_path), 360, 740, mobile=True)
+        change(place, psnr=psnr, seconds=psnr)
+    browser.open(leaderboard_page.write(tmp_path), 360, 740, mobile=True)
     names = "return [...document.querySelector('table').tBodies[0].rows].map((row) => row.cells[0].textContent)"
     heads = browser.run(
         "return [...document.querySelectorAll('table:first-of-type th')].map((head) => head.textContent)"

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from dip import report
 from dip.errors import RunError
 from dip.report.collect import collect, shared, shown
+from dip.report.page import write
 from tests.fake_runs import make
 
 
@@ -62,14 +62,14 @@ def test_a_damaged_file_does_not_affect_other_runs(tmp_path):
     found = collect(tmp_path)
     assert [run.status for run in found] == ["unfinished", "unfinished", "finished"]
     assert len(found[0].problems) == 3
-    report.write(tmp_path)
+    write(tmp_path)
     assert "line 2 is damaged" in (tmp_path / "report.html").read_text()
 
 
 def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(RunError, match="for example outputs"):
-            report.write(folder)
+            write(folder)
 
 
 def test_shown_values_are_short():

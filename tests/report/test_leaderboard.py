@@ -11,22 +11,15 @@ import sys
 import numpy as np
 import pytest
 
-from dip import report
 from dip.errors import RunError
 from dip.report import leaderboard, leaderboard_page
 from dip.report.collect import collect
 from tests.conftest import ROOT
-from tests.fake_runs import make
+from tests.fake_runs import change, make
 
 GAUSSIAN = {"name": "noisy", "noise": {"kind": "gaussian", "sigma": 25 / 255, "peak": None, "amount": None}}
 POISSON = {"name": "noisy", "noise": {"kind": "poisson", "peak": 30.0}}
 NAME = "gaussian noise, sigma 25/255, 64 x 64"
-
-
-def change(folder, **values):
-    path = folder / "result.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
-    return folder
 
 
 def board(folder):
@@ -55,7 +48,7 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def published(runs, tmp_path_factory):
     to = tmp_path_factory.mktemp("results") / "leaderboard"
-    assert report.write_leaderboard(runs, to=to) == to / "README.md"
+    assert leaderboard_page.publish(runs, to) == to / "README.md"
     return to
 
 
@@ -165,12 +158,12 @@ def test_a_mean_of_two_methods_is_told(tmp_path):
     assert leaderboard.differences(collect(tmp_path)) == []
     make(tmp_path / "4", GAUSSIAN, name="b", image="chelsea", steps=200)
     assert leaderboard.differences(collect(tmp_path)) == ["The runs of b differ in steps."]
-    assert "The runs of b differ in steps." in report.write_leaderboard(tmp_path).read_text()
-    assert "The runs of b differ in steps." in report.write_leaderboard(tmp_path, to=tmp_path / "to").read_text()
+    assert "The runs of b differ in steps." in leaderboard_page.write(tmp_path).read_text()
+    assert "The runs of b differ in steps." in leaderboard_page.publish(tmp_path, tmp_path / "to").read_text()
 
 
 def test_the_page_has_tables_figures_and_failures_and_needs_no_other_file(runs):
-    page = report.write_leaderboard(runs).read_text()
+    page = leaderboard_page.write(runs).read_text()
     assert "<h1>Which is best?</h1>" in page
     assert page.count("data:image/svg+xml;base64,") == 2, "a plot for each condition"
     assert "RunError: out of memory on cuda at 512 x 512" in page
@@ -195,7 +188,7 @@ def test_the_published_page_can_be_computed_from_its_csv_file(runs, published, t
     assert {path.name for path in published.iterdir()} == {"README.md", *links}
     shutil.copytree(published, tmp_path / "leaderboard")
     (tmp_path / "leaderboard" / "reading.md").write_text("Nothing.\n")
-    report.write_leaderboard(runs, to=tmp_path / "leaderboard")
+    leaderboard_page.publish(runs, tmp_path / "leaderboard")
     assert "## Reading\n\nNothing.\n\n## Protocol" in (tmp_path / "leaderboard" / "README.md").read_text()
     for name in ("runs.csv", *links):
         assert (published / name).read_bytes() == (tmp_path / "leaderboard" / name).read_bytes(), name
@@ -213,16 +206,16 @@ def test_hostile_names_and_damaged_images_are_survived(tmp_path):
     folder = make(tmp_path / "run", GAUSSIAN, name="a", image=evil)
     for image in (folder / "images").iterdir():
         image.write_bytes(b"no image")
-    page = report.write_leaderboard(tmp_path).read_text()
+    page = leaderboard_page.write(tmp_path).read_text()
     assert "<script>alert" not in page
 
 
 def test_only_runs_without_names_or_without_results(tmp_path):
     make(tmp_path / "run", GAUSSIAN)
     with pytest.raises(RunError, match="no run has a name; give each method one, for example entry=fast"):
-        report.write_leaderboard(tmp_path)
+        leaderboard_page.write(tmp_path)
     make(tmp_path / "named", GAUSSIAN, name="a", status="failed")
-    assert "0 of 1" in report.write_leaderboard(tmp_path).read_text()
+    assert "0 of 1" in leaderboard_page.write(tmp_path).read_text()
 
 
 def test_the_command_line(runs, tmp_path):
@@ -233,7 +226,7 @@ def test_the_command_line(runs, tmp_path):
 
 
 def test_values_of_the_csv_file_are_exact(runs):
-    report.write_leaderboard(runs)
+    leaderboard_page.write(runs)
     rows = rows_of(runs / "leaderboard.csv")
     expected = {row["folder"]: row for row in leaderboard.read(runs)[1]}
     for row in rows:

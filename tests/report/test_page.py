@@ -9,11 +9,12 @@ import sys
 
 import numpy as np
 
-from dip import report
 from dip.report import thumbnails
 from dip.report.collect import collect, description
+from dip.report.page import write
+from dip.report.publishing import publish
 from tests.conftest import ROOT
-from tests.fake_runs import make, save
+from tests.fake_runs import change, make, save
 
 
 def payload(folder):
@@ -48,7 +49,7 @@ def test_each_task_is_shown_with_its_restored_image(tmp_path, monkeypatch):
         "large": make(tmp_path / "4", target={"name": "superres", "factor": 4}),
         "failed": make(tmp_path / "5", target="jpeg", status="failed"),
     }
-    report.write(tmp_path)
+    write(tmp_path)
     assert list(shown) == ["inpaint, text", "inpaint, 50%", "superres x 4"]
     assert [pair[0].parents[1] for pair in shown.values()] == [runs["text"], runs["half"], runs["large"]]
     assert all(pair[1].name == "restored.png" for pair in shown.values())
@@ -58,7 +59,7 @@ def test_options_that_differ_stand_first_groups_before_their_options(tmp_path):
     for number, name in enumerate(("unet", "resnet")):
         nested = {f"option{digit}": number for digit in range(8)}
         make(tmp_path / name, net={"name": name, **nested}, skips=[number + 1], ema=0.9 + number / 100)
-    heads = re.findall(r'<th scope="col".*?<button type="button">(.*?)</button>', report.write(tmp_path).read_text())
+    heads = re.findall(r'<th scope="col".*?<button type="button">(.*?)</button>', write(tmp_path).read_text())
     heads = heads[heads.index("#") :]
     assert heads[1:5] == ["net", "net.option0", "net.option1", "net.option2"]
     assert heads[5:8] == ["skips", "ema", "seed"]
@@ -67,9 +68,8 @@ def test_options_that_differ_stand_first_groups_before_their_options(tmp_path):
 
 def test_a_finished_run_with_a_failed_fit_is_not_shown_as_finished(tmp_path):
     folder = make(tmp_path / "run")
-    result = json.loads((folder / "result.json").read_text())
-    (folder / "result.json").write_text(json.dumps({**result, "warning": "the fit failed: lower lr"}))
-    listed = report.write(tmp_path).read_text().partition('<section id="unfinished">')[2].partition("</section>")[0]
+    change(folder, warning="the fit failed: lower lr")
+    listed = write(tmp_path).read_text().partition('<section id="unfinished">')[2].partition("</section>")[0]
     assert '<span class="status failed">failed fit</span>' in listed
     assert "the fit failed: lower lr" in listed
     assert ">finished<" not in listed
@@ -78,11 +78,9 @@ def test_a_finished_run_with_a_failed_fit_is_not_shown_as_finished(tmp_path):
 def test_the_best_run_of_each_task_stands_first_and_planned_runs_that_are_missing_are_counted(tmp_path):
     best = {"a": 20.0, "b": None, "c": 30.0, "d": 25.0}
     for number, (name, psnr) in enumerate(best.items()):
-        folder = make(tmp_path / name, skips=[number + 1])
-        result = json.loads((folder / "result.json").read_text())
-        (folder / "result.json").write_text(json.dumps({**result, "psnr": psnr}))
+        change(make(tmp_path / name, skips=[number + 1]), psnr=psnr)
     (tmp_path / "planned.txt").write_text("a\nb\ne\nf\n")
-    page = report.write(tmp_path).read_text()
+    page = write(tmp_path).read_text()
     assert [run["facts"]["folder"] for run in payload(tmp_path)] == ["c", "d", "a", "b"]
     assert "<b>6</b> runs" in page
     assert '<span class="status not started">2 not started</span>' in page
@@ -100,16 +98,15 @@ def test_the_page_needs_no_other_file(sweep):
 
 def test_baselines_are_shown_beside_the_run(tmp_path):
     folder = make(tmp_path / "runs" / "one")
-    found = json.loads((folder / "result.json").read_text())
     # One with a score, as with a reference; one without.
     answers = {"nlm": {"psnr": 27.8125, "ssim": 0.8}, "tv": {}}
-    (folder / "result.json").write_text(json.dumps({**found, "baselines": answers}))
+    change(folder, baselines=answers)
     for number, name in enumerate(answers):
         save(folder / "images" / f"baseline-{name}.png", np.full((8, 8, 3), 0.3 + number / 5))
-    report.write(tmp_path / "runs")
+    write(tmp_path / "runs")
     (run,) = payload(tmp_path / "runs")
     assert run["facts"]["nlm, dB"] == "27.81"
-    assert re.search("nlm, dB .*27.81 ", report.publish(tmp_path / "runs", tmp_path / "to").read_text(), re.DOTALL)
+    assert re.search("nlm, dB .*27.81 ", publish(tmp_path / "runs", tmp_path / "to").read_text(), re.DOTALL)
     assert list(run["images"])[-2:] == ["nlm", "tv"]
     assert len(set(run["images"].values())) == len(run["images"])
 
@@ -122,7 +119,7 @@ def test_the_page_has_the_question_and_lists_failures_with_their_logs(sweep):
     assert "not head" not in page
     assert "RunError: out of memory on cuda at 512 x 512" in page
     assert "x-failed/run.log" in page
-    report.write(sweep, title="Another <question>")  # the answers stay the same
+    write(sweep, title="Another <question>")  # the answers stay the same
     assert "<h1>Another &lt;question&gt;</h1>" in (sweep / "report.html").read_text()
 
 
@@ -139,12 +136,10 @@ def test_the_curves_are_embedded_and_an_unfinished_run_has_one(sweep):
 
 def test_hostile_names_and_errors_are_shown_as_text(tmp_path):
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
-    folder = make(tmp_path / "run", status="failed", image=evil)
+    change(make(tmp_path / "run", status="failed", image=evil), error=evil)
     make(tmp_path / "a'b\"<i>", image="plain.png")
-    result = json.loads((folder / "result.json").read_text())
-    (folder / "result.json").write_text(json.dumps({**result, "error": evil}))
     (tmp_path / "sweep.yaml").write_text(f"# {evil}\n")
-    page = report.write(tmp_path).read_text()
+    page = write(tmp_path).read_text()
     assert "<script>alert" not in page
     assert "<img src=x" not in page
     assert "<i>" not in page
@@ -170,13 +165,11 @@ def test_equal_images_are_stored_once_and_large_ones_reduced(tmp_path, monkeypat
 def test_runs_without_a_reference_have_no_psnr_column(tmp_path):
     folder = make(tmp_path / "run", "noisy")
     (folder / "images" / "reference.png").unlink()
-    result = json.loads((folder / "result.json").read_text())
-    result |= dict.fromkeys(("psnr", "ssim", "oracle_psnr", "oracle_step"))
-    (folder / "result.json").write_text(json.dumps(result))
+    change(folder, psnr=None, ssim=None, oracle_psnr=None, oracle_step=None)
     (folder / "metrics.csv").write_text(
         "step,loss,psnr,psnr_ema,ssim_ema,seconds,watched\n1,0.1,,,,0.1,\n50,0.05,,,,1,\n"
     )
-    page = report.write(tmp_path).read_text()
+    page = write(tmp_path).read_text()
     assert "PSNR, dB</button>" not in page
     assert ">loss at end</button>" in page
     assert not (tmp_path / "figures" / "psnr.png").exists()

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dip import report
 from dip.errors import RunError
 from dip.report import publishing, sweep_figures, tables
 from dip.report.collect import collect
+from dip.report.publishing import publish
 from dip.runs import flat
 from tests.conftest import ROOT
 from tests.fake_runs import make
@@ -24,7 +24,7 @@ RESULTS = ROOT / "sweeps" / "results"
 @pytest.fixture(scope="module")
 def result(sweep, tmp_path_factory):
     to = tmp_path_factory.mktemp("results") / "skips"
-    assert report.publish(sweep, to) == to / "README.md"
+    assert publish(sweep, to) == to / "README.md"
     return to
 
 
@@ -71,7 +71,7 @@ def test_the_same_runs_give_the_same_bytes_and_the_reading_is_kept(sweep, result
     assert "Not written yet" in (result / "README.md").read_text()
     shutil.copytree(result, tmp_path / "skips")
     (tmp_path / "skips" / "reading.md").write_text("It supports **nothing**.\n")
-    report.publish(sweep, tmp_path / "skips")
+    publish(sweep, tmp_path / "skips")
     assert (tmp_path / "skips" / "reading.md").read_text() == "It supports **nothing**.\n"
     page = (tmp_path / "skips" / "README.md").read_text()
     assert "## Reading\n\nIt supports **nothing**.\n\n## Numbers" in page
@@ -85,20 +85,20 @@ def test_figures_keep_to_their_budget(sweep, result, tmp_path, monkeypatch):
     assert sizes.keys() == sweep_figures.CAPTIONS.keys() - {"rules", "tasks"}  # neither is compared
     assert sum(sizes.values()) <= publishing.BUDGET
     monkeypatch.setattr(publishing, "BUDGET", sum(sizes.values()) // 2)
-    report.publish(sweep, tmp_path)
+    publish(sweep, tmp_path)
     assert sum(path.stat().st_size for path in tmp_path.glob("*.png")) <= sum(sizes.values()) // 2
 
 
 def test_a_folder_without_finished_runs_is_refused(tmp_path):
     make(tmp_path / "runs" / "one", status="failed")
     with pytest.raises(RunError, match="holds no finished run"):
-        report.publish(tmp_path / "runs", tmp_path / "to")
+        publish(tmp_path / "runs", tmp_path / "to")
     assert not (tmp_path / "to").exists()
 
 
 def test_the_page_has_the_typed_commands_or_one_for_each_run_without_folders_of_this_machine(tmp_path):
     def commands():
-        page = report.publish(tmp_path / "runs", tmp_path / "to").read_text()
+        page = publish(tmp_path / "runs", tmp_path / "to").read_text()
         return re.search("```bash\n(.*?)\n```", page, re.DOTALL)[1].splitlines()
 
     for seed in (0, 1):
@@ -116,7 +116,7 @@ def test_runs_of_different_tasks_are_named_by_their_task(tmp_path):
     make(tmp_path / "b", {"name": "deblur", "sigma": 2}, skips=[2])
     labels = {tmp_path / "a": ("", "superres x 4"), tmp_path / "b": ("", "deblur")}
     assert sweep_figures.labels(collect(tmp_path)) == (labels, None)
-    page = report.publish(tmp_path, tmp_path / "to").read_text()
+    page = publish(tmp_path, tmp_path / "to").read_text()
     assert "`target`" in page
     assert "`skips`" not in page
     make(tmp_path / "c", {"name": "deblur", "sigma": 3}, skips=[2])

@@ -1,7 +1,5 @@
 """Tiny checkpoint states, and ways to damage their files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -9,16 +9,7 @@ import pytest
 import torch
 
 from dip.errors import NotFiniteError, RunError
-from dip.runs.checkpoint_files import (
-    DipCheckpointIO,
-    latest,
-    load,
-    path_of,
-    step_of,
-    stored,
-    verified,
-    write,
-)
+from dip.runs.checkpoint_files import DipCheckpointIO, latest, load, path_of, step_of, stored, verified, write
 from tests.runs.states import flip_a_bit, put, state, usable
 
 

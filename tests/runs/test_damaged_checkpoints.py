@@ -12,20 +12,9 @@ import torch
 
 from dip.errors import RunError
 from dip.runs import checkpoint_files
-from dip.runs.checkpoint_files import (
-    DamagedError,
-    DipCheckpointIO,
-    latest,
-    path_of,
-    store,
-    stored,
-    verified,
-    write,
-)
+from dip.runs.checkpoint_files import DamagedError, DipCheckpointIO, latest, path_of, store, stored, verified, write
+from tests.conftest import ROOT
 from tests.runs.states import DAMAGES, put, state, usable
-
-ROOT = Path(__file__).parents[2]
-
 
 # Crashes while saving
 

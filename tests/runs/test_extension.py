@@ -1,14 +1,11 @@
 """A longer run starts where a shorter one ended, and ends as if it had been the longer one from the start."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
 import pytest
 
 from dip import runs
-from tests.conftest import Fit
 from tests.disturbed import contents
 
 KEPT = ("record_every=10", "keep_checkpoint=true")
@@ -22,7 +19,7 @@ def extended_from(folder: Path) -> str | None:
 
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("stop", ["never", "combined"])
-def test_more_steps_continue_from_the_end(fit: Fit, tmp_path: Path, stop: str):
+def test_more_steps_continue_from_the_end(fit, tmp_path, stop):
     whole, expected = fit("steps=60", f"stop={stop}", *KEPT, f"out={tmp_path / 'whole'}")
     shorter, _ = fit("steps=30", f"stop={stop}", *KEPT)
     before = contents(shorter)
@@ -35,13 +32,13 @@ def test_more_steps_continue_from_the_end(fit: Fit, tmp_path: Path, stop: str):
     assert runs.finished(shorter)
 
 
-def test_the_furthest_of_several_runs_is_used(fit: Fit, tmp_path: Path):
+def test_the_furthest_of_several_runs_is_used(fit, tmp_path):
     for steps in (20, 40, 80):
         fit(f"steps={steps}", *KEPT)
     assert extended_from(fit("steps=60", *KEPT)[0]) == "40", "not that of 80 steps"
 
 
-def test_runs_that_are_not_used(fit: Fit):
+def test_runs_that_are_not_used(fit):
     fit("steps=30", "seed=1", *KEPT)  # another run
     fit("steps=20", "record_every=10")  # no checkpoint
     fit("steps=25", *KEPT)  # a longer run has no record at step 25
@@ -53,7 +50,7 @@ def test_runs_that_are_not_used(fit: Fit):
     assert extended_from(fit("steps=60", "overwrite=true", *KEPT)[0]) is None, "it restarts"
 
 
-def test_a_damaged_checkpoint_is_not_used(fit: Fit):
+def test_a_damaged_checkpoint_is_not_used(fit):
     shorter, _ = fit("steps=20", *KEPT)
     (checkpoint,) = (shorter / "checkpoints").glob("*.ckpt")
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
@@ -62,7 +59,7 @@ def test_a_damaged_checkpoint_is_not_used(fit: Fit):
     assert result["steps"] == 40
 
 
-def test_the_events_of_the_shorter_run_stay(fit: Fit):
+def test_the_events_of_the_shorter_run_stay(fit):
     """They record an end that the longer run does not have."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -75,7 +72,7 @@ def test_the_events_of_the_shorter_run_stay(fit: Fit):
     assert json.loads((longer / "result.json").read_text())["steps"] == 40
 
 
-def test_a_snapshot_that_cannot_be_copied_is_left_out(fit: Fit):
+def test_a_snapshot_that_cannot_be_copied_is_left_out(fit):
     shorter, _ = fit("steps=20", *KEPT)
     images = shorter / "images"
     (images / "step-000010 (copy).png").write_bytes(b"")

@@ -8,14 +8,12 @@ import socket
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
 from dip.errors import RunError
 from dip.runs.locks import Lock
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT
 
 
 def python(code, *args):
@@ -103,8 +101,5 @@ def test_only_one_process_at_a_time_holds_a_lock(tmp_path):
 @pytest.mark.fault(16)
 def test_a_folder_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with (
-        pytest.raises(RunError, match="file/run: cannot be used as a run folder"),
-        Lock(tmp_path / "file" / "run"),
-    ):
+    with pytest.raises(RunError, match="file/run: cannot be used as a run folder"), Lock(tmp_path / "file" / "run"):
         pass

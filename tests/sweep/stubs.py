@@ -1,7 +1,5 @@
 """Jobs and sweeps for the tests: real processes, of a stub that takes milliseconds."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

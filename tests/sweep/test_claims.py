@@ -59,7 +59,7 @@ def test_shared_places_are_counted(other):
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 2), (2, 1)])
-def test_a_refused_claim_leaves_nothing_open(other, first: int, second: int):
+def test_a_refused_claim_leaves_nothing_open(other, first, second):
     """Exclusive and shared claims exclude each other."""
     assert other("gpu-a", first)[0]
     before = os.listdir("/proc/self/fd")

@@ -1,10 +1,7 @@
 """Jobs on a Ray cluster (real Ray on this machine) and on Slurm (submitit's local executor, and the batch script)."""
 
-from __future__ import annotations
-
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's and submitit's own
 
 
 @pytest.fixture(scope="module")
-def ray() -> Iterator[None]:
+def ray():
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
@@ -40,7 +37,7 @@ def on_slurm(out: Path, deeds: dict[Job, str], cluster: str = "local", **paramet
 
 
 @pytest.fixture(params=["ray", "slurm"])
-def some(request: pytest.FixtureRequest, tmp_path: Path):
+def some(request, tmp_path):
     """`some(4, {0: "exit"})` returns 4 jobs and a launcher; job 0 does "exit"."""
     if request.param == "ray":
         request.getfixturevalue("ray")
@@ -70,7 +67,7 @@ def test_ctrl_c_reaches_the_job(some):
 
 
 @pytest.mark.parametrize(("retries", "status"), [(2, "finished"), (0, "failed")])
-def test_a_job_whose_worker_is_killed_is_started_again(ray: None, tmp_path: Path, retries: int, status: str):
+def test_a_job_whose_worker_is_killed_is_started_again(ray, tmp_path, retries, status):
     (job,) = jobs(tmp_path, 1)
     with interrupted(job, number=signal.SIGKILL, process=True):
         outcomes, _ = sweep([job], on_ray({job: "once"}, retries))
@@ -79,7 +76,7 @@ def test_a_job_whose_worker_is_killed_is_started_again(ray: None, tmp_path: Path
     assert job.console.read_text().count("at work") == (2 if retries else 1)
 
 
-def test_what_slurm_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_slurm_is_asked_for(tmp_path, monkeypatch):
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in (("sbatch", f"cp $1 {tmp_path}/script; echo Submitted batch job 12"), ("srun", "")):
@@ -93,13 +90,13 @@ def test_what_slurm_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert f"#SBATCH {line}\n" in script
 
 
-def test_an_unknown_parameter_is_one_line(tmp_path: Path):
+def test_an_unknown_parameter_is_one_line(tmp_path):
     with pytest.raises(DipError, match="hydra/launcher=slurm: ") as caught:
         on_slurm(tmp_path, {}, colour="red")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("options", [{"cpus": 0}, {"gpus": 1.5}, {"gpus": -1}, {"gpus": "a"}, {"retries": -1}])
-def test_illegal_options_of_ray(options: dict[str, Any]):
+def test_illegal_options_of_ray(options):
     with pytest.raises(OptionError, match=rf"hydra\.launcher\.{next(iter(options))}=.*: must be "):
         RayLauncher(**options)

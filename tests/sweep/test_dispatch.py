@@ -1,11 +1,8 @@
 """A sweep survives failing jobs, counts them, and stops in order (real processes of a stub)."""
 
-from __future__ import annotations
-
 import signal
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +21,7 @@ from tests.sweep.stubs import interrupted, jobs, local, start, sweep, times, unt
         ("no-result", "exit status 0 but no result", 2),
     ],
 )
-def test_one_job_fails_and_the_others_run(tmp_path: Path, deed: str, error: str, position: int):
+def test_one_job_fails_and_the_others_run(tmp_path, deed, error, position):
     five = jobs(tmp_path, 5)
     outcomes, said = sweep(five, local({five[position]: deed}))
     assert [outcome.job for outcome in outcomes] == five
@@ -40,7 +37,7 @@ def test_one_job_fails_and_the_others_run(tmp_path: Path, deed: str, error: str,
     assert (written["status"], written["error"]) == ("failed", error)
 
 
-def test_finished_jobs_start_no_process(tmp_path: Path):
+def test_finished_jobs_start_no_process(tmp_path):
     three = jobs(tmp_path, 3)
     sweep(three[:2], local())
     outcomes, said = sweep(three, local({three[0]: "raise", three[1]: "raise"}))
@@ -51,7 +48,7 @@ def test_finished_jobs_start_no_process(tmp_path: Path):
 
 @pytest.mark.fault(24)
 @pytest.mark.parametrize("content", ["", '{"status": "fini', '{"status": "finished"}', "overwrite"])
-def test_a_job_whose_result_is_cut_or_overwritten_runs_again(tmp_path: Path, content: str):
+def test_a_job_whose_result_is_cut_or_overwritten_runs_again(tmp_path, content):
     (job,) = jobs(tmp_path, 1)
     sweep([job], local())
     if content == "overwrite":
@@ -63,7 +60,7 @@ def test_a_job_whose_result_is_cut_or_overwritten_runs_again(tmp_path: Path, con
 
 
 @pytest.mark.parametrize("earlier", ["finish", "raise"])
-def test_a_job_is_not_judged_by_an_earlier_result(tmp_path: Path, earlier: str):
+def test_a_job_is_not_judged_by_an_earlier_result(tmp_path, earlier):
     (job,) = jobs(tmp_path, 1)
     job.config.overwrite = True
     sweep([job], local({job: earlier}))
@@ -74,7 +71,7 @@ def test_a_job_is_not_judged_by_an_earlier_result(tmp_path: Path, earlier: str):
 
 @pytest.mark.fault(25)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_interrupts_what_runs_and_starts_nothing_more(tmp_path: Path, number: signal.Signals):
+def test_a_signal_interrupts_what_runs_and_starts_nothing_more(tmp_path, number):
     three = jobs(tmp_path, 3)
     handler = signal.getsignal(number)
     with interrupted(three[1], number=number):
@@ -86,7 +83,7 @@ def test_a_signal_interrupts_what_runs_and_starts_nothing_more(tmp_path: Path, n
     assert signal.getsignal(number) == handler
 
 
-def test_a_second_signal_kills_a_job_that_ignores_the_first(tmp_path: Path):
+def test_a_second_signal_kills_a_job_that_ignores_the_first(tmp_path):
     one = jobs(tmp_path, 1)
     with interrupted(one[0], times=2):
         outcomes, _ = sweep(one, local({one[0]: "deaf"}))
@@ -95,7 +92,7 @@ def test_a_second_signal_kills_a_job_that_ignores_the_first(tmp_path: Path):
 
 
 @pytest.mark.fault(25)
-def test_two_sweeps_over_the_same_jobs_share_them(tmp_path: Path):
+def test_two_sweeps_over_the_same_jobs_share_them(tmp_path):
     some = jobs(tmp_path, 6)
     both = [start(tmp_path, 6, device, *["environment"] * 6) for device in ("gpu-a", "gpu-b")]
     for said in [process.communicate(timeout=60)[0] for process in both]:
@@ -104,7 +101,7 @@ def test_two_sweeps_over_the_same_jobs_share_them(tmp_path: Path):
 
 
 @pytest.mark.fault(24)
-def test_a_killed_sweep_takes_its_jobs_with_it_in_order(tmp_path: Path):
+def test_a_killed_sweep_takes_its_jobs_with_it_in_order(tmp_path):
     if sys.platform != "linux":
         pytest.skip("the kernel tells a process of its parent's death on Linux only")
     three = jobs(tmp_path, 3)
@@ -117,7 +114,7 @@ def test_a_killed_sweep_takes_its_jobs_with_it_in_order(tmp_path: Path):
     assert [times(job) for job in three] == [1, 1, 1]
 
 
-def test_a_job_of_another_sweep_is_waited_for(tmp_path: Path):
+def test_a_job_of_another_sweep_is_waited_for(tmp_path):
     one = jobs(tmp_path, 1)
     other = start(tmp_path, 1, "gpu-a", "environment")
     until(lambda: (one[0].folder / "environment.json").exists())
@@ -127,7 +124,7 @@ def test_a_job_of_another_sweep_is_waited_for(tmp_path: Path):
     assert (outcomes[0].before, times(one[0])) == (True, 1)
 
 
-def test_any_error_at_the_start_of_a_job_is_a_failure_of_that_job(tmp_path: Path):
+def test_any_error_at_the_start_of_a_job_is_a_failure_of_that_job(tmp_path):
     four, launcher = jobs(tmp_path, 4), local()
     four[0].folder.write_text("a file in the place of the folder")
     (four[1].folder / ".lock").mkdir(parents=True)  # cannot be opened
@@ -140,7 +137,7 @@ def test_any_error_at_the_start_of_a_job_is_a_failure_of_that_job(tmp_path: Path
     assert outcomes[2].error == "ZeroDivisionError: division by zero"
 
 
-def test_a_job_that_another_process_runs_first_is_waited_for(tmp_path: Path):
+def test_a_job_that_another_process_runs_first_is_waited_for(tmp_path):
     """Both sweeps have started the job's process before either locked the folder; the second process is refused."""
     one = jobs(tmp_path, 1)
     one[0].folder.mkdir(parents=True)
@@ -159,7 +156,7 @@ def test_a_job_that_another_process_runs_first_is_waited_for(tmp_path: Path):
     assert (outcomes[0].status, times(one[0])) == ("finished", 1)
 
 
-def test_an_error_of_the_sweep_itself_leaves_no_job_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_error_of_the_sweep_itself_leaves_no_job_behind(tmp_path, monkeypatch):
     one = jobs(tmp_path, 1)
 
     def broken(self: Progress, running: int) -> None:

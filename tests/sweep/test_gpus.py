@@ -40,7 +40,7 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bbbb)
     ],
 )
 def test_gpus(monkeypatch, listing, visible, expected):
-    monkeypatch.setattr(gpus, "_nvidia_smi", lambda: listing)
+    monkeypatch.setattr(gpus, "_output", lambda *_: listing)
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     assert gpus.gpus(environment) == expected
 

@@ -1,9 +1,6 @@
 """All jobs of a sweep are checked before the first starts, and each run is done once."""
 
-from __future__ import annotations
-
 import logging
-from pathlib import Path
 
 import pytest
 
@@ -31,14 +28,14 @@ def test_a_bad_job_is_named_in_one_line():
 
 
 @pytest.mark.parametrize("option", ["image", "reference", "target.mask"])
-def test_a_missing_picture_is_found_before_the_first_job(tmp_path: Path, option: str):
+def test_a_missing_picture_is_found_before_the_first_job(tmp_path, option):
     values = {"target": Inpaint(mask=f"{tmp_path}/none.png")} if "." in option else {option: f"{tmp_path}/none.png"}
     with pytest.raises(DipError, match=rf"job 1 of 1 .*: {option}=.*/none.png: there is no such file") as caught:
         plan([["words"]], lambda overrides: (Config(**values), overrides))
     assert "\n" not in str(caught.value)
 
 
-def test_two_jobs_of_one_run_are_run_once(caplog: pytest.LogCaptureFixture):
+def test_two_jobs_of_one_run_are_run_once(caplog):
     with caplog.at_level(logging.INFO, "dip"):
         (first,), (second,), (third,) = plan([["seed=0"], ["seed=1"], ["seed=0", "device=cpu"]], read)
     assert first is third
@@ -46,7 +43,7 @@ def test_two_jobs_of_one_run_are_run_once(caplog: pytest.LogCaptureFixture):
     assert caplog.messages == ["job 3 (seed=0 device=cpu) is the same run as (seed=0): it runs once"]
 
 
-def test_each_warning_is_logged_once_per_sweep(caplog: pytest.LogCaptureFixture):
+def test_each_warning_is_logged_once_per_sweep(caplog):
     def warns(overrides):
         logging.getLogger("dip").warning("z: has no effect with net=pixels")
         return read(overrides)

@@ -1,7 +1,5 @@
 """Sweeps as a user starts them: `python train.py -m ...`."""
 
-from __future__ import annotations
-
 import atexit
 import shlex
 import signal
@@ -16,7 +14,7 @@ from omegaconf import OmegaConf
 
 from dip import runs
 from dip.sweep.processes import ProcessesLauncher
-from tests.conftest import ROOT, TINY, Fit, Main, environment
+from tests.conftest import ROOT, TINY, environment
 from tests.sweep.stubs import until
 
 Multirun = Callable[..., subprocess.CompletedProcess[str]]
@@ -27,7 +25,7 @@ def command(tmp_path: Path, *arguments: str) -> list[str]:
 
 
 @pytest.fixture
-def multirun(tmp_path: Path) -> Multirun:
+def multirun(tmp_path):
     """`multirun("seed=0,1")` runs a sweep of a tiny problem, with its runs in `tmp_path / "outputs"`."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -52,7 +50,7 @@ def multirun(tmp_path: Path) -> Multirun:
         (["hydra.sweeper.max_batch_size=1"], "error: hydra.sweeper.max_batch_size=1: must be null"),
     ],
 )
-def test_with_one_illegal_job_none_is_started(main: Main, tmp_path: Path, arguments: list[str], message: str):
+def test_with_one_illegal_job_none_is_started(main, tmp_path, arguments, message):
     status, _, error = main("-m", *TINY, f"out={tmp_path / 'outputs'}", *arguments)
     assert status == 1
     assert message in error
@@ -60,17 +58,17 @@ def test_with_one_illegal_job_none_is_started(main: Main, tmp_path: Path, argume
     assert not list(tmp_path.glob("outputs/*-*-*"))
 
 
-def test_a_refused_sweep_leaves_nothing(multirun: Multirun, tmp_path: Path):
+def test_a_refused_sweep_leaves_nothing(multirun, tmp_path):
     assert multirun("skips=[1],[9]").returncode == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_refused_sweep_deletes_only_what_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_refused_sweep_deletes_only_what_it_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own").mkdir()
     Path("own/multirun.yaml").write_text("of an earlier sweep")
     launchers = {}
-    for folder in ("own", "new/sweep", "taken/sweep"):
+    for folder in ("own", "new/sweep", "taken/sweep", "file"):
         launchers[folder] = launcher = ProcessesLauncher()
         config = OmegaConf.create({"hydra": {"sweep": {"dir": folder}}})
         launcher.setup(hydra_context=None, task_function=None, config=config)
@@ -79,26 +77,17 @@ def test_a_refused_sweep_deletes_only_what_it_made(tmp_path: Path, monkeypatch: 
         Path(folder).mkdir(parents=True)
         Path(folder, "multirun.yaml").write_text("of Hydra")
     Path("taken/run").write_text("of another sweep")
+    Path("file").write_text("of the user")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
     for launcher in launchers.values():
         launcher._leave_nothing()
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
-    assert left == {"own", "own/multirun.yaml", "taken", "taken/run", "elsewhere"}
-
-
-def test_a_file_in_place_of_a_folder_stays(tmp_path: Path):
-    launcher = ProcessesLauncher()
-    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path / "sweep")}}})
-    launcher.setup(hydra_context=None, task_function=None, config=config)
-    atexit.unregister(launcher._leave_nothing)
-    (tmp_path / "sweep").write_text("of the user")
-    launcher._leave_nothing()
-    assert (tmp_path / "sweep").read_text() == "of the user"
+    assert left == {"own", "own/multirun.yaml", "taken", "taken/run", "elsewhere", "file"}
 
 
 @pytest.mark.fault(23)
-def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
+def test_a_sweep_with_a_failing_job(multirun, tmp_path):
     done = multirun("seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=4")
     assert done.returncode == 1
     good, bad = sorted(runs.read(tmp_path / "outputs"), key=lambda row: row["config.lr"])
@@ -125,7 +114,7 @@ def test_a_sweep_with_a_failing_job(multirun: Multirun, tmp_path: Path):
 
 @pytest.mark.fault(24, 25)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_or_interrupted_sweep_resumes(multirun: Multirun, fit: Fit, tmp_path: Path, number: signal.Signals):
+def test_a_killed_or_interrupted_sweep_resumes(multirun, fit, tmp_path, number):
     first, _ = fit("seed=0", "steps=300", "record_every=10")
     process = subprocess.Popen(
         command(tmp_path, "seed=0,1,2", "steps=300", "record_every=10"),

@@ -1,11 +1,8 @@
 """Jobs on devices: one job per place, shared by all sweeps, with the threads divided (real processes of a stub)."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -44,7 +41,7 @@ def test_where_jobs_run(monkeypatch, tmp_path, cards, cores, at_once, jobs_per_g
     assert (launcher.devices, launcher.share, launcher.most, launcher.threads.get("OMP_NUM_THREADS")) == expected
 
 
-def test_the_device_option_of_the_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_device_option_of_the_jobs(monkeypatch, tmp_path):
     monkeypatch.setattr(gpus, "gpus", lambda: ["a"])
     two, launcher = jobs(tmp_path, 2), ProcessesLauncher(1)
     for job in two:
@@ -57,7 +54,7 @@ def test_the_device_option_of_the_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 @pytest.mark.parametrize("jobs_per_gpu", [1, 2])
-def test_each_gpu_gets_its_number_of_jobs_at_a_time(tmp_path: Path, jobs_per_gpu: int):
+def test_each_gpu_gets_its_number_of_jobs_at_a_time(tmp_path, jobs_per_gpu):
     some = jobs(tmp_path, 2 * jobs_per_gpu + 1)
     launcher = local(dict.fromkeys(some, "long"), ["gpu-a", "gpu-b"], jobs_per_gpu, most=None)
     running = [launcher.start(job) for job in some[:-1]]
@@ -72,7 +69,7 @@ def test_each_gpu_gets_its_number_of_jobs_at_a_time(tmp_path: Path, jobs_per_gpu
 
 
 @pytest.mark.parametrize(("cards", "threads"), [(["gpu-a", "gpu-b"], "4"), ([], "2")])
-def test_the_environment_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cards: list[str], threads: str):
+def test_the_environment_of_a_job(tmp_path, monkeypatch, cards, threads):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as the entry point does for itself
     four = jobs(tmp_path, 4)
     outcomes, _ = sweep(four, local(dict.fromkeys(four, "environment"), cards, most=None))
@@ -84,7 +81,7 @@ def test_the_environment_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert visible == ({"gpu-a": 2, "gpu-b": 2} if cards else {"": 4})
 
 
-def test_a_second_sweep_waits_for_a_device(tmp_path: Path):
+def test_a_second_sweep_waits_for_a_device(tmp_path):
     (theirs,), (mine,) = jobs(tmp_path / "theirs", 1), jobs(tmp_path / "mine", 1)
     other = start(tmp_path / "theirs", 1, "gpu-a", "environment")
     until(lambda: (theirs.folder / "environment.json").exists())
@@ -96,7 +93,7 @@ def test_a_second_sweep_waits_for_a_device(tmp_path: Path):
     assert (theirs.folder / "times").stat().st_mtime_ns <= (mine.folder / "times").stat().st_mtime_ns
 
 
-def test_a_job_keeps_its_gpu_when_its_sweep_is_killed(tmp_path: Path):
+def test_a_job_keeps_its_gpu_when_its_sweep_is_killed(tmp_path):
     (job,) = jobs(tmp_path, 1)
     other = start(tmp_path, 1, "gpu-a", "deaf")
     until(lambda: (job.folder / "begun").exists())
@@ -114,9 +111,7 @@ def test_a_job_keeps_its_gpu_when_its_sweep_is_killed(tmp_path: Path):
     claims.release(taken[0])
 
 
-def test_jobs_go_where_memory_is_free_and_wait_where_there_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+def test_jobs_go_where_memory_is_free_and_wait_where_there_is_none(tmp_path, monkeypatch, caplog):
     free = {"GPU-a": 0.5, "GPU-b": 1.0, "GPU-c": 0.05}
     monkeypatch.setattr(gpus, "free_memory", lambda: dict(free))
     monkeypatch.setattr(processes, "LOOK_AGAIN", 0.0)
@@ -135,9 +130,7 @@ def test_jobs_go_where_memory_is_free_and_wait_where_there_is_none(
     process.wait()
 
 
-def test_a_gpu_that_is_lost_gets_no_more_jobs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+def test_a_gpu_that_is_lost_gets_no_more_jobs(tmp_path, monkeypatch, caplog):
     free = {"GPU-a": 1.0, "GPU-b": 1.0}
     monkeypatch.setattr(gpus, "free_memory", lambda: dict(free))
     monkeypatch.setattr(processes, "LOOK_AGAIN", 0.0)
@@ -154,7 +147,7 @@ def test_a_gpu_that_is_lost_gets_no_more_jobs(
     assert "no GPU is left" in str(outcomes[0].error)
 
 
-def test_a_job_whose_gpu_fails_runs_again_on_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_job_whose_gpu_fails_runs_again_on_another(tmp_path, monkeypatch):
     monkeypatch.setattr(gpus, "free_memory", lambda: None)
     monkeypatch.setattr(gpus, "works", lambda device: device != "GPU-a")
     two = jobs(tmp_path, 2)
@@ -165,7 +158,7 @@ def test_a_job_whose_gpu_fails_runs_again_on_another(tmp_path: Path, monkeypatch
     assert launcher.devices == ["GPU-b"]
 
 
-def test_a_job_out_of_memory_runs_once_more_alone_on_its_gpu(tmp_path: Path):
+def test_a_job_out_of_memory_runs_once_more_alone_on_its_gpu(tmp_path):
     three = jobs(tmp_path, 3)
     launcher = local({three[0]: "full once", three[1]: "full", three[2]: "environment"}, ["gpu-a"], 2, most=None)
     outcomes, said = sweep(three, launcher)
@@ -178,7 +171,7 @@ def test_a_job_out_of_memory_runs_once_more_alone_on_its_gpu(tmp_path: Path):
 
 
 @pytest.mark.parametrize("hold", [True, False])
-def test_a_job_that_was_alone_runs_again_only_if_others_held_the_memory(tmp_path: Path, hold: bool):
+def test_a_job_that_was_alone_runs_again_only_if_others_held_the_memory(tmp_path, hold):
     (job,) = jobs(tmp_path, 1)
     outcomes, said = sweep([job], local({job: "full beside others" if hold else "full"}, ["gpu-a"]))
     assert outcomes[0].status == "failed"

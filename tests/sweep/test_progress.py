@@ -1,9 +1,6 @@
 """What a sweep prints: a bar in a terminal, plain lines elsewhere, a table of all jobs and the report."""
 
-from __future__ import annotations
-
 import io
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +18,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_shows_a_bar_and_the_failed_jobs(tmp_path: Path):
+def test_a_terminal_shows_a_bar_and_the_failed_jobs(tmp_path):
     three, screen = jobs(tmp_path, 3), Terminal()
     progress = Progress(three, screen)
     progress.started(three[0])
@@ -39,7 +36,7 @@ def test_a_terminal_shows_a_bar_and_the_failed_jobs(tmp_path: Path):
     assert f"3 jobs to run; the output of each is in its folder: {three[0].console}\n" in screen.getvalue()
 
 
-def test_elsewhere_each_event_is_a_plain_line(tmp_path: Path):
+def test_elsewhere_each_event_is_a_plain_line(tmp_path):
     one, screen = jobs(tmp_path, 1), io.StringIO()
     progress = Progress(one, screen)
     progress.started(one[0])
@@ -54,9 +51,7 @@ def test_elsewhere_each_event_is_a_plain_line(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
-def test_running_jobs_show_their_steps_before_the_first_has_ended(
-    tmp_path: Path, kind: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
-):
+def test_running_jobs_show_their_steps_before_the_first_has_ended(tmp_path, kind, monkeypatch):
     two, screen, now = jobs(tmp_path, 2), kind(), [0.0]
     monkeypatch.setattr("dip.sweep.progress.time.monotonic", lambda: now[0])
     progress = Progress(two, screen)
@@ -78,7 +73,7 @@ def test_running_jobs_show_their_steps_before_the_first_has_ended(
         ]
 
 
-def test_the_steps_of_a_rival_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_steps_of_a_rival_are_its_own(tmp_path, monkeypatch):
     screen, now = io.StringIO(), [0.0]
     monkeypatch.setattr("dip.sweep.progress.time.monotonic", lambda: now[0])
     methods = (Pixel2Pixel(), BM3D())
@@ -92,7 +87,7 @@ def test_the_steps_of_a_rival_are_its_own(tmp_path: Path, monkeypatch: pytest.Mo
     ]
 
 
-def test_a_closed_terminal_does_not_end_the_sweep(tmp_path: Path):
+def test_a_closed_terminal_does_not_end_the_sweep(tmp_path):
     one, screen = jobs(tmp_path, 1), Terminal()
     progress = Progress(one, screen)
     screen.close()
@@ -103,7 +98,7 @@ def test_a_closed_terminal_does_not_end_the_sweep(tmp_path: Path):
 
 
 @pytest.mark.fault(23)
-def test_the_table_names_failures_and_their_logs(tmp_path: Path):
+def test_the_table_names_failures_and_their_logs(tmp_path):
     four = jobs(tmp_path, 4)
     outcomes = [
         Outcome(four[0], "finished", 30.126, 61.7),
@@ -124,7 +119,7 @@ def test_the_table_names_failures_and_their_logs(tmp_path: Path):
     ]
 
 
-def test_the_report_shows_failed_jobs_too(tmp_path: Path):
+def test_the_report_shows_failed_jobs_too(tmp_path):
     two = jobs(tmp_path, 2)
     outcomes, _ = sweep(two, local({two[0]: "die", two[1]: "exit"}))
     assert write_reports(outcomes) == [tmp_path / "report.html"]
@@ -134,17 +129,15 @@ def test_the_report_shows_failed_jobs_too(tmp_path: Path):
     assert {row["status"] for row in runs.read(tmp_path)} == {"failed"}
 
 
-def test_a_sweep_that_ended_before_its_first_record_has_no_report(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_a_sweep_that_ended_before_its_first_record_has_no_report(tmp_path, caplog):
     two = jobs(tmp_path, 2)
     two[0].folder.mkdir()  # holds the console log of its process alone
     assert write_reports([Outcome(two[0], "interrupted"), Outcome(two[1], "not started")]) == []
     assert caplog.messages == []
 
 
-def test_a_report_that_cannot_be_written_is_one_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("dip.report.write", lambda folder: 1 / 0)
+def test_a_report_that_cannot_be_written_is_one_warning(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("dip.report.page.write", lambda folder: 1 / 0)
     assert write_reports([Outcome(jobs(tmp_path, 1)[0], "finished")]) == []
     assert caplog.messages == [
         f"{tmp_path}: no report (ZeroDivisionError: division by zero); to try again: python -m dip.report {tmp_path}"

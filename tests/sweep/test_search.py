@@ -1,10 +1,7 @@
 """Scores of runs, and a real search for options with Optuna."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -16,7 +13,7 @@ from dip.sweep import score
 from tests.conftest import ROOT, TINY, environment
 
 
-def test_the_score_is_the_psnr_or_the_negative_of_what_the_rule_watched(tmp_path: Path):
+def test_the_score_is_the_psnr_or_the_negative_of_what_the_rule_watched(tmp_path):
     assert score({"psnr": 31.5, "restored_step": 100}, tmp_path) == 31.5
     assert score({"psnr": None, "restored_step": 100}, tmp_path) is None
     (tmp_path / "metrics.csv").write_text("step,watched\n50,\n100,0.3\n150,0.1\n200,0.2\n")
@@ -32,7 +29,7 @@ def test_without_optuna_the_error_says_how_to_install_it():
 
 
 @pytest.mark.parametrize(("launcher", "trials"), [("gpus", 12), ("basic", 2)])
-def test_optuna_finds_the_run_with_the_highest_score(tmp_path: Path, launcher: str, trials: int):
+def test_optuna_finds_the_run_with_the_highest_score(tmp_path, launcher, trials):
     pytest.importorskip("optuna")
     typed = ["-cd", str(ROOT / "sweeps"), "-cn", "search", f"hydra/launcher={launcher}", *TINY]
     typed += [f"out={tmp_path}", "steps=5", "baselines=false", f"hydra.sweeper.n_trials={trials}"]

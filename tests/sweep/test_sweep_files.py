@@ -1,7 +1,5 @@
 """Every file in `sweeps/` composes, its jobs are legal, and each can be repeated without the sweep."""
 
-from __future__ import annotations
-
 import importlib.util
 import runpy
 import sys
@@ -28,7 +26,7 @@ LARGE = {"leaderboard": {66: ("image=coffee", "target.noise={kind:gaussian}", "e
 
 
 @pytest.fixture
-def jobs_of(monkeypatch: pytest.MonkeyPatch):
+def jobs_of(monkeypatch):
     """`jobs_of(*arguments)` returns the jobs that `python train.py *arguments` would run."""
 
     def collect(*arguments: str) -> list[Any]:
@@ -55,7 +53,7 @@ def test_there_is_a_file_for_each_question():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_says_its_question_command_cost_and_expectation(path: Path):
+def test_says_its_question_command_cost_and_expectation(path):
     head = [line for line in path.read_text().splitlines() if line.startswith("# ")]
     assert head[0].endswith("?")
     assert head[1] == f"# python train.py -cd sweeps -cn {path.stem}"
@@ -65,7 +63,7 @@ def test_says_its_question_command_cost_and_expectation(path: Path):
 
 
 @pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.stem)
-def test_each_job_is_its_own_overrides(path: Path, jobs_of, tmp_path: Path):
+def test_each_job_is_its_own_overrides(path, jobs_of, tmp_path):
     fewer = LARGE.get(path.stem, {1: ()})
     ((factor, words),) = fewer.items()
     jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", path.stem, "size=64", *words, f"out={tmp_path}")
@@ -77,19 +75,19 @@ def test_each_job_is_its_own_overrides(path: Path, jobs_of, tmp_path: Path):
     assert (tmp_path / "sweep.yaml").read_text() == path.read_text()
 
 
-def test_what_is_typed_wins_over_the_file(jobs_of, tmp_path: Path):
+def test_what_is_typed_wins_over_the_file(jobs_of, tmp_path):
     arguments = ("steps=30", "seed=0,1", "target=noisy", "net.depth=3", "skips=[2]", f"out={tmp_path}")
     jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", "figure3", *arguments)
     assert [(job.config.seed, job.config.steps, job.config.skips) for job in jobs] == [(0, 30, [2]), (1, 30, [2])]
 
 
-def test_the_jobs_of_a_file_overwrite_too(jobs_of, tmp_path: Path):
+def test_the_jobs_of_a_file_overwrite_too(jobs_of, tmp_path):
     """Without the word, a job would find its finished run, and the sweep no new result."""
     jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", "figure3", "seed=0", f"out={tmp_path}", "overwrite=true")
     assert all(composed(*job.overrides).overwrite for job in jobs)
 
 
-def test_what_a_file_says_outside_its_params_reaches_the_jobs(jobs_of, tmp_path: Path):
+def test_what_a_file_says_outside_its_params_reaches_the_jobs(jobs_of, tmp_path):
     out = f"{tmp_path}/a=b, (c)"
     (tmp_path / "mine.yaml").write_text(
         f"defaults: [config, override target: shuffled, _self_]\nout: {out}\nsteps: 77\n"
@@ -103,7 +101,7 @@ def test_what_a_file_says_outside_its_params_reaches_the_jobs(jobs_of, tmp_path:
         assert composed(*job.overrides) == config
 
 
-def test_a_run_for_each_picture(jobs_of, tmp_path: Path):
+def test_a_run_for_each_picture(jobs_of, tmp_path):
     names = ["p, [1] it's=${x}.png", "p2.png", "p10.png"]
     for number, name in enumerate(names):
         Image.new("L", (4, 4), 9 * number).save(tmp_path / name)
@@ -120,7 +118,7 @@ def test_a_run_for_each_picture(jobs_of, tmp_path: Path):
     assert len(jobs_of("-m", f"image={pattern},astronaut", "seed=0,1")) == 8
 
 
-def test_an_entry_in_a_folder_of_ones_own(jobs_of, tmp_path: Path):
+def test_an_entry_in_a_folder_of_ones_own(jobs_of, tmp_path):
     (tmp_path / "entry").mkdir()
     (tmp_path / "entry" / "mine.yaml").write_text("# @package _global_\nname: mine\nlr: 0.25\n")
     (job,) = jobs_of("-m", "-cd", str(tmp_path), "entry=mine", "seed=3", f"out={tmp_path}")
@@ -128,7 +126,7 @@ def test_an_entry_in_a_folder_of_ones_own(jobs_of, tmp_path: Path):
     assert composed(*job.overrides) == job.config, "the job's process does not search the folder"
 
 
-def test_multirun_without_a_file(jobs_of, tmp_path: Path):
+def test_multirun_without_a_file(jobs_of, tmp_path):
     jobs = jobs_of("-m", "target=clean,noisy", "skips=[],[3,4]", f"out={tmp_path}")
     found = [(job.config.target.name, job.config.skips) for job in jobs]
     assert found == [("clean", []), ("clean", [3, 4]), ("noisy", []), ("noisy", [3, 4])]

@@ -6,7 +6,6 @@ it wrote.
 """
 
 from dip.report.figures.comparison import gap_dots as gap_dots
-from dip.report.figures.comparison import quality_curves as quality_curves
 from dip.report.figures.crops import crops as crops
 from dip.report.figures.crops import detail as detail
 from dip.report.figures.lines import loss_curve as loss_curve

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,9 +31,7 @@ def detail(reference: Path) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
-def crops(
-    path: str | os.PathLike[str], cells: Sequence[tuple[Path, str]], box: tuple[int, int, int, int]
-) -> list[Path]:
+def crops(path: Path, cells: Sequence[tuple[Path, str]], box: tuple[int, int, int, int]) -> list[Path]:
     """The part `box` of each image (file, title of at most two lines), in rows; written as PNG.
 
     An image that cannot be read, or is smaller than the box, is left out.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from dip.report.figures.curves import envelope, spans_decades
 from dip.report.figures.sheet import COLORS, DASHED, DOT, MUTED, files, fit_steps, log_values, sheet, step_axis
 
 
-def loss_curve(path: str | os.PathLike[str], losses: ArrayLike, events: Sequence[tuple[int, str]] = ()) -> list[Path]:
+def loss_curve(path: Path, losses: ArrayLike, events: Sequence[tuple[int, str]] = ()) -> list[Path]:
     """The loss of every step of one run: its range as a pale band, its trend as a line.
 
     Args:
@@ -45,7 +44,7 @@ def loss_curve(path: str | os.PathLike[str], losses: ArrayLike, events: Sequence
 
 
 def psnr_curve(
-    path: str | os.PathLike[str],
+    path: Path,
     steps: ArrayLike,
     psnr: ArrayLike | None,
     psnr_ema: ArrayLike | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +37,7 @@ class Line:
     panel: str = ""
 
 
-def overlay(path: str | os.PathLike[str], lines: Sequence[Line], unit: str, legend: str | None = None) -> list[Path]:
+def overlay(path: Path, lines: Sequence[Line], unit: str, legend: str | None = None) -> list[Path]:
     """Loss (Figure 3 of the report) or PSNR against step, one colour per label, with a marker at each `best_step`.
 
     Args:

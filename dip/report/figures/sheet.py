@@ -38,7 +38,7 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def sheet(path: str | os.PathLike[str], size: tuple[float, float], formats: Sequence[str] = BOTH) -> Iterator[Figure]:
+def sheet(path: Path, size: tuple[float, float], formats: Sequence[str] = BOTH) -> Iterator[Figure]:
     """A figure of `size` inches, written to `path` with the suffix of each format when the block ends.
 
     Each file is replaced as a whole.
@@ -55,9 +55,9 @@ def sheet(path: str | os.PathLike[str], size: tuple[float, float], formats: Sequ
             os.replace(partial, target)
 
 
-def files(path: str | os.PathLike[str], formats: Sequence[str] = BOTH) -> list[Path]:
+def files(path: Path, formats: Sequence[str] = BOTH) -> list[Path]:
     """The files of a figure: `path` with the suffix of each format."""
-    return [Path(path).with_suffix(f".{kind}") for kind in formats]
+    return [path.with_suffix(f".{kind}") for kind in formats]
 
 
 def step_axis(axes: Axes, label: bool = True) -> None:

@@ -6,7 +6,6 @@ noise away, so without the detail a noisy and a clean image would look the same.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,12 +24,12 @@ _LARGE = 280  # pixels: an image with a longer side gets a detail below it
 _SNAPSHOTS = 6
 
 
-def targets_panel(path: str | os.PathLike[str], targets: Mapping[str, Path]) -> list[Path]:
+def targets_panel(path: Path, targets: Mapping[str, Path]) -> list[Path]:
     """Figure 1 of the report: the targets, name -> image file, in this order; written as PNG and SVG."""
     return _draw(path, [(read_picture(image), name) for name, image in targets.items()], BOTH)
 
 
-def tasks_panel(path: str | os.PathLike[str], tasks: Mapping[str, tuple[Path, Path, float | None]]) -> list[Path]:
+def tasks_panel(path: Path, tasks: Mapping[str, tuple[Path, Path, float | None]]) -> list[Path]:
     """The observation of each task and the restored image below it; written as PNG.
 
     `tasks` is name -> (observation, restored image, its PSNR in dB or None if unknown).
@@ -42,7 +41,7 @@ def tasks_panel(path: str | os.PathLike[str], tasks: Mapping[str, tuple[Path, Pa
 
 
 def steps_strip(
-    path: str | os.PathLike[str],
+    path: Path,
     snapshots: Snapshots,
     target: Path | None = None,
     reference: Path | None = None,
@@ -117,9 +116,7 @@ def _evenly(snapshots: Snapshots, most: int) -> Snapshots:
     return [snapshots[index] for index in chosen]
 
 
-def _draw(
-    path: str | os.PathLike[str], cells: Sequence[Cell], formats: Sequence[str], columns: int | None = None
-) -> list[Path]:
+def _draw(path: Path, cells: Sequence[Cell], formats: Sequence[str], columns: int | None = None) -> list[Path]:
     if not cells:
         return []
     columns = columns or (len(cells) if len(cells) <= 5 else -(-len(cells) // 2))

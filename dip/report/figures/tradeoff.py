@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def frontier_of(points: Points) -> list[str]:
     return found
 
 
-def frontier(path: str | os.PathLike[str], points: Points) -> list[Path]:
+def frontier(path: Path, points: Points) -> list[Path]:
     """A named point for each method, those on the frontier in colour and connected; written as PNG and SVG.
 
     Seconds must be positive.

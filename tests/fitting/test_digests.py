@@ -1,6 +1,4 @@
-"""What tells apart callables that are given from Python."""
-
-from __future__ import annotations
+"""Digests tell apart functions and objects that are given from Python."""
 
 import functools
 import io
@@ -11,7 +9,7 @@ import torch
 from torch import nn
 
 from dip.errors import DipError
-from dip.fitting.callables import digest
+from dip.fitting.digests import digest
 
 
 def times(factor):
@@ -23,7 +21,7 @@ def two(factor):
 
 
 @pytest.mark.fault(39)
-def test_what_a_function_captures_tells_it_apart() -> None:
+def test_what_a_function_captures_tells_it_apart():
     factors = [2, 3.0, np.ones(3), np.zeros(3), torch.ones(3), torch.ones(3) * 2, [1], {"a": 1}, times(2), two(2)]
     found = [digest(times(factor), "operator") for factor in factors]
     assert len(set(found)) == len(factors)
@@ -31,7 +29,7 @@ def test_what_a_function_captures_tells_it_apart() -> None:
 
 
 @pytest.mark.fault(39)
-def test_code_and_parameters_tell_modules_apart() -> None:
+def test_code_and_parameters_tell_modules_apart():
     def made(seed: int, size: int = 3) -> nn.Module:
         torch.manual_seed(seed)
         return nn.Conv2d(1, 1, size)
@@ -43,7 +41,7 @@ def test_code_and_parameters_tell_modules_apart() -> None:
 
 
 @pytest.mark.fault(39)
-def test_what_cannot_be_told_apart_is_refused() -> None:
+def test_what_cannot_be_told_apart_is_refused():
     hidden = iter([1, 2])
     with pytest.raises(DipError, match=r"operator: holds .*iterator.*out="):
         digest(times(hidden), "operator")
