@@ -42,10 +42,12 @@ class Noise:
 
 
 def examine(image: Tensor, known: Tensor | None = None) -> Noise:
-    """The noise of an image (1, C, H, W) in [0, 1]; `known` is not 0 where the image was observed."""
+    """The noise of an image (1, C, H, W) in [0, 1], of blocks of a large one; `known` is not 0 where it was observed."""
     from dip.stopping import flat_patches, texture
+    from dip.stopping.blocks import blocks
     from dip.stopping.noise_level import noise_level
 
+    image, known = blocks(image), None if known is None else blocks(known)
     floor = flat_patches.noise_floor(image, known)
     if floor < CLEAN:
         return Noise("none", None, floor)
@@ -96,7 +98,10 @@ class Adaptive(Stop):
         "correlated",
     )
     sigma: float | None = option(
-        None, "standard deviation of white noise, for values in [0, 1]; null: estimated", number("> 0", none=True), "0.1"
+        None,
+        "standard deviation of white noise, for values in [0, 1]; null: estimated",
+        number("> 0", none=True),
+        "0.1",
     )
 
     def unused(self) -> dict[str, str]:
@@ -110,7 +115,9 @@ class Adaptive(Stop):
         white = self.white or ("heldout" if shrinking else "combined")
         if not denoising:
             return STOPS[white](patience=self.patience)
-        return self if "white" in self.unused() else replace(self, white=white)  # in the options, so that the run folder's name depends on it
+        return (
+            self if "white" in self.unused() else replace(self, white=white)
+        )  # in the options, so that the run folder's name depends on it
 
     def find(self, target: Tensor, known: Tensor | None = None) -> dict[str, Any]:
         """What the noise of `target` is, and the name of the rule for it: `Rule.chosen`. The arguments are those of `start`."""
