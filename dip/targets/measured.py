@@ -44,6 +44,8 @@ class Measured(Target):
         self.shape = image_shape(self)
         super().__post_init__()
 
+    cut = False
+
     @property
     def raw(self) -> bool:
         return True

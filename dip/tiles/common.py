@@ -59,4 +59,4 @@ def finished(
         for step in sorted({FIRST, rule.first}):  # chooses the flat patches, then measures
             rule.update(step, image, image, image, torch.zeros(()))
         image = rule.image()
-    return mixed(image, seen, without_impulses(config, noise))
+    return mixed(image, seen, without_impulses(config, noise))[0]

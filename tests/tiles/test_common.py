@@ -80,7 +80,7 @@ def test_bm3d_is_computed_once_and_the_tiles_return_the_averages_of_their_networ
     seen = prefilter.prefiltered(config, seen_by(config))
     tiles = [images.load(next(folder.glob(f"tiles/{name}/*/images/restored.tif"))).pixels for name in TWO]
     apart = torch.cat([tiles[0][..., :48], tiles[1]], -1)  # from 64 on, and up to 48, one tile has the weight 1
-    expected = prefilter.mixed(apart, seen)[..., [*range(48), *range(64, 112)]]
+    expected = prefilter.mixed(apart, seen)[0][..., [*range(48), *range(64, 112)]]
     found = images.load(folder / "images" / "restored.png").pixels[..., [*range(48), *range(64, 112)]]
     assert (found - expected).abs().max() <= 0.5001 / 255
 
@@ -161,6 +161,14 @@ def test_the_cost_of_a_tile_and_of_all_is_told_before_the_first_step(
     assert "one tile: cost: about 1 GB of memory" in caplog.text
     assert "about 30 min at the present load if it runs all 3 steps of 6e+02 s; this machine has 2 GB" in caplog.text
     assert "2 tiles, one after the other: about 60 min at the present load" in caplog.text
+    folder = tmp_path / "resumed"
+    with pytest.raises(RunError):
+        fit(folder, *IMAGE, "stop=never", launcher=InProcess(TWO[1:]))
+    caplog.clear()
+    with caplog.at_level("INFO", "dip"):
+        fit(folder, *IMAGE, "stop=never")
+    assert "one tile: cost: about 1 GB" in caplog.text
+    assert "one after the other" not in caplog.text, "one of two tiles is left"
 
 
 def test_a_rival_removes_noise_of_the_same_level_in_all_tiles(tmp_path: Path):
