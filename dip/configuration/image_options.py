@@ -72,7 +72,7 @@ class ImageOptions(Options):
     def check_tile(self, target: Target, net: Net) -> None:
         """Raise OptionError unless `net` can fit tiles of the side `tile` and `target` can be cut."""
         self.tile = 0 if self.tile in (None, "none") else self.tile
-        if self.tile and target.raw:
+        if self.tile and not target.cut:
             raise OptionError("tile", self.tile, f"0 for measurements (target={target.name})", "tile=0")
         if self.tile in ("auto", 0) and not isinstance(self.tile, bool):
             return

@@ -20,7 +20,6 @@ from dip.hardware import devices, memory
 from dip.hardware.free_memory import available
 from dip.methods import Learned, Rival
 from dip.options import log
-from dip.targets.laboratory import Laboratory
 
 SIDES = (64, 128, 256)
 """Sides of the crops, in pixels. Two are always measured, for the memory; a third one if the run takes long."""
@@ -199,7 +198,7 @@ def describe(cost: Cost, steps: int, device: torch.device, tiles: bool = False) 
 
 def can_be_cut(config: Config, sides: Sequence[int]) -> bool:
     """Whether an image with these sides in pixels is much larger than a tile, and its target can be cut into tiles."""
-    return max(sides) > 2 * TILE and not config.target.raw and not isinstance(config.target, Laboratory)
+    return max(sides) > 2 * TILE and config.target.cut
 
 
 def _smaller(config: Config, shape: Shape, factor: float) -> Iterator[str]:

@@ -237,5 +237,6 @@ def _image(folder: Path, result: Mapping[str, Any]) -> str:
     shown = folder / "images" / "restored.png"
     # Runs of images write restored.npy only for `dip.restore`, at their end.
     measured = "units" in result or result["status"] == "interrupted"
-    values = shown.with_suffix(".npy" if measured else ".tif")
-    return f"{values}, shown in {shown.name}" if values.is_file() else str(shown)
+    exact = [shown.with_suffix(suffix) for suffix in (".tif", ".npy")[: 1 + measured]]
+    values = next((file for file in exact if file.is_file()), None)
+    return f"{values}, shown in {shown.name}" if values else str(shown)

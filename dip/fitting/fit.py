@@ -20,13 +20,14 @@ from dip.fitting.fit_errors import one_line
 from dip.fitting.lightning_alone import OneProcess, alone, trainer_of
 from dip.fitting.network_input import network_input, with_all_channels
 from dip.fitting.own_classes import Plugin
-from dip.fitting.prefilter import mixed, networks_share, prefiltered, without_impulses
+from dip.fitting.prefilter import mixed, prefiltered, without_impulses
 from dip.fitting.probe import together
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory, threads
 from dip.methods import Variant
 from dip.model import data
 from dip.model.module import DeepImagePrior
+from dip.nets.fused import fusible
 from dip.options import log
 from dip.runs import naming, warm_start
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
@@ -71,6 +72,10 @@ class Fit(WholeImage):
         z = network_input(config, seen, size, seeds, self.device)
         assert isinstance(config.method, Variant)
         extras = [config.method.extras(net, z[i : i + 1], seen.y, seeds[i]) for i, net in enumerate(nets)]
+        speedups = config.precision.speedups(self.device.type, own_net=isinstance(config.net, Plugin))
+        if config.precision.kernels and not fusible(layer for net in nets for layer in net.modules()):
+            log.warning("precision.kernels: has no effect with net=%s, which has none of these layers", config.net.name)
+            speedups.remove("kernels")
         module = DeepImagePrior(
             nets, seen.size, seen.operator, loss=config.loss, optimizer=config.optimizer, lr=config.lr,
             perturbation=config.perturbation, warm_up=config.perturbation_warm_up,
@@ -78,7 +83,7 @@ class Fit(WholeImage):
             weights=None if self.rule is None else self.rule.loss_mask,
             kernel=None if self.rule is None else self.rule.loss_filter,
             extras=extras, intervals=seen.intervals,
-            speedups=config.precision.speedups(self.device.type, own_net=isinstance(config.net, Plugin)),
+            speedups=speedups,
         )  # fmt: skip
         if config.init is not None and self.initial is not None:
             warm_start.start(module, self.initial, config.init)
@@ -138,7 +143,7 @@ class Fit(WholeImage):
         average, step = self.stopping.restored(self.module)
         if pictures:
             seen, like = self.observation, self.picture
-            image = self.config.target.finish(mixed(seen.limited(average.cpu()), seen, self.noise), seen)
+            image = self.config.target.finish(mixed(seen.limited(average.cpu()), seen, self.noise)[0], seen)
             self.recorder.guard(lambda: results.save_restored(self.folder, image, seen, like, self.slices))
         return step
 
@@ -153,7 +158,8 @@ class Fit(WholeImage):
         config, target, seen = self.config, self.config.target, self.observation
         self.recorder.guard(self.recorder.rewrite)  # a run that resumed at its last step has recorded nothing
         average, step = self.stopping.restored(self.module)
-        self.restored = target.finish(mixed(seen.limited(average.cpu()), seen, self.noise), seen)
+        image, weight = mixed(seen.limited(average.cpu()), seen, self.noise)
+        self.restored = target.finish(image, seen)
         scores = results.scores(target, self.restored, seen)
         constant, status = results.constant_loss(self.module, seen), "stopped" if self.stopping.fired else "finished"
         result = self.result(status, restored_step=step, constant_loss=constant, **scores)
@@ -164,7 +170,7 @@ class Fit(WholeImage):
         if config.stop.to_the_end:
             result["ended"] = self.stopping.ended
         if self.stopping.spread is not None:
-            disagreement = self.stopping.spread.float().cpu() * networks_share(seen)
+            disagreement = self.stopping.spread.float().cpu() * weight
             self.spread = seen.deviation(disagreement)
             if ranked := uncertainty.scores(disagreement, self.restored, seen.reference):
                 result["spread"] = ranked

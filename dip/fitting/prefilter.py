@@ -96,8 +96,8 @@ def without_impulses(config: Config, noise: Mapping[str, Any] | None) -> Mapping
     return None if config.target.noise_model(0.1).impulses else noise
 
 
-def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = None) -> Tensor:
-    """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter.
+def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = None) -> tuple[Tensor, float]:
+    """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter. And its weight.
 
     The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part,
     without `seen.denoised` too. The scores of the records are those of the networks alone, so the image that is returned may
@@ -114,18 +114,14 @@ def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = No
 
     if seen.denoised is None:
         if noise is None or noise["noise"] != "white" or noise["sigma"] >= CERTAIN or seen.known is not None:
-            return image
+            return image, 1.0
         top, left = (max(0, side - TESTED) // 2 for side in seen.size)
         share = _tested(seen.y[..., top : top + TESTED, left : left + TESTED])[1]
         if share > DOUBTED:  # the fit lost more than BM3D
             removed = float((seen.y - image.to(seen.y)).square().mean()) ** 0.5
             share = max(share, 1 - VISIBLE / max(VISIBLE, removed))
-        return with_photograph(image, seen.y, share, f"stop={noise['name']} returns the fit")
+        return with_photograph(image, seen.y, share, f"stop={noise['name']} returns the fit"), 1 - share
 
     mean = unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
-    return with_photograph(mean, seen.y, seen.share, "method=dip returns the fit")
-
-
-def networks_share(seen: Observation) -> float:
-    """The weight of the networks' average in the restored image."""
-    return (1 - SHARE) * (1 - seen.share) if seen.denoised is not None else 1.0
+    mean = with_photograph(mean, seen.y, seen.share, "method=dip returns the fit")
+    return mean, (1 - SHARE) * (1 - seen.share)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch
@@ -23,12 +23,17 @@ def fuse(nets: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
         ImportError: Triton is not installed.
         RuntimeError: a kernel computes something else than the plain layers.
     """
-    layers = [layer for layer in nets.modules() if hasattr(layer, "fused")]
+    layers = fusible(nets.modules())
     if layers:
         check(device, dtype, {activation_of(module) for module in nets.modules()} - {None})
     for layer in layers:
         layer.fused = True  # type: ignore[assignment]
     return bool(layers)
+
+
+def fusible(modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """Those of `modules` for which there are kernels."""
+    return [module for module in modules if hasattr(module, "fused")]
 
 
 def activation_of(module: nn.Module) -> tuple[str, float] | None:

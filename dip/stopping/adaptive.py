@@ -25,6 +25,7 @@ UNVARIED = 0.0075
 """Variation of the least varying patches below which an image without correlated noise is treated as clean, and half of its
 limit in each group of brightness. White noise of level 0.01, a PSNR of 40 dB, is above it."""
 
+_KINDS = ("white", "correlated", "strong")
 _RULES = ("wmv", "emv", "heldout", "discrepancy", "combined")
 
 
@@ -41,10 +42,12 @@ class Noise:
 
 
 def examine(image: Tensor, known: Tensor | None = None) -> Noise:
-    """The noise of an image (1, C, H, W) in [0, 1]; `known` is not 0 where the image was observed."""
+    """The noise of an image (1, C, H, W) in [0, 1], of blocks of a large one; `known` is not 0 where it was observed."""
     from dip.stopping import flat_patches, texture
+    from dip.stopping.blocks import blocks
     from dip.stopping.noise_level import noise_level
 
+    image, known = blocks(image), None if known is None else blocks(known)
     floor = flat_patches.noise_floor(image, known)
     if floor < CLEAN:
         return Noise("none", None, floor)
@@ -88,6 +91,22 @@ class Adaptive(Stop):
     smoothing: float = option(
         1.0, "where the noise is correlated: that of stop=covariance; 0 for none", number(">= 0"), "0.5"
     )
+    noise: str | None = option(
+        None,
+        "what the noise is known to be: white; correlated; or strong, which is correlated and cannot be texture; null: examined",
+        choice(_KINDS, none=True),
+        "correlated",
+    )
+    sigma: float | None = option(
+        None,
+        "standard deviation of white noise, for values in [0, 1]; null: estimated",
+        number("> 0", none=True),
+        "0.1",
+    )
+
+    def unused(self) -> dict[str, str]:
+        names = {None: [], "white": ["smoothing"]}.get(self.noise, ["white", "sigma"])
+        return super().unused() | dict.fromkeys(names, f"stop.noise={self.noise}")
 
     def choose(self, auto: str, shrinking: bool, denoising: bool = True) -> Stop:
         """These options with `white` filled in. Where the task is not denoising, `white` itself; `consistent` if exact."""
@@ -96,13 +115,32 @@ class Adaptive(Stop):
         white = self.white or ("heldout" if shrinking else "combined")
         if not denoising:
             return STOPS[white](patience=self.patience)
-        return replace(self, white=white)  # in the options, so that the run folder's name depends on it
+        return (
+            self if "white" in self.unused() else replace(self, white=white)
+        )  # in the options, so that the run folder's name depends on it
 
     def find(self, target: Tensor, known: Tensor | None = None) -> dict[str, Any]:
         """What the noise of `target` is, and the name of the rule for it: `Rule.chosen`. The arguments are those of `start`."""
-        noise = examine(target, known)
+        from dip.stopping.noise_level import noise_level
+        from dip.stopping.texture import certain
+
+        if self.noise is None:
+            noise = examine(target, known)
+            strong = noise.kind == "correlated" and certain(target, known)
+        else:
+            strong = self.noise == "strong"
+            noise = Noise("correlated" if strong else self.noise, None, noise_level(target, known))
         name = {"none": "unchanged", "correlated": "covariance"}.get(noise.kind) or self.white or "combined"
-        return {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
+        if noise.kind == "white" and self.sigma is not None:
+            noise.sigma = self.sigma
+        found = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
+        return found | ({"strong": strong} if noise.kind == "correlated" else {})
+
+    def told(self, chosen: dict[str, Any]) -> Adaptive:
+        """These options for a part of an image in which `find` found noise: not examined again, without the last step."""
+        if chosen["noise"] == "white":
+            return replace(self, noise="white", sigma=chosen["sigma"])
+        return replace(self, noise="strong" if chosen["strong"] else "correlated", white=None, smoothing=0.0)
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         chosen = self.find(target, known)
@@ -110,14 +148,14 @@ class Adaptive(Stop):
         if chosen["noise"] != "none":
             stop = STOPS[chosen["name"]].within(self.patience)
             if isinstance(stop, Covariance):
-                stop.smoothing = self.smoothing
+                stop.smoothing, stop.strong = self.smoothing, chosen["strong"]
             rule = stop.start(target, seed, known, warm_up)
             for part in [rule, *getattr(rule, "rules", {}).values()]:
                 if isinstance(part, HeldOutError):
                     part.least = least_error(target, known, chosen["sigma"])
             if rule is not None and known is None:
                 rule.photograph = target.detach()
-        if rule is not None:
+        if rule is not None and self.noise is None:
             rule.chosen = chosen
         return rule
 
@@ -131,7 +169,8 @@ def explain(chosen: dict[str, Any]) -> str:
         )
     measured = "not measured" if chosen["whiteness"] is None else f"{chosen['whiteness']:.2f}"
     facts = f"whiteness {measured}, about 1 for white noise, {level}"
-    return f"stop=adaptive: {chosen['name']}, since the noise is {chosen['noise']} ({facts})"
+    kind = "correlated, and too strong to be texture" if chosen.get("strong") else chosen["noise"]
+    return f"stop=adaptive: {chosen['name']}, since the noise is {kind} ({facts})"
 
 
 class Unchanged(Rule):

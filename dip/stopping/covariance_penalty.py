@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip.options import integer, log, number, option
+from dip.options import flag, integer, log, number, option
 from dip.stopping.registry import Stop
 from dip.stopping.rule import INVISIBLE, Rule
 
@@ -62,6 +62,9 @@ class Covariance(Stop):
         number(">= 0"),
         "0.5",
     )
+    strong: bool | None = option(
+        None, "whether the noise is too strong to be texture; null: decided from the image", flag(none=True), "true"
+    )
     needs_image = True
     comparable = True
     patience_limit = PATIENCE
@@ -73,7 +76,7 @@ class Covariance(Stop):
         if known is not None and not whole(known).any():
             log.warning("stop=covariance: never stops here, since no square of 16 x 16 pixels is completely known")
             return None
-        rule = CovariancePenalty(target, self.patience, known, self.smoothing)
+        rule = CovariancePenalty(target, self.patience, known, self.smoothing, self.strong)
         if known is None:
             rule.loss_filter = whitening(target)
         return rule
@@ -99,13 +102,21 @@ class CovariancePenalty(Rule):
         known: (1, 1, h, w), not 0 where the target was observed. Patches with an unknown pixel are not used.
         smoothing: factor of the noise level that `image` passes to `finishing.combined`; 0 for the average itself, as
             with `known`.
+        strong: see `Covariance.strong`.
     """
 
     saved = ("flat", "variance", "best_residual", "best_taken")
     residual: Tensor  # () float32, r of the newest reading
     taken: Tensor  # () float32, k of the newest reading
 
-    def __init__(self, target: Tensor, patience: int, known: Tensor | None = None, smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        target: Tensor,
+        patience: int,
+        known: Tensor | None = None,
+        smoothing: float = 0.0,
+        strong: bool | None = None,
+    ) -> None:
         import torch
 
         from dip.stopping.flat_patches import GROUPS, flattest, patches, whole, without_plane
@@ -114,7 +125,7 @@ class CovariancePenalty(Rule):
         super().__init__(patience)
         side = math.sqrt(target.shape[2] * target.shape[3])
         self.first = min(LATEST, max(FIRST, math.ceil(FIRST * side / SMALL / EVERY) * EVERY))
-        self.certain = certain(target, known)
+        self.certain = certain(target, known) if strong is None else strong
         self.known, self.smoothing = known, smoothing if known is None else 0.0
         self.whole = target.detach()
         self.target = patches(target)  # (n, C, SIDE, SIDE)

@@ -43,8 +43,8 @@ def patches(image: Tensor, known: Tensor | None = None, side: int = SIDE) -> Ten
     Patches overlap by half in a small image. An image with a side below `side` is extended by its border.
 
     Args:
-        image: (1, C, h, w).
-        known: (1, 1, h, w), not 0 where the image was observed. Patches with an unknown pixel are left out, so n may
+        image: (1, C, h, w); or (b, C, h, w), the parts of an image, see `dip.stopping.blocks`.
+        known: (1, 1, h, w) or (b, 1, h, w), not 0 where the image was observed. Patches with an unknown pixel are left out, so n may
             be 0. None: all pixels are known.
     """
     image = image.detach().float()
@@ -52,9 +52,9 @@ def patches(image: Tensor, known: Tensor | None = None, side: int = SIDE) -> Ten
     if min(height, width) < side:
         image = functional.pad(image, [0, max(0, side - width), 0, max(0, side - height)], mode="replicate")
         height, width = image.shape[2:]
-    stride = max(side // 2, math.ceil(math.sqrt(height * width / PATCHES)))
-    grid = image[0].unfold(1, side, stride).unfold(2, side, stride)  # (C, rows, columns, side, side)
-    found = grid.permute(1, 2, 0, 3, 4).flatten(0, 1)
+    stride = max(side // 2, math.ceil(math.sqrt(len(image) * height * width / PATCHES)))
+    grid = image.unfold(2, side, stride).unfold(3, side, stride)  # (b, C, rows, columns, side, side)
+    found = grid.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
     return found if known is None else found[whole(known, side)]
 
 

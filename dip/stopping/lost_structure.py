@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dip.stopping.blocks import blocks
 from dip.stopping.flat_patches import (
     GROUPS,
     LEAST,
@@ -116,6 +117,7 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
         observed: the photograph, (1, C, h, w) in [0, 1].
         fitted: restored by a fit, of the same shape.
     """
+    observed, fitted = blocks(observed), blocks(fitted)
     measured = coherence(observed - fitted)
     directed = 0.0 if math.isnan(measured) else min(1.0, (measured - NOISE) / (STRUCTURE - NOISE))
     return max(share_of_texture(observed, fitted), directed)
@@ -161,6 +163,7 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
         denoised: of the same shape.
         sigma: level of the noise that was removed.
     """
+    observed, denoised = blocks(observed), blocks(denoised)
     removed = observed - denoised
     square, guide = patches(removed, side=8), patches(denoised, side=8)  # (n, C, 8, 8)
     inside = patches(((observed > 0) & (observed < 1)).float(), side=8).amin((1, 2, 3)) > 0

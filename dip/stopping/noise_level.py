@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dip.stopping.blocks import blocks
 from dip.stopping.clipped_noise import moments
 
 _NORMAL_MEDIAN = 0.6744897501960817  # median of |n| for n ~ N(0, 1)
@@ -30,6 +31,7 @@ def noise_level(image: Tensor, known: Tensor | None = None) -> float:
         image: (1, C, h, w), values in [0, 1]. Sides below 3 give 0.
         known: (1, 1, h, w), not 0 where the image was observed; None if it was observed everywhere.
     """
+    image, known = blocks(image), None if known is None else blocks(known)
     _, channels, height, width = image.shape
     if min(height, width) < 3:
         return 0.0
@@ -58,6 +60,7 @@ def colour_levels(image: Tensor) -> list[float]:
     from dip.bm3d import opponent
     from dip.stopping.flat_patches import UNBIASED, flat_details
 
+    image = blocks(image)
     level, channels = noise_level(image), image.shape[1]
     luminance = math.sqrt(channels) * noise_level(image.mean(1, keepdim=True))
     if channels != 3 or abs(luminance - level) <= _DEPENDENT * level:

@@ -30,22 +30,12 @@ class HeldOut(Stop):
 
     name: str = "heldout"
     fraction: float = option(0.02, "fraction of the pixels that is left out of the loss", number("(0, 0.5]"), "0.02")
-    sigma: float | None = option(
-        None,
-        "standard deviation of the noise, for values in [0, 1]; an error below half of it ends the fit, because the noise is not "
-        "white then; null: no such limit; stop=adaptive estimates it",
-        number("> 0", none=True),
-        "0.1",
-    )
     comparable = True
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         if target.shape[-2] * target.shape[-1] < 2 or (known is not None and int((known != 0).sum()) < 2):
             raise OptionError("stop", self.name, "another rule for a target of one pixel", "stop=wmv")
-        rule = HeldOutError(target, self.fraction, self.patience, seed, known)
-        if self.sigma is not None:
-            rule.least = least_error(target, known, self.sigma)
-        return rule
+        return HeldOutError(target, self.fraction, self.patience, seed, known)
 
 
 @dataclass

@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor
 
+from dip.stopping.blocks import blocks
 from dip.stopping.flat_patches import (
     FRACTION,
     GROUPS,
@@ -67,6 +68,7 @@ def certain(image: Tensor, known: Tensor | None = None) -> bool:
         image: (1, C, h, w) in [0, 1], as observed.
         known: (1, 1, h, w), not 0 where the image was observed. None: everywhere.
     """
+    image, known = blocks(image), None if known is None else blocks(known)
     flat, channels = flat_details(image, known, GROUPS), image.shape[1]  # (m, C, 16, 16)
     if len(flat) == 0 or float(flat.square().mean()) * UNBIASED < STRONG**2:
         return False

@@ -34,6 +34,7 @@ class Laboratory(Linear):
         "[1,256,256]",
     )
     default_noise = "gaussian"
+    cut = False
     levels: ClassVar[dict[str, dict[str, float]]] = {"gaussian": {"sigma": 0.01}}
     """The kinds of noise that the measurement can have besides none, and the defaults of their options."""
 

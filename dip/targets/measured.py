@@ -40,6 +40,8 @@ class Measured(Target):
     ignores: ClassVar[tuple[str, ...]] = ("size", "axes")
     required: ClassVar[tuple[str, ...]] = ("operator", "shape")
 
+    cut = False
+
     @property
     def raw(self) -> bool:
         return True

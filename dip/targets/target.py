@@ -40,6 +40,8 @@ class Target(Options):
     """The options of `files` whose files are no pictures; the target reads them itself."""
     required: ClassVar[tuple[str, ...]] = ()
     """Options that must be given where `raw` is true."""
+    cut: ClassVar[bool] = True
+    """Whether the observation can be cut into tiles. An operator of another class than `dip.tiles` knows is refused there."""
     task: ClassVar[str] = ""
     """The entry of `dip.targets.baselines.BASELINES` whose baselines are computed."""
 

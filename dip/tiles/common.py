@@ -15,9 +15,9 @@ from torch import Tensor
 
 from dip.configuration.schema import Config
 from dip.fitting.prefilter import mixed, without_impulses
-from dip.stopping import STOPS, Adaptive, Stop
-from dip.stopping.covariance_penalty import FIRST, Covariance, CovariancePenalty
-from dip.stopping.residual import HeldOut
+from dip.stopping import Adaptive, Covariance, Stop
+from dip.stopping.covariance_penalty import FIRST, CovariancePenalty
+from dip.stopping.texture import certain
 from dip.targets import Observation
 from dip.targets.operators import Identity
 
@@ -27,14 +27,14 @@ def common_rule(config: Config, seen: Observation) -> tuple[Stop, dict[str, Any]
 
     A tile returns its average, without the combination that belongs to `stop=covariance`: see `finished`.
     """
-    stop, chosen = config.stop, None
+    stop = config.stop
     if isinstance(stop, Adaptive):
         chosen = stop.find(seen.y)
-        if chosen["name"] != "unchanged":
-            stop = dataclasses.replace(STOPS[chosen["name"]].within(stop.patience), to_the_end=stop.to_the_end)
-        if isinstance(stop, HeldOut):
-            stop = dataclasses.replace(stop, sigma=chosen["sigma"])
-    return (dataclasses.replace(stop, smoothing=0.0) if isinstance(stop, Covariance) else stop), chosen
+        return (stop if chosen["name"] == "unchanged" else stop.told(chosen)), chosen
+    if isinstance(stop, Covariance):
+        strong = certain(seen.y, seen.known) if stop.strong is None else stop.strong
+        stop = dataclasses.replace(stop, smoothing=0.0, strong=strong)
+    return stop, None
 
 
 def finished(
@@ -53,9 +53,10 @@ def finished(
         noise: what `stop=adaptive` found.
     """
     smoothing = getattr(config.stop, "smoothing", 0.0)
-    if isinstance(stop, Covariance) and smoothing and seen.known is None and isinstance(seen.operator, Identity):
-        rule = CovariancePenalty(seen.y, stop.patience, smoothing=smoothing)
+    strong = stop.strong if isinstance(stop, Covariance) else (noise or {}).get("strong")  # None: not this rule
+    if strong is not None and smoothing and seen.known is None and isinstance(seen.operator, Identity):
+        rule = CovariancePenalty(seen.y, 1, smoothing=smoothing, strong=strong)
         for step in sorted({FIRST, rule.first}):  # chooses the flat patches, then measures
             rule.update(step, image, image, image, torch.zeros(()))
         image = rule.image()
-    return mixed(image, seen, without_impulses(config, noise))
+    return mixed(image, seen, without_impulses(config, noise))[0]

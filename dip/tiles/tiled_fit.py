@@ -96,7 +96,7 @@ class TiledFit(Work):
         jobs = {self.cutter.job(box): box for row in self.boxes for box in row if box not in self.copied}
         refuse_numbered(list(jobs))
         self.launcher.prepare(list(jobs))
-        self._tell_cost(list(jobs))
+        self._tell_cost([job for job in jobs if not runs.finished(job.folder)])
         steps = self.config.method.total(self.config.steps)
         bar = TileProgress({job: box.name for job, box in jobs.items()}, steps, progress)
         loop = Loop(list(jobs), self.launcher.start, bar, others=self.launcher.others)
@@ -120,7 +120,7 @@ class TiledFit(Work):
             log.info("%s", explain(self.chosen))
 
     def _tell_cost(self, jobs: Sequence[Job]) -> None:
-        """Log the memory and the time of a tile on this machine, and the time of all."""
+        """Log the memory and the time of a tile on this machine, and the time of all `jobs`."""
         if not jobs or self.device.type == "cuda":  # the probe's memory would be missing for the tiles
             return
         config = with_all_channels(jobs[0].config, self.seen)
@@ -130,7 +130,7 @@ class TiledFit(Work):
             return
         steps = config.method.total(config.steps)
         log.info("one tile: %s", cost.describe(found, steps, self.device))
-        if not math.isnan(seconds := len(jobs) * steps * found.seconds_per_step):
+        if len(jobs) > 1 and not math.isnan(seconds := len(jobs) * steps * found.seconds_per_step):
             log.info("%d tiles, one after the other: about %s at the present load", len(jobs), cost.duration(seconds))
 
     def _refuse_failed(self) -> None:

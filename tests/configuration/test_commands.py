@@ -2,12 +2,14 @@
 
 import shlex
 
+import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from dip.configuration.commands import command, joined, text
+from dip.configuration.commands import command, joined, text, words
+from tests.conftest import composed
 from tests.fake_runs import config
 
 
@@ -37,6 +39,22 @@ def test_a_group_is_named_with_the_options_that_differ_from_its_own_defaults():
     assert parsed(command(chosen))["target.sigma"] == 0.2
     chosen["net"] = {"name": "of-another-version", "width": 3}
     assert parsed(command(chosen))["net.width"] == 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("experiment=fast",),
+        ("stop=never",),
+        ("stop=adaptive", "stop.noise=white"),
+        ("stop.patience=7",),
+        ("target.noise.kind=null",),
+    ],
+)
+def test_the_command_repeats_the_rule_that_the_target_would_select_and_others(given):
+    """For target=degraded, stop=auto selects adaptive, whose options exist only where adaptive is named."""
+    chosen = composed(*given, "target=degraded")
+    assert composed(*words(chosen)) == chosen
 
 
 @given(st.lists(st.text("ab '\"$`\\!#(", min_size=1)))

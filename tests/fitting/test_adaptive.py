@@ -57,7 +57,9 @@ def test_the_log_and_the_result_say_which_rule_runs_and_why(fit, caplog):
     assert rule["name"] == "covariance"
     assert rule["noise"] == "correlated"
     assert 0 < rule["whiteness"] < 0.27
-    line = f"stop=adaptive: covariance, since the noise is correlated (whiteness {rule['whiteness']:.2f}, "
+    assert rule["strong"]
+    kind = "correlated, and too strong to be texture"
+    line = f"stop=adaptive: covariance, since the noise is {kind} (whiteness {rule['whiteness']:.2f}, "
     assert any(message.startswith(line) for message in caplog.messages)
     assert line in (folder / "run.log").read_text()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from dip.errors import RunError
+from dip.errors import OptionError, RunError
 from dip.fitting import cost, probe
 from dip.fitting.cost import Cost
 from dip.hardware import devices
@@ -193,4 +193,7 @@ def test_the_cost_in_one_line(found: Cost, line: str):
 def test_tiles_are_a_remedy_where_the_target_can_be_cut(target: str, size: int, cut: bool):
     tiles = cost.can_be_cut(composed(f"target={target}"), (size, 600))
     assert tiles is cut
+    if size > 2 * cost.TILE and not cut:
+        with pytest.raises(OptionError, match=f"tile=512: must be 0 for measurements .target={target}."):
+            composed(f"target={target}", "tile=512")
     assert ("; for less memory, use tile=512" in cost.describe(Cost(12 * GB, 3.2, None), 2000, CPU, tiles)) is cut

@@ -39,6 +39,13 @@ def test_an_interrupted_run_leaves_its_present_image(fit, tmp_path, monkeypatch,
     assert f"image so far: {image} (step 17 of 30)" in (folder / "run.log").read_text()
     again, result = fit(*given)
     assert (again, result["status"]) == (folder, "finished")
+    photo = tmp_path / "photo.tif"
+    Image.fromarray(np.random.default_rng(0).random((32, 32), np.float32)).save(photo)
+    with monkeypatch.context() as patch:
+        patch.setattr(DeepImagePrior, "training_step", step)
+        folder, _ = fit(*given, f"image={photo}", f"out={tmp_path / 'values'}")
+    exact = folder / "images" / "restored.tif"
+    assert f"image so far: {exact}, shown in restored.png (step 17 of 30)" in (folder / "run.log").read_text()
     assert contents(again) == contents(whole)
 
 

@@ -153,20 +153,25 @@ def test_texture_that_is_taken_for_white_noise_stays_in_the_photograph(caplog):
         share=share_if_white(y, denoised, noise.sigma),
     )
     with caplog.at_level(logging.WARNING, "dip"):
-        restored = prefilter.mixed(denoised, seen)
+        restored, networks = prefilter.mixed(denoised, seen)
     error = [float((image - scene).square().mean()) for image in (y, denoised, restored)]
     assert error[1] > 2 * error[0], "BM3D removes the texture"
     assert error[2] < error[0]
     assert "of the restored image is the photograph itself; method=dip" in caplog.text
-    assert prefilter.networks_share(seen) < 0.2
+    assert networks == pytest.approx((1 - prefilter.SHARE) * (1 - seen.share))
+    assert networks < 0.2
     found = {"name": "combined", "noise": "white", "sigma": noise.sigma}
     plain = dataclasses.replace(seen, denoised=None, share=0.0)  # a fit that did not start from BM3D
     most = max(seen.share, 1 - VISIBLE / float((y - denoised).square().mean().sqrt()))
     assert seen.share > prefilter.DOUBTED
-    torch.testing.assert_close(prefilter.mixed(denoised, plain, found), denoised.lerp(y, most))
+    image, networks = prefilter.mixed(denoised, plain, found)
+    torch.testing.assert_close(image, denoised.lerp(y, most))
+    assert networks == pytest.approx(1 - most)
     for other in (
         None,
         {"noise": "correlated", "sigma": noise.sigma},
         {"name": "combined", "noise": "white", "sigma": CERTAIN},
     ):
-        assert torch.equal(prefilter.mixed(denoised, plain, other), denoised)
+        image, networks = prefilter.mixed(denoised, plain, other)
+        assert torch.equal(image, denoised)
+        assert networks == 1

@@ -7,7 +7,7 @@ from scipy import stats
 from skimage.measure import block_reduce
 
 import dip
-from dip.fitting import uncertainty
+from dip.fitting import prefilter, uncertainty
 
 TINY = {"size": 32, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False, "device": "cpu"}
 
@@ -53,6 +53,18 @@ def test_it_is_the_averaged_deviation_of_the_outputs(stop, monkeypatch):
         variance = decay * variance + (1 - decay) * outputs[step - 1].var(0, ddof=1)
     np.testing.assert_allclose(result.spread, variance**0.5, rtol=1e-3, atol=1e-6)
     assert set(result.metrics["spread"]) == {"spearman", "pearson", "spearman_blocks", "pearson_blocks"}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.75])
+def test_the_part_of_the_photograph_has_no_spread(share, monkeypatch):
+    monkeypatch.setattr(prefilter, "_tested", lambda y: (y, share))
+    options = {**TINY, "target": {"name": "noisy", "sigma": 0.05}, "stop": "adaptive", "method": "dip"}
+    found = dip.restore("camera", ensemble=2, steps=6, **options)
+    plain = dip.restore("camera", ensemble=2, steps=6, **{**options, "stop": "combined"})
+    assert found.metrics["rule"]["name"] == "combined"
+    np.testing.assert_allclose(found.spread, (1 - share) * plain.spread, rtol=1e-6)
+    noisy = found.observed
+    np.testing.assert_allclose(found.image, share * noisy + (1 - share) * plain.image, atol=1e-6)
 
 
 def test_a_run_folder_holds_it(tmp_path):

@@ -12,7 +12,7 @@ from torch import nn
 from dip.hardware.precision import Precision
 from dip.model.speedups import SPEEDUPS, speed_up
 from dip.nets import NETS, Hourglass
-from tests.conftest import Fit
+from tests.conftest import Fit, composed
 from tests.disturbed import contents
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -38,6 +38,30 @@ def test_a_run_continues_where_a_speed_up_fails(
     assert name not in other["precision"]
     assert any(f"precision.{name} failed, the run continues without it" in line for line in caplog.messages)
     assert contents(asked) == contents(plain)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_kernels_that_were_asked_for_and_do_not_exist_are_a_warning(
+    device: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+):
+    from dip.fitting.fit import Fit
+
+    def lines(*words: str) -> list[str]:
+        caplog.clear()
+        run = Fit(composed("target=noise", "size=32", "stop=never", "device=cpu", *words), tmp_path, "")
+        monkeypatch.setattr(run, "device", torch.device(device))
+        monkeypatch.setattr("dip.fitting.fit.network_input", lambda *_: torch.zeros(1, 32, 32, 32))
+        monkeypatch.setattr("dip.model.data.FixedPair", lambda *_: None)
+        asked = run.build()[0].speedups
+        assert ("kernels" in asked) == (not any("precision.kernels" in line for line in caplog.messages))
+        return [line for line in caplog.messages if "precision.kernels" in line]
+
+    assert lines("net=decoder", "precision.kernels=true") == [
+        "precision.kernels: has no effect with net=decoder, which has none of these layers"
+    ]
+    assert lines("precision.kernels=true") == []
+    if device == "cuda":
+        assert lines("net=decoder") == [], "it is the default there"
 
 
 def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -15,9 +15,10 @@ def photo(name: str = "astronaut", height: int = 96, width: int = 96) -> Tensor:
     return torch.from_numpy(pixels[top : top + height, left : left + width]).permute(2, 0, 1)[None]
 
 
-def blurred_noise(channels: int = 3, level: float = 0.1, seed: int = 0) -> Tensor:
-    """Gaussian noise whose neighbours are correlated, independent in the channels, (1, channels, 96, 96)."""
-    noise = torch.nn.functional.avg_pool2d(torch.randn(1, channels, 98, 98, generator=draw(seed)), 3, 1)
+def blurred_noise(channels: int = 3, level: float = 0.1, seed: int = 0, size: tuple[int, int] = (96, 96)) -> Tensor:
+    """Gaussian noise whose neighbours are correlated, independent in the channels, (1, channels, *size)."""
+    height, width = size
+    noise = torch.nn.functional.avg_pool2d(torch.randn(1, channels, height + 2, width + 2, generator=draw(seed)), 3, 1)
     return level * noise / noise.std()
 
 

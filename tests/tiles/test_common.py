@@ -15,10 +15,11 @@ from dip.fitting.cost import Cost
 from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
-from dip.stopping import HeldOut
 from dip.stopping.adaptive import examine
 from dip.stopping.covariance_penalty import FIRST, Covariance, CovariancePenalty
 from dip.stopping.finishing import combined
+from dip.stopping.residual import HeldOutError, least_error
+from dip.stopping.texture import certain
 from dip.targets import Observation
 from dip.targets.observation import direct
 from dip.tiles.common import common_rule, finished
@@ -26,6 +27,7 @@ from dip.tiles.cutting import Cutter
 from dip.tiles.layout import boxes
 from dip.tiles.tiled_fit import TiledFit
 from tests.conftest import composed
+from tests.targets.photos import blurred_noise
 from tests.tiles.in_process import TINY, InProcess, fit
 
 IMAGE = ("image=coffee", "size=[64,112]", "tile=64", "steps=3", "target=noisy")
@@ -55,7 +57,7 @@ def test_one_tile_of_a_photograph_is_the_whole_fit_up_to_the_estimated_level(tmp
     size = ("size=[128,192]", "steps=200", "net.channels=4")
     config = composed(*TINY, "image=coffee", *size, "target.noise.kind=camera", "stop=covariance", f"out={tmp_path}")
     whole, tiled = Fit(config, tmp_path, ""), in_tiles(config, tmp_path / "tiled", 192)
-    assert tiled.cutter.config.stop == Covariance(patience=config.stop.patience, smoothing=0)
+    assert tiled.cutter.config.stop == Covariance(patience=config.stop.patience, smoothing=0, strong=False)
     whole.run(False, pictures=False)
     tiled.run(False)
     assert (whole.restored - tiled.restored).square().mean().sqrt() < 0.002
@@ -78,7 +80,7 @@ def test_bm3d_is_computed_once_and_the_tiles_return_the_averages_of_their_networ
     seen = prefilter.prefiltered(config, seen_by(config))
     tiles = [images.load(next(folder.glob(f"tiles/{name}/*/images/restored.tif"))).pixels for name in TWO]
     apart = torch.cat([tiles[0][..., :48], tiles[1]], -1)  # from 64 on, and up to 48, one tile has the weight 1
-    expected = prefilter.mixed(apart, seen)[..., [*range(48), *range(64, 112)]]
+    expected = prefilter.mixed(apart, seen)[0][..., [*range(48), *range(64, 112)]]
     found = images.load(folder / "images" / "restored.png").pixels[..., [*range(48), *range(64, 112)]]
     assert (found - expected).abs().max() <= 0.5001 / 255
 
@@ -94,13 +96,39 @@ def test_a_run_that_resumes_does_not_compute_bm3d_again(monkeypatch: pytest.Monk
     assert files[0] == files[1]
 
 
-def test_the_held_out_error_is_compared_with_the_level_of_the_whole_image():
-    config = composed(*TINY, *IMAGE, "target=degraded", "image=coffee", "stop=adaptive", "stop.white=heldout")
+@pytest.mark.parametrize("white", ["heldout", "combined", "emv"])
+def test_the_rule_for_white_noise_has_the_level_of_the_whole_image_and_ends_at_the_tile(white: str, tmp_path: Path):
+    config = composed(*TINY, *IMAGE, "target=degraded", "stop=adaptive", f"stop.white={white}")
     seen = seen_by(composed(*TINY, *IMAGE))
     stop, chosen = common_rule(config, seen)
-    assert isinstance(stop, HeldOut)
-    assert chosen is not None
-    assert stop.sigma == chosen["sigma"] == pytest.approx(0.1, rel=0.1)
+    assert chosen["sigma"] == pytest.approx(0.1, rel=0.1)
+    (box, _), *_ = boxes((64, 112), 64, 16)
+    job, tile = Cutter(config, stop, seen, {}, tmp_path).job(box), seen.y[..., :64]
+    rule = composed(*job.overrides).stop.start(tile, 0)
+    assert torch.equal(rule.photograph, tile)
+    assert rule.chosen is None, "the photograph is mixed in once, after the blend"
+    parts = [part for part in (rule, *getattr(rule, "rules", {}).values()) if isinstance(part, HeldOutError)]
+    assert len(parts) == (white != "emv")
+    assert [part.least for part in parts] == [least_error(tile, None, chosen["sigma"])] * len(parts)
+
+
+@pytest.mark.parametrize("words", [("stop=adaptive",), ("stop=covariance",)])
+def test_noise_is_too_strong_to_be_texture_in_all_tiles_or_in_none(words: tuple[str], tmp_path: Path):
+    config = composed(*TINY, "image=coffee", "target=degraded", "tile=96", *words)
+    y = 0.5 + blurred_noise(size=(96, 192))
+    y[..., 96:] = y[:, :1, :, 96:]  # gray, as texture is
+    assert [certain(y), certain(y[..., :96]), certain(y[..., 96:])] == [False, True, False]
+    stop, chosen = common_rule(config, direct(y, None))
+    cutter = Cutter(config, stop, direct(y, None), {}, tmp_path)
+    for box in boxes((96, 192), 96, 0)[0]:
+        rule = composed(*cutter.job(box).overrides).stop.start(y[(..., *box.slices())], 0)
+        assert not rule.certain
+    average = y.lerp(y.mean((2, 3), keepdim=True), 0.9)
+    found = finished(config, stop, direct(y, None), average, chosen)
+    rule = CovariancePenalty(y, 1)
+    for step in (FIRST, rule.first):
+        rule.update(step, average, average, average, torch.tensor(0.0))
+    torch.testing.assert_close(found, combined(average, y, float(rule.variance) ** 0.5, False))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.7])
@@ -133,6 +161,14 @@ def test_the_cost_of_a_tile_and_of_all_is_told_before_the_first_step(
     assert "one tile: cost: about 1 GB of memory" in caplog.text
     assert "about 30 min at the present load if it runs all 3 steps of 6e+02 s; this machine has 2 GB" in caplog.text
     assert "2 tiles, one after the other: about 60 min at the present load" in caplog.text
+    folder = tmp_path / "resumed"
+    with pytest.raises(RunError):
+        fit(folder, *IMAGE, "stop=never", launcher=InProcess(TWO[1:]))
+    caplog.clear()
+    with caplog.at_level("INFO", "dip"):
+        fit(folder, *IMAGE, "stop=never")
+    assert "one tile: cost: about 1 GB" in caplog.text
+    assert "one after the other" not in caplog.text, "one of two tiles is left"
 
 
 def test_a_rival_removes_noise_of_the_same_level_in_all_tiles(tmp_path: Path):
