@@ -14,7 +14,7 @@ from dip.options import log
 from dip.report import figures
 from dip.report.collect import Run, option_names, shown
 from dip.report.tables import rule_answers
-from dip.report.titles import questions, task, titles
+from dip.report.titles import distinguishing, questions, task, titles
 
 CAPTIONS = {
     "figure1-targets": "The targets that the network is fitted to",
@@ -85,6 +85,7 @@ def labels(found: Sequence[Run]) -> tuple[dict[Path, tuple[str, str]], str | Non
     if len({run.label for run in found}) > PANELS_FROM and 2 <= len(targets) <= 3:
         names.remove("target")
         panels = {run.path: f"target={run.options.get('target', '')}" for run in found}
+    names = distinguishing(found, names)
     legend = names[0] if len(names) == 1 else None
 
     def label(run: Run, names: Sequence[str]) -> str:

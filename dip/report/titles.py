@@ -54,12 +54,20 @@ def titles(found: Sequence[Run]) -> list[str]:
         members = [number for number, text in enumerate(asked) if text == question]
         names = [name for name in option_names(found) if name.partition(".")[0] not in QUESTION and name not in implied]
         differ = [name for name in names if len({repr(found[number].options.get(name)) for number in members}) > 1]
+        differ = distinguishing([found[number] for number in members], differ)
         for number in members:
             options = found[number].options
             parts[number] += [question] if len(set(asked)) > 1 else []
             parts[number] += [f"experiment={experiments[number]}"] if implied and experiments[number] else []
             parts[number] += [f"{name}={shown(options[name])}" for name in differ if name in options]
     return [", ".join(part) or run.name for part, run in zip(parts, found, strict=True)]
+
+
+def distinguishing(found: Sequence[Run], names: list[str]) -> list[str]:
+    """Of the options `names`, only `name` if the user has given each setting a name of its own; else all."""
+    given = {run.options.get("name") for run in found}
+    settings = {tuple(repr(run.options.get(name)) for name in names) for run in found}
+    return ["name"] if "name" in names and None not in given and len(given) == len(settings) else names
 
 
 def _key(run: Run) -> tuple[tuple[str, str], ...]:

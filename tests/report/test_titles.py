@@ -30,6 +30,15 @@ def test_a_mixed_folder_is_titled_by_picture_target_and_experiment(tmp_path):
     assert [names for _, names in labels(found)[0].values()] == titles(found)
 
 
+def test_names_given_by_the_user_replace_the_options_if_they_tell_all_settings_apart(tmp_path):
+    for number, (name, lr) in enumerate((("slow", 0.001), ("quick", 0.02), ("quick", 0.03))):
+        make(tmp_path / str(number), name=name, lr=lr)
+    found = collect(tmp_path)
+    assert titles(found[:2]) == ["name=slow", "name=quick"]
+    assert [label for _, label in labels(found[:2])[0].values()] == ["slow", "quick"]
+    assert titles(found) == ["lr=0.001, name=slow", "lr=0.02, name=quick", "lr=0.03, name=quick"]
+
+
 def test_questions_that_read_the_same_show_what_differs(tmp_path):
     for number, sigma in enumerate((0.1, 0.2)):
         noise = {"kind": "gaussian", "sigma": sigma, "peak": 30.0, "amount": 0.1}
