@@ -22,7 +22,8 @@ from dip.callbacks.recorder import OnRecord
 from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.fitting import experiment
-from dip.fitting.inputs import Observed, observe
+from dip.fitting.inputs import observe
+from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
 from dip.options import log
 

@@ -35,7 +35,7 @@ from dip.samples import SAMPLES
 
 if TYPE_CHECKING:
     from dip.callbacks.recorder import OnRecord
-    from dip.fitting.inputs import Observed
+    from dip.fitting.observed import Observed
 
 
 def run(

@@ -19,7 +19,7 @@ from dip.samples import SAMPLES
 from dip.sources import split
 
 if TYPE_CHECKING:
-    from dip.fitting.inputs import Observed
+    from dip.fitting.observed import Observed
     from dip.images import Picture
     from dip.nets import Net
 

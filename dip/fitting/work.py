@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.callbacks.recorder import OnRecord
-    from dip.fitting.inputs import Observed
+    from dip.fitting.observed import Observed
 
 
 @dataclasses.dataclass(eq=False)

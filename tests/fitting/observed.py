@@ -3,7 +3,8 @@
 from typing import Any
 
 from dip.configuration.schema import Config
-from dip.fitting.inputs import Observed, observe
+from dip.fitting.inputs import observe
+from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
 
 
