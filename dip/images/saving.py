@@ -26,9 +26,10 @@ from dip.images.scaling import from_unit, full_scale
 from dip.images.stored import Array, one_line
 from dip.images.volumes import from_image, middle
 
-SUFFIXES = dict.fromkeys((".tif", ".tiff"), "TIFF") | dict.fromkeys((".ppm", ".pgm"), "PPM")
-SUFFIXES |= {".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".npy": "NPY"}
-SUFFIXES |= dict.fromkeys((".jpg", ".jpeg", ".jfif"), "JPEG")
+SUFFIXES = {
+    ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM", ".pgm": "PPM", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
+    ".npy": "NPY", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG",
+}  # fmt: skip
 DEEP = ("TIFF", "NPY", "NIFTI")
 """Formats of any depth and number of channels."""
 _PILLOW_OPTIONS: dict[str, dict[str, Any]] = {

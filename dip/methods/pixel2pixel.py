@@ -24,7 +24,7 @@ LR, HALVED = 1e-3, [1500, 2000, 2500]
 """AdamW's learning rate, and the steps after which it is halved."""
 
 
-def suited(sigma: float) -> int:
+def bank_size(sigma: float) -> int:
     """The published number of pixels in a bank: 2, 4 or 8 for noise of 10, 25 or 50 of 255, whichever is nearest."""
     levels = {10: 2, 25: 4, 50: 8}
     nearest = min(levels, key=lambda level: abs(math.log(max(255 * sigma, 1e-3) / level)))
@@ -41,14 +41,14 @@ def training(y: Tensor, count: int, seed: int, half: torch.dtype | None) -> Trai
     draws = generator(seed, "method", device=y.device)
 
     def loss(step: int) -> Tensor:
-        first, second = two(found, draws)
+        first, second = drawn_pair(found, draws)
         return functional.mse_loss(net(first), second)
 
     optimizer = torch.optim.AdamW(net.parameters(), LR)
     return Training(net, optimizer, HALVED, loss, lambda: net(y))
 
 
-def two(found: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+def drawn_pair(found: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
     """Two images (1, C, H, W), each pixel drawn from its bank `found` (count, C, H, W), and different ones in both."""
     count, channels, height, width = found.shape
     shape = (1, 1, height, width)

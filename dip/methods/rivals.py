@@ -42,9 +42,9 @@ class Pixel2Pixel(Learned):
     )
 
     def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:
-        from dip.methods.pixel2pixel import suited, training
+        from dip.methods.pixel2pixel import bank_size, training
 
-        return training(y, self.bank or suited(sigma), seed, half)
+        return training(y, self.bank or bank_size(sigma), seed, half)
 
 
 @dataclass

@@ -69,12 +69,12 @@ def brush(values: Array, colour: str) -> Array:
     return found
 
 
-def without_areas(marks: Array, close: Array) -> Array:
+def without_wide_areas(marks: Array, close: Array) -> Array:
     """`marks` without areas of the photo that resemble the colour: wide ones without pixels that are `close` to it.
 
     Only thin strokes lose the brush's colour to compression; wide strokes keep it in their middle.
     """
-    doubtful = marks & ~grown(close, 3)
+    doubtful = marks & ~dilated(close, 3)
     areas, _ = scipy.ndimage.label(doubtful, np.ones((3, 3)))
     closed = scipy.ndimage.binary_closing(doubtful, np.ones((3, 3)))
     wide = np.unique(areas[scipy.ndimage.binary_opening(closed, np.ones((5, 5)))])
@@ -82,10 +82,10 @@ def without_areas(marks: Array, close: Array) -> Array:
     return kept if kept.any() else marks
 
 
-def shades(marks: Array, near: Array) -> int:
+def soft_regions(marks: Array, near: Array) -> int:
     """The number of regions of `marks`, of 9 pixels or more, around which most pixels are `near` their colour.
 
-    So are the shades of a photo. A stroke of a brush ends abruptly.
+    Those are shades of the photo: a stroke of a brush ends abruptly.
     """
     regions, number = scipy.ndimage.label(marks, np.ones((3, 3)))
     around = scipy.ndimage.maximum_filter(regions, 3)[~marks]
@@ -93,8 +93,8 @@ def shades(marks: Array, near: Array) -> int:
     return int(((np.bincount(regions.ravel()) >= 9) & (2 * soft > edge))[1:].sum())
 
 
-def margin_of(marks: Array, distance: Array, least: int) -> int:
-    """The width in pixels of the blended edges: up to there, colours come nearer to the brush's towards the marks."""
+def blended_width(marks: Array, distance: Array, least: int) -> int:
+    """The width in pixels of the blended edges, where the `distance` to the brush's colour falls towards the marks."""
     rings = scipy.ndimage.distance_transform_cdt(~marks, "chessboard")
     level = []
     for ring in range(1, MARGIN + 4):
@@ -109,7 +109,7 @@ def margin_of(marks: Array, distance: Array, least: int) -> int:
     return max(margin, least)
 
 
-def grown(marks: Array, margin: int) -> Array:
+def dilated(marks: Array, margin: int) -> Array:
     """`marks` and all pixels at most `margin` rows and columns away."""
     found: Array = scipy.ndimage.maximum_filter(marks, 2 * margin + 1)
     return found

@@ -110,12 +110,12 @@ class Inpaint(Simulated):
 
     def known(self, image: Tensor, pictures: Mapping[str, Tensor]) -> Tensor:
         """The mask as given; how it was interpreted is logged if it is not obvious."""
-        mask, note = self._understood(image, pictures)
+        mask, note = self._interpreted(image, pictures)
         if note:
             log.info("target.mask=%s: %s%s", self.mask or "null", note, "; inverted" if self.invert else "")
         return (1 - mask if self.invert else mask) * image.isfinite().all(1, keepdim=True)
 
-    def _understood(self, image: Tensor, pictures: Mapping[str, Tensor]) -> tuple[Tensor, str]:
+    def _interpreted(self, image: Tensor, pictures: Mapping[str, Tensor]) -> tuple[Tensor, str]:
         """The mask before it is inverted, and how it was found."""
         from dip.targets import user_masks
 

@@ -169,35 +169,28 @@ def _cosines(device: torch.device, dtype: torch.dtype) -> Tensor:
 def _native(plane: Array, factor: Sequence[int]) -> Array:
     """The samples of a component, (h, w), from those that the decoder has enlarged to the image's size, (H, W)."""
     # libjpeg interpolates where a side is doubled and the other is doubled or kept, and else repeats samples.
-    smooth = max(factor) == 2 and -(-plane.shape[1] // factor[1]) > 2
+    own = 0.75 if max(factor) == 2 and -(-plane.shape[1] // factor[1]) > 2 else 1.0
     for axis in (0, 1):
         if factor[axis] > 1:
-            along = np.moveaxis(plane, axis, 0)
-            along = _undo_interpolation(along) if smooth else _means(along, factor[axis])
-            plane = np.moveaxis(along, 0, axis)
+            plane = np.moveaxis(_samples(np.moveaxis(plane, axis, 0), factor[axis], own), 0, axis)
     return np.ascontiguousarray(plane)
 
 
-def _means(values: Array, factor: int) -> Array:
-    starts = np.arange(0, len(values), factor)
-    counts = np.diff(np.append(starts, len(values)))
-    means: Array = np.add.reduceat(values, starts) / counts[:, None]
-    return means
+def _samples(values: Array, factor: int, own: float) -> Array:
+    """Least squares for the samples c of which libjpeg makes `values` along axis 0, `factor` of each.
 
-
-def _undo_interpolation(values: Array) -> Array:
-    """Least squares for the n samples c of which libjpeg's interpolation makes 2 n: (3 c[i] + c[i - 1]) / 4 and
-    (3 c[i] + c[i + 1]) / 4, along axis 0. The last of the 2 n is missing where the side is odd."""
+    The first of c[i] is own c[i] + (1 - own) c[i - 1], the others are own c[i] + (1 - own) c[i + 1]. The last can be
+    missing.
+    """
     from scipy import sparse
     from scipy.sparse.linalg import splu
 
-    count = (len(values) + 1) // 2
-    centre = np.repeat(np.arange(count), 2)
-    other = np.clip(centre + np.tile([-1, 1], count), 0, count - 1)
-    rows = np.tile(np.arange(2 * count), 2)
-    weights = np.repeat([0.75, 0.25], 2 * count)
-    matrix = sparse.csr_array((weights, (rows, np.concatenate([centre, other]))), shape=(2 * count, count))
-    matrix = matrix[: len(values)]
+    index, count = np.arange(len(values)), -(-len(values) // factor)
+    nearest = index // factor
+    beside = np.clip(nearest + np.where(index % factor, 1, -1), 0, count - 1)
+    weights = np.repeat([own, 1 - own], len(values))
+    places = np.tile(index, 2), np.concatenate([nearest, beside])
+    matrix = sparse.csr_array((weights, places), shape=(len(values), count))
     solved: Array = splu((matrix.T @ matrix).tocsc()).solve(np.ascontiguousarray(matrix.T @ values))
     return solved
 

@@ -68,7 +68,7 @@ def backprojection(filter: str) -> Any:
         sinogram, degrees = _sinogram(observation)
         options: dict[str, Any] = {"circle": False, "output_size": side, "filter_name": filter}
         planes = [transform.iradon(plane, degrees, **options) for plane in sinogram]  # type: ignore[no-untyped-call]
-        return _middle(planes, side, observation.size)
+        return _cropped(planes, side, observation.size)
 
     return baseline
 
@@ -82,7 +82,7 @@ def sart(observation: Observation, noise: NoiseModel) -> Tensor:
         for _ in range(5):
             image = transform.iradon_sart(plane, theta=np.array(degrees), image=image, clip=(0, 1))  # type: ignore[no-untyped-call]
         planes.append(image)
-    return _middle(planes, sinogram.shape[1], observation.size)
+    return _cropped(planes, sinogram.shape[1], observation.size)
 
 
 def zero_filled(observation: Observation, noise: NoiseModel) -> Tensor:
@@ -110,7 +110,7 @@ def _sinogram(observation: Observation) -> tuple[Any, list[float]]:
     return y[0].double().numpy() * operator.divisor, operator.degrees
 
 
-def _middle(planes: list[Any], side: int, size: tuple[int, int]) -> Tensor:
+def _cropped(planes: list[Any], side: int, size: tuple[int, int]) -> Tensor:
     """The part of square planes that is the image; the pixel (side // 2, side // 2) is its middle one."""
     top, left = side // 2 - size[0] // 2, side // 2 - size[1] // 2
     cut = np.stack(planes)[:, max(top, 0) : top + size[0], max(left, 0) : left + size[1]]

@@ -25,10 +25,10 @@ TINTED = 0.005  # of the pixels of a black and white mask may have a tint, at ed
 REGIONS = 5  # so many areas of the photo may have the colour by chance
 DIFFERENCE = 0.1  # between the photo and a compressed copy, of the mean over 3 x 3 pixels
 
-Understood = tuple[Tensor, str]
+Interpreted = tuple[Tensor, str]
 
 
-def painted(photo: Tensor, colour: str, tolerance: float | None = None) -> Understood:
+def painted(photo: Tensor, colour: str, tolerance: float | None = None) -> Interpreted:
     """The mask of the pixels that are painted in one colour.
 
     Where the colour was stored exactly, these are the pixels of exactly this colour. After lossy compression they are
@@ -57,22 +57,22 @@ def painted(photo: Tensor, colour: str, tolerance: float | None = None) -> Under
             "as #rrggbb, or target.tolerance, for example target.tolerance=0.3"
         )
     if tolerance is None and compressed:
-        marks = colours.without_areas(marks, near | (distance <= 0.3 * limit))
-    if (regions := colours.shades(marks, distance < limit + 0.1)) > REGIONS:
+        marks = colours.without_wide_areas(marks, near | (distance <= 0.3 * limit))
+    if (regions := colours.soft_regions(marks, distance < limit + 0.1)) > REGIONS:
         log.warning(
             "target.mask=%s: %d regions of this colour have soft edges and seem to belong to the photo; they count as "
             "missing. Paint in a colour that does not occur in it, for example target.mask='%s'",
             colour, regions, "#00ff00" if colour in ("red", "#ff0000") else "#ff0000",
         )  # fmt: skip
-    margin = colours.margin_of(marks, distance, COMPRESSED_MARGIN if compressed and tolerance != 0 else 0)
-    missing = colours.grown(marks, margin)
+    margin = colours.blended_width(marks, distance, COMPRESSED_MARGIN if compressed and tolerance != 0 else 0)
+    missing = colours.dilated(marks, margin)
     code = "#" + "".join(f"{round(255 * float(value)):02x}" for value in np.broadcast_to(brush, 3))
     around = f" and {margin} pixel{'s' * (margin > 1)} around it" * (margin > 0)
     within = f" within {limit:.2g}" * (limit > 1e-4)
     return torch.from_numpy(~missing).float()[None, None], f"{code}{within}{around} is missing"
 
 
-def transparency(alpha: Tensor) -> Understood:
+def transparency(alpha: Tensor) -> Interpreted:
     """The mask of the pixels that are not fully opaque, from alpha (1, 1, H, W) in [0, 1].
 
     Soft edges count as missing: many programs do not keep the exact colours of translucent pixels.
@@ -80,7 +80,7 @@ def transparency(alpha: Tensor) -> Understood:
     return (alpha > 0.99 * alpha.max()).float(), "transparent pixels are missing"
 
 
-def picture(drawn: Tensor, photo: Tensor, alpha: Tensor | None = None, tolerance: float | None = None) -> Understood:
+def picture(drawn: Tensor, photo: Tensor, alpha: Tensor | None = None, tolerance: float | None = None) -> Interpreted:
     """The mask in a picture given by the user: black and white, or a copy of the photo with painted parts.
 
     Args:
@@ -187,7 +187,7 @@ def _tint(drawn: Tensor) -> float:
     return ((drawn.amax(1) - drawn.amin(1)) > 0.25).float().mean().item()
 
 
-def _black_and_white(drawn: Tensor) -> Understood:
+def _black_and_white(drawn: Tensor) -> Interpreted:
     """1 where a gray picture (1, C, h, w) is bright: above half, or the brighter one of only two values."""
     if (coloured := _tint(drawn)) > TINTED:
         raise ImageError(

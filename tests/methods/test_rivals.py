@@ -69,14 +69,14 @@ def test_the_bank_holds_the_most_similar_pixels(size: tuple[int, int], window: i
 
 def test_the_two_drawn_images_never_hold_the_same_pixel_of_a_bank():
     found = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 1, 64, 64)
-    first, second = pixel2pixel.two(found, draw())
+    first, second = pixel2pixel.drawn_pair(found, draw())
     assert (first != second).all()
     for image in (first, second):
         assert torch.bincount(image.long().flatten()).min() > 64 * 64 / 5 * 0.8
 
 
 def test_the_number_of_pixels_in_a_bank_is_the_published_one():
-    assert [pixel2pixel.suited(level / 255) for level in (0, 10, 25, 50, 200)] == [2, 2, 4, 8, 8]
+    assert [pixel2pixel.bank_size(level / 255) for level in (0, 10, 25, 50, 200)] == [2, 2, 4, 8, 8]
 
 
 def test_no_prediction_of_noise2self_depends_on_the_pixel_itself():

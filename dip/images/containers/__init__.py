@@ -35,20 +35,18 @@ GZIP = b"\x1f\x8b"
 Reader = Callable[[BinaryIO, str | None], Contents]
 
 
+SIGNATURES: tuple[tuple[int, bytes, Reader], ...] = (
+    (0, b"\x93NUMPY", npy.read), (0, b"PK\x03\x04", npy.read_zip), (0, b"MATLAB 5.0 MAT-file", mat.read),
+    (0, b"SIMPLE  =", fits.read), (0, b"\x89HDF\r\n\x1a\n", hdf5.read), (0, hdf5.MATLAB, hdf5.read),
+    (344, b"n+1\0", nifti.read), (344, b"ni1\0", nifti.read), (4, b"n+2\0\r\n\x1a\n", nifti.read),
+    (128, b"DICM", dicom.read), (512, b"\x89HDF\r\n\x1a\n", hdf5.read),
+)  # fmt: skip
+"""The bytes by which a kind of file is recognised, their position, and what reads it."""
+
+
 def reader(head: bytes) -> Reader | None:
     """What reads a file that begins with `head`; None if it is of another kind."""
-    readers: dict[bytes, Reader] = {
-        npy.MAGIC: npy.read, npy.ZIP: npy.read_zip, mat.MAGIC: mat.read, fits.MAGIC: fits.read, hdf5.MAGIC: hdf5.read,
-        hdf5.MATLAB: hdf5.read,
-    }  # fmt: skip
-    for magic, found in readers.items():
-        if head.startswith(magic):
-            return found
-    if nifti.recognised(head):
-        return nifti.read
-    if head[dicom.AT :].startswith(dicom.MAGIC):
-        return dicom.read
-    return hdf5.read if head[512:].startswith(hdf5.MAGIC) else None
+    return next((found for at, signature, found in SIGNATURES if head[at:].startswith(signature)), None)
 
 
 def read(file: BinaryIO, key: str | None) -> Contents | None:
@@ -76,7 +74,7 @@ def _unpacked(file: BinaryIO) -> tuple[BinaryIO, bytes]:
     """The content of a gzip file of a kind that is often packed, and its first bytes."""
     with gzip.open(file) as packed:
         head = packed.read(HEAD)
-        if not (nifti.recognised(head) or head.startswith(fits.MAGIC)):
+        if reader(head) not in (nifti.read, fits.read):
             raise Unreadable("holds neither a NIfTI nor a FITS file", "the file without gzip")
         packed.seek(0)
         data = packed.read(MAX_BYTES + 1)

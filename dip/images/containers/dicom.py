@@ -8,10 +8,6 @@ import numpy as np
 
 from dip.images.stored import Contents, Unreadable, check_bytes, check_size, lacking, no_key
 
-MAGIC = b"DICM"
-AT = 128
-"""The position of `MAGIC`."""
-
 
 def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the pixels in the units of the file: rescale slope and intercept are applied, as for Hounsfield units.

@@ -9,8 +9,6 @@ import numpy as np
 
 from dip.images.stored import Contents, check_bytes, chosen, lacking
 
-MAGIC = b"SIMPLE  ="
-
 
 def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the extension whose name or number is `key`, or the only one that holds an image.

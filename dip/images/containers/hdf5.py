@@ -8,7 +8,6 @@ import numpy as np
 
 from dip.images.stored import Contents, Unreadable, check_bytes, chosen, lacking
 
-MAGIC = b"\x89HDF\r\n\x1a\n"
 MATLAB = b"MATLAB 7.3 MAT-file"
 COMPLEX: dict[int, np.dtype[Any]] = {4: np.dtype("c8"), 8: np.dtype("c16")}
 """Complex types, by the bytes of the real part."""

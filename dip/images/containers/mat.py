@@ -9,7 +9,6 @@ import numpy as np
 
 from dip.images.stored import Contents, check_bytes, chosen
 
-MAGIC = b"MATLAB 5.0 MAT-file"
 NUMBERS = {f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)}
 NUMBERS |= {"double": 8, "single": 4, "logical": 1}
 """MATLAB's classes of numbers and their bytes. Cells, structs, functions and objects are not read."""

@@ -10,14 +10,6 @@ import numpy as np
 
 from dip.images.stored import Contents, Unreadable, check_bytes, lacking, no_key
 
-HEAD = 348
-"""Bytes of the header of NIfTI-1."""
-
-
-def recognised(head: bytes) -> bool:
-    """Whether `head` begins a NIfTI file: its size, and a magic text at a fixed position."""
-    return head[344:348] in (b"n+1\0", b"ni1\0") or head[4:12] == b"n+2\0\r\n\x1a\n"
-
 
 def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the values in the units of the file (slope and intercept are applied). The axes are x, y, z and time: x are

@@ -11,8 +11,6 @@ import numpy as np
 
 from dip.images.stored import Contents, Unreadable, check_bytes, chosen, no_key
 
-MAGIC, ZIP = b"\x93NUMPY", b"PK\x03\x04"
-
 
 def read(file: BinaryIO, key: str | None) -> Contents:
     """Read the array."""
