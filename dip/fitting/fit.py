@@ -171,6 +171,8 @@ class Fit(WholeImage):
             result["ended"] = self.stopping.ended
         if self.stopping.spread is not None:
             disagreement = self.stopping.spread.float().cpu() * weight
+            if self.rule is not None and self.rule.fitted is not None:
+                disagreement *= self.rule.fitted.float().cpu()
             self.spread = seen.deviation(disagreement)
             if ranked := uncertainty.scores(disagreement, self.restored, seen.reference):
                 result["spread"] = ranked

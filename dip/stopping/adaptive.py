@@ -115,9 +115,8 @@ class Adaptive(Stop):
         white = self.white or ("heldout" if shrinking else "combined")
         if not denoising:
             return STOPS[white](patience=self.patience)
-        return (
-            self if "white" in self.unused() else replace(self, white=white)
-        )  # in the options, so that the run folder's name depends on it
+        # In the options, so that the run folder's name depends on it.
+        return self if "white" in self.unused() else replace(self, white=white)
 
     def find(self, target: Tensor, known: Tensor | None = None) -> dict[str, Any]:
         """What the noise of `target` is, and the name of the rule for it: `Rule.chosen`. The arguments are those of `start`."""

@@ -206,4 +206,5 @@ class CovariancePenalty(Rule):
         from dip.stopping.finishing import combined
 
         sigma = math.sqrt(max(0.0, float(self.variance)))
-        return combined(super().image(), self.whole, self.smoothing * sigma, self.certain)
+        image, self.fitted = combined(super().image(), self.whole, self.smoothing * sigma, self.certain)
+        return image

@@ -29,8 +29,10 @@ TOLD = 0.05
 """Weight of the photograph above which a warning says so."""
 
 
-def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = False) -> Tensor:
+def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = False) -> tuple[Tensor, Tensor]:
     """The weighted mean of two denoised images and, where the fit has lost structure, of the observation, (1, C, h, w).
+
+    The second result is the weight of the fit in it, (1, 1, h, w) or (1, 1, 1, 1).
 
     Args:
         average: restored by a fit, (1, C, h, w) in [0, 1]; values outside are clipped.
@@ -43,19 +45,20 @@ def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = Fa
     from dip.stopping.lost_structure import agreement, local_share, share_of_photograph
 
     if not sigma > 0:
-        return average
+        return average, average.new_ones(1, 1, 1, 1)
     observed = observed.to(average)
     other = bm3d.denoised(observed, OBSERVED * sigma)
     residual = observed - average
     both = smoothed(average, FITTED * sigma).lerp(other, SHARE)
-    restored = average.lerp(both, agreement(other - average, residual))
+    agreeing = agreement(other - average, residual)
+    restored, fitted = average.lerp(both, agreeing), average.new_full((1, 1, 1, 1), 1 - SHARE * agreeing)
     if certain:
-        return restored
+        return restored, fitted
     weight = share_of_photograph(observed, average)
     restored = restored.lerp(observed, weight) if weight > 0 else restored
     local = local_share(observed, restored)
     _tell(1 - (1 - weight) * (1 - float(local.mean())), "stop.smoothing=0 returns the fit")
-    return restored.lerp(observed, local)
+    return restored.lerp(observed, local), fitted * (1 - weight) * (1 - local)
 
 
 def with_photograph(restored: Tensor, observed: Tensor, weight: float, otherwise: str) -> Tensor:

@@ -64,6 +64,8 @@ class Rule(ABC):
     """Weight of the photograph in the restored image, if that is known before the fit."""
     kept: Tensor | None = None
     """Whether the last `update` took its average as the image, a () boolean tensor; None: the rule has no single step."""
+    fitted: Tensor | None = None
+    """Weight of the average in what `image` returned last, (1, 1, h, w) or (1, 1, 1, 1); None: 1."""
     saved: ClassVar[tuple[str, ...]] = ()
     """Names of the subclass's tensors that change from step to step. A resumed run needs them."""
 

@@ -58,6 +58,6 @@ def words(case: Case) -> list[str]:
     return [
         *(f"{name}={value}" for name, value in case.items() if name != "resumed"), *TARGETS.get(case["target"], ()),
         *(word for option, word in small.items() if option in options), *(["skips=[2]"] if "depth" in options else []),
-        "size=32", "steps=40", "record_every=20", "logger=csv", "baselines=false", "keep_checkpoint=true",
+        "size=32", "steps=24", "record_every=12", "snapshot_every=12", "logger=csv", "baselines=false", "keep_checkpoint=true",
         "checkpoint_every=100000",
     ]  # fmt: skip

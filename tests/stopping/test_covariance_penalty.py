@@ -182,7 +182,9 @@ def test_the_kept_average_is_combined_with_the_observation_at_the_estimated_leve
     show(plain, images)
     show(smooth, images)
     assert plain.step == smooth.step
-    assert torch.equal(smooth.image(), combined(plain.image(), noisy, 0.7 * math.sqrt(float(plain.variance))))
+    image, weight = combined(plain.image(), noisy, 0.7 * math.sqrt(float(plain.variance)))
+    assert torch.equal(smooth.image(), image)
+    assert torch.equal(smooth.fitted, weight)
     assert not torch.equal(smooth.image(), plain.image())
     resumed = CovariancePenalty(noisy, 200, smoothing=0.7)
     resumed.load_state_dict(smooth.state_dict())
