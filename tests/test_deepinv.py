@@ -1,7 +1,5 @@
 """The fit as a reconstructor, on classes with the interface of deepinv's physics."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 import types
@@ -61,12 +59,12 @@ class NoAdjoint:
 
 
 @pytest.fixture
-def blur() -> Blur:
+def blur():
     return Blur(torch.full((3, 3), 1 / 9))
 
 
 @pytest.fixture
-def y(blur) -> Tensor:
+def y(blur):
     return blur.A(torch.rand(1, 3, 16, 24, generator=torch.Generator().manual_seed(0)))
 
 

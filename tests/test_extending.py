@@ -1,9 +1,6 @@
 """The examples of EXTENDING.md run as they stand, with smaller numbers, and are short."""
 
-from __future__ import annotations
-
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -23,7 +20,7 @@ def test_there_is_a_short_one_for_each_part():
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_it_runs(example: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_it_runs(example, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Image.radial_gradient("L").convert("RGB").resize((24, 20)).save("photo.png")
     restore, small = dip.restore, {"steps": 3, "z": {"channels": 4}, "progress": False, "out": "outputs"}

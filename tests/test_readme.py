@@ -1,7 +1,5 @@
 """Every command of the README works as it stands, with smaller numbers; and the target that CONTRIBUTING shows."""
 
-from __future__ import annotations
-
 import itertools
 import re
 import shlex
@@ -21,7 +19,7 @@ from PIL import Image
 import dip
 from dip.configuration import aliases, cli, composition, schema
 from dip.fitting import experiment
-from tests.conftest import ROOT, Fit, composed, environment
+from tests.conftest import ROOT, composed, environment
 
 README, GUIDE = ((ROOT / name).read_text() for name in ("README.md", ".github/CONTRIBUTING.md"))
 BLOCKS, RECIPE = (re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL) for text in (README, GUIDE))
@@ -37,7 +35,7 @@ SMALL = ("size=32", "steps=2", "net.depth=3", "net.channels=8", "skips=[2]", "de
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pictures(tmp_path, monkeypatch):
     """The files that the README's user has: photographs of 48 x 40 pixels and a mask."""
     monkeypatch.chdir(tmp_path)
     photo = Image.radial_gradient("L").convert("RGB")
@@ -60,7 +58,7 @@ def measured() -> dict[str, Any]:
 
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("call", CALLS)
-def test_call(call: str, monkeypatch: pytest.MonkeyPatch):
+def test_call(call, monkeypatch):
     small = {"size": 32, "steps": 2, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False}
     restore = dip.restore
     monkeypatch.setattr(dip, "restore", lambda *given, **options: restore(*given, **{**options, **small}))
@@ -76,7 +74,7 @@ def test_there_are_commands_of_every_kind():
 
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("line", RUNS)
-def test_run(fit: Fit, line: str):
+def test_run(fit, line):
     given = cli.files_quoted(aliases.replaced(shlex.split(line)[2:]))  # as the program does
     if "--help" in given:
         done = subprocess.run(
@@ -96,7 +94,7 @@ def test_run(fit: Fit, line: str):
 
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("line", SWEEPS)
-def test_sweep(line: str):
+def test_sweep(line):
     given = shlex.split(line)[2:]
     if "-cn" in given:
         assert (ROOT / "sweeps" / f"{given[given.index('-cn') + 1]}.yaml").exists()
@@ -118,11 +116,11 @@ def test_sweep(line: str):
 
 
 @pytest.mark.parametrize("target", sorted(set(MAKE)))
-def test_make_knows_the_target(target: str):
+def test_make_knows_the_target(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-def test_the_recipe_of_another_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_recipe_of_another_target(monkeypatch, tmp_path):
     code, recipe = (next(text for _, text in RECIPE if word in text) for word in ("class Dimmed", "target=dimmed"))
     made: dict[str, Any] = {"__name__": "dimmed"}
     monkeypatch.setitem(sys.modules, "dimmed", types.SimpleNamespace(__dict__=made))

@@ -1,7 +1,5 @@
 """The wheel: everything works once it is installed, in an environment without the checkout."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import venv
@@ -20,7 +18,7 @@ SMALL = ("size=32", "steps=6", "net.depth=2", "net.channels=4", "skips=[2]", "pr
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
     subprocess.run([*pip, "--no-index", "--no-deps", "--no-build-isolation", "-w", folder, ROOT], check=True)
@@ -28,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs(wheel, tmp_path_factory):
     """The folder of programs of a new environment. It has the wheel and the packages of the present environment."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
@@ -42,7 +40,7 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(programs: Path, tmp_path: Path):
+def run(programs, tmp_path):
     """`run("deep-image-prior", "steps=2")`: what a program of that environment prints, run in `tmp_path`."""
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 36, 3), np.uint8)).save(tmp_path / "photo.png")
     own = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
@@ -56,7 +54,7 @@ def run(programs: Path, tmp_path: Path):
     return call
 
 
-def test_the_wheel_has_the_package_and_its_configuration_files_only(wheel: Path):
+def test_the_wheel_has_the_package_and_its_configuration_files_only(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
     assert all(name.startswith("dip/") for name in names)
@@ -67,7 +65,7 @@ def test_the_wheel_has_the_package_and_its_configuration_files_only(wheel: Path)
     assert not any(name.startswith("dip/sweeps/results") for name in names)
 
 
-def test_from_python(run, programs: Path):
+def test_from_python(run, programs):
     code = (
         "import dip; print(dip.__file__); "
         "result = dip.restore('photo.png', experiment='fast', size=32, steps=6, skips=[2], "
@@ -78,7 +76,7 @@ def test_from_python(run, programs: Path):
     assert shape == "(32, 32, 3)"
 
 
-def test_from_the_command_line(run, tmp_path: Path):
+def test_from_the_command_line(run, tmp_path):
     shown = run("deep-image-prior", "--help")
     shipped = [*(ROOT / "conf" / "experiment").glob("*.yaml"), *(ROOT / "sweeps").glob("*.yaml")]
     assert {path.stem for path in shipped} <= set(shown.split())
@@ -91,7 +89,7 @@ def test_from_the_command_line(run, tmp_path: Path):
 
 
 @pytest.mark.parametrize("flags", [["-cn", "figure3"], ["-cd", "sweeps", "-cn", "figure3"]])
-def test_a_sweep_file(run, tmp_path: Path, flags: list[str]):
+def test_a_sweep_file(run, tmp_path, flags):
     (tmp_path / "dip").mkdir()
     (tmp_path / "dip" / "__init__.py").write_text("raise ImportError('not this one')")
     shown = run("deep-image-prior", *flags, "target=clean,noisy", "image=photo.png", *SMALL)

@@ -113,13 +113,9 @@ def curves(table: pandas.DataFrame) -> pandas.DataFrame:
     The columns are those of `metrics.csv`: `step`, `loss`, `psnr` (of the output, dB), `psnr_ema` (of the average), ...
     """
     pandas = _pandas()
-    parts = [
-        pandas.DataFrame(runs.history(row["folder"])).assign(variant=variant, seed=seed)
-        for (variant, seed), row in table.iterrows()
-    ]
-    found = pandas.concat(parts, ignore_index=True)
-    found = found.astype({"step": int})
-    return found[["variant", "seed", *(name for name in found.columns if name not in ("variant", "seed"))]]
+    parts = {key: pandas.DataFrame(runs.history(folder)) for key, folder in table["folder"].items()}
+    found = pandas.concat(parts, names=["variant", "seed"]).reset_index(["variant", "seed"])
+    return found.reset_index(drop=True).astype({"step": int})
 
 
 def _pandas() -> Any:
