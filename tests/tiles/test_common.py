@@ -116,7 +116,8 @@ def test_the_rule_for_white_noise_has_the_level_of_the_whole_image_and_ends_at_t
 def test_noise_is_too_strong_to_be_texture_in_all_tiles_or_in_none(words: tuple[str], tmp_path: Path):
     config = composed(*TINY, "image=coffee", "target=degraded", "tile=96", *words)
     y = 0.5 + blurred_noise(size=(96, 192))
-    y[..., 96:] = y[:, :1, :, 96:]  # gray, as texture is
+    first = y[:, :1, :, 96:]
+    y[..., 96:] = first.lerp(y[..., 96:], 0.2)  # channels as similar as those of texture
     assert [certain(y), certain(y[..., :96]), certain(y[..., 96:])] == [False, True, False]
     stop, chosen = common_rule(config, direct(y, None))
     cutter = Cutter(config, stop, direct(y, None), {}, tmp_path)
