@@ -104,6 +104,8 @@ class Adaptive(Stop):
         "0.1",
     )
 
+    later = ("noise", "sigma")
+
     def unused(self) -> dict[str, str]:
         names = {None: [], "white": ["smoothing"]}.get(self.noise, ["white", "sigma"])
         return super().unused() | dict.fromkeys(names, f"stop.noise={self.noise}")
@@ -138,8 +140,10 @@ class Adaptive(Stop):
     def told(self, chosen: dict[str, Any]) -> Adaptive:
         """These options for a part of an image in which `find` found noise: not examined again, without the last step."""
         if chosen["noise"] == "white":
-            return replace(self, noise="white", sigma=chosen["sigma"])
-        return replace(self, noise="strong" if chosen["strong"] else "correlated", white=None, smoothing=0.0)
+            return replace(self, noise="white", sigma=chosen["sigma"], smoothing=1.0)  # the default: it has no effect
+        return replace(
+            self, noise="strong" if chosen["strong"] else "correlated", white=None, sigma=None, smoothing=0.0
+        )
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         chosen = self.find(target, known)
