@@ -25,9 +25,7 @@ def command(config: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
     if defaults is None:
         defaults = schema.defaults()
         kind = schema.GROUPS["target"].get(config["target"]["name"])
-        if (
-            kind is not None
-        ):  # the target decides which rule stop=auto selects; other options than its defaults need stop=RULE
+        if kind is not None:  # stop=auto selects a rule by the target; options of a rule need its name, stop=RULE
             auto = schema.plain(schema.Config(target=kind()))["stop"]
             defaults["stop"] = auto if config["stop"] == auto else {}
     return joined(["python", "train.py", *(f"{name}={value}" for name, value in _differences(config, defaults))])

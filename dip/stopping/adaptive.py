@@ -61,9 +61,9 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
 
 
 def noise_levels(image: Tensor, known: Tensor | None = None) -> tuple[float, float | list[float]]:
-    """The noise level of an image, and what BM3D is told, which assumes white noise that is independent between channels.
+    """The noise level of an image, and the level for BM3D, which assumes independent white noise in the channels.
 
-    The arguments are those of `examine`. Where the noise is white, BM3D is told one level for each channel of `dip.bm3d`.
+    The arguments are those of `examine`. Where the noise is white, there is one level for each channel of `dip.bm3d`.
     """
     from dip.bm3d import CORRELATED
     from dip.stopping.noise_level import colour_levels
@@ -104,6 +104,8 @@ class Adaptive(Stop):
         "0.1",
     )
 
+    later = ("noise", "sigma")
+
     def unused(self) -> dict[str, str]:
         names = {None: [], "white": ["smoothing"]}.get(self.noise, ["white", "sigma"])
         return super().unused() | dict.fromkeys(names, f"stop.noise={self.noise}")
@@ -135,11 +137,13 @@ class Adaptive(Stop):
         found = {"name": name, "noise": noise.kind, "whiteness": noise.whiteness, "sigma": noise.sigma}
         return found | ({"strong": strong} if noise.kind == "correlated" else {})
 
-    def told(self, chosen: dict[str, Any]) -> Adaptive:
+    def for_part(self, chosen: dict[str, Any]) -> Adaptive:
         """These options for a part of an image in which `find` found noise: not examined again, without the last step."""
         if chosen["noise"] == "white":
-            return replace(self, noise="white", sigma=chosen["sigma"])
-        return replace(self, noise="strong" if chosen["strong"] else "correlated", white=None, smoothing=0.0)
+            return replace(self, noise="white", sigma=chosen["sigma"], smoothing=1.0)  # the default: it has no effect
+        return replace(
+            self, noise="strong" if chosen["strong"] else "correlated", white=None, sigma=None, smoothing=0.0
+        )
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         chosen = self.find(target, known)

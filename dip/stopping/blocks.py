@@ -23,7 +23,7 @@ def blocks(image: Tensor) -> Tensor:
     if height * width <= LIMIT:
         return image
     count, least = LIMIT // SIDE**2, [max(1, side // SIDE) for side in (height, width)]
-    rows = min(max(1, round(math.sqrt(count * height / width))), least[0])
+    rows = min(max(1, round(math.sqrt(count * height / width))), count, least[0])
     columns = min(count // rows, least[1])
     down, across = (
         torch.linspace(0, max(0, side - SIDE), number).round().long().tolist()

@@ -65,6 +65,7 @@ class Covariance(Stop):
     strong: bool | None = option(
         None, "whether the noise is too strong to be texture; null: decided from the image", flag(none=True), "true"
     )
+    later = ("strong",)
     needs_image = True
     comparable = True
     patience_limit = PATIENCE

@@ -19,7 +19,7 @@ FITTED = 0.4
 """Strength of the non-local means for the average of the fit, in standard deviations of the noise."""
 
 OBSERVED = 4.5
-"""Level that BM3D is told for the photograph, in standard deviations of the noise. BM3D assumes white noise. Correlated
+"""Level that BM3D assumes for the photograph, in standard deviations of the noise. BM3D assumes white noise. Correlated
 noise of the same variance is several times stronger at low frequencies."""
 
 SHARE = 0.35

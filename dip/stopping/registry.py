@@ -41,6 +41,9 @@ class Stop(Options):
     patience_limit: ClassVar[int | None] = None
     """Upper limit of the patience where another rule (adaptive, compare) starts this one; None: no limit."""
 
+    later: ClassVar[tuple[str, ...]] = ()
+    """Options that are not part of a run's identity while they are null, so that older runs keep their folders."""
+
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""
         names = ["patience"] * (not self.uses_patience) + ["to_the_end"] * (not self.ends)

@@ -30,7 +30,7 @@ def common_rule(config: Config, seen: Observation) -> tuple[Stop, dict[str, Any]
     stop = config.stop
     if isinstance(stop, Adaptive):
         chosen = stop.find(seen.y)
-        return (stop if chosen["name"] == "unchanged" else stop.told(chosen)), chosen
+        return (stop if chosen["name"] == "unchanged" else stop.for_part(chosen)), chosen
     if isinstance(stop, Covariance):
         strong = certain(seen.y, seen.known) if stop.strong is None else stop.strong
         stop = dataclasses.replace(stop, smoothing=0.0, strong=strong)

@@ -88,7 +88,7 @@ def observed(target: Target, seen: Observation) -> tuple[Target, dict[str, Tenso
 
 
 def check_options(config: Config) -> None:
-    """Raise DipError if a process cannot be told `config`, because it holds an object of an unregistered class."""
+    """Raise DipError if `config` cannot be passed to a process, because it holds an object of an unregistered class."""
     for group, kinds in schema.GROUPS.items():
         chosen = getattr(config, group)
         if group != "target" and type(chosen) not in kinds.values():
@@ -117,9 +117,9 @@ class Cutter:
             config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
         )
         if isinstance(config.method, Rival) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
-            # The level of the whole image, for all tiles; but BM3D may be told one for each channel.
-            sigma, told = noise_levels(seen.y)
-            for_all = told if config.method.name == "bm3d" else sigma
+            # The level of the whole image, for all tiles; but BM3D may have one for each channel.
+            sigma, for_bm3d = noise_levels(seen.y)
+            for_all = for_bm3d if config.method.name == "bm3d" else sigma
             if isinstance(for_all, float):
                 self.target = Degraded(noise=NoiseOptions(kind="gaussian", sigma=for_all))
         self.whole = dict(pictures)

@@ -58,11 +58,37 @@ def test_what_auto_takes(typed: tuple[str, ...], chosen: dict[str, Any]):
     assert {name: stop[name] for name in chosen} == chosen
 
 
-def test_exactly_the_options_that_change_the_result_change_the_folder():
-    def name(*overrides: str) -> str:
-        found = composed(*overrides)
-        return naming.name(found, naming.identity(found, "image", None))
+def name(*overrides: str) -> str:
+    found = composed(*overrides)
+    return naming.name(found, naming.identity(found, "image", None))
 
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ((), "noisy-skips3.4-steps10000-seed0-51672874"),
+        (("experiment=fast",), "guided-noisy-skips2.3.4.5-steps2000-seed0-cbb6ef06"),
+        (("target=degraded", "stop=covariance"), "degraded-skips3.4-steps10000-seed0-bce5c5bb"),
+    ],
+)
+def test_ordinary_runs_keep_their_folders_when_options_are_added(overrides: tuple[str, ...], expected: str):
+    assert name(*overrides) == expected
+
+
+def test_what_is_known_of_the_noise_is_part_of_the_folder():
+    assert (
+        len(
+            {
+                name("experiment=fast"),
+                name("experiment=fast", "stop.noise=white"),
+                name("experiment=fast", "stop.sigma=0.1"),
+            }
+        )
+        == 3
+    )
+
+
+def test_exactly_the_options_that_change_the_result_change_the_folder():
     base = name()
     assert (
         name("out=elsewhere", "device=cpu", "logger=csv", "snapshot_every=7", "overwrite=true", "skips=[4,3]") == base

@@ -97,14 +97,17 @@ def test_a_run_that_resumes_does_not_compute_bm3d_again(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("white", ["heldout", "combined", "emv"])
-def test_the_rule_for_white_noise_has_the_level_of_the_whole_image_and_ends_at_the_tile(white: str, tmp_path: Path):
-    config = composed(*TINY, *IMAGE, "target=degraded", "stop=adaptive", f"stop.white={white}")
+def test_the_rule_for_white_noise_has_the_level_of_the_whole_image_and_ends_at_the_tile(
+    white: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    config = composed(*TINY, *IMAGE, "target=degraded", "stop=adaptive", f"stop.white={white}", "stop.smoothing=0.5")
     seen = seen_by(composed(*TINY, *IMAGE))
     stop, chosen = common_rule(config, seen)
     assert chosen["sigma"] == pytest.approx(0.1, rel=0.1)
     (box, _), *_ = boxes((64, 112), 64, 16)
     job, tile = Cutter(config, stop, seen, {}, tmp_path).job(box), seen.y[..., :64]
     rule = composed(*job.overrides).stop.start(tile, 0)
+    assert "stop." not in caplog.text, "options of the whole image without effect in a tile"
     assert torch.equal(rule.photograph, tile)
     assert rule.chosen is None, "the photograph is mixed in once, after the blend"
     parts = [part for part in (rule, *getattr(rule, "rules", {}).values()) if isinstance(part, HeldOutError)]
@@ -112,8 +115,10 @@ def test_the_rule_for_white_noise_has_the_level_of_the_whole_image_and_ends_at_t
     assert [part.least for part in parts] == [least_error(tile, None, chosen["sigma"])] * len(parts)
 
 
-@pytest.mark.parametrize("words", [("stop=adaptive",), ("stop=covariance",)])
-def test_noise_is_too_strong_to_be_texture_in_all_tiles_or_in_none(words: tuple[str], tmp_path: Path):
+@pytest.mark.parametrize("words", [("stop=adaptive", "stop.sigma=0.2"), ("stop=covariance",)])
+def test_noise_is_too_strong_to_be_texture_in_all_tiles_or_in_none(
+    words: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     config = composed(*TINY, "image=coffee", "target=degraded", "tile=96", *words)
     y = 0.5 + blurred_noise(size=(96, 192))
     first = y[:, :1, :, 96:]
@@ -124,6 +129,7 @@ def test_noise_is_too_strong_to_be_texture_in_all_tiles_or_in_none(words: tuple[
     for box in boxes((96, 192), 96, 0)[0]:
         rule = composed(*cutter.job(box).overrides).stop.start(y[(..., *box.slices())], 0)
         assert not rule.certain
+    assert "stop." not in caplog.text
     average = y.lerp(y.mean((2, 3), keepdim=True), 0.9)
     found = finished(config, stop, direct(y, None), average, chosen)
     rule = CovariancePenalty(y, 1)
