@@ -20,7 +20,7 @@ from dip.api.isolation import isolated, log_shown
 from dip.api.restoration import Restoration
 from dip.callbacks.recorder import OnRecord
 from dip.configuration.schema import Config
-from dip.errors import RunError
+from dip.errors import OptionError, RunError
 from dip.fitting import experiment
 from dip.fitting.inputs import observe
 from dip.fitting.observed import Observed
@@ -147,6 +147,8 @@ def restore(
     5 (32, 32, 1) False
     10 (32, 32, 1) False
     """
+    if on_record is not None and not callable(on_record):
+        raise OptionError("on_record", on_record, "a function of (step, loss, psnr, image)", "on_record=print")
     given = {"operator": operator, "shape": shape, "experiment": experiment, "stop": stop, "steps": steps, "out": out}
     options |= {name: value for name, value in given.items() if value is not None}
     with isolated(), log_shown(progress):

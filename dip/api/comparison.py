@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,10 +80,14 @@ def compare(
     >>> by_step.plot(logx=True, ylabel="PSNR, dB").figure.savefig("curves.png")
     """
     pandas = _pandas()
-    if not variants or not all(isinstance(variant, Mapping) for variant in variants.values()):
+    if not (
+        isinstance(variants, Mapping) and variants and all(isinstance(each, Mapping) for each in variants.values())
+    ):
         raise OptionError(
             "variants", variants, "a dict of dicts of options", "variants={'wide': {'net': {'channels': 64}}}"
         )
+    if not isinstance(seeds, Iterable):
+        raise OptionError("seeds", seeds, "a sequence of integers", "seeds=[0, 1, 2]")
     planned: dict[tuple[str, int], Job] = {}
     here: dict[Path, tuple[Job, Pictures]] = {}
     with isolated():

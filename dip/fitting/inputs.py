@@ -51,6 +51,10 @@ def _photographed(config: Config, pictures: Pictures) -> tuple[Picture, Observat
     target = config.target
     if "image" not in pictures.given and config.image in SAMPLES:
         target = target.for_sample()
+        if target.name == "degraded":
+            log.info(
+                "image=%s: a sample image, restored as it is; for a photo of your own, image=photo.jpg", config.image
+            )
     size = tuple(config.size) if isinstance(config.size, (list, tuple)) else config.size
     photo = pictures.load("image")
     whole = {option: pictures.load(f"target.{option}") for option in target.files() if option not in target.data}

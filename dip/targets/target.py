@@ -7,6 +7,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dip.errors import OptionError
 from dip.options import Options, integers, log, reject
 from dip.targets.noise_models import Estimated, Levels, NoiseModel
 from dip.targets.noise_options import NoiseOptions
@@ -82,7 +83,8 @@ class Target(Options):
         """Raise OptionError if one of `required` is missing; called before anything is read."""
         for name in self.required if self.raw else ():
             if getattr(self, name) is None:
-                raise reject(self, name)
+                missing = reject(self, name)
+                raise OptionError(missing.option, None, missing.legal.removeprefix("null or "), missing.example)
 
     def for_sample(self) -> Target:
         """The target for a sample image, which is not damaged, where the options leave the damage open."""

@@ -45,3 +45,10 @@ def test_an_exception_ends_the_run_and_the_same_call_repeats_it(raised, expected
     assert runs.read_result(folder)["status"] == "failed"
     assert not list(folder.glob(".*lock"))
     assert dip.restore(photo, out=tmp_path, **TINY).metrics["status"] == "finished"
+
+
+def test_what_is_no_function_is_refused_before_the_fit(photo):
+    with pytest.raises(
+        dip.DipError, match=r"^on_record=hi: must be a function of \(step, loss, psnr, image\), for example "
+    ):
+        dip.restore(photo, on_record="hi", **TINY)

@@ -146,3 +146,8 @@ def test_noise_that_all_channels_share_is_examined_only_if_the_image_is_gray() -
     assert not certain(gray.expand(1, 3, 96, 96))
     assert not certain(photo("coffee") + noise)
     assert not certain(torch.full((1, 3, 96, 96), 0.5))
+
+
+def test_a_tiny_photograph_has_too_few_patches_to_show_noise_that_cannot_be_texture() -> None:
+    """The channels of coffee at 64 x 64 pixels are as different as those of noise in its five flattest patches."""
+    assert not certain(shrunk("coffee", 64))
