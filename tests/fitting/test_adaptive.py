@@ -52,7 +52,7 @@ def test_only_correlated_noise_filters_the_loss_and_changes_the_kept_average(fit
 
 def test_the_log_and_the_result_say_which_rule_runs_and_why(fit, caplog):
     with caplog.at_level(logging.INFO, "dip"):
-        folder, result = fit("image=coffee", "size=64", "steps=10", "stop=adaptive", *CAMERA)
+        folder, result = fit("image=coffee", "size=96", "steps=10", "stop=adaptive", *CAMERA)
     rule = result["rule"]
     assert rule["name"] == "covariance"
     assert rule["noise"] == "correlated"
