@@ -37,6 +37,7 @@ MANY = 3 * 2**20
 def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> Observation:
     """`seen` with BM3D of its y as `z` and as `denoised`, if method=guided applies; else `seen`.
 
+    BM3D is applied after the transform that gives noise of a known model one level (`NoiseModel.stabilise`).
     It applies to an image with white noise that is not impulses, without another guide, and to the networks of this project
     whose input has the size of the image. An image of more than three channels has at most `MANY` values.
 
@@ -68,8 +69,13 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
-            denoised, share = _tested(seen.y, file)
-            return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
+            stable, level, inverse = config.target.noise_model(noise.sigma).stabilise(seen.y)
+            if stable is seen.y:
+                denoised, share = _tested(seen.y, file)
+                return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
+            # Simulated noise whose level depends on brightness: neither its clipping nor texture is examined.
+            denoised = inverse(bm3d.denoised(stable, level)).clamp(0, 1)
+            return dataclasses.replace(seen, z=denoised, denoised=denoised)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: starts without BM3D, as method=dip, since %s", reason)
     return seen

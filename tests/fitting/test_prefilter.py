@@ -19,6 +19,7 @@ from dip.stopping.adaptive import examine
 from dip.stopping.clipped_noise import unclipped
 from dip.stopping.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.targets import Observation
+from dip.targets.baselines import compute
 from dip.targets.noise_models import Camera
 from tests.conftest import composed
 from tests.disturbed import rows_of
@@ -66,6 +67,16 @@ def test_elsewhere_it_is_the_plain_method_and_says_why(options, reason, caplog):
     with caplog.at_level(logging.INFO, "dip"):
         assert observed(*options).denoised is None
     assert f"method=guided: starts without BM3D, as method=dip, since {reason}" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["poisson", "speckle"])
+def test_noise_that_depends_on_brightness_is_removed_as_by_the_baseline(kind):
+    options = ("target=noisy", f"target.noise.kind={kind}")
+    seen = observed(*options)
+    model = composed("image=coffee", "size=64", *SMALL, *options).target.noise_model(0.0)
+    torch.testing.assert_close(seen.denoised, compute("denoising", seen, model)["bm3d"])
+    assert seen.z is seen.denoised
+    assert (seen.sigma, seen.share) == (0, 0)
 
 
 def test_correlated_noise_has_no_guide():
