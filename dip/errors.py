@@ -18,7 +18,7 @@ class OptionError(DipError, ValueError):
 
     The message names the option, the value, the legal values and an example::
 
-        target.sigma=-1: must be a number >= 0, for example target.sigma=0.1
+        seed=-1: must be an integer >= 0, for example seed=1
     """
 
     def __init__(self, option: str, got: object, legal: str, example: str) -> None:

@@ -131,4 +131,5 @@ def _illegal(error: Any, text: str) -> str:
     if field is None or not field.metadata:
         return f"{name}: {_first_line(error)}"
     legal, example = field.metadata["legal"], field.metadata["example"]
-    return f"{given[1] if given else name}: must be {legal}, for example {name}={example}"
+    line = f"{given[1] if given else name}: must be {legal}, for example {name}={example}"
+    return line.replace("target.", "") if error.object_type is GROUPS["target"]["measured"] else line

@@ -42,7 +42,7 @@ class Pictures:
             operator = config.target.files().get("operator")
             who = f"operator={operator}" if operator else f"target={config.target.name}"
             raise ImageError(f"{who}: needs the file of the measurements, for example y=measurements.npy")
-        self.shown = {"image": "y"} if config.target.raw else {}
+        self.shown = {"image": "y", "target.operator": "operator"} if config.target.raw else {}
         """What the user calls an option, where that is not its name."""
         fields = dataclasses.fields(config.target)
         self.examples = {f"target.{field.name}": field.metadata.get("example") for field in fields}

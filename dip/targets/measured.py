@@ -25,6 +25,7 @@ class Measured(Target):
     """The file of image= holds measurements y of any shape, and target.operator computes them from an image."""
 
     name: str = "measured"
+    prefix = ""  # the short words are the names that users know, see `dip.configuration.aliases`
     operator: str | None = option(
         None,
         "a Python file that you trust, which defines operator: a function of an image tensor (1, C, H, W) in torch, or an "

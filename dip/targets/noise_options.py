@@ -9,7 +9,9 @@ from dip.errors import DipError, OptionError
 from dip.options import Options, choice, number, option
 from dip.targets.noise_models import NOISE_MODELS, NoiseModel
 
-LEVEL, PEAK, AMOUNT = number(">= 0", none=True), number("> 0", none=True), number("[0, 1]", none=True)
+PEAK, AMOUNT = number("> 0", none=True), number("[0, 1]", none=True)
+LEVEL = dataclasses.replace(AMOUNT, words=f"{AMOUNT.words}, in units of the image's range, where 25 of 255 is 0.098")
+"""Above 1 nothing of the image remains; such a value is meant for another range."""
 
 
 @dataclasses.dataclass
@@ -26,9 +28,9 @@ class NoiseOptions(Options):
     )
     sigma: float | None = option(
         None,
-        "standard deviation of gaussian and speckle noise, for images in [0, 1]; null: 0.1 (25/255 in the paper)",
+        "standard deviation of gaussian noise, or of the factor of speckle noise; null: 0.1 (25/255 in the paper)",
         LEVEL,
-        "0.1",
+        "0.098",
     )
     peak: float | None = option(None, "photons of white for poisson noise, fewer are noisier; null: 30", PEAK, "30")
     amount: float | None = option(None, "fraction of the values that salt_and_pepper sets; null: 0.1", AMOUNT, "0.1")

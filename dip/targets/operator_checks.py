@@ -79,7 +79,8 @@ def checked(
     moved = "" if device.type == "cpu" else f"; its tensors must be on {device}, or set device=cpu"
     shown = f"(1, {shape[1] // 2 if make(dtype).complex else shape[1]}, {shape[2]}, {shape[3]})"
     raise DipError(
-        f"{name}: raised {type(first).__name__} for an image {shown} on {device}: {_line(first)}{moved}"
+        f"{name}: raised {type(first).__name__} for an image {shown} on {device}: {_line(first)}; shape=[C,H,W] sets the "
+        f"shape of the image{moved}"
     ) from first
 
 
@@ -89,7 +90,7 @@ def _check_result(result: Any, y: Tensor, device: torch.device, name: str) -> No
     if _core(result) != _core(y):
         raise DipError(
             f"{name}: returned the shape {tuple(result.shape)}, y has {tuple(y.shape)}; both must be equal, apart from "
-            "leading axes of length 1"
+            "leading axes of length 1; shape=[C,H,W] sets the shape of the image"
         )
     if result.device != device:
         raise DipError(

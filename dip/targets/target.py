@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
-from dip.options import Options, integers, log, reject
+from dip.options import Options, integers, reject
 from dip.targets.noise_models import Estimated, Levels, NoiseModel
 from dip.targets.noise_options import NoiseOptions
 from dip.targets.observation import Observation
@@ -211,11 +211,6 @@ class Simulated(Target):
 
     def add_noise(self, image: Tensor, seed: int, *purpose: str) -> Tensor:
         """`image` (1, C, h, w) in [0, 1] with the noise, clipped to [0, 1]; `seed` and `purpose` as in `draws`."""
-        if (self.noise.sigma or 0) > 1:
-            log.warning(
-                "target.noise.sigma=%g is larger than the range of the image, [0, 1]; for 25 of 255 set 0.098",
-                self.noise.sigma,
-            )
         return self.noise.model().sample(image, draws(seed, *purpose)).clamp(0, 1)
 
 

@@ -67,7 +67,7 @@ class Noisy(Simulated):
 
     name: str = "noisy"
     kind: str | None = option(None, "short for target.noise.kind", choice(NOISE_MODELS, none=True), "poisson")
-    sigma: float | None = option(None, "short for target.noise.sigma", LEVEL, "0.1")
+    sigma: float | None = option(None, "short for target.noise.sigma", LEVEL, "0.098")
     peak: float | None = option(None, "short for target.noise.peak", PEAK, "30")
     amount: float | None = option(None, "short for target.noise.amount", AMOUNT, "0.1")
 
@@ -126,7 +126,7 @@ class Flash(Simulated):
         "a path or null",
         "flash.jpg",
     )
-    sigma: float | None = option(None, "short for target.noise.sigma: noise of the simulated dim photo", LEVEL, "0.1")
+    sigma: float | None = option(None, "short for target.noise.sigma: noise of the simulated dim photo", LEVEL, "0.098")
     default_noise = "gaussian"
     shorthands = ("sigma",)
 

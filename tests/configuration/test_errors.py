@@ -14,7 +14,11 @@ from tests.conftest import Main, composed
 WRONG = [
     ("steps=0", "steps=0: must be an integer >= 1, for example steps=3000"),
     ("steps=abc", "steps=abc: must be an integer >= 1"),
-    ("target.sigma=-1", "target.sigma=-1.0: must be null or a number >= 0, for example target.sigma=0.1"),
+    ("target.sigma=-1", "target.sigma=-1.0: must be null or a number in [0, 1], in units of the image's range, "),
+    (
+        "target=measured target.complex=abc",
+        "complex=abc: must be true or false, for example complex=true",
+    ),
     ("target=deblur target.sigma=abc", "target.sigma=abc: must be a number in (0, 100]"),
     ("skips=[9]", "from 1 (finest) to 5 (net.depth), or [], for example skips=[4]"),
     ("skips=[0]", "skips=[0]: must be"),

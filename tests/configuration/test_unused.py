@@ -28,7 +28,7 @@ def test_options_that_a_network_or_a_target_ignores(caplog: pytest.LogCaptureFix
         ("target=inpaint target.missing=0.5", "target.draw=hole", "target.missing=0.5"),
         ("target=deblur", "target.length=9", "target.kernel=gaussian"),
         ("target=deblur target.kernel=k.png", "target.sigma=9", "target.kernel=k.png"),
-        ("target=flash target.flash=f.png", "target.sigma=9", "target.flash=f.png"),
+        ("target=flash target.flash=f.png", "target.sigma=0.9", "target.flash=f.png"),
         ("perturbation=0", "perturbation_warm_up=9", "perturbation=0"),
         ("perturbation=0", "perturbation_half_life=9", "perturbation=0"),
         ("stop=never", "stop.patience=9", "stop=never"),

@@ -126,7 +126,7 @@ def test_two_spellings_are_one_configuration(short: tuple[str, ...], full: tuple
          "target.noise.sigma=0.1: must be 0.2 or left out beside target.sigma=0.2, for example target.sigma=0.2"),
         (("target.kind=poisson", "target.noise.kind=gaussian"), "target.noise.kind=gaussian: must be poisson or left out"),
         (("target.noise.kind=pink",), "target.noise.kind=pink: must be null or one of none, gaussian, poisson, speckle, "),
-        (("target.noise.sigma=-1",), "target.noise.sigma=-1.0: must be null or a number >= 0, for example target.noise.sigma=0.1"),
+        (("target.noise.sigma=-1",), "target.noise.sigma=-1.0: must be null or a number in [0, 1], "),
     ],
 )  # fmt: skip
 def test_a_contradiction_or_an_illegal_value_is_refused(typed: tuple[str, ...], line: str) -> None:
@@ -174,7 +174,11 @@ def test_a_field_of_a_noise_model_that_the_options_lack_is_named(monkeypatch: py
         Noisy()
 
 
-def test_noise_larger_than_the_range_of_the_image_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    Noisy(sigma=25.0).observe(photo(), 0)
-    (line,) = caplog.messages
-    assert line.startswith("target.noise.sigma=25 is larger than the range of the image")
+@pytest.mark.parametrize(
+    "typed", ["target.sigma=25", "target.noise.sigma=25", "target=flash target.sigma=25", "target.kind=speckle target.sigma=1.5",
+              "target=degraded target.noise.sigma=25", "target=mri target.noise.sigma=25"],
+)  # fmt: skip
+def test_a_level_meant_for_another_range_is_refused_with_the_unit(typed: str) -> None:
+    with pytest.raises(OptionError, match=r"in units of the image's range.*, for example target.(noise.)?sigma=0.098$"):
+        composed(*typed.split())
+    assert composed("target.sigma=1").target.noise.sigma == 1

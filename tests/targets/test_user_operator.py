@@ -113,7 +113,7 @@ def raising(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("operator", "message"),
     [
-        (lambda x: x[..., 1:], "returned the shape"),
+        (lambda x: x[..., 1:], r"returned the shape.*; shape=\[C,H,W\] sets the shape of the image$"),
         (lambda x: x.detach(), "no gradient"),
         (lambda x: x.round(), "does not depend on the image"),
         (lambda x: torch.full_like(x, math.nan) * x, "NaN or infinite"),
@@ -122,7 +122,7 @@ def raising(x: Tensor) -> Tensor:
         (lambda x: x.to("meta"), "on meta"),
         (lambda x: [x], "returned list"),
         (lambda x: None, "returned NoneType"),
-        (raising, "raised KeyError.*lost"),
+        (raising, r"raised KeyError.*lost.*; shape=\[C,H,W\] sets the shape of the image$"),
         (lambda x: x.detach().numpy() * 2, "returned ndarray"),
         ("text", "str cannot be called"),
     ],
