@@ -5,7 +5,10 @@ Nothing is ever downloaded: `skimage.data` has more pictures, but fetches them f
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import importlib.util
+import os
 from pathlib import Path
 
 _PNG = "astronaut brick camera cell chelsea coffee coins grass gravel moon page text"
@@ -28,3 +31,21 @@ def sample_path(name: str) -> Path:
     assert found is not None, "scikit-image is a dependency"
     assert found.submodule_search_locations is not None, "it is a package"
     return Path(found.submodule_search_locations[0]) / "data" / SAMPLES[name]
+
+
+def missing(path: str, samples: bool = True) -> str:
+    """What to say of a file that does not exist: the similar names of files in its folder and of samples, what to give.
+
+    Args:
+        path: of the file.
+        samples: whether the name of a sample can be given in its place.
+    """
+    folder, name = os.path.split(path)
+    names = {sample: sample for sample in SAMPLES} if samples else {}
+    with contextlib.suppress(OSError):  # the folder does not exist or cannot be read
+        there = os.listdir(folder or os.curdir)
+        names |= {file.lower(): os.path.join(folder, file) for file in there if file.isprintable()}
+    close = [names[match] for match in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.7)]
+    meant = f" (did you mean {' or '.join(close)}?)" if close else ""
+    sample = " or the name of a sample, which python train.py --help lists" if samples else ""
+    return f"there is no such file{meant}; give a path{sample}"

@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 from skimage import data as skimage_data
 
+from dip.configuration.help import help_text
+from dip.errors import ImageError
 from dip.images import load, to_array
-from dip.samples import SAMPLES
+from dip.samples import SAMPLES, missing
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
@@ -34,3 +36,31 @@ def test_a_path_is_never_mistaken_for_a_sample(tmp_path, monkeypatch):
     assert load("./coins").pixels.shape == load(tmp_path / "coins").pixels.shape == (1, 1, 2, 3)
     assert load("./coins").path == tmp_path / "coins"
     assert load("./coins").name == "coins"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("phto.jpg", " (did you mean photo.JPG?)"),
+        ("sub/seen.png", " (did you mean sub/scene.png?)"),
+        ("astronat", " (did you mean astronaut?)"),
+        ("nosub/other.tif", ""),
+        ("a\0b.png", ""),
+    ],
+)
+def test_similar_names_are_suggested_for_a_missing_file(typed, meant, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for name in ("photo.JPG", "sub/scene.png", "two\nlines.png"):
+        (tmp_path / name).touch()
+    said = f"there is no such file{meant}; give a path or the name of a sample, which python train.py --help lists"
+    assert missing(typed) == said
+    if typed.isprintable():
+        with pytest.raises(ImageError) as caught:
+            load(typed)
+        assert str(caught.value) == f"image={typed}: {said}; for example image=photo.png"
+    assert missing("astronat", samples=False) == "there is no such file; give a path"
+
+
+def test_help_lists_the_samples():
+    assert all(name in help_text() for name in SAMPLES)

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
     from dip.images import Picture
     from dip.sweep.jobs import Job
 
-SCORES = ("psnr", "ssim", "psnr_y", "psnr_hole", "seconds", "steps", "restored_step", "oracle_psnr", "gap")
+SCORES = ("psnr", "ssim", "psnr_y", "psnr_hole", "steps", "seconds", "restored_step", "oracle_psnr")
 """The first columns of the table, as far as the runs have them; `status` follows."""
+
+REPEATS = {"restored_step": "steps", "oracle_psnr": "psnr"}
+"""Columns that are left out where they equal another one in all rows."""
 
 
 def compare(
@@ -38,7 +42,7 @@ def compare(
     variants: Mapping[str, Mapping[str, Any]],
     seeds: Sequence[int] = (0,),
     *,
-    out: str | os.PathLike[str] = "outputs/compare",
+    out: str | os.PathLike[str] | None = "outputs/compare",
     jobs: int | None = None,
     progress: bool = True,
     **options: Any,
@@ -47,22 +51,23 @@ def compare(
 
     Variants with objects or functions, which cannot be passed to another process, run in this one after the others.
 
-    The same call finds the runs that have finished and resumes interrupted ones. `python -m dip.report OUT` makes a
-    page of them. Needs pandas: `pip install 'deep-image-prior[pandas]'`.
+    The run folders are kept in `out`: the same call finds the runs that have finished and resumes interrupted ones, and
+    `python -m dip.report OUT` makes a page of them. Needs pandas: `pip install 'deep-image-prior[pandas]'`.
 
     Args:
         image: as for `dip.restore`.
         variants: by name, the options that differ, as for `dip.restore`.
         seeds: of each variant.
-        out: the folder in which the run folders are made.
+        out: the folder in which the run folders are made and kept; None keeps no files.
         jobs: runs at a time; None: as many as the GPUs take, or without a GPU one per two cores.
         progress: print a line per run.
         options: of all variants, such as `reference`, `target` (default: degraded), `steps`.
 
     Returns:
-        A row per run with the index (variant, seed). Columns: the scores and numbers of `dip.report` (`psnr` in dB and
-        `ssim` of the restored image, `oracle_psnr`: the best recorded, `seconds`, ...), `status` (finished, stopped, failed
-        or interrupted), `error` if a run has failed, and the run `folder`. See `dip.curves` for the course of the runs.
+        A row per run with the index (variant, seed). Columns: `psnr` in dB and `ssim` of the restored image, `steps`,
+        `seconds`; `restored_step` and `oracle_psnr`, the best recorded, where they differ from `steps` and `psnr`;
+        `status` (finished, stopped, failed or interrupted), `error` if a run has failed, the PSNR of baselines, and with
+        `out` the run `folder`, whose `result.json` holds more. See `dip.curves` for the course of the runs.
 
     Raises:
         DipError: an option of a variant is illegal, before any run starts; or pandas is not installed.
@@ -88,6 +93,10 @@ def compare(
         )
     if not isinstance(seeds, Iterable):
         raise OptionError("seeds", seeds, "a sequence of integers", "seeds=[0, 1, 2]")
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="dip-") as kept:
+            table = compare(image, variants, seeds, out=kept, jobs=jobs, progress=progress, **options)
+        return table.drop(columns="folder")
     planned: dict[tuple[str, int], Job] = {}
     here: dict[Path, tuple[Job, Pictures]] = {}
     with isolated():
@@ -117,6 +126,8 @@ def curves(table: pandas.DataFrame) -> pandas.DataFrame:
     The columns are those of `metrics.csv`: `step`, `loss`, `psnr` (of the output, dB), `psnr_ema` (of the average), ...
     """
     pandas = _pandas()
+    if "folder" not in table:
+        raise DipError("dip.curves: needs the run folders, which out=None does not keep; leave out= out of dip.compare")
     parts = {key: pandas.DataFrame(runs.history(folder)) for key, folder in table["folder"].items()}
     found = pandas.concat(parts, names=["variant", "seed"]).reset_index(["variant", "seed"])
     return found.reset_index(drop=True).astype({"step": int})
@@ -217,8 +228,10 @@ def _table(pandas: Any, planned: Mapping[tuple[str, int], Job]) -> pandas.DataFr
     for (variant, seed), job in planned.items():
         run = there[job.folder.resolve()]
         numbers = results(run)
-        scores: dict[str, Any] = {name: numbers.pop(name) for name in SCORES if name in numbers}
+        scores: dict[str, Any] = {name: numbers[name] for name in SCORES if name in numbers}
         scores |= {"status": run.status, "error": run.result.get("error")}
-        rows.append({"variant": variant, "seed": seed, **scores, **numbers, "folder": str(job.folder)})
+        scores |= {f"{name}_psnr": numbers.get(f"{name}_psnr") for name in run.result.get("baselines") or ()}
+        rows.append({"variant": variant, "seed": seed, **scores, "folder": str(job.folder)})
     found = pandas.DataFrame(rows).set_index(["variant", "seed"])
-    return found.drop(columns="error") if found["error"].isna().all() else found
+    same = [name for name, other in REPEATS.items() if name in found and found[name].equals(found[other])]
+    return found.drop(columns=[*same, *(["error"] if found["error"].isna().all() else [])])

@@ -65,16 +65,16 @@ class Restoration:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the image to `path` (.png .tif .npy ...) with the input's depth, units, transparency and colour profile.
 
-        With `operator`, `.npy` and `.tif` files hold `values`, other files `image`.
+        With `operator`, `.npy` and `.tif` files hold `values`, other files `image`. Missing folders are made.
 
         Raises:
             ImageError: the format cannot hold it, or the file cannot be written.
         """
         path = Path(path)
         if self.in_units is not None and path.suffix.lower() in (".npy", ".tif", ".tiff"):
-            images.save_values(path, self.in_units)
+            images.save_values(path, self.in_units, folders=True)
         else:
-            images.save(path, self._pixels(), self.like if self.in_units is None else None)
+            images.save(path, self._pixels(), self.like if self.in_units is None else None, folders=True)
 
     def _observed_image(self) -> NDArray[np.float32] | None:
         """`observed` as an image in [0, 1]; None for measurements that are not an array of rows and columns."""

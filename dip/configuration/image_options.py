@@ -8,6 +8,7 @@ from typing import Any
 from dip.errors import OptionError
 from dip.nets import Net
 from dip.options import Legal, Options, integer, interval, is_integer, option, reject, sides, text
+from dip.samples import SAMPLES
 from dip.sources import canonical
 from dip.targets import Target
 
@@ -24,7 +25,8 @@ class ImageOptions(Options):
 
     image: str = option(
         "astronaut",
-        "the image: a file or the name of a scikit-image sample; with -m also a folder or a pattern, one run per file",
+        "the image: a file, or a sample of scikit-image by its name "
+        f"({', '.join(sorted(SAMPLES))}); with -m also a folder or a pattern, one run per file",
         text("a path or a sample's name"),
         "photo.png",
     )

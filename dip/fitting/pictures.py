@@ -15,7 +15,7 @@ from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.image_files import several
 from dip.options import log
-from dip.samples import SAMPLES
+from dip.samples import SAMPLES, missing
 from dip.sources import split
 
 if TYPE_CHECKING:
@@ -74,12 +74,9 @@ class Pictures:
         path, key = split(source)
         if source not in SAMPLES and not Path(path).exists():
             name = self.shown.get(option, option)
-            plain = option.startswith("target.") or name == "y"
-            samples = "" if plain else f", or a sample: {' '.join(sorted(SAMPLES))}"
+            told = missing(path, samples=not (option.startswith("target.") or name == "y"))
             example = self.examples.get(option) or ("measurements.npy" if name == "y" else "photo.png")
-            raise ImageError(
-                f"{name}={source}: there is no such file; give a path{samples}; for example {name}={example}"
-            )
+            raise ImageError(f"{name}={source}: {told}; for example {name}={example}")
         if source in SAMPLES or not Path(path).is_file():
             return f"sample {source}"  # or a device or a folder, which is an error on loading
         try:

@@ -19,7 +19,7 @@ from dip.images.scaling import Scale
 from dip.images.stored import Array, Stored, Unreadable, one_line
 from dip.images.volumes import from_image, to_image
 from dip.options import log
-from dip.samples import SAMPLES, sample_path
+from dip.samples import SAMPLES, missing, sample_path
 from dip.sources import split
 
 
@@ -146,12 +146,13 @@ def located(source: Any) -> tuple[Any, str | None, str]:
 def refused(source: Any, option: str, error: Unreadable) -> ImageError:
     """The error of one line for the `source` of `option`."""
     named = isinstance(source, (str, os.PathLike))
-    what = f"{option}={one_line(str(source))}: {error}" if named else f"{option}: {error}"
+    what = f"{option}={one_line(str(source))}" if named else option
     if error.advice is not None:
-        return ImageError(f"{what}; give {error.advice}")
+        return ImageError(f"{what}: {error}; give {error.advice}")
+    if named and isinstance(error.__context__, FileNotFoundError):
+        return ImageError(f"{what}: {missing(str(located(source)[0]))}; for example {option}=photo.png")
     legal = f"a path to one complete {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
-    legal += f", or a sample: {' '.join(sorted(SAMPLES))}"
-    return ImageError(f"{what}; give {legal}; for example {option}=photo.png")
+    return ImageError(f"{what}: {error}; give {legal}; for example {option}=photo.png")
 
 
 def rescaled(picture: Picture, scale: Sequence[float] | None = None, known: Tensor | None = None) -> Picture:

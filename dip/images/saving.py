@@ -38,7 +38,7 @@ _PILLOW_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
+def save(path: str | Path, pixels: Tensor, like: Picture | None = None, folders: bool = False) -> None:
     """Write (1, C, H, W) pixels atomically to a file; the suffix selects the format. Values are clipped to [0, 1].
 
     Args:
@@ -48,6 +48,7 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
             if it is not for C channels. TIFF, NPY and NIfTI support every depth, PNG uint8 and uint16, other formats
             uint8 only. Where the depth differs from that of `like`, 0 and 1 become the full range of the file's. A
             NIfTI file has the affine of the one that `like` was read from.
+        folders: make the folders in which the file lies.
 
     Raises:
         ImageError: the suffix is unknown, the format does not support alpha or C channels, the file is the one that
@@ -86,6 +87,8 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None) -> None:
         if like.path is not None and path.exists() and like.path.exists() and path.samefile(like.path):
             raise cannot("it is the input image; choose another name, for example out.png")
         content = _nifti(values, like) if format == "NIFTI" else _encoded(values, like, profile, format)
+        if folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, gzip.compress(content, mtime=0) if path.suffix.lower() == ".gz" else content)
     except ImageError:
         raise
@@ -107,8 +110,11 @@ def stored(pixels: Tensor, mode: str, units: tuple[float, float] | None = None) 
     return from_unit(to_array(pixels.clamp(0, 1)), mode, full_scale(mode) if units is None else units)
 
 
-def save_values(path: Path, values: Array) -> None:
-    """Write an array of numbers as it is, to a `.npy` file or, real ones, to a TIFF file. Raises ImageError."""
+def save_values(path: Path, values: Array, folders: bool = False) -> None:
+    """Write an array of numbers as it is, to a `.npy` file or, real ones, to a TIFF file. Raises ImageError.
+
+    With `folders`, the folders in which the file lies are made.
+    """
     buffer = io.BytesIO()
     if path.suffix.lower() == ".npy":
         np.save(buffer, values, allow_pickle=False)
@@ -119,8 +125,10 @@ def save_values(path: Path, values: Array) -> None:
 
         tifffile.imwrite(buffer, values, compression="zlib", metadata=None, software=False)
     try:
+        if folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, buffer.getvalue())
-    except RunError as error:
+    except (OSError, RunError) as error:
         raise ImageError(f"cannot write {one_line(str(path))}: {error}") from None
 
 

@@ -142,11 +142,16 @@ def test_save_keeps_depth_alpha_and_profile(tmp_path):
     Image.fromarray(deep).save(tmp_path / "deep.png")
     result = dip.restore(tmp_path / "deep.png", **TINY)
     assert result.image.shape == (16, 16)
-    result.save(tmp_path / "deep-out.png")
-    with Image.open(tmp_path / "deep-out.png") as saved:
+    with pytest.raises(dip.ImageError, match="suffix"):
+        result.save(tmp_path / "new" / "out.xyz")
+    assert not (tmp_path / "new").exists()
+    result.save(tmp_path / "new" / "folder" / "out.png")
+    with Image.open(tmp_path / "new" / "folder" / "out.png") as saved:
         assert np.asarray(saved).dtype == np.uint16
     with pytest.raises(dip.ImageError, match="it is the input image"):
         result.save(tmp_path / "deep.png")
+    with pytest.raises(dip.ImageError, match=r"cannot write .*deep.png/out.png: "):
+        result.save(tmp_path / "deep.png" / "out.png")
 
 
 def test_save_keeps_floats_and_their_range_and_rotates_a_photo_once(photo, tmp_path):
@@ -184,8 +189,8 @@ def test_twelve_bits_in_sixteen_come_back_in_their_units(tmp_path):
     assert result.like.units == (0, 4095)
     assert (result.values.dtype, result.values.shape) == (np.uint16, (20, 16))
     np.testing.assert_array_equal(result.values, np.floor(result.image.astype(float) * 4095 + 0.5))
-    result.save(tmp_path / "a.npy")
-    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), result.values)
+    result.save(tmp_path / "new" / "a.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "new" / "a.npy"), result.values)
     (result.folder / "images" / "restored.npy").unlink()
     again = dip.restore(values, reference=values, out=tmp_path / "out", **TINY)
     np.testing.assert_array_equal(again.values, result.values)

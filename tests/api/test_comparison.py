@@ -37,9 +37,7 @@ def test_runs_that_have_finished_are_read(path, tmp_path, monkeypatch):
     assert list(table.index) == list(found)
     assert table.index.names == ["variant", "seed"]
     assert set(table["status"]) == {"finished"}
-    assert list(table.columns[:2]) == ["psnr", "ssim"]
-    assert list(table.columns[3:]).index("status") < list(table.columns[3:]).index("loss_end")
-    assert "error" not in table.columns
+    assert list(table.columns) == ["psnr", "ssim", "steps", "seconds", "status", "folder"]
     for key, result in found.items():
         assert table.loc[key, "psnr"] == result.metrics["psnr"]
         assert table.loc[key, "folder"] == str(result.folder)
@@ -152,3 +150,17 @@ def test_a_signal_reaches_the_caller(path, tmp_path, monkeypatch):
     monkeypatch.setattr("dip.sweep.dispatch.Loop.run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         dip.compare(path, VARIANTS, out=tmp_path / "runs", **OPTIONS)
+
+
+def test_without_a_folder_no_file_is_kept(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dip.sweep.processes.Process", None)  # none is started, since the loss is a function
+    before, variants = sorted(tmp_path.iterdir()), {"own": {"loss": lambda x, y: (x - y).abs()}}
+    options = {**OPTIONS, "target": "noisy", "skips": [1], "stop": {"name": "wmv", "patience": 3}, "baselines": True}
+    table = dip.compare(path, variants, out=None, progress=False, **{**options, "steps": 9, "record_every": 1})
+    assert sorted(tmp_path.iterdir()) == before
+    assert list(table.columns[:4]) == ["psnr", "ssim", "steps", "seconds"]
+    assert "folder" not in table
+    assert table["nlm_psnr"].notna().all()
+    with pytest.raises(dip.DipError, match=r"^dip.curves: needs the run folders, which out=None does not keep"):
+        dip.curves(table)
