@@ -38,7 +38,7 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
     A figure that cannot be drawn, for example from a damaged image, is left out with a warning.
     """
     names, legend = labels(found)
-    losses, scores = [], []
+    losses, scores, order = [], [], list(dict.fromkeys(label for _, label in names.values()))
     for run in found:
         panel, label = names[run.path]
         if len((curve := run.loss_curve())[0]):
@@ -50,8 +50,8 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
         lambda: _targets(found, folder),
         lambda: _tasks(found, folder),
         lambda: _steps(found, folder),
-        lambda: figures.overlay(folder / "figure3-loss", losses, "loss", legend) if losses else [],
-        lambda: figures.overlay(folder / "psnr", scores, "PSNR (dB)", legend) if scores else [],
+        lambda: figures.overlay(folder / "figure3-loss", losses, "loss", legend, order) if losses else [],
+        lambda: figures.overlay(folder / "psnr", scores, "PSNR (dB)", legend, order) if scores else [],
         lambda: figures.gap_dots(folder / "rules", gaps) if gaps else [],
     )
     paths = []

@@ -37,14 +37,17 @@ class Line:
     panel: str = ""
 
 
-def overlay(path: Path, lines: Sequence[Line], unit: str, legend: str | None = None) -> list[Path]:
+def overlay(
+    path: Path, lines: Sequence[Line], unit: str, legend: str | None = None, order: Sequence[str] = ()
+) -> list[Path]:
     """Loss (Figure 3 of the report) or PSNR against step, one colour per label, with a marker at each `best_step`.
 
     Args:
         path: where to write; the suffix is replaced by .png and .svg.
-        lines: the curves, in the order of their colours.
+        lines: the curves, in the order of their colours and of the legend.
         unit: label of the y axis; the axis of "loss" can be logarithmic.
         legend: title of the legend.
+        order: all labels of several plots, some of which may lack some labels, for the same colours in all plots.
     """
     labels = list(dict.fromkeys(line.label for line in lines))
     panels = list(dict.fromkeys(line.panel for line in lines)) or [""]
@@ -62,29 +65,27 @@ def overlay(path: Path, lines: Sequence[Line], unit: str, legend: str | None = N
             axes.set_title(panel, loc="left", color=INK)
         for axes in grid[:, 0]:
             axes.set_ylabel(unit)
-        ends = []
-        for number, label in enumerate(labels):
-            here = [[x for x in lines if (x.label, x.panel) == (label, panel)] for panel in panels]
-            last = [_draw_group(axes, number, label, group) for axes, group in zip(row, here, strict=True)]
-            ends.append(next((end for end in last if end is not None), -np.inf))
+        for number, label in enumerate(order or labels):
+            for axes, panel in zip(row, panels, strict=True) if label in labels else ():
+                _draw_group(axes, number, label, [x for x in lines if (x.label, x.panel) == (label, panel)])
         drawn = np.concatenate([_points(axes) for axes in row])
         for axes in row:
             fit_steps(axes, drawn[:, 0])
             if unit == "loss" and spans_decades(drawn[:, 1]):
                 log_values(axes)
-        _draw_legend(figure, row[0], ends, outside, legend)
+        _draw_legend(figure, row[0], outside, legend)
     return files(path)
 
 
-def _draw_group(axes: Axes, number: int, label: str, group: Sequence[Line]) -> float | None:
-    """Draw the repeats of one experiment thin and their mean bold; returns the mean's last value."""
+def _draw_group(axes: Axes, number: int, label: str, group: Sequence[Line]) -> None:
+    """Draw the repeats of one experiment thin and their mean bold."""
     style = {"color": COLORS[number % len(COLORS)], "ls": DASHES[number // len(COLORS) % len(DASHES)], "lw": 1.6}
     curves = [(line, envelope(line.values, line.steps)) for line in group]
     curves = [(line, curve) for line, curve in curves if len(curve)]
     label += f" ({len(curves)} runs)" if len(curves) > 1 else ""
     if not curves:
         axes.plot([], [], label=label, **style)
-        return None
+        return
     at = min((curve.step for _, curve in curves), key=lambda step: float(step[-1]))  # of the shortest run
     mean = np.mean([np.interp(np.log(at), np.log(curve.step), curve.smooth) for _, curve in curves], axis=0)
     if len(curves) > 1:
@@ -95,20 +96,17 @@ def _draw_group(axes: Axes, number: int, label: str, group: Sequence[Line]) -> f
         if line.best_step:
             height = np.interp(np.log(line.best_step), np.log(curve.step), curve.smooth)
             axes.plot([line.best_step], [height], "o", color=style["color"], **DOT)
-    return float(mean[-1])
 
 
-def _draw_legend(figure: Figure, axes: Axes, ends: Sequence[float], outside: bool, title: str | None) -> None:
-    """The labels in the order of the right ends of the curves, from top to bottom."""
+def _draw_legend(figure: Figure, axes: Axes, outside: bool, title: str | None) -> None:
+    """The labels, in the order in which the curves were drawn."""
     handles, labels = axes.get_legend_handles_labels()
     if not handles or labels == ["all runs"]:  # one curve needs no label
         return
-    order = sorted(range(len(handles)), key=lambda number: -ends[number])[:_LEGEND_MOST]
-    texts = [labels[number] for number in order]
-    curves = [handles[number] for number in order]
-    if len(handles) > len(order):
+    curves, texts = handles[:_LEGEND_MOST], labels[:_LEGEND_MOST]
+    if more := len(handles) - len(curves):
         curves.append(axes.plot([], [], ls="none")[0])
-        texts.append(f"and {len(handles) - len(order)} more")
+        texts.append(f"and {more} more")
     if outside:
         figure.legend(curves, texts, loc="outside right upper", title=title, alignment="left")
     else:

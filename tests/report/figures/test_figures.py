@@ -69,12 +69,15 @@ def test_without_a_reference_the_watched_value_is_drawn_and_without_both_nothing
     assert not (tmp_path / "none.png").exists()
 
 
-def test_an_overlay_lists_each_label_once_in_the_order_of_the_ends_of_the_curves(tmp_path, losses):
+def test_two_overlays_list_each_label_once_and_in_one_order_and_colour(tmp_path, losses):
     scales = (("clean", 0.1), ("noise", 9), ("noisy", 1), ("noisy", 1.1))
     lines = [figures.Line(name, losses * factor) for name, factor in scales]
-    _, words = svg(figures.overlay(tmp_path / "figure3", lines, "loss", "target")[1])
-    assert [word for word in words[-4:] if word != "target"] == ["noise", "noisy (2 runs)", "clean"]
-    assert "target" in words
+    order = ["clean", "noise", "noisy"]
+    for some, entries in ((lines, ["clean", "noise", "noisy (2 runs)"]), (lines[::-2], ["noise", "noisy"])):
+        text, words = svg(figures.overlay(tmp_path / "figure3", some, "loss", "target", order)[1])
+        assert [word for word in words[-len(entries) - 1 :] if word != "target"] == entries
+        assert "target" in words
+        assert [color in text for color in ("#0072b2", "#d55e00", "#009e73")] == [entries[0] == "clean", True, True]
 
 
 def test_many_labels_are_counted_and_dollars_and_empty_curves_are_accepted(tmp_path):
