@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dip.options import choice, number, option
+from dip.options import choice, log, number, option
 from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.registry import STOPS, Stop
 from dip.stopping.residual import HeldOutError, least_error
@@ -160,6 +160,8 @@ class Adaptive(Stop):
                 rule.photograph = target.detach()
         if rule is not None and self.noise is None:
             rule.chosen = chosen
+        elif rule is not None:
+            log.info("%s", explain(chosen))
         return rule
 
 

@@ -69,20 +69,23 @@ def certain(image: Tensor, known: Tensor | None = None) -> bool:
         known: (1, 1, h, w), not 0 where the image was observed. None: everywhere.
     """
     image, known = blocks(image), None if known is None else blocks(known)
-    flat, channels = flat_details(image, known, GROUPS), image.shape[1]  # (m, C, 16, 16)
-    if len(flat) < ENOUGH or float(flat.square().mean()) * UNBIASED < STRONG**2:
+    flat = flat_details(image, known, GROUPS)  # (m, C, 16, 16)
+    varying = flat.square().mean((0, 2, 3)) > QUANTISATION / 1000  # (C,); a constant channel has no correlation
+    if len(flat) and not varying.all():
+        image, flat = image[:, varying], flat[:, varying]
+    if len(flat) < ENOUGH or not varying.any() or float(flat.square().mean()) * UNBIASED < STRONG**2:
         return False
-    if channels > 1:
+    if (channels := image.shape[1]) > 1:
         common = torch.corrcoef(flat.transpose(0, 1).flatten(1))  # (C, C)
         mean = float(common.sum() - channels) / (channels * (channels - 1))
         if mean < GRAY:
             return mean < COMMON
-    gray = image.mean(1, keepdim=True)
-    flat = flat_details(gray, known, GROUPS)
+        image = image.mean(1, keepdim=True)
+        flat = flat_details(image, known, GROUPS)
     power = flat.square().mean()
     if float(power) * UNBIASED < STRONG_GRAY**2:
         return False
-    least = float(energy(without_plane(patches(gray, known))).quantile(RAREST) / power)
+    least = float(energy(without_plane(patches(image, known))).quantile(RAREST) / power)
     values = flat / flat.square().mean((2, 3), keepdim=True).sqrt().clamp(min=LEAST)
     skewness, kurtosis = float(values.pow(3).mean()), float(values.pow(4).mean()) - 3
     return least > EVERYWHERE and abs(kurtosis) < NORMAL and abs(skewness) < NORMAL / 2

@@ -83,8 +83,8 @@ class Progress:
             self.bar.close()
 
     def _name(self, job: Job) -> str:
-        overrides = self.overrides[job]
-        return f"{job.name} ({overrides})" if overrides else job.name
+        """The options of `job` that not all jobs share; its run folder's name if there are none."""
+        return self.overrides[job] or job.name
 
 
 def table(outcomes: Sequence[Outcome], seconds: float) -> str:

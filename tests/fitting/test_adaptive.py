@@ -111,6 +111,17 @@ def test_fast_and_quick_use_it_for_denoising_only(name):
     assert composed(f"experiment={name}", "perturbation_half_life=0").stop.white == "combined"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("noise", "rule"), [("white", "combined"), ("correlated", "covariance"), ("strong", "covariance")]
+)
+def test_the_log_says_which_rule_runs_for_noise_that_the_user_names(noise, rule, caplog):
+    with caplog.at_level(logging.INFO, "dip"):
+        STOPS["adaptive"](noise=noise).start(Noisy(sigma=0.1).observe(photo(), 0).y, 0)
+    kind = {"strong": "correlated, and too strong to be texture"}.get(noise, noise)
+    (line,) = caplog.messages
+    assert line.startswith(f"stop=adaptive: {rule}, since the noise is {kind} (whiteness not measured, ")
+
+
 def test_without_options_it_starts_a_rule_for_any_noise():
     noisy = Noisy(sigma=0.1).observe(photo(), 0).y
     rule = STOPS["adaptive"]().start(noisy, 0)

@@ -148,6 +148,20 @@ def test_noise_that_all_channels_share_is_examined_only_if_the_image_is_gray() -
     assert not certain(torch.full((1, 3, 96, 96), 0.5))
 
 
+@pytest.mark.parametrize("value", [0.0, 0.5])
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+def test_a_constant_channel_does_not_count(name: str, value: float) -> None:
+    clean, noise = photo(name), blurred_noise()
+    clean[:, 2] = value
+    noise[:, 2] = 0
+    assert certain(clean + noise)
+    assert not certain(clean)
+    noise[:, 1] = noise[:, 0]
+    clean[:, 1] = clean[:, 0]
+    one = clean + noise
+    assert certain(one) == certain(one[:, :2]) == certain(one[:, :1])
+
+
 def test_a_tiny_photograph_has_too_few_patches_to_show_noise_that_cannot_be_texture() -> None:
     """The channels of coffee at 64 x 64 pixels are as different as those of noise in its five flattest patches."""
     assert not certain(shrunk("coffee", 64))

@@ -29,7 +29,7 @@ def test_one_job_fails_and_the_others_run(tmp_path, deed, error, position):
         assert outcome.status == ("failed" if number == position else "finished")
         assert times(outcome.job) == (number != position)
     assert outcomes[position].error == error
-    assert f"[{position + 1}/5] failed: {five[position].name} (seed={position}), " in said
+    assert f"[{position + 1}/5] failed: seed={position}, " in said
     assert f"{error}; log: {five[position].console}" in said
     assert five[position].console.read_text().startswith("at work\n")
     written = runs.read_result(five[position].folder)
