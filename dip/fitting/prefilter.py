@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dip.targets import Observation
+    from dip.targets.noise_models import Levels
 
 TESTED = 512
 """Side, in pixels, of the middle of an image in which texture is looked for if the fit does not start from BM3D."""
@@ -74,7 +75,7 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
                 denoised, share = _tested(seen.y, file)
                 return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
             # Simulated noise whose level depends on brightness: neither its clipping nor texture is examined.
-            denoised = inverse(bm3d.denoised(stable, level)).clamp(0, 1)
+            denoised = inverse(_bm3d(stable, level, file)).clamp(0, 1)
             return dataclasses.replace(seen, z=denoised, denoised=denoised)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: starts without BM3D, as method=dip, since %s", reason)
@@ -82,19 +83,25 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
 
 
 def _tested(y: Tensor, file: Path | None = None) -> tuple[Tensor, float]:
-    """BM3D of `y`, and the weight of `y`, because some of the noise may be texture. `file` keeps BM3D, exactly."""
-    from dip import images
+    """BM3D of `y`, and the weight of `y`, because some of the noise may be texture."""
     from dip.stopping.lost_structure import share_if_white
     from dip.stopping.noise_level import colour_levels
 
     levels = colour_levels(y)
-    if file is not None and file.exists():
-        denoised = images.load(file, "BM3D", (0.0, 1.0)).pixels
-    else:
-        denoised = bm3d.denoised(y, levels)
-        if file is not None:
-            images.save(file, denoised, images.Picture(denoised, mode="float32"))
+    denoised = _bm3d(y, levels, file)
     return denoised, share_if_white(y, denoised, max(levels))
+
+
+def _bm3d(y: Tensor, levels: Levels, file: Path | None) -> Tensor:
+    """BM3D of `y` at the noise `levels`, in [0, 1]; `file` keeps it, exactly."""
+    from dip import images
+
+    if file is not None and file.exists():
+        return images.load(file, "BM3D", (0.0, 1.0)).pixels
+    denoised = bm3d.denoised(y, levels)
+    if file is not None:
+        images.save(file, denoised, images.Picture(denoised, mode="float32"))
+    return denoised
 
 
 def without_impulses(config: Config, noise: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

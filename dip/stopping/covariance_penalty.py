@@ -15,7 +15,7 @@ The average still contains the fraction k of the noise. `dip.stopping.finishing`
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dip.options import flag, integer, log, number, option
@@ -69,6 +69,12 @@ class Covariance(Stop):
     needs_image = True
     comparable = True
     patience_limit = PATIENCE
+
+    def for_part(self, target: Tensor, known: Tensor | None = None) -> Covariance:
+        """These options for a part of the image `target`: `strong` is decided by the whole, without the last step."""
+        from dip.stopping.texture import certain
+
+        return replace(self, smoothing=0.0, strong=certain(target, known) if self.strong is None else self.strong)
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         from dip.stopping.flat_patches import whole

@@ -6,7 +6,6 @@ from BM3D, and its neighbour would not, or would return a part of the photograph
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,6 @@ from dip.configuration.schema import Config
 from dip.fitting.prefilter import mixed, without_impulses
 from dip.stopping import Adaptive, Covariance, Stop
 from dip.stopping.covariance_penalty import FIRST, CovariancePenalty
-from dip.stopping.texture import certain
 from dip.targets import Observation
 from dip.targets.operators import Identity
 
@@ -31,10 +29,7 @@ def common_rule(config: Config, seen: Observation) -> tuple[Stop, dict[str, Any]
     if isinstance(stop, Adaptive):
         chosen = stop.find(seen.y)
         return (stop if chosen["name"] == "unchanged" else stop.for_part(chosen)), chosen
-    if isinstance(stop, Covariance):
-        strong = certain(seen.y, seen.known) if stop.strong is None else stop.strong
-        stop = dataclasses.replace(stop, smoothing=0.0, strong=strong)
-    return stop, None
+    return (stop.for_part(seen.y, seen.known) if isinstance(stop, Covariance) else stop), None
 
 
 def finished(

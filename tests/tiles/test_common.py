@@ -85,8 +85,11 @@ def test_bm3d_is_computed_once_and_the_tiles_return_the_averages_of_their_networ
     assert (found - expected).abs().max() <= 0.5001 / 255
 
 
-def test_a_run_that_resumes_does_not_compute_bm3d_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    words = (*IMAGE, *GUIDED)
+@pytest.mark.parametrize("noise", [(), ("target.kind=poisson",)])
+def test_a_run_that_resumes_does_not_compute_bm3d_again(
+    noise: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    words = (*IMAGE, *GUIDED, *noise)
     whole = fit(tmp_path / "whole", *words)
     with pytest.raises(RunError):
         fit(tmp_path / "parts", *words, launcher=InProcess(TWO[1:]))
