@@ -50,7 +50,7 @@ def _main() -> None:
         from dip.configuration.help import help_text
 
         with cli.closed_pipe_ignored():
-            print(help_text())
+            print(help_text(sys.argv[1:]))
         sys.exit()
     if "--version" in sys.argv:
         print(f"deep-image-prior {shipped.version()}")

@@ -49,7 +49,9 @@ def unknown(name: str, known: Sequence[str], where: str = "") -> DipError:
         close = [option for option in known if option.rpartition(".")[2] in keys]
     if meant := " or ".join(dict.fromkeys(members or close)):
         return DipError(f"{name}: no such option{where}; did you mean {meant}?")
-    there = f"there are {', '.join(siblings.values())}" if group and siblings else "python train.py --help lists all"
+    there = (
+        f"there are {', '.join(siblings.values())}" if group and siblings else "python train.py --help all lists them"
+    )
     return DipError(f"{name}: no such option{where} ({there})")
 
 

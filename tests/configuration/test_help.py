@@ -1,4 +1,4 @@
-"""`python train.py --help`: every option, in lines that fit a terminal, without torch."""
+"""`python train.py --help`: short, and with `all` every option, in lines that fit a terminal, without torch."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from dip.configuration import listing, schema
+from dip.configuration.help import help_text
 from tests.conftest import ROOT, environment
 
 
 def test_help_names_every_option():
-    command = [sys.executable, str(ROOT / "train.py"), "--help"]
+    command = [sys.executable, str(ROOT / "train.py"), "--help", "all"]
     text = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True).stdout
     for prefix, cls in listing.classes():
         for field in cls.__dataclass_fields__.values():
@@ -28,6 +31,26 @@ def test_help_names_every_option():
     ):
         assert re.search(rf"^  {file.stem}\n? +\w", text, re.MULTILINE), "with its head comment"
     assert max(map(len, text.splitlines())) <= 110
+    short = help_text(["steps=3"])
+    assert len(short.splitlines()) <= 150
+    assert all(re.search(rf"\b{name}\b", short) for kinds in schema.GROUPS.values() for name in kinds)
+
+
+@pytest.mark.parametrize(
+    ("words", "begins", "without"),
+    [
+        (["target=deblur"], "target=...\n  deblur  ", ["superres", "net.channels"]),
+        (["net", "image=a.png"], "net=...\n  hourglass ", ["target.", "  image="]),
+        (["precision=fp64"], "precision=...\n  fp64  ", ["bf16 "]),
+        (["options"], "Options (name=default)\n  image=", ["target.sigma="]),
+        (["launcher"], "hydra/launcher=...", ["entry=..."]),
+    ],
+)
+def test_help_about_a_part(words: list[str], begins: str, without: list[str]):
+    text = help_text(words)
+    assert text.startswith(begins)
+    assert not any(word in text for word in without)
+    assert set(text.splitlines()) <= set(help_text(["all"]).splitlines())
 
 
 def test_help_can_be_piped_to_head():
