@@ -75,7 +75,7 @@ def help_text(words: Sequence[str] = ()) -> str:
     files = {folder.rpartition("/")[2]: _files(folder) for folder in FILES}
     parts = {"options": [*options, *_options("", Config)], **{g: _group(g, typed.get(g)) for g in GROUPS}, **files}
     if "all" not in typed and (asked := [line for name in parts if name in typed for line in (*parts[name], "")]):
-        return "\n".join(asked)
+        return "\n".join([*asked, MORE])
     if "all" not in typed:
         fields = Config.__dataclass_fields__
         choices = (_wrapped(f"  {g}={default_of(fields[g]).name}", ", ".join(GROUPS[g])) for g in GROUPS)

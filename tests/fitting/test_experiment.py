@@ -71,13 +71,19 @@ def test_the_files_of_a_run(train, tmp_path):
 
 
 @pytest.mark.fault(5)
-def test_the_same_command_again_reports_the_finished_run_and_changes_nothing(train, fit):
+def test_the_same_command_again_reports_the_finished_run_and_changes_nothing(train, fit, monkeypatch):
     run, _ = fit("steps=3")
     draw(run)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     again = train("steps=3")
     assert again.returncode == 0
     assert "already finished" in again.stderr
+    imported = {line.rpartition("|")[2].strip() for line in again.stderr.splitlines()}
+    assert "hydra" in imported
+    assert not imported & {"torch", "lightning", "numpy", "scipy", "matplotlib"}, (
+        "they take seconds on a loaded machine"
+    )
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     fit("steps=3", "overwrite=true")
     assert (run / "result.json").stat().st_mtime_ns != before[run / "result.json"]
