@@ -34,12 +34,7 @@ def sample_path(name: str) -> Path:
 
 
 def missing(path: str, samples: bool = True) -> str:
-    """What to say of a file that does not exist: the similar names of files in its folder and of samples, what to give.
-
-    Args:
-        path: of the file.
-        samples: whether the name of a sample can be given in its place.
-    """
+    """What to say of the missing file `path`: similar names in its folder and, if `samples` can be given too, of samples."""
     folder, name = os.path.split(path)
     names = {sample: sample for sample in SAMPLES} if samples else {}
     with contextlib.suppress(OSError):  # the folder does not exist or cannot be read

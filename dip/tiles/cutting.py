@@ -121,7 +121,7 @@ class Cutter:
             sigma, for_bm3d = noise_levels(seen.y)
             for_all = for_bm3d if config.method.name == "bm3d" else sigma
             if isinstance(for_all, float):
-                self.target = Degraded(noise=NoiseOptions(kind="gaussian", sigma=for_all))
+                self.target = Degraded(noise=NoiseOptions(kind="gaussian", sigma=min(for_all, 1.0)))
         self.whole = dict(pictures)
         if seen.intervals is not None and seen.intervals.part((0, 16), (0, 16)) is None:
             log.warning(

@@ -14,7 +14,7 @@ from dip.targets import NOISE_MODELS, TARGETS, NoiseOptions, Target
 
 NOISE = st.builds(NoiseOptions, st.sampled_from(list(NOISE_MODELS)))
 OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
-    "noisy": {"sigma": st.floats(0, 2), "kind": st.sampled_from(["gaussian", "poisson", "speckle"])},
+    "noisy": {"sigma": st.floats(0, 1), "kind": st.sampled_from(["gaussian", "poisson", "speckle"])},
     "inpaint": {"missing": st.floats(0.01, 0.99), "noise": NOISE},
     "superres": {"factor": st.integers(2, 8), "simulate": st.booleans(), "noise": NOISE},
     "jpeg": {
