@@ -111,7 +111,7 @@ def stored(pixels: Tensor, mode: str, units: tuple[float, float] | None = None) 
 
 
 def save_values(path: Path, values: Array, folders: bool = False) -> None:
-    """Write an array of numbers as it is, to a `.npy` file or, real ones, to a TIFF file. See `save` for `folders`."""
+    """Write an array of numbers to a `.npy` file or, real ones, to a TIFF file; `folders` as in `save`. Raises ImageError."""
     buffer = io.BytesIO()
     if path.suffix.lower() == ".npy":
         np.save(buffer, values, allow_pickle=False)
