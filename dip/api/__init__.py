@@ -157,7 +157,9 @@ def restore(
         return run(config, Pictures(config, pictures), progress, on_record)
 
 
-def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
+def _in_folder(
+    config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None, figures: bool = True
+) -> Restoration:
     """Run in a folder, or read the finished run of the same options."""
     prepare = None
     if config.tile:
@@ -169,7 +171,7 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
     )
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
-    if runs.lacks_figures(folder):
+    if figures and runs.lacks_figures(folder):
         from dip.report.figures.run import draw
 
         draw(folder)
@@ -187,7 +189,7 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
 def _in_tiles(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a temporary folder, where the processes of the tiles find their parts of the image."""
     with tempfile.TemporaryDirectory(prefix="dip-") as out:
-        done = _in_folder(dataclasses.replace(config, out=out), pictures, progress, on_record)
+        done = _in_folder(dataclasses.replace(config, out=out), pictures, progress, on_record, False)
         return dataclasses.replace(done, folder=None)
 
 

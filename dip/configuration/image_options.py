@@ -60,7 +60,8 @@ class ImageOptions(Options):
     tile: Any = option(
         0,
         "fit a large image in overlapping tiles, each a run of its own, and blend them: side of a tile in pixels of the "
-        "observation; 0: the whole image at once; auto: tiles if the memory is too small for that",
+        "observation, or less if fewer pixels suffice; 0: the whole image at once; auto: tiles of at most 256 for noisy images "
+        "above 320 x 320 pixels, and where the memory is too small for the whole image",
         "0, auto or an integer >= 2**(net.depth + 1), 64 by default",
         "512",
     )
@@ -73,7 +74,7 @@ class ImageOptions(Options):
 
     def check_tile(self, target: Target, net: Net) -> None:
         """Raise OptionError unless `net` can fit tiles of the side `tile` and `target` can be cut."""
-        self.tile = 0 if self.tile in (None, "none") else self.tile
+        self.tile = 0 if self.tile in (None, "none") or (self.tile == "auto" and not target.cut) else self.tile
         if self.tile and not target.cut:
             raise OptionError("tile", self.tile, f"0 for measurements (target={target.name})", "tile=0")
         if self.tile in ("auto", 0) and not isinstance(self.tile, bool):

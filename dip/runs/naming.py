@@ -63,7 +63,7 @@ def name(config: Config, identity: Mapping[str, Any]) -> str:
         config.target.name,
         f"skips{'.'.join(map(str, config.skips)) or 'none'}" * ("skips" not in unused),
         f"size{'x'.join(map(str, sides))}" * (config.size is not None),
-        f"tile{config.tile}" * bool(config.tile),
+        f"tile{config.tile}" * (config.tile not in (0, "auto")),
         config.precision.name * (config.precision.name != "auto"),
         f"steps{config.steps}" * ("steps" not in unused),
         f"seed{config.seed}",

@@ -32,24 +32,26 @@ def prepare(config: Config, launcher: SweepLauncher | None = None) -> Prepare | 
 
 
 def _prepared(launcher: SweepLauncher, config: Config, folder: Path, *given: Any) -> Work:
-    """A fit in tiles; or of the whole image, where it is not larger than a tile or with `tile=auto` the memory suffices.
+    """A fit in tiles; or of the whole image, where it is not larger than a tile, or `tile=auto` chooses so.
 
-    The arguments are those of `dip.fitting.work.Work`.
+    With `tile=auto`, what works in this process alone, such as `on_record`, has the whole image too. The arguments are those
+    of `dip.fitting.work.Work`.
     """
     from dip.fitting.network_input import with_all_channels
     from dip.fitting.rival_fit import whole
-    from dip.tiles.cutting import geometry
+    from dip.tiles.cutting import geometry, unregistered
     from dip.tiles.sizing import choose
     from dip.tiles.tiled_fit import TiledFit, side_file
 
-    side, seen = config.tile, Work(config, folder, *given).given.seen
+    work = Work(config, folder, *given)
+    side, seen = config.tile, work.given.seen
+    if side == "auto" and (work.on_record is not None or unregistered(config)):
+        side = 0
     if side == "auto" and not config.overwrite:
         resumed = (folder / "checkpoints").is_dir()  # by a fit of the whole image
         side = 0 if resumed else (read_json(side_file(folder)) or {}).get("side", "auto")
-    if side == "auto":
-        side = choose(
-            with_all_channels(config, seen), (seen.y.shape[1], *seen.size), geometry(config.target, seen).factor
-        )
+    if side == "auto" and (side := choose(with_all_channels(config, seen), (seen.y.shape[1], *seen.size))):
+        side = max(side // geometry(config.target, seen).factor, 1)
     if side == 0 or side >= max(seen.y.shape[-2:]):
         return whole(config, folder, *given)
     return TiledFit(config, folder, *given, side=side, launcher=launcher)

@@ -87,13 +87,18 @@ def observed(target: Target, seen: Observation) -> tuple[Target, dict[str, Tenso
     raise OptionError("tile", "N", f"0 with target={target.name}, whose operator cannot be cut", "tile=0")
 
 
+def unregistered(config: Config) -> str | None:
+    """The group in which `config` holds an object of an unregistered class, which cannot be passed to a process."""
+    groups = (group for group in schema.GROUPS if group != "target")
+    return next((group for group in groups if type(getattr(config, group)) not in schema.GROUPS[group].values()), None)
+
+
 def check_options(config: Config) -> None:
-    """Raise DipError if `config` cannot be passed to a process, because it holds an object of an unregistered class."""
-    for group, kinds in schema.GROUPS.items():
-        chosen = getattr(config, group)
-        if group != "target" and type(chosen) not in kinds.values():
-            raise DipError(f"{group}: {type(chosen).__name__} is not registered, and tiles run in other processes; "
-                           f"set tile=0, or choose a registered one, for example {group}={min(kinds)}")  # fmt: skip
+    """Raise DipError if `config` cannot be passed to a process."""
+    if group := unregistered(config):
+        kind, legal = type(getattr(config, group)).__name__, min(schema.GROUPS[group])
+        raise DipError(f"{group}: {kind} is not registered, and tiles run in other processes; set tile=0, or choose a "
+                       f"registered one, for example {group}={legal}")  # fmt: skip
 
 
 class Cutter:

@@ -43,14 +43,15 @@ class Box:
         return slice(*self.rows), slice(*self.columns)
 
 
-def spans(length: int, tile: int, overlap: int, grid: int = 1) -> list[Span]:
-    """The tiles of one axis: as few as possible, evenly spaced.
+def spans(length: int, tile: int, overlap: int, grid: int = 1, least: int = 1) -> list[Span]:
+    """The tiles of one axis: as few as possible, evenly spaced, and no longer than the overlap requires.
 
     Args:
         length: of the axis in pixels.
         tile: greatest length of a tile.
         overlap: least overlap of neighbours, below half of `tile`.
         grid: tiles start at multiples of it; at least one multiple must lie between `overlap` and `tile`.
+        least: least length of a tile, at most `tile`.
     """
     if length <= tile:
         return [(0, length)]
@@ -58,14 +59,15 @@ def spans(length: int, tile: int, overlap: int, grid: int = 1) -> list[Span]:
     side, shared, whole = tile // grid, -(-overlap // grid), -(-length // grid)
     assert shared < side, f"tiles of {tile} pixels on a grid of {grid} do not overlap by {overlap}"
     count = -(-(whole - shared) // (side - shared))
+    side = min(side, max(-(-(whole + (count - 1) * shared) // count), -(-least // grid)))
     starts = [number * (whole - side) // (count - 1) for number in range(count)]
     return [(start * grid, min((start + side) * grid, length)) for start in starts]
 
 
-def boxes(size: tuple[int, int], tile: int, overlap: int, grid: int = 1) -> list[list[Box]]:
+def boxes(size: tuple[int, int], tile: int, overlap: int, grid: int = 1, least: int = 1) -> list[list[Box]]:
     """The tiles of an image of `size` (H, W), by row."""
-    columns = spans(size[1], tile, overlap, grid)
-    return [[Box(rows, span) for span in columns] for rows in spans(size[0], tile, overlap, grid)]
+    rows, columns = (spans(length, tile, overlap, grid, least) for length in size)
+    return [[Box(row, column) for column in columns] for row in rows]
 
 
 def weights(axis: Sequence[Span], margin: int) -> list[NDArray[np.float64]]:

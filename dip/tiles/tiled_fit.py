@@ -67,7 +67,8 @@ class TiledFit(Work):
         self.device = devices.pick_device(config.device)
         self.shape = geometry(config.target, seen)
         overlap = _overlap(config, side, self.shape)
-        self.boxes = boxes((seen.y.shape[-2], seen.y.shape[-1]), side, overlap, self.shape.grid)
+        least = -(-max(config.net.padded(1, 1)) // self.shape.factor)  # the smallest image that the network accepts
+        self.boxes = boxes((seen.y.shape[-2], seen.y.shape[-1]), side, overlap, self.shape.grid, least)
         self.stop, self.chosen = common_rule(config, seen)
         given = {option.partition(".")[2]: picture.pixels for option, picture in pictures.given.items()}
         self.cutter = Cutter(config, self.stop, seen, {name: given[name] for name in ("kernel",) if name in given},
@@ -124,7 +125,8 @@ class TiledFit(Work):
         if not jobs or self.device.type == "cuda":  # the probe's memory would be missing for the tiles
             return
         config = with_all_channels(jobs[0].config, self.seen)
-        height, width = (self.shape.factor * min(self.side, length) for length in self.seen.y.shape[-2:])
+        largest = max((box for row in self.boxes for box in row), key=lambda box: box.area)
+        height, width = (self.shape.factor * (end - start) for start, end in (largest.rows, largest.columns))
         found = cost.foreseen(config, (self.seen.shape[0], height, width))
         if found is None:
             return

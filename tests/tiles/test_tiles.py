@@ -270,7 +270,7 @@ def test_auto_takes_tiles_only_where_the_memory_is_too_small(monkeypatch: pytest
     result = fit(tmp_path / "tiles", *given)
     folder = Path(result["folder"])
     assert names(result) == TWO
-    assert "-tileauto-" in folder.name
+    assert "tile" not in folder.name
     monkeypatch.setattr(sizing, "fits", lambda config, shape: False)
     with pytest.raises(OptionError, match="net.channels=8: must be .*too small even for tiles of 32 x 32 pixels"):
         fit(tmp_path / "none", *given)
@@ -326,3 +326,31 @@ def test_overlap_without_tiles_has_no_effect(caplog: pytest.LogCaptureFixture):
     assert "overlap: has no effect with tile=0" in caplog.text
     assert composed("tile=none").tile == composed("tile=null").tile == 0
     assert experiment.place(composed("tile=none"))[1] == experiment.place(composed())[1]
+
+
+def test_auto_takes_tiles_of_a_large_noisy_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog):
+    monkeypatch.setattr(sizing, "SIDES", (128, 32))
+    monkeypatch.setattr(sizing, "LARGE", 32 * 40)
+    given = ("image=coffee", "tile=auto", "steps=2", "stop=never")
+    assert "tiles" not in fit(tmp_path, *given, "size=[32,40]")
+    assert names(fit(tmp_path, *given, "size=[32,56]")) == ["y0000-x0000", "y0000-x0024"]
+    assert "32 x 56 pixels with tile=32, since more details are restored in tiles" in caplog.text
+
+
+@pytest.mark.parametrize("words", [("target=superres", "target.factor=2"), ("method=nlm",)])
+def test_auto_fits_large_images_at_once_where_no_gain_is_measured(monkeypatch: pytest.MonkeyPatch, words):
+    monkeypatch.setattr(sizing, "LARGE", 64)
+    assert sizing.choose(composed(*TINY, *words, "tile=auto"), (3, 32, 32)) == 0
+
+
+def test_auto_is_the_whole_image_for_measurements_and_with_a_function_of_this_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    assert composed("tile=auto", "target=mri").tile == 0
+    monkeypatch.setattr(sizing, "LARGE", 64)
+    config = composed(*TINY, "image=coffee", "size=32", "tile=auto", "steps=2", "stop=never", f"out={tmp_path}")
+    seen: list[int] = []
+    prepare = tiles.prepare(config, InProcess())
+    result = experiment.run(config, (), False, on_record=lambda step, *rest: seen.append(step), prepare=prepare)
+    assert "tiles" not in result
+    assert seen
