@@ -109,7 +109,7 @@ def test_a_tiny_image_is_told_and_no_rule_that_nobody_chose(fit, tmp_path, caplo
 
 
 def test_photo_is_fast_for_a_noisy_photograph():
-    found, fast = composed("experiment=photo"), composed("experiment=fast", "target=degraded")
+    found, fast = composed("experiment=photo"), composed("experiment=fast", "target=degraded", "tile=auto")
     assert found == fast
     assert isinstance(found.target, Degraded)
     assert found.stop == Adaptive(patience=300, white="heldout")
