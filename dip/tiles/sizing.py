@@ -13,7 +13,7 @@ SIDES = (1024, 512, 256)
 LARGE = 320**2
 """Pixels of a noisy image above which it is fitted in the smallest tiles. A network of fixed size needs more steps for more
 pixels, and details remain blurred. Two networks of 32 channels, noise of a camera: at 384 x 384 and 384 x 320 pixels tiles
-are 0.5 and 0.95 dB better than the whole, at 256 x 256 pixels 0.0 and 0.4 dB worse (sweeps/results/tiles)."""
+are 0.3 to 0.95 dB better than the whole, at 256 x 256 pixels 0.0 and 0.4 dB worse (sweeps/results/tiles)."""
 
 
 def choose(config: Config, shape: tuple[int, int, int]) -> int:
