@@ -129,8 +129,10 @@ class TiledFit(Work):
             self.config.tile, height, width, rows, columns, len(self.copied),
         )  # fmt: skip
         advise(self.config, self.picture, self.device)
-        if self.on_record is not None:
-            log.warning("on_record: has no effect in tiles, which run in other processes; tile=0 or tile=auto calls it")
+        remote = self.config.logger.name in ("wandb", "mlflow")
+        given = {"on_record": self.on_record, "keep_checkpoint": self.config.keep_checkpoint, "logger": remote}
+        if ignored := ", ".join(name for name, value in given.items() if value):
+            log.warning("%s: no effect in tiles; tile=0 fits the whole image at once", ignored)
         if self.chosen is not None:
             log.info("%s", explain(self.chosen))
 

@@ -372,12 +372,12 @@ def test_a_function_of_this_process_is_called_or_its_lack_is_told(
     monkeypatch.setattr(sizing, "SIDES", (32,))
     monkeypatch.setattr(sizing, "LARGE", 64)
     seen: list[int] = []
-    config = composed(*TINY, *IMAGE, words, f"out={tmp_path}")
+    config = composed(*TINY, *IMAGE, words, "keep_checkpoint=true", f"out={tmp_path}")
     prepare = tiles.prepare(config, InProcess())
     result = experiment.run(config, (), False, on_record=lambda step, *rest: seen.append(step), prepare=prepare)
     assert (bool(seen), "tiles" in result) == (called, not called)
     told = "32 x 56 pixels at once, without tiles, whose processes cannot use on_record=" if called else (
-        "on_record: has no effect in tiles"
+        "on_record, keep_checkpoint: no effect in tiles; tile=0 fits the whole image at once"
     )  # fmt: skip
     assert told in caplog.text
 
