@@ -30,6 +30,7 @@ from dip.options import log
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dip.fitting.work import Prepare
     from dip.stopping import Stop
     from dip.targets import Target
 
@@ -87,6 +88,7 @@ def restore(
         on_record: called as `on_record(step, loss, psnr, image)` at every record (`record_every`, 50 steps): `psnr` in
             dB, None without a reference; `image` is the average of the outputs so far, (H, W, C) float32 in [0, 1]. An
             exception ends the run and reaches the caller; with `out`, the same call resumes from the last checkpoint.
+            Tiles do not call it; with `tile="auto"`, as in `experiment="photo"`, the image is then fitted at once.
         options: any other field of `dip.configuration.schema.Config`: `reference`, `size`, `range`, `axes`, `net`, ...
 
     Returns:
@@ -153,25 +155,27 @@ def restore(
     options |= {name: value for name, value in given.items() if value is not None}
     with isolated(), log_shown(progress):
         config, pictures = assemble({**DEFAULTS, **options, "image": image, "target": target})
-        run = _in_folder if out is not None else _in_tiles if config.tile else _in_memory
+        run = _in_memory if out is None else _in_folder
         return run(config, Pictures(config, pictures), progress, on_record)
 
 
-def _in_folder(
-    config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None, figures: bool = True
-) -> Restoration:
-    """Run in a folder, or read the finished run of the same options."""
-    prepare = None
-    if config.tile:
-        from dip import tiles  # imports Hydra
+def _prepare(config: Config) -> Prepare | None:
+    """What makes the computation of a run that is fitted in tiles; None for a whole image."""
+    if not config.tile:
+        return None
+    from dip import tiles  # imports Hydra
 
-        prepare = tiles.prepare(config)
+    return tiles.prepare(config)
+
+
+def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
+    """Run in a folder, or read the finished run of the same options."""
     metrics = experiment.run(
-        config, progress=progress, pictures=pictures, array=True, on_record=on_record, prepare=prepare
+        config, progress=progress, pictures=pictures, array=True, on_record=on_record, prepare=_prepare(config)
     )
     _raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
-    if figures and runs.lacks_figures(folder):
+    if runs.lacks_figures(folder):
         from dip.report.figures.run import draw
 
         draw(folder)
@@ -186,13 +190,6 @@ def _in_folder(
     return _restoration(observed, observed.read(folder), spread, metrics, runs.history(folder), folder)
 
 
-def _in_tiles(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
-    """Run in a temporary folder, where the processes of the tiles find their parts of the image."""
-    with tempfile.TemporaryDirectory(prefix="dip-") as out:
-        done = _in_folder(dataclasses.replace(config, out=out), pictures, progress, on_record, False)
-        return dataclasses.replace(done, folder=None)
-
-
 def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a temporary folder, without pictures, figures and checkpoints."""
     from dip.fitting.rival_fit import whole
@@ -201,14 +198,14 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: On
     with tempfile.TemporaryDirectory(prefix="dip-") as out:
         folder = Path(out, "run")  # a logger may write beside it
         folder.mkdir()
-        fit = whole(never, folder, "", pictures, on_record)
+        fit = (_prepare(dataclasses.replace(config, out=out)) or whole)(never, folder, "", pictures, on_record)
         with fit.signals:
             metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)
     _raise_interrupt(metrics)
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)
     assert fit.restored is not None, "set by every fit that was not interrupted"
-    observed = Observed(fit.picture, fit.observation)
+    observed = observe(config, pictures)
     spread = None if fit.spread is None else images.to_array(fit.spread)
     return _restoration(observed, observed.exact(fit.restored), spread, metrics, history)
 

@@ -128,7 +128,10 @@ def curves(table: pandas.DataFrame) -> pandas.DataFrame:
     pandas = _pandas()
     if "folder" not in table:
         raise DipError("dip.curves: needs the run folders, which out=None does not keep; leave out= out of dip.compare")
-    parts = {key: pandas.DataFrame(runs.history(folder)) for key, folder in table["folder"].items()}
+    records = {key: runs.history(folder) for key, folder in table["folder"].items()}
+    parts = {key: pandas.DataFrame(columns) for key, columns in records.items() if columns}
+    if not parts:
+        raise DipError("dip.curves: no run has records; of a run in tiles, figures/tiles.png shows them for each tile")
     found = pandas.concat(parts, names=["variant", "seed"]).reset_index(["variant", "seed"])
     return found.reset_index(drop=True).astype({"step": int})
 

@@ -35,7 +35,9 @@ class Restoration:
     metrics: dict[str, Any]
     """The content of `result.json`: `psnr` and `ssim` (None without a reference), `steps`, `loss`, `seconds`, ..."""
     history: dict[str, list[float]]
-    """The columns of `metrics.csv`, a value per record, NaN where unknown: `step`, `loss`, `psnr`, `psnr_ema`, ..."""
+    """The columns of `metrics.csv`, a value per record, NaN where unknown: `step`, `loss`, `psnr`, `psnr_ema`, ...
+
+    Empty for an image in tiles, whose processes have records of their own."""
     folder: Path | None
     """The run folder; None without `out`."""
     like: images.Picture = dataclasses.field(repr=False)

@@ -57,6 +57,7 @@ MORE = """\
 More
   python train.py --help target    a group, its choices and their options; target=deblur: one choice
   python train.py --help options   all options outside of groups
+  python train.py --help entry     methods of the leaderboard; --help launcher: where the jobs of -m run
   python train.py --help all       every option with unit and default
   python train.py --cfg job        the composed options; --hydra-help explains Hydra's flags
 """

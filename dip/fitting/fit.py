@@ -98,7 +98,7 @@ class Fit(WholeImage):
             return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.costed.skips, size)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
-        """Fit, or resume, and save. See `Work.run`. Without `pictures` no image is saved and no baseline is computed."""
+        """Fit, or resume, and save. See `Work.run`."""
         frugal = getattr(self.config.net, "checkpoint_activations", False)
         with (
             devices.prepared(self.arithmetic, frugal, self.config.precision.benchmark), alone(),

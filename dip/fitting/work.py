@@ -54,8 +54,11 @@ class Work:
 
         return self.observed or observe(self.config, self.pictures or Pictures(self.config))
 
-    def run(self, progress: bool) -> dict[str, Any]:
-        """Compute, or resume, and save. Returns the content of `result.json`; `progress` shows a progress bar."""
+    def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
+        """Compute, or resume, and save. Returns the content of `result.json`; `progress` shows a progress bar.
+
+        Without `pictures` no image is saved and no baseline is computed.
+        """
         raise NotImplementedError
 
     def result(self, status: str, **more: Any) -> dict[str, Any]:

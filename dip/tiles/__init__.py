@@ -34,8 +34,7 @@ def prepare(config: Config, launcher: SweepLauncher | None = None) -> Prepare | 
 def _prepared(launcher: SweepLauncher, config: Config, folder: Path, *given: Any) -> Work:
     """A fit in tiles; or of the whole image, where it is not larger than a tile, or `tile=auto` chooses so.
 
-    With `tile=auto`, what works in this process alone, such as `on_record`, has the whole image too. The arguments are those
-    of `dip.fitting.work.Work`.
+    The arguments are those of `dip.fitting.work.Work`.
     """
     from dip.fitting.network_input import with_all_channels
     from dip.fitting.rival_fit import whole
@@ -45,12 +44,11 @@ def _prepared(launcher: SweepLauncher, config: Config, folder: Path, *given: Any
 
     work = Work(config, folder, *given)
     side, seen = config.tile, work.given.seen
-    if side == "auto" and (work.on_record is not None or unregistered(config)):
-        side = 0
-    if side == "auto" and not config.overwrite:
+    here = "on_record" if work.on_record is not None else unregistered(config)
+    if side == "auto" and not config.overwrite and not here:
         resumed = (folder / "checkpoints").is_dir()  # by a fit of the whole image
         side = 0 if resumed else (read_json(side_file(folder)) or {}).get("side", "auto")
-    if side == "auto" and (side := choose(with_all_channels(config, seen), (seen.y.shape[1], *seen.size))):
+    if side == "auto" and (side := choose(with_all_channels(config, seen), (seen.y.shape[1], *seen.size), here)):
         side = max(side // geometry(config.target, seen).factor, 1)
     if side == 0 or side >= max(seen.y.shape[-2:]):
         return whole(config, folder, *given)

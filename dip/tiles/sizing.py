@@ -7,7 +7,7 @@ from dip.errors import OptionError
 from dip.methods import Rival
 from dip.options import log
 
-SIDES = (1024, 512, 256)
+SIDES: tuple[int, ...] = (1024, 512, 256)
 """Sides of a tile in pixels that are tried, the largest first: it has the smallest share of overlaps."""
 
 LARGE = 320**2
@@ -16,12 +16,13 @@ pixels, and details remain blurred. Two networks of 32 channels, noise of a came
 are 0.3 to 0.95 dB better than the whole, at 256 x 256 pixels 0.0 and 0.4 dB worse (sweeps/results/tiles)."""
 
 
-def choose(config: Config, shape: tuple[int, int, int]) -> int:
+def choose(config: Config, shape: tuple[int, int, int], here: str | None = None) -> int:
     """The side of a tile in pixels of the restored image; 0: the whole image.
 
     Args:
         config: the options.
         shape: (C, H, W) of the image that the network makes.
+        here: what works in this process alone, such as on_record, so that the image is fitted at once; None: nothing.
     """
     channels, height, width = shape
     sides = SIDES
@@ -31,6 +32,11 @@ def choose(config: Config, shape: tuple[int, int, int]) -> int:
     elif not fits(config, shape):
         reason = "the memory is too small for the whole image"
     else:
+        return 0
+    if here:
+        log.info(
+            "tile=auto: %d x %d pixels at once, without tiles, whose processes cannot use %s=", height, width, here
+        )
         return 0
     for side in sides:
         if fits(config, (channels, min(height, side), min(width, side))):

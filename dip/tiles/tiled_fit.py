@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from torch import Tensor
 from dip import images, runs
 from dip.configuration.schema import Config
 from dip.errors import OptionError, RunError
+from dip.files import read_json
 from dip.fitting import cost, results
 from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
 from dip.fitting.prefilter import prefiltered
+from dip.fitting.whole_image import advise
 from dip.fitting.work import Work
 from dip.hardware import devices
 from dip.options import log
@@ -78,17 +81,25 @@ class TiledFit(Work):
         self.copied = {box for row in self.boxes for box in row if self.cutter.copied(box) or self.unchanged}
         self.outcomes: dict[Box, Outcome] = {}
 
-    def run(self, progress: bool) -> dict[str, Any]:
-        """Fit the tiles that have not finished, and blend all. Returns the content of `result.json`.
+    def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
+        """Fit the tiles that have not finished, and blend all. See `Work.run`.
 
         Raises:
             RunError: a tile has failed. The others are kept.
         """
         self._describe()
+        rows, columns = [list(row[0].rows) for row in self.boxes], [list(box.columns) for box in self.boxes[0]]
+        layout = {"side": self.side, "rows": rows, "columns": columns}
+        if any((self.folder / TILES).glob("y*")) and read_json(side_file(self.folder)) != layout:
+            log.warning(
+                "%s: tiles of an earlier version, which lie elsewhere; they are fitted again", self.folder / TILES
+            )
+            shutil.rmtree(self.folder / TILES)
         (self.folder / TILES).mkdir(exist_ok=True)
-        runs.write_json(side_file(self.folder), {"side": self.side})
-        results.save(self.folder / "images" / "target.png", self.seen.y)
-        if self.seen.reference is not None:
+        runs.write_json(side_file(self.folder), layout)
+        if pictures:
+            results.save(self.folder / "images" / "target.png", self.seen.y)
+        if pictures and self.seen.reference is not None:
             results.save(self.folder / "images" / "reference.png", self.seen.reference)
         if not self.unchanged:
             self.seen = prefiltered(self.config, self.seen, self.folder / TILES / "bm3d.tif")
@@ -109,7 +120,7 @@ class TiledFit(Work):
         if not self.unchanged:
             blended = finished(self.config, self.stop, self.seen, blended, self.chosen)
         self.restored = self.config.target.finish(blended, self.seen)
-        return self._finish()
+        return self._finish(pictures)
 
     def _describe(self) -> None:
         (height, width), rows, columns = self.seen.y.shape[-2:], len(self.boxes), len(self.boxes[0])
@@ -117,6 +128,11 @@ class TiledFit(Work):
             "tile=%s: %d x %d pixels (height x width) in %d x %d tiles, of which %d need no fit",
             self.config.tile, height, width, rows, columns, len(self.copied),
         )  # fmt: skip
+        advise(self.config, self.picture, self.device)
+        remote = self.config.logger.name in ("wandb", "mlflow")
+        given = {"on_record": self.on_record, "keep_checkpoint": self.config.keep_checkpoint, "logger": remote}
+        if ignored := ", ".join(name for name, value in given.items() if value):
+            log.warning("%s: no effect in tiles; tile=0 fits the whole image at once", ignored)
         if self.chosen is not None:
             log.info("%s", explain(self.chosen))
 
@@ -155,15 +171,16 @@ class TiledFit(Work):
         path = path if path.exists() else path.with_suffix(".png")
         return images.load(path, "tile", (0.0, 1.0)).pixels
 
-    def _finish(self) -> dict[str, Any]:
+    def _finish(self, pictures: bool) -> dict[str, Any]:
         """Save the blended image, its scores and the baselines."""
         assert self.restored is not None
         target = self.config.target
         everything = [outcome.status == "stopped" for outcome in self.outcomes.values()]
         status = "stopped" if all(everything) else "finished"
         result = self.result(status, **results.scores(target, self.restored, self.seen))
-        results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
-        if self.config.baselines:
+        if pictures:
+            results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
+        if pictures and self.config.baselines:
             result["baselines"] = results.baselines(target, self.seen, self.folder / "images")
         return result
 
@@ -199,7 +216,7 @@ class TiledFit(Work):
 
 
 def side_file(folder: Path) -> Path:
-    """The file that holds the side of the tiles of a run, so that `tile=auto` resumes with the same tiles."""
+    """The file that holds the side and the places of the tiles of a run, so that `tile=auto` resumes with the same tiles."""
     return folder / TILES / "side.json"
 
 

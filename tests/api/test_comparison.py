@@ -164,3 +164,13 @@ def test_without_a_folder_no_file_is_kept(path, tmp_path, monkeypatch):
     assert table["nlm_psnr"].notna().all()
     with pytest.raises(dip.DipError, match=r"^dip.curves: needs the run folders, which out=None does not keep"):
         dip.curves(table)
+
+
+def test_runs_in_tiles_have_no_curves_of_the_whole_image(path, tmp_path):
+    small = {"net": {"channels": 8, "depth": 1}, "skips": [], "stop": "never", "tile": 4, "progress": False}
+    options = {**OPTIONS, **small, "size": 6, "steps": 2}
+    table = dip.compare(path, {"tiles": {}}, out=tmp_path / "runs", **options)
+    with pytest.raises(dip.DipError, match=r"^dip.curves: no run has records"):
+        dip.curves(table)
+    table = dip.compare(path, {"tiles": {}, "whole": {"tile": 0}}, out=tmp_path / "runs", **options)
+    assert set(dip.curves(table)["variant"]) == {"whole"}

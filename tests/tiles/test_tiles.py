@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -240,7 +241,7 @@ def test_a_sweep_has_its_device_already(monkeypatch: pytest.MonkeyPatch, tmp_pat
     claims.release(claim)
 
 
-def test_from_python(monkeypatch: pytest.MonkeyPatch):
+def test_from_python(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(tiles, "chosen", lambda out: InProcess())
     photo = np.random.default_rng(0).integers(0, 256, (32, 56), np.uint8)
     tiny = {"net": {"channels": 8, "depth": 2}, "skips": [1], "steps": 4, "stop": "never", "progress": False}
@@ -249,6 +250,23 @@ def test_from_python(monkeypatch: pytest.MonkeyPatch):
     assert names(found.metrics) == TWO
     assert found.folder is None
     assert found.history == {}
+    assert found.metrics["config"]["out"] == "outputs"
+    ended = [line for line in caplog.messages if line.startswith("restored image: ") and "/tiles/" not in line]
+    assert not ended, "the temporary folder does not exist any more"
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "JPEG", quality=20)
+    dip.restore(file.getvalue(), tile=32, precision="fp32", **tiny)
+    assert "a JPEG of quality 20, whose artefacts are not noise; target=jpeg removes them" in caplog.text
+
+
+def test_auto_without_a_folder_is_as_exact_as_the_whole_image():
+    photo = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
+    tiny = {"net": {"channels": 8, "depth": 2}, "skips": [1], "steps": 4, "stop": "never", "progress": False}
+    whole, auto = (dip.restore(photo, tile=tile, ensemble=2, precision="fp32", **tiny) for tile in (0, "auto"))
+    np.testing.assert_array_equal(auto.image, whole.image)
+    np.testing.assert_array_equal(auto.spread, whole.spread)
+    assert auto.metrics.keys() == whole.metrics.keys()
+    assert auto.history.keys() == whole.history.keys()
 
 
 def test_an_image_of_one_tile_is_an_ordinary_run(tmp_path: Path):
@@ -343,14 +361,41 @@ def test_auto_fits_large_images_at_once_where_no_gain_is_measured(monkeypatch: p
     assert sizing.choose(composed(*TINY, *words, "tile=auto"), (3, 32, 32)) == 0
 
 
-def test_auto_is_the_whole_image_for_measurements_and_with_a_function_of_this_process(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+def test_auto_is_the_whole_image_for_measurements():
     assert composed("tile=auto", "target=mri").tile == 0
+
+
+@pytest.mark.parametrize(("words", "called"), [("tile=auto", True), ("tile=32", False)])
+def test_a_function_of_this_process_is_called_or_its_lack_is_told(
+    words: str, called: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(sizing, "SIDES", (32,))
     monkeypatch.setattr(sizing, "LARGE", 64)
-    config = composed(*TINY, "image=coffee", "size=32", "tile=auto", "steps=2", "stop=never", f"out={tmp_path}")
     seen: list[int] = []
+    config = composed(*TINY, *IMAGE, words, "keep_checkpoint=true", f"out={tmp_path}")
     prepare = tiles.prepare(config, InProcess())
     result = experiment.run(config, (), False, on_record=lambda step, *rest: seen.append(step), prepare=prepare)
-    assert "tiles" not in result
-    assert seen
+    assert (bool(seen), "tiles" in result) == (called, not called)
+    told = "32 x 56 pixels at once, without tiles, whose processes cannot use on_record=" if called else (
+        "on_record, keep_checkpoint: no effect in tiles; tile=0 fits the whole image at once"
+    )  # fmt: skip
+    assert told in caplog.text
+
+
+@pytest.mark.fault(1)
+def test_tiles_that_an_earlier_version_placed_elsewhere_are_fitted_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    words, again = (*IMAGE, "size=[32,50]"), InProcess()
+    with monkeypatch.context() as earlier:
+        full = dip.tiles.tiled_fit.boxes
+        earlier.setattr(
+            dip.tiles.tiled_fit, "boxes", lambda size, side, overlap, grid, _: full(size, side, overlap, grid, side)
+        )
+        with pytest.raises(RunError):
+            fit(tmp_path, *words, launcher=InProcess(["y0000-x0018"]))
+    (file,) = tmp_path.glob("*/tiles/side.json")
+    file.write_text('{"side": 32}')
+    result = fit(tmp_path, *words, launcher=again)
+    assert names(result) == again.started == ["y0000-x0000", "y0000-x0021"]
+    assert "tiles of an earlier version" in caplog.text
