@@ -18,7 +18,7 @@ EXAMPLES = """\
 Examples
   python train.py experiment=quick                               a restored image in minutes on a laptop
   python train.py image=photo.png target=noisy target.sigma=0.1  add noise to a photo and remove it
-  python train.py image=photo.jpg target=degraded                restore a photo that is already noisy
+  python train.py experiment=photo image=photo.jpg               restore a photo that is already noisy
   python train.py target=shuffled 'skips=[3,4]'                  the report's experiment
   python train.py operator=op.py y=y.npy 'shape=[1,256,256]'     reconstruct an image from measurements
   python train.py -m target=clean,noisy 'skips=[],[3,4]'         every combination, one run each

@@ -40,7 +40,7 @@ def choose(config: Config, shape: tuple[int, int, int], here: str | None = None)
         return 0
     for side in sides:
         if fits(config, (channels, min(height, side), min(width, side))):
-            log.info("tile=auto: %d x %d pixels with tile=%d, since %s", height, width, side, reason)
+            log.info("tile=auto: %d x %d pixels in tiles of at most %d, since %s", height, width, side, reason)
             return side
     legal = f"null or a smaller size; the memory is too small even for tiles of {SIDES[-1]} x {SIDES[-1]} pixels"
     if isinstance(config.method, Rival):

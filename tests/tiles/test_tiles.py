@@ -352,7 +352,7 @@ def test_auto_takes_tiles_of_a_large_noisy_image(monkeypatch: pytest.MonkeyPatch
     given = ("image=coffee", "tile=auto", "steps=2", "stop=never")
     assert "tiles" not in fit(tmp_path, *given, "size=[32,40]")
     assert names(fit(tmp_path, *given, "size=[32,56]")) == ["y0000-x0000", "y0000-x0024"]
-    assert "32 x 56 pixels with tile=32, since more details are restored in tiles" in caplog.text
+    assert "32 x 56 pixels in tiles of at most 32, since more details are restored in tiles" in caplog.text
 
 
 @pytest.mark.parametrize("words", [("target=superres", "target.factor=2"), ("method=nlm",)])
