@@ -91,7 +91,7 @@ def compare(
         raise OptionError(
             "variants", variants, "a dict of dicts of options", "variants={'wide': {'net': {'channels': 64}}}"
         )
-    if not isinstance(seeds, Iterable):
+    if not isinstance(seeds, Iterable) or not (seeds := tuple(seeds)):
         raise OptionError("seeds", seeds, "a sequence of integers", "seeds=[0, 1, 2]")
     if out is None:
         with tempfile.TemporaryDirectory(prefix="dip-") as kept:

@@ -99,7 +99,7 @@ def observation(
     Raises:
         DipError: the measurements are not numbers, or the operator does not fit them; the message is one line.
     """
-    given = torch.from_numpy(np.ascontiguousarray(values))
+    given = torch.from_numpy(np.array(values, order="C"))  # a copy: a picture's array cannot be written
     given = given if given.is_complex() or given.is_floating_point() else given.to(torch.float64)
     y = four_axes(given.to(torch.complex128 if given.is_complex() else torch.float64))
     known = ~four_axes(given.isnan())

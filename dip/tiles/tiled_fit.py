@@ -125,8 +125,9 @@ class TiledFit(Work):
     def _describe(self) -> None:
         (height, width), rows, columns = self.seen.y.shape[-2:], len(self.boxes), len(self.boxes[0])
         log.info(
-            "tile=%s: %d x %d pixels (height x width) in %d x %d tiles, of which %d need no fit",
-            self.config.tile, height, width, rows, columns, len(self.copied),
+            "tile=%s: %d x %d pixels (height x width) in %d x %d tiles%s",
+            self.config.tile, height, width, rows, columns,
+            f", of which {len(self.copied)} need no fit" if self.copied else "",
         )  # fmt: skip
         advise(self.config, self.picture, self.device)
         remote = self.config.logger.name in ("wandb", "mlflow")

@@ -115,6 +115,7 @@ def test_mistakes_are_one_line_before_any_run(path, tmp_path, monkeypatch):
         ({}, {}, "variants={}: must be a dict of dicts of options, for example "),
         ([{"lr": 1}], {}, "variants=[{'lr': 1}]: must be a dict of dicts of options, for example "),
         ({"a": {}}, {"seeds": 2}, "seeds=2: must be a sequence of integers, for example seeds=[0, 1, 2]"),
+        ({"a": {}}, {"seeds": []}, "seeds=(): must be a sequence of integers, for example seeds=[0, 1, 2]"),
         ({"a": {"lr": -1, "skips": []}}, {}, "variant 'a': lr=-1: must be a number > 0"),
         ({"a": {"sigma": 1}}, {}, "variant 'a': sigma: no such option; did you mean target.sigma or "),
     ]:
