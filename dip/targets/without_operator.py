@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from dip.options import choice, option
+from dip.options import choice, log, option
 from dip.targets.noise_models import NOISE_MODELS, Estimated, Levels, NoiseModel
 from dip.targets.noise_options import AMOUNT, LEVEL, PEAK, NoiseOptions
 from dip.targets.observation import Observation, direct
@@ -142,6 +142,9 @@ class Flash(Simulated):
         import torch
 
         if self.flash is None:
+            log.info(
+                "target=flash: no target.flash is given, so the image is the flash photo and a dim one is simulated"
+            )
             tint = torch.tensor(WARM if image.shape[1] == 3 else WARM[1:2]).view(1, -1, 1, 1)
             dim = tint * image  # (1, C, H, W)
             return direct(self.add_noise(dim, seed), dim, z=image)

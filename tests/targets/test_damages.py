@@ -99,18 +99,22 @@ def test_a_drawn_kernel_is_convolved(photo, caplog):
     assert "as large as the image" in caplog.text
 
 
-def test_the_flash_photo_is_the_input(photo):
+def test_the_flash_photo_is_the_input(photo, caplog):
     flash = torch.rand(1, 3, 60, 80)
+    caplog.set_level("INFO", "dip")
     seen = Flash(flash="flash.png").observe(photo, 0, {"flash": flash})
     assert torch.equal(seen.y, photo)
     assert torch.equal(seen.z, flash)
     assert seen.reference is None
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_flash_pair_is_simulated(channels):
+def test_a_flash_pair_is_simulated(channels, caplog):
     image = torch.rand(1, channels, 64, 64, generator=torch.Generator().manual_seed(0))
+    caplog.set_level("INFO", "dip")
     seen = Flash(sigma=0.01).observe(image, 3)
+    assert "no target.flash is given, so the image is the flash photo and a dim one is simulated" in caplog.text
     assert torch.equal(seen.z, image)
     light = seen.reference / image
     assert torch.allclose(light, light[..., :1, :1].expand_as(light), atol=1e-4)  # one colour of light
