@@ -145,7 +145,10 @@ def _fit_and_save(fit: Work, observed: Observed, progress: bool, array: bool) ->
     runs.write_json(folder / "result.json", result)
     if result["status"] == "interrupted":
         method, image, step = fit.config.method, _image(folder, result), result["restored_step"]
+        tiles = [tile["status"] for tile in result.get("tiles", {}).values()]
+        ended = sum(status in ("finished", "stopped", "copied") for status in tiles)
         at = f" at step {result['steps']}" if result["steps"] is not None else ""
+        at = f" after {ended} of {len(tiles)} tiles" if tiles else at
         again = "resume" if method.resumes or fit.config.tile else "start again: this method has no checkpoints"
         log.warning("%s: interrupted%s; repeat the command to %s", folder, at, again)
         if step:

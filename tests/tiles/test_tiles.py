@@ -128,7 +128,7 @@ def test_a_tile_that_fails_is_named_and_the_others_are_kept(tmp_path: Path):
     assert launcher.started == TWO[:1]
 
 
-def test_a_signal_ends_the_loop_and_the_result_says_so(tmp_path: Path):
+def test_a_signal_ends_the_loop_and_the_result_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     class Struck(InProcess):
         def start(self, job):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -136,6 +136,8 @@ def test_a_signal_ends_the_loop_and_the_result_says_so(tmp_path: Path):
 
     result = fit(tmp_path, *IMAGE, launcher=Struck())
     assert (result["status"], result["signal"]) == ("interrupted", signal.SIGTERM)
+    ended = len(names(result))
+    assert f": interrupted after {ended} of 2 tiles; repeat the command to resume" in caplog.text
     assert fit(tmp_path, *IMAGE)["status"] == "finished"
 
 
