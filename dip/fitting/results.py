@@ -111,19 +111,19 @@ def constant_loss(module: DeepImagePrior, observation: Observation) -> float:
     """
     output = module.output.to(module.device)  # Lightning moves the module, but not this tensor, to the CPU after a fit
     y, known = observation.y.to(output), observation.known
-    if observation.measurements is not None:
-        with torch.no_grad():
+    with torch.no_grad():
+        if observation.measurements is not None:
             ones = torch.ones_like(output)
             seen = module.operator(ones)
             image = (seen * y).sum() / seen.square().sum().clamp(min=1e-30) * ones
-            return float(module.criterion(module.operator(image), y, image, module.weights))
-    weights = torch.ones_like(y[:, :1]) if known is None else known.to(y)
-    level = (weights * y).sum((2, 3), keepdim=True) / weights.sum()  # (1, C, 1, 1)
-    if y.shape[1] != output.shape[1]:
-        level = level.mean().view(1, 1, 1, 1)
-    image = level.expand_as(output)
-    with torch.no_grad():
-        return float(module.criterion(module.operator(image), y, image, module.weights))
+        else:
+            weights = torch.ones_like(y[:, :1]) if known is None else known.to(y)
+            level = (weights * y).sum((2, 3), keepdim=True) / weights.sum()  # (1, C, 1, 1)
+            if y.shape[1] != output.shape[1]:
+                level = level.mean().view(1, 1, 1, 1)
+            image = level.expand_as(output)
+        loss = module.criterion(module.operator(image), y, image, module.weights)
+        return float(module.extras[0].objective(loss, image))
 
 
 def warning(loss: float | None, constant: float, lr: float, steps: int) -> str | None:

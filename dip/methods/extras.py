@@ -186,6 +186,8 @@ class SparseNoise(Extras):
 
     def objective(self, loss: Tensor, image: Tensor) -> Tensor:
         """The loss as it is. Here g and h descend along its gradient, which fp16 has not scaled yet."""
+        if not loss.requires_grad:  # of an image that is compared with the fit
+            return loss
         (slope,) = torch.autograd.grad(loss, self._sum, retain_graph=True)
         with torch.no_grad():
             change = slope * (2 * self.rate * slope.numel())  # of the sum over pixels: the rate suits any size

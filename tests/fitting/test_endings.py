@@ -137,3 +137,10 @@ def test_a_run_to_the_end_keeps_the_image_of_the_rule(fit):
     rows = runs.history(long)
     watched = [step for step, value in zip(rows["step"], rows["watched"], strict=True) if np.isfinite(value)]
     assert max(watched) == finished["ended"] < max(rows["step"]) == 60
+
+
+def test_the_constant_image_has_the_objective_of_the_method(fit):
+    """method=random_projector minimises the root of the loss, to which a constant image adds no total variation."""
+    folder, result = fit("steps=2", "method=random_projector", "stop=never")
+    pixels = np.asarray(Image.open(folder / "images" / "target.png")) / 255
+    assert result["constant_loss"] == pytest.approx(pixels.var(axis=(0, 1)).mean() ** 0.5, rel=1e-2)
