@@ -198,14 +198,15 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: On
     with tempfile.TemporaryDirectory(prefix="dip-") as out:
         folder = Path(out, "run")  # a logger may write beside it
         folder.mkdir()
-        fit = (_prepare(dataclasses.replace(config, out=out)) or whole)(never, folder, "", pictures, on_record)
+        observed = observe(config, pictures)
+        make = _prepare(dataclasses.replace(config, out=out)) or whole
+        fit = make(never, folder, "", pictures, on_record, observed)
         with fit.signals:
             metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)
     _raise_interrupt(metrics)
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)
     assert fit.restored is not None, "set by every fit that was not interrupted"
-    observed = observe(config, pictures)
     spread = None if fit.spread is None else images.to_array(fit.spread)
     return _restoration(observed, observed.exact(fit.restored), spread, metrics, history)
 

@@ -26,11 +26,6 @@ class Box:
         """The tile's folder, after its top left corner: `y0512-x1024`."""
         return f"y{self.rows[0]:04d}-x{self.columns[0]:04d}"
 
-    @property
-    def area(self) -> int:
-        """Number of pixels."""
-        return (self.rows[1] - self.rows[0]) * (self.columns[1] - self.columns[0])
-
     def enlarged(self, factor: int) -> Box:
         """The same place in an image that is `factor` times larger."""
         return Box(

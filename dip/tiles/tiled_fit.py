@@ -142,8 +142,8 @@ class TiledFit(Work):
         if not jobs or self.device.type == "cuda":  # the probe's memory would be missing for the tiles
             return
         config = with_all_channels(jobs[0].config, self.seen)
-        largest = max((box for row in self.boxes for box in row), key=lambda box: box.area)
-        height, width = (self.shape.factor * (end - start) for start, end in (largest.rows, largest.columns))
+        first = self.boxes[0][0]  # no other tile is larger
+        height, width = (self.shape.factor * end for _, end in (first.rows, first.columns))
         found = cost.foreseen(config, (self.seen.shape[0], height, width))
         if found is None:
             return
