@@ -91,9 +91,12 @@ def correlation(patch: Tensor, lag: int) -> float:
     return float((across + down) / 2 / patch.square().mean().clamp(min=LEAST))
 
 
-def smoothed(image: Tensor) -> Tensor:
-    """The mean of the 9 x 9 pixels around each pixel, (1, C, h, w): a guide for `flattest` without an average."""
-    return functional.avg_pool2d(image.detach().float(), 9, stride=1, padding=4, count_include_pad=False)
+def smoothed(image: Tensor, side: int = 9) -> Tensor:
+    """The mean of the `side` x `side` pixels around each pixel, (1, C, h, w); at the border of those that exist.
+
+    With 9 it is a guide for `flattest` without an average.
+    """
+    return functional.avg_pool2d(image.detach().float(), side, stride=1, padding=side // 2, count_include_pad=False)
 
 
 def flattest(guide: Tensor, details: Tensor, groups: int = 1, fewest: int = 4) -> Tensor:

@@ -16,7 +16,6 @@ What was removed as white noise is tested for being white and equally strong eve
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -32,6 +31,7 @@ from dip.stopping.flat_patches import (
     flattest,
     noise_by_brightness,
     patches,
+    smoothed,
     varies,
     without_plane,
 )
@@ -206,11 +206,9 @@ def local_share(observed: Tensor, restored: Tensor) -> Tensor:
     rises = (variance[second] - variance[first]) / (brightness[second] - brightness[first]).clamp(min=LEAST)
     slope = rises.median().clamp(min=0)
     least = (variance - slope * brightness).quantile(LOWEST)
-    around = partial(functional.avg_pool2d, kernel_size=AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)
-    noise = (slope * around(restored.mean(1, keepdim=True)) + least).clamp(
-        min=max(QUANTISATION, float(variance.quantile(LOWEST)))
-    )
-    power = around(residual.square().mean(1, keepdim=True))
+    noise = slope * smoothed(restored.mean(1, keepdim=True), AROUND) + least
+    noise = noise.clamp(min=max(QUANTISATION, float(variance.quantile(LOWEST))))
+    power = smoothed(residual.square().mean(1, keepdim=True), AROUND)
     return (1 - EXCESS * noise / power.clamp(min=LEAST)).clamp(0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Estimates the noise level of an image from the image alone, and the effect of clipping on the noise."""
+"""Estimates the noise level of an image from the image alone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from dip.stopping.blocks import blocks
-from dip.stopping.clipped_noise import moments
 
 _NORMAL_MEDIAN = 0.6744897501960817  # median of |n| for n ~ N(0, 1)
 _DEPENDENT = 0.2  # relative difference of the luminance's level, above which the noise of the channels is correlated
 _ROUNDING = 0.29 / 255  # standard deviation of rounding to 8 bits
-_ENOUGH = 64  # fewest values for a restriction to be kept
+ENOUGH = 64  # fewest values for a restriction to be kept
 
 
 def noise_level(image: Tensor, known: Tensor | None = None) -> float:
@@ -43,7 +42,7 @@ def noise_level(image: Tensor, known: Tensor | None = None) -> float:
     whole = everywhere if known is None else _all_of_3x3((known != 0).expand_as(image))
     inside = whole & _all_of_3x3((image > 0) & (image < 1))
     varied = inside & (functional.max_pool2d(image, 3, 1) + functional.max_pool2d(-image, 3, 1) > 0)
-    enough = [mask for mask in (varied, inside, whole) if int(mask.sum()) >= _ENOUGH]
+    enough = [mask for mask in (varied, inside, whole) if int(mask.sum()) >= ENOUGH]
     chosen = enough[0] if enough else everywhere
     return float(detail[chosen].median()) / (_NORMAL_MEDIAN * 6)  # 6: the filter's norm
 
@@ -67,28 +66,6 @@ def colour_levels(image: Tensor) -> list[float]:
         return [level] * channels
     differences = torch.einsum("dc,nchw->dnhw", opponent(3).to(image)[1:], flat_details(image, None).to(image))
     return [luminance, *(max(_ROUNDING, math.sqrt(float(x.square().mean()) * UNBIASED)) for x in differences)]
-
-
-def local_mean(image: Tensor) -> Tensor:
-    """The mean of the 5 x 5 pixels around each pixel, (1, C, h, w); at the border the mean of those that exist."""
-    return functional.avg_pool2d(image.detach().float(), 5, stride=1, padding=2, count_include_pad=False)
-
-
-def unclipped(around: Tensor, sigma: float, known: Tensor | None = None) -> Tensor:
-    """Where noise of level `sigma` was hardly clipped: a boolean tensor like `around`, never all false.
-
-    True where the local mean `around` is at least 2 sigma away from 0 and 1; if these are too few, true everywhere.
-    """
-    inside = torch.ones_like(around, dtype=torch.bool) if known is None else (known != 0).expand_as(around)
-    if not inside.any():
-        inside = torch.ones_like(inside)
-    away = inside & (around > 2 * sigma) & (around < 1 - 2 * sigma)
-    return away if int(away.sum()) >= _ENOUGH else inside
-
-
-def clipped_variance(mean: Tensor, sigma: float) -> Tensor:
-    """Variance of x clipped to [0, 1], for x ~ N(mean, sigma^2); elementwise."""
-    return moments(mean.cpu(), sigma)[1].float().to(mean) if sigma > 0 else torch.zeros_like(mean)
 
 
 def _all_of_3x3(mask: Tensor) -> Tensor:

@@ -122,18 +122,25 @@ class HeldOutError(_AverageError):
 class NoiseReached(_AverageError):
     """Stops as soon as the average is as close to the target as the noise is, and keeps that average.
 
-    Clipping to [0, 1] reduces the noise variance. Therefore only pixels away from 0 and 1 are compared, with the
-    variance that remains there after clipping.
+    Clipping to [0, 1] reduces the noise variance. Therefore only pixels whose local mean is 2 sigma away from 0 and 1 are
+    compared, if there are enough, with the variance that remains there after clipping.
     """
 
     def __init__(self, target: Tensor, sigma: float | None, seed: int, known: Tensor | None = None) -> None:
-        from dip.stopping.noise_level import clipped_variance, local_mean, noise_level, unclipped
+        import torch
+
+        from dip.stopping.clipped_noise import moments
+        from dip.stopping.flat_patches import smoothed
+        from dip.stopping.noise_level import ENOUGH, noise_level
 
         self.sigma = noise_level(target, known) if sigma is None else sigma
-        around = local_mean(target)
-        usable = unclipped(around, self.sigma, known).flatten().nonzero().flatten().cpu()  # positions
-        super().__init__(1, target, usable[sample(len(usable), seed)])
-        self.level = float(clipped_variance(values_at(around, self.positions), self.sigma).mean())
+        around = smoothed(target, 5)
+        usable = torch.ones_like(around, dtype=torch.bool) if known is None else (known != 0).expand_as(around)
+        away = usable & (around > 2 * self.sigma) & (around < 1 - 2 * self.sigma)
+        positions = (away if int(away.sum()) >= ENOUGH else usable).flatten().nonzero().flatten().cpu()
+        super().__init__(1, target, positions[sample(len(positions), seed)])
+        _, variance = moments(values_at(around, self.positions).cpu(), self.sigma)
+        self.level = float(variance.float().mean()) if self.sigma > 0 else 0.0
 
     def improves(self, step: int, score: Tensor) -> Tensor:
         # Every average counts as better than the one before until the level is reached; then the choice is final.

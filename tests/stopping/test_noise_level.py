@@ -1,13 +1,11 @@
-"""The noise level of an image, and the variance of clipped noise."""
+"""The noise level of an image."""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 import torch
 
-from dip.stopping.noise_level import clipped_variance, colour_levels, noise_level
+from dip.stopping.noise_level import colour_levels, noise_level
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.05, 0.1])
@@ -44,11 +42,3 @@ def test_levels_of_luminance_and_colour_differences() -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 2, 9), (1, 1, 3, 3), (1, 3, 5, 4)])
 def test_noise_level_of_tiny_images_is_a_number(shape: tuple[int, ...]) -> None:
     assert noise_level(torch.rand(shape)) >= 0
-
-
-def test_clipped_variance_against_drawn_numbers() -> None:
-    means, sigma = torch.tensor([0.0, 0.1, 0.5, 0.9, 1.2]), 0.2
-    drawn = means[:, None] + sigma * torch.randn(5, 400_000, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(clipped_variance(means, sigma), drawn.clamp(0, 1).var(1), rtol=0.02)
-    # At the edge: half of a normal distribution, variance sigma^2 (1/2 - 1/(2 pi)).
-    assert float(clipped_variance(torch.zeros(1), 0.1)) == pytest.approx(0.01 * (0.5 - 0.5 / math.pi), rel=1e-5)
