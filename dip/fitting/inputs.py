@@ -1,26 +1,26 @@
-"""The image of a run and its observation by the target, from the files and arrays that the options name.
-
-Imports no torch until an image is loaded.
-"""
+"""The image of a run and its observation by the target, from the files and arrays that the options name."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+
+from dip import images
 from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.masking import known_pixels, opaque
 from dip.fitting.network_input import guided
 from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
+from dip.fitting.references import of_image, of_measurements
+from dip.hardware import devices
+from dip.images import Picture
+from dip.images.picture import read_values
 from dip.options import log
 from dip.samples import SAMPLES
-
-if TYPE_CHECKING:
-    from dip.images import Picture
-    from dip.targets import Observation
+from dip.targets import Observation
 
 
 def observe(config: Config, pictures: Pictures) -> Observed:
@@ -45,9 +45,6 @@ def _photographed(config: Config, pictures: Pictures) -> tuple[Picture, Observat
     Raises:
         DipError: an image cannot be read, or two images do not match.
     """
-    from dip import images
-    from dip.fitting.references import of_image
-
     target = config.target
     if "image" not in pictures.given and config.image in SAMPLES:
         target = target.for_sample()
@@ -82,13 +79,6 @@ def _photographed(config: Config, pictures: Pictures) -> tuple[Picture, Observat
 
 def _measured(config: Config, pictures: Pictures) -> tuple[Picture, Observation]:
     """`observe` for measurements: a picture that stands for their image. The operator is tried on the device of the fit."""
-    import torch
-
-    from dip.fitting.references import of_measurements
-    from dip.hardware import devices
-    from dip.images import Picture
-    from dip.images.picture import read_values
-
     values = read_values(pictures.given.get("image", Path(pictures.sources["image"])), "y")
     given = {name.removeprefix("target."): value for name, value in pictures.given.items()}
     device = devices.pick_device(config.device)

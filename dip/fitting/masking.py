@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from dip import images
+from dip.images import Picture
 from dip.options import log
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from dip.images import Picture
-    from dip.targets import Observation, Target
+from dip.targets import Observation, Target
 
 
 def known_pixels(
@@ -33,10 +33,6 @@ def known_pixels(
     Raises:
         ImageError: a file does not fit the photo, or no pixel is missing or none is known.
     """
-    import torch
-
-    from dip import images
-
     shape, cropped = photo.pixels.shape[-2:], isinstance(size, int)
     inside = images.crop(*shape) if cropped else (slice(None), slice(None))
     used = torch.zeros(1, 1, *shape)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from dip.configuration.schema import BASES, GROUPS, Config
 from dip.errors import DipError
 from dip.fitting.digests import digest_of_class
-from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.runs.naming import WITHOUT_EFFECT
 
@@ -58,6 +57,8 @@ def digests(config: Config, pictures: Pictures) -> dict[str, str]:
 def _effect(config: Config, pictures: Pictures) -> list[Tensor]:
     """The tensors of the observation, and the operator's result for a random image."""
     import torch
+
+    from dip.fitting.inputs import observe
 
     _, seen = observe(config, pictures)
     generator = torch.Generator().manual_seed(0)

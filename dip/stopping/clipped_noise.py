@@ -7,10 +7,9 @@ images: Heteroskedastic modeling and practical denoising", Signal Processing 200
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
+import numpy as np
+import torch
+from torch import Tensor
 
 POINTS = 4096
 """Points of the table by which m is inverted."""
@@ -28,8 +27,6 @@ FEWEST = 16
 
 def moments(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     """Mean and variance of clip(x + n, 0, 1), for values `x` in [0, 1] and noise n of standard deviation `sigma` > 0."""
-    import torch
-
     x = x.double()
     low, high = -x / sigma, (1 - x) / sigma
     below, above = torch.special.ndtr(low), torch.special.ndtr(-high)
@@ -49,9 +46,6 @@ def unclipped(image: Tensor, observed: Tensor, sigma: float) -> Tensor:
         observed: of the same shape, with white Gaussian noise.
         sigma: the noise's standard deviation before clipping.
     """
-    import numpy as np
-    import torch
-
     if not sigma > 0:
         return image
     table = torch.linspace(0, 1, POINTS, dtype=torch.float64)
