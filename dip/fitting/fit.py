@@ -39,6 +39,8 @@ from dip.stopping.panel import Panel
 class Fit(WholeImage):
     """A fit of networks to one image."""
 
+    module: DeepImagePrior | None = None
+
     def __post_init__(self) -> None:
         seen, began = self.prepare(self.config.precision.name), time.perf_counter()
         # precision=auto selects another format on another machine, which gives other numbers.
@@ -57,7 +59,6 @@ class Fit(WholeImage):
             if seen.intervals is not None:
                 self.rule.project = seen.intervals.to(self.device).project
         self.watch(config.steps, self.rule, seconds)
-        self.module: DeepImagePrior | None = None  # once it runs
         self.initial = None if config.init is None else warm_start.weights(config, seen.shape)
         self.costed = with_all_channels(config, seen)
         self.cost = cost.afford(self.costed, seen.shape)
@@ -108,6 +109,7 @@ class Fit(WholeImage):
             memory.reset_peak_memory(self.device)
             module, pair = self.build()
             self.module, module.each = module, each
+            self.parameters = sum(parameter.numel() for parameter in module.nets.parameters())
             described = runs.flat(schema.plain(self.config)) | {"precision.name": self.arithmetic.name}
             checkpoint = latest(self.folder / "checkpoints", self.identity, described)
             if checkpoint is not None:
@@ -189,16 +191,3 @@ class Fit(WholeImage):
     def tidy(self) -> None:
         """Delete the checkpoints."""
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-
-    def result(self, status: str, **more: Any) -> dict[str, Any]:
-        """The content of `result.json` at this moment; `more` is added."""
-        known: dict[str, Any] = {"estimate": self.cost and self.cost.plain(), "precision": self.precision}
-        if self.module is not None and status != "failed":
-            known |= self.recorder.summary() | {
-                "peak_memory_bytes": memory.peak_memory(self.device),
-                "parameters": sum(p.numel() for p in self.module.nets.parameters()),
-                "precision": {**self.precision, **(self.module.faster or {})},
-                "events": self.rollback.events,
-            }
-        steps = self.module and self.module.step
-        return results.content(status, self.config, self.folder, self.device, steps=steps, **known, **more)
