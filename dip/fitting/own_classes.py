@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import BASES, GROUPS, Config
 from dip.errors import DipError
-from dip.fitting.digests import digest_of_class
+from dip.fitting.digests import digest
 from dip.fitting.pictures import Pictures
 from dip.runs.naming import WITHOUT_EFFECT
 
@@ -46,11 +46,11 @@ def digests(config: Config, pictures: Pictures) -> dict[str, str]:
             continue  # its digest is an option
         if group in WITHOUT_EFFECT or type(chosen) in GROUPS[group].values():
             continue
-        digest = hashlib.sha256(digest_of_class(type(chosen)).encode())
+        content = hashlib.sha256(digest(type(chosen), group).encode())
         if group == "target":
             for tensor in _effect(config, pictures):
-                digest.update(repr(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
-        found[group] = digest.hexdigest()
+                content.update(repr(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
+        found[group] = content.hexdigest()
     return found
 
 
