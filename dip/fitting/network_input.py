@@ -1,4 +1,4 @@
-"""The networks' fixed input: drawn, an image that guides the networks, or both."""
+"""The networks of a run and their fixed input: drawn, an image that guides the networks, or both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dip import images
 from dip.configuration.schema import Config
@@ -15,6 +15,7 @@ from dip.fitting.pictures import Pictures
 from dip.images import Picture
 from dip.methods import Variant
 from dip.options import log
+from dip.seeds import Draws, generator
 from dip.targets import Observation
 
 
@@ -112,3 +113,15 @@ def network_input(
     if _draws(config, seen):
         parts.append(torch.cat([data.draw(config.z, within, seed, slices) for seed in seeds]))
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def networks(
+    config: Config, seen: Observation, size: tuple[int, int], seeds: Sequence[int], device: torch.device
+) -> tuple[list[nn.Module], Tensor]:
+    """The networks with `seeds` for an image of the padded `size`, and their inputs as of `network_input`, on the CPU."""
+    skips, z = with_all_channels(config, seen).skips, network_input(config, seen, size, seeds, device)
+    nets = []
+    for seed in seeds:
+        with Draws(generator(seed, "weights")):
+            nets.append(config.net.fitting(seen.bounded).build(z.shape[1], seen.shape[0], skips, size))
+    return nets, z
