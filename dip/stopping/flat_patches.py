@@ -3,6 +3,9 @@
 A camera's demosaicing, noise reduction and JPEG compression correlate the noise of neighbouring pixels. Estimators for
 white noise, such as `noise_level`, then return a fraction of the true level. In a patch without structure the image is
 nearly a plane, so what remains after the best plane is removed is noise, whatever its correlation.
+
+In all functions `image` is (1, C, h, w) in [0, 1], as observed; or (b, C, h, w), the parts of an image, see
+`dip.stopping.blocks`. `known`, (1, 1, h, w) or (b, 1, h, w), is not 0 where the image was observed; None: everywhere.
 """
 
 from __future__ import annotations
@@ -34,18 +37,17 @@ ENOUGH = 20
 GROUPS = 4
 """Groups of brightness in which flat patches are chosen. With one group, all of them may be dark."""
 
+BINS = 8
+"""Groups of brightness in which the noise is measured by `noise_by_brightness`."""
+
 LEAST = 1e-12  # keeps quotients finite
 
 
 def patches(image: Tensor, known: Tensor | None = None, side: int = SIDE) -> Tensor:
     """Square patches on a regular grid: (1, C, h, w) -> (n, C, side, side) float32.
 
-    Patches overlap by half in a small image. An image with a side below `side` is extended by its border.
-
-    Args:
-        image: (1, C, h, w); or (b, C, h, w), the parts of an image, see `dip.stopping.blocks`.
-        known: (1, 1, h, w) or (b, 1, h, w), not 0 where the image was observed. Patches with an unknown pixel are left out, so n may
-            be 0. None: all pixels are known.
+    Patches overlap by half in a small image. An image with a side below `side` is extended by its border. Patches with an
+    unknown pixel are left out, so n may be 0.
     """
     image = image.detach().float()
     height, width = image.shape[2:]
@@ -139,10 +141,6 @@ def whiteness(image: Tensor, known: Tensor | None = None) -> float:
     It is the power of the flattest patches where both frequencies are at least 3/4 of the highest one, divided by that
     where both are 3/8 to 5/8 of it. Measured: 0.31 to 1.1 on photographs with white or Poisson noise, 0.04 to 0.21 on
     real and simulated camera noise. NaN without a usable patch.
-
-    Args:
-        image: (1, C, h, w) in [0, 1], as observed.
-        known: as in `patches`.
     """
     flat = flat_details(image, known)
     if len(flat) == 0:
@@ -153,21 +151,16 @@ def whiteness(image: Tensor, known: Tensor | None = None) -> float:
     return float(power[high][:, high].mean() / power[middle][:, middle].mean().clamp(min=LEAST))
 
 
-def noise_by_brightness(image: Tensor, known: Tensor | None = None, bins: int = 8) -> tuple[Tensor, Tensor]:
-    """Mean brightness and noise standard deviation of each of `bins` groups of patches, (bins,) each, ascending.
+def noise_by_brightness(image: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean brightness and noise standard deviation of groups of patches, (n,) each, ascending: `BINS` groups if there are enough.
 
     The root mean square of the second is the noise level of the image. Texture counts as noise where a group has no
     flat patch: 0.6 to 1.7 times the true level on six photographs, up to 3 times on others.
-
-    Args:
-        image: (1, C, h, w) in [0, 1], as observed.
-        known: as in `patches`.
-        bins: number of groups, fewer if there are fewer patches.
     """
     patch = patches(image, known)
     details, guide = without_plane(patch), patches(smoothed(image), known)
     brightness, level = [], []
-    for group in patch.mean((1, 2, 3)).argsort().tensor_split(max(1, min(bins, 2 * len(patch) // ENOUGH))):
+    for group in patch.mean((1, 2, 3)).argsort().tensor_split(max(1, min(BINS, 2 * len(patch) // ENOUGH))):
         chosen = group[flattest(guide[group], details[group], fewest=2)]
         brightness.append(patch[group].mean())
         level.append((energy(details[chosen]).mean() * UNBIASED).sqrt())
@@ -181,10 +174,6 @@ def noise_floor(image: Tensor, known: Tensor | None = None) -> float:
     levels in four groups of brightness: one group may be smoothed by the camera, and two may have no flat patch. Patches
     that are mostly at 0 or 1 and uniform patches (a frame, a scan's background) are left out, unless there are no others.
     NaN without a known patch.
-
-    Args:
-        image: (1, C, h, w) in [0, 1], as observed.
-        known: as in `patches`.
     """
     patch, guide = patches(image, known), patches(smoothed(image), known)
     if len(patch) == 0:
