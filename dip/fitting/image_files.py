@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import importlib.util
 import os
 import re
 from collections.abc import Iterable
@@ -16,10 +15,7 @@ from dip.sources import split
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".bmp", ".ppm", ".pgm",
             ".npy", ".npz", ".mat", ".h5", ".hdf5", ".dcm", ".nii", ".nii.gz", ".fits", ".fit")  # fmt: skip
-"""Suffixes of the image files that are read from a folder."""
-PACKAGES = {"pi_heif": [".heic", ".heif"], "h5py": [".h5", ".hdf5"], "pydicom": [".dcm"], "nibabel": [".nii", ".nii.gz"],
-            "astropy": [".fits", ".fit"]}  # fmt: skip
-"""Optional packages, and the suffixes of the files that need them."""
+"""Suffixes of the image files that are read from a folder. A run whose file needs a package that is missing names it."""
 
 
 def several(source: str) -> list[str] | None:
@@ -40,9 +36,8 @@ def several(source: str) -> list[str] | None:
             names = [name for name in os.listdir(path) if not name.startswith(".")]
         except OSError as error:
             raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
-        readable = _readable()
-        found = [str(path / name) for name in names if name.lower().endswith(readable)]
-        _warn_left_out(path, [name for name in names if not name.lower().endswith(readable)])
+        found = [str(path / name) for name in names if name.lower().endswith(SUFFIXES)]
+        _warn_left_out(path, [name for name in names if not name.lower().endswith(SUFFIXES)])
     else:
         found = glob.glob(source.replace("[", "[[]"), recursive=True)
     # A file with the name of a sample is written as a path.
@@ -55,24 +50,9 @@ def several(source: str) -> list[str] | None:
     return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
 
 
-def _readable() -> tuple[str, ...]:
-    """The `SUFFIXES` of which this installation can decode the files."""
-    from PIL import features
-
-    lacking = [".avif"] * (not features.check("avif"))
-    for package, suffixes in PACKAGES.items():
-        lacking += suffixes if importlib.util.find_spec(package) is None else []
-    return tuple(suffix for suffix in SUFFIXES if suffix not in lacking)
-
-
 def _warn_left_out(folder: Path, names: Iterable[str]) -> None:
     """Warn about the files in `folder` that are not read, with up to ten of their `names`."""
     files = sorted(name for name in names if (folder / name).is_file())
-    if not files:
-        return
-    shown = ", ".join(files[:10]) + (f" and {len(files) - 10} more" if len(files) > 10 else "")
-    heic = any(name.lower().endswith((".heic", ".heif")) for name in files)
-    advice = "; for HEIC install pi-heif, for example pip install 'deep-image-prior[heic]'" if heic else ""
-    log.warning(
-        "image=%s: left out, because their suffixes are not those of readable images: %s%s", folder, shown, advice
-    )
+    if files:
+        shown = ", ".join(files[:10]) + (f" and {len(files) - 10} more" if len(files) > 10 else "")
+        log.warning("image=%s: left out, because their suffixes are not those of images: %s", folder, shown)
