@@ -59,7 +59,10 @@ def _photographed(config: Config, pictures: Pictures) -> tuple[Picture, Observat
     photo = images.rescaled(photo, config.range, known)
     pictures.log_scale(photo, chosen=config.range is not None)
     pictures.log_crop(photo, size)
-    image = pictures.in_slices(images.prepare(photo, size), config.net)
+    image = images.prepare(photo, size)
+    if config.net.volumetric and image.depth == 1:  # `axes` has no Z
+        image = dataclasses.replace(image, depth=image.pixels.shape[1])
+        log.info("net=%s: the %d channels of the image are read as slices", config.net.name, image.depth)
     if size is not None and not target.resized and not getattr(target, "simulate", False):
         log.warning("size: resizes the image only; the kernel must be the blur of the resized image")
     beside = {option: images.prepare(file, size if target.resized else None).pixels for option, file in whole.items()}

@@ -21,7 +21,6 @@ from dip.sources import split
 if TYPE_CHECKING:
     from dip.fitting.observed import Observed
     from dip.images import Picture
-    from dip.nets import Net
 
 
 class Pictures:
@@ -111,14 +110,6 @@ class Pictures:
                 "image: %d x %d pixels, cropped to the middle square and resized to %d x %d; size=null keeps all",
                 width, height, size, size,
             )  # fmt: skip
-
-    def in_slices(self, picture: Picture, net: Net) -> Picture:
-        """`picture` with its number of slices: for a network of volumes, all channels are slices unless `axes` has Z."""
-        channels = picture.pixels.shape[1]
-        if not net.volumetric or picture.depth > 1:
-            return picture
-        log.info("net=%s: the %d channels of the image are read as slices", net.name, channels)
-        return dataclasses.replace(picture, depth=channels)
 
     def log_scale(self, picture: Picture, chosen: bool) -> None:
         """Log which stored values became 0 and 1, if these are not the full range of the type."""
