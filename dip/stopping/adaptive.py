@@ -185,9 +185,6 @@ class Unchanged(Rule):
         super().__init__(patience=1)
         self.target = target
 
-    def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> None:
-        return None
-
     def read(self) -> Reading:
         return super().read()._replace(stop=True)
 
