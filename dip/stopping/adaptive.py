@@ -44,10 +44,9 @@ class Noise:
 def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     """The noise of an image (1, C, H, W) in [0, 1], of blocks of a large one; `known` is not 0 where it was observed."""
     from dip.stopping import flat_patches, texture
-    from dip.stopping.blocks import blocks
     from dip.stopping.noise_level import noise_level
 
-    image, known = blocks(image), None if known is None else blocks(known)
+    image, known = flat_patches.blocks(image), None if known is None else flat_patches.blocks(known)
     floor = flat_patches.noise_floor(image, known)
     if floor < CLEAN:
         return Noise("none", None, floor)

@@ -4,8 +4,8 @@ A camera's demosaicing, noise reduction and JPEG compression correlate the noise
 white noise, such as `noise_level`, then return a fraction of the true level. In a patch without structure the image is
 nearly a plane, so what remains after the best plane is removed is noise, whatever its correlation.
 
-In all functions `image` is (1, C, h, w) in [0, 1], as observed; or (b, C, h, w), the parts of an image, see
-`dip.stopping.blocks`. `known`, (1, 1, h, w) or (b, 1, h, w), is not 0 where the image was observed; None: everywhere.
+In all functions `image` is (1, C, h, w) in [0, 1], as observed; or (b, C, h, w), the parts of a large image, see `blocks`.
+`known`, (1, 1, h, w) or (b, 1, h, w), is not 0 where the image was observed; None: everywhere.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ from torch.nn import functional
 
 SIDE = 16
 """Side of a patch in pixels: two JPEG blocks, and several correlation lengths of camera noise."""
+
+LIMIT = 2**20
+"""Pixels up to which an image is examined whole: estimates take about ten times the memory of what they examine."""
+
+BLOCK = 64
+"""Side in pixels of the blocks of a larger image: 4 x 4 patches."""
 
 PATCHES = 4096
 """Maximum number of patches, approximately. A large image is sampled on a coarser grid."""
@@ -41,6 +47,24 @@ BINS = 8
 """Groups of brightness in which the noise is measured by `noise_by_brightness`."""
 
 LEAST = 1e-12  # keeps quotients finite
+
+
+def blocks(image: Tensor) -> Tensor:
+    """`image`, or evenly spaced blocks of a large one, at most LIMIT pixels: (1, C, h, w) -> (n, C, BLOCK, BLOCK).
+
+    The positions depend on the size alone. A side below BLOCK is the side of the blocks.
+    """
+    height, width = image.shape[-2:]
+    if height * width <= LIMIT:
+        return image
+    count, least = LIMIT // BLOCK**2, [max(1, side // BLOCK) for side in (height, width)]
+    rows = min(max(1, round(math.sqrt(count * height / width))), count, least[0])
+    columns = min(count // rows, least[1])
+    down, across = (
+        torch.linspace(0, max(0, side - BLOCK), number).round().long().tolist()
+        for side, number in ((height, rows), (width, columns))
+    )
+    return torch.cat([image[..., top : top + BLOCK, left : left + BLOCK] for top in down for left in across])
 
 
 def patches(image: Tensor, known: Tensor | None = None, side: int = SIDE) -> Tensor:

@@ -24,7 +24,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from dip.stopping import flat_patches as fp
-from dip.stopping.blocks import blocks
 
 CORRELATION = 0.5
 """Correlation of neighbouring pixels that the residual of a good fit has at least, unless the noise itself has less."""
@@ -103,7 +102,7 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
 
     That of `share_of_texture`, but not below (coherence - NOISE) / (STRUCTURE - NOISE), at most 1.
     """
-    observed, fitted = blocks(observed), blocks(fitted)
+    observed, fitted = fp.blocks(observed), fp.blocks(fitted)
     measured = coherence(observed - fitted)
     directed = 0.0 if math.isnan(measured) else min(1.0, (measured - NOISE) / (STRUCTURE - NOISE))
     return max(share_of_texture(observed, fitted), directed)
@@ -140,7 +139,7 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
     relative variance of e in 8 x 8 patches of similar brightness (GROUPS groups) that vary and have no value at 0 or 1, minus
     that of white noise. `sigma` is the level of the noise that was removed.
     """
-    observed, denoised = blocks(observed), blocks(denoised)
+    observed, denoised = fp.blocks(observed), fp.blocks(denoised)
     removed = observed - denoised
     square, guide = fp.patches(removed, side=8), fp.patches(denoised, side=8)  # (n, C, 8, 8)
     inside = fp.patches(((observed > 0) & (observed < 1)).float(), side=8).amin((1, 2, 3)) > 0

@@ -161,9 +161,8 @@ class NoiseReached(_AverageError):
     def __init__(self, target: Tensor, sigma: float | None, seed: int, known: Tensor | None = None) -> None:
         import torch
 
-        from dip.stopping.clipped_noise import moments
         from dip.stopping.flat_patches import smoothed
-        from dip.stopping.noise_level import ENOUGH, noise_level
+        from dip.stopping.noise_level import ENOUGH, moments, noise_level
 
         self.sigma = noise_level(target, known) if sigma is None else sigma
         around = smoothed(target, 5)

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from dip.stopping import flat_patches as fp
-from dip.stopping.blocks import blocks
 
 SIDE = 8
 """Side of a patch in pixels."""
@@ -55,7 +54,7 @@ def certain(image: Tensor, known: Tensor | None = None) -> bool:
     The channels of texture are highly correlated, those of noise are not. The noise of a gray image
     is recognised by its presence everywhere and by the normal distribution of its values.
     """
-    image, known = blocks(image), None if known is None else blocks(known)
+    image, known = fp.blocks(image), None if known is None else fp.blocks(known)
     flat = fp.flat_details(image, known, fp.GROUPS)  # (m, C, 16, 16)
     varying = flat.square().mean((0, 2, 3)) > fp.QUANTISATION / 1000  # (C,); a constant channel has no correlation
     if len(flat) and not varying.all():

@@ -12,9 +12,8 @@ from dip import images
 from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.experiment import place
-from dip.fitting.image_files import several
 from dip.fitting.inputs import observe
-from dip.fitting.pictures import Pictures
+from dip.fitting.pictures import Pictures, several
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Measured, SuperRes
 from tests.fitting.observed import observed
 

@@ -17,8 +17,8 @@ from dip.fitting.inputs import observe
 from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
 from dip.stopping.adaptive import examine
-from dip.stopping.clipped_noise import unclipped
 from dip.stopping.lost_structure import CERTAIN, VISIBLE, share_if_white
+from dip.stopping.noise_level import unclipped
 from dip.targets import Observation
 from dip.targets.baselines import compute
 from dip.targets.noise_models import Camera
