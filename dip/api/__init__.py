@@ -200,7 +200,7 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: On
         folder.mkdir()
         observed = observe(config, pictures)
         make = _prepare(dataclasses.replace(config, out=out)) or whole
-        fit = make(never, folder, "", pictures, on_record, observed)
+        fit = make(never, folder, "", pictures, on_record)
         with fit.signals:
             metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)

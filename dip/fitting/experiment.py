@@ -83,7 +83,7 @@ def run(
         # Every mistake of a user is found here, before the folder is created.
         fingerprint = naming.fingerprint({**identity, "steps": None})
         with one_line(folder, observed.seen.size, pick_device(config.device)):
-            fit = (prepare or whole)(config, folder, fingerprint, pictures, on_record, observed)
+            fit = (prepare or whole)(config, folder, fingerprint, pictures, on_record)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done
