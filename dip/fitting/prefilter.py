@@ -17,10 +17,9 @@ from dip.configuration.schema import Config
 from dip.methods.variants import Guided
 from dip.nets import NETS
 from dip.options import log
-from dip.stopping.adaptive import examine
 from dip.stopping.finishing import with_photograph
 from dip.stopping.lost_structure import CERTAIN, VISIBLE, share_if_white
-from dip.stopping.noise_level import colour_levels, unclipped
+from dip.stopping.noise_level import colour_levels, examine, unclipped
 from dip.targets import Observation
 from dip.targets.noise_models import Levels
 

@@ -22,7 +22,7 @@ from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
 from dip.methods import Classical, Learned, Rival
 from dip.options import log
-from dip.stopping.adaptive import noise_levels
+from dip.stopping.noise_level import noise_levels
 
 
 @dataclasses.dataclass

@@ -1,4 +1,4 @@
-"""White Gaussian noise: its level, estimated from the image alone, and its bias where it was clipped.
+"""The noise of an image: its kind, its level, and its bias where white noise was clipped.
 
 An average of noisy white is gray, because no value lies above white: of noise n with standard deviation s, the mean of
 clip(x + n, 0, 1) is a function m(x) that increases with x. At x = 1 it is 1 - s / sqrt(2 pi): 0.96 for s = 25 / 255. A
@@ -9,14 +9,26 @@ Signal Processing 2009.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dip.bm3d import opponent
-from dip.stopping.flat_patches import UNBIASED, blocks, flat_details
+from dip.bm3d import CORRELATED, opponent
+from dip.stopping import flat_patches as fp
+from dip.stopping import texture
+
+WHITE = 0.27
+"""Value of `flat_patches.whiteness` above which noise is treated as white. Chosen on simulated and on real noise."""
+
+CLEAN = 0.5 / 255
+"""Value of `flat_patches.noise_floor` below which an image is treated as clean: half an 8-bit step."""
+
+UNVARIED = 0.0075
+"""Variation of the least varying patches below which an image without correlated noise is treated as clean, and half of its
+limit in each group of brightness. White noise of level 0.01, a PSNR of 40 dB, is above it."""
 
 _NORMAL_MEDIAN = 0.6744897501960817  # median of |n| for n ~ N(0, 1)
 _DEPENDENT = 0.2  # relative difference of the luminance's level, above which the noise of the channels is correlated
@@ -37,6 +49,44 @@ FEWEST = 16
 """Values near 0 or 1 below which nothing is corrected there."""
 
 
+@dataclass
+class Noise:
+    """What `examine` finds."""
+
+    kind: str
+    """white, correlated or none. White where no 16 x 16 patch is known."""
+    whiteness: float | None
+    """See `flat_patches.whiteness`."""
+    sigma: float
+    """Estimated standard deviation, for values in [0, 1]."""
+
+
+def examine(image: Tensor, known: Tensor | None = None) -> Noise:
+    """The noise of an image (1, C, H, W) in [0, 1], of blocks of a large one; `known` is not 0 where it was observed."""
+    image, known = fp.blocks(image), None if known is None else fp.blocks(known)
+    floor = fp.noise_floor(image, known)
+    if floor < CLEAN:
+        return Noise("none", None, floor)
+    white, (least, most) = fp.whiteness(image, known), texture.smallest_variation(image, known)
+    if math.isnan(white) or white > WHITE:
+        level, measured = noise_level(image, known), None if math.isnan(white) else white
+        clean = level == 0 or (least < UNVARIED and most < 2 * UNVARIED)
+        return Noise("none", measured, min(level, least)) if clean else Noise("white", measured, level)
+    level = float(fp.noise_by_brightness(image, known)[1].square().mean().sqrt())
+    return Noise("correlated", white, level if math.isnan(least) else min(level, texture.SHARE * least))
+
+
+def noise_levels(image: Tensor, known: Tensor | None = None) -> tuple[float, float | list[float]]:
+    """The noise level of an image, and the level for BM3D, which assumes independent white noise in the channels.
+
+    The arguments are those of `examine`. Where the noise is white, there is one level for each channel of `dip.bm3d`.
+    """
+    noise = examine(image, known)
+    if noise.kind == "white" and known is None:
+        return noise.sigma, colour_levels(image)
+    return noise.sigma, noise.sigma * (CORRELATED if noise.kind == "correlated" else 1)
+
+
 def noise_level(image: Tensor, known: Tensor | None = None) -> float:
     """Estimates the standard deviation of white Gaussian noise in an image, in the image's units.
 
@@ -51,7 +101,7 @@ def noise_level(image: Tensor, known: Tensor | None = None) -> float:
         image: (1, C, h, w), values in [0, 1]. Sides below 3 give 0.
         known: (1, 1, h, w), not 0 where the image was observed; None if it was observed everywhere.
     """
-    image, known = blocks(image), None if known is None else blocks(known)
+    image, known = fp.blocks(image), None if known is None else fp.blocks(known)
     _, channels, height, width = image.shape
     if min(height, width) < 3:
         return 0.0
@@ -77,13 +127,13 @@ def colour_levels(image: Tensor) -> list[float]:
     Args:
         image: (1, C, h, w), values in [0, 1]. The list has C values, all equal for other than three channels.
     """
-    image = blocks(image)
+    image = fp.blocks(image)
     level, channels = noise_level(image), image.shape[1]
     luminance = math.sqrt(channels) * noise_level(image.mean(1, keepdim=True))
     if channels != 3 or abs(luminance - level) <= _DEPENDENT * level:
         return [level] * channels
-    differences = torch.einsum("dc,nchw->dnhw", opponent(3).to(image)[1:], flat_details(image, None).to(image))
-    return [luminance, *(max(_ROUNDING, math.sqrt(float(x.square().mean()) * UNBIASED)) for x in differences)]
+    differences = torch.einsum("dc,nchw->dnhw", opponent(3).to(image)[1:], fp.flat_details(image, None).to(image))
+    return [luminance, *(max(_ROUNDING, math.sqrt(float(x.square().mean()) * fp.UNBIASED)) for x in differences)]
 
 
 def _all_of_3x3(mask: Tensor) -> Tensor:

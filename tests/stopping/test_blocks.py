@@ -10,8 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dip.stopping import Adaptive, flat_patches
-from dip.stopping.adaptive import noise_levels
 from dip.stopping.lost_structure import share_if_white, share_of_photograph
+from dip.stopping.noise_level import noise_levels
 from dip.targets.noise_models import Camera, Gaussian
 from tests.targets.photos import draw, photo
 
