@@ -12,7 +12,7 @@ from dip.configuration.composition import reset_unused
 from dip.fitting import results
 from dip.metrics import psnr
 from dip.stopping import STOPS, Adaptive, HeldOut
-from dip.stopping.adaptive import noise_levels
+from dip.stopping.noise_level import noise_levels
 from dip.targets import Degraded, NoiseOptions, Noisy
 from dip.targets.observation import direct
 from tests.conftest import composed
