@@ -48,7 +48,8 @@ def titles(found: Sequence[Run]) -> list[str]:
     """
     asked = questions(found)
     experiments = [run.experiment for run in found]
-    implied = _implied(found) if len(set(experiments)) > 1 else set()
+    several = len(set(experiments)) > 1
+    implied = {name for name in option_names(found) if several and follows(found, name, experiments)}
     parts: list[list[str]] = [[] for _ in found]
     for question in dict.fromkeys(asked):
         members = [number for number, text in enumerate(asked) if text == question]
@@ -70,17 +71,15 @@ def distinguishing(found: Sequence[Run], names: list[str]) -> list[str]:
     return ["name"] if "name" in names and None not in given and len(given) == len(settings) else names
 
 
+def follows(found: Sequence[Run], name: str, keys: Sequence[object]) -> bool:
+    """Whether runs that are equal in `keys`, of which each run has one, are equal in option `name`."""
+    known = [*map(repr, keys)]
+    pairs = {(key, repr(run.options.get(name))) for key, run in zip(known, found, strict=True)}
+    return len(pairs) == len(set(known))
+
+
 def _key(run: Run) -> tuple[tuple[str, str], ...]:
     """The question of a run: image and target first, then the other options of `QUESTION` that differ."""
     first = [("image", shown(run.config.get("image"))), ("target", str(run.target))]
     differ = [(name, shown(value)) for name, value in run.options.items() if name.partition(".")[0] in QUESTION]
     return (*first, *(pair for pair in differ if pair[0] not in ("image", "target")))
-
-
-def _implied(found: Sequence[Run]) -> set[str]:
-    """The options that differ between the runs of a folder, but not between those of one experiment file."""
-    values: dict[str, dict[str | None, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for run in found:
-        for name in option_names(found):
-            values[name][run.experiment].add(repr(run.options.get(name)))
-    return {name for name, by in values.items() if all(len(each) == 1 for each in by.values())}
