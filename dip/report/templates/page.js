@@ -3,6 +3,7 @@ const byId = (id) => document.getElementById(id);
 const runs = JSON.parse(byId("data").textContent), album = JSON.parse(byId("album").textContent);
 const frame = byId("frame"), left = byId("left"), right = byId("right");
 const point = { x: 50, y: 50 }; // the point of the images that zooming keeps in place, in percent
+const wanted = { leftside: "target", rightside: "restored" }; // the images to compare, as far as a run has them
 let shown = runs, run = null;
 
 // Filter: every word must be found. A word "name=value" must match exactly: "seed=1" does not find seed=10.
@@ -52,10 +53,9 @@ function show(chosen) {
   byId("runcopy").hidden = !run.command;
   byId("runcopy").dataset.copy = run.id;
   const names = Object.keys(run.images);
-  for (const [side, preferred] of [["leftside", "target"], ["rightside", "restored"]]) {
-    const select = byId(side), before = select.value || preferred;
-    select.replaceChildren(...names.map((name) => new Option(name, name)));
-    select.value = [before, preferred, names[0]].find((name) => names.includes(name)) || "";
+  for (const [side, other] of [["leftside", names.length > 1 ? names[0] : ""], ["rightside", names.at(-1)]]) {
+    byId(side).replaceChildren(...names.map((name) => new Option(name, name)));
+    byId(side).value = names.length > 1 && names.includes(wanted[side]) ? wanted[side] : other || "";
   }
   document.querySelectorAll("[data-run]").forEach((node) => node.classList.toggle("chosen", node.dataset.run === String(run.id)));
   load();
@@ -149,7 +149,7 @@ for (const image of [left, right]) {
     frame.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
     arrange();
   });
-  byId(`${image.id}side`).addEventListener("change", load);
+  byId(`${image.id}side`).addEventListener("change", (event) => { wanted[event.target.id] = event.target.value; load(); });
 }
 byId("slice").addEventListener("input", turn);
 for (const id of ["cut", "zoom"]) byId(id).addEventListener("input", arrange);
