@@ -15,6 +15,12 @@ from torch import Tensor
 from dip.errors import DipError
 from dip.targets.operators import Operator, adjoint
 
+DIFFERENTIABLE = (
+    "must be written with torch functions, without numpy, detach or no_grad, so that it is differentiable, for example "
+    "torch.fft.fft2(x) in place of numpy.fft.fft2(x)"
+)
+"""What is required of an operator, for messages."""
+
 Shape = tuple[int, int, int, int]
 
 LINEAR = 1e-3
@@ -76,6 +82,8 @@ def checked(
         _check_gradient(result, image, name)
         return operator
     assert first is not None
+    if "numpy" in str(first):  # torch refuses to convert a tensor with a gradient, and advises detach
+        raise DipError(f"{name}: {DIFFERENTIABLE}; it uses numpy or scipy on the image") from first
     moved = "" if device.type == "cpu" else f"; its tensors must be on {device}, or set device=cpu"
     shown = f"(1, {shape[1] // 2 if make(dtype).complex else shape[1]}, {shape[2]}, {shape[3]})"
     raise DipError(
@@ -86,7 +94,7 @@ def checked(
 
 def _check_result(result: Any, y: Tensor, device: torch.device, name: str) -> None:
     if not isinstance(result, Tensor):
-        raise DipError(f"{name}: returned {type(result).__name__}; it must return one tensor")
+        raise DipError(f"{name}: returned {type(result).__name__}, not one tensor; it {DIFFERENTIABLE}")
     if _core(result) != _core(y):
         raise DipError(
             f"{name}: returned the shape {tuple(result.shape)}, y has {tuple(y.shape)}; both must be equal, apart from "
@@ -109,15 +117,16 @@ def _check_result(result: Any, y: Tensor, device: torch.device, name: str) -> No
 
 
 def _check_gradient(result: Tensor, image: Tensor, name: str) -> None:
-    advice = "it must compute with torch functions, without detach, numpy or no_grad"
     if not result.requires_grad:
-        raise DipError(f"{name}: its result has no gradient with respect to the image; {advice}")
+        raise DipError(f"{name}: {DIFFERENTIABLE}; its result has no gradient with respect to the image")
     try:
         (gradient,) = torch.autograd.grad(_norm(result).square(), image, allow_unused=True)
     except Exception as error:
-        raise DipError(f"{name}: its backward pass raised {type(error).__name__}: {_line(error)}; {advice}") from error
+        raise DipError(
+            f"{name}: its backward pass raised {type(error).__name__}: {_line(error)}; it {DIFFERENTIABLE}"
+        ) from error
     if gradient is None or not gradient.any():
-        raise DipError(f"{name}: its result does not depend on the image (the gradient is 0); {advice}")
+        raise DipError(f"{name}: its result does not depend on the image (the gradient is 0); it {DIFFERENTIABLE}")
     if not gradient.isfinite().all():
         raise DipError(f"{name}: its gradient is NaN or infinite for an image in [0, 1]")
 

@@ -128,6 +128,14 @@ def test_a_tile_that_fails_is_named_and_the_others_are_kept(tmp_path: Path):
     assert launcher.started == TWO[:1]
 
 
+def test_without_a_folder_an_error_does_not_promise_that_tiles_are_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tiles, "chosen", lambda out: InProcess(TWO[:1]))
+    tiny = {"net": {"channels": 8, "depth": 2}, "skips": [1], "steps": 4, "stop": "never", "progress": False}
+    with pytest.raises(RunError, match=r"1 of 2 tiles failed .*; no tile is kept; with out=FOLDER") as caught:
+        dip.restore("coffee", "noisy", size=[32, 56], tile=32, **tiny)
+    assert "log:" not in str(caught.value)
+
+
 def test_a_signal_ends_the_loop_and_the_result_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     class Struck(InProcess):
         def start(self, job):
