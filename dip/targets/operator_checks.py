@@ -6,7 +6,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,30 +30,13 @@ CLOSE = 0.01
 """Relative error of the scale that is found for the image of a nonlinear operator."""
 
 
-class Raw(Protocol):
-    """The part of an operator that is checked."""
-
-    complex: bool
-
-    def raw(self, image: Tensor) -> Any:
-        """What the user's code returns for the network's image."""
-
-
-Checked = TypeVar("Checked", bound=Raw)
-
-
 def checked(
-    make: Callable[[torch.dtype], Checked],
-    y: Tensor,
-    shape: Shape,
-    device: torch.device,
-    dtype: torch.dtype,
-    name: str,
-) -> Checked:
+    make: Callable[[torch.dtype], Any], y: Tensor, shape: Shape, device: torch.device, dtype: torch.dtype, name: str
+) -> Any:
     """The operator for images of `dtype`, or of the other of float32 and float64 if it only accepts that.
 
     Args:
-        make: makes the operator for a type.
+        make: makes the `dip.targets.user_operator.UserOperator` for a type.
         y: the measurements as they were given.
         shape: of the network's image.
         device: where the operator is tried, on a random image.
