@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from sequences import ALL, FINE, SHAPE, begin, feed, outputs
 
 from dip.stopping import Combined, Discrepancy, HeldOut, Stop
 from dip.stopping.panel import CombinedRule
 from dip.stopping.residual import HeldOutError
 from dip.stopping.rule import Rule
+from tests.stopping.sequences import ALL, FINE, SHAPE, begin, feed, outputs
 
 
 def test_held_out_error_is_that_of_the_average_at_the_pixels_without_weight() -> None:
