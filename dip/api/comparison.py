@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip import images, runs
-from dip.api import DEFAULTS
+from dip.api import DEFAULTS, raise_interrupt
 from dip.api.assemble import assemble
 from dip.api.isolation import isolated
 from dip.configuration import schema
@@ -217,9 +217,7 @@ def _run_here(job: Job, pictures: Pictures, progress: bool) -> None:
             result = {"status": "failed", "error": failed.error}
     if progress:
         print(": ".join([str(result["status"]), job.name, *filter(None, [result.get("error")])]), file=sys.stderr)
-    if result["status"] == "interrupted":
-        signal.raise_signal(result["signal"])
-        raise RunError("the comparison was interrupted; the same call resumes it")
+    raise_interrupt(result)
 
 
 def _table(pandas: Any, planned: Mapping[tuple[str, int], Job]) -> pandas.DataFrame:

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
-from dip.fitting.network_input import network_input, with_all_channels
+from dip.fitting.network_input import networks
 from dip.fitting.own_classes import Plugin
 from dip.hardware.out_of_memory import out_of_memory
 from dip.methods import Variant
 from dip.nets import Net, Size, Skips
 from dip.options import log
-from dip.seeds import Draws, generator
 from dip.targets import Observation
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -70,7 +69,7 @@ class OwnNet(Plugin, Net):
             if size in sizes:
                 continue
             sizes.add(size)
-            net, z = built(dataclasses.replace(config, net=bound), seen, size, device)
+            (net,), z = networks(dataclasses.replace(config, net=bound), seen, size, [config.seed], device)
             if not any(parameter.requires_grad for parameter in net.parameters()):
                 raise DipError(f"net={self.name}: has no parameters to fit")
             if isinstance(config.method, Variant):
@@ -106,14 +105,6 @@ class OwnNet(Plugin, Net):
                 "net=%s: values from %.3g to %.3g before the first step; the image is limited to [0, 1], so a sigmoid as "
                 "the last layer may help", self.name, low, high,
             )  # fmt: skip
-
-
-def built(config: Config, seen: Observation, size: Size, device: torch.device) -> tuple[nn.Module, Tensor]:
-    """The first network of the run, and its input (1, C_z, *net.input_size(size)), on the CPU."""
-    skips = with_all_channels(config, seen).skips
-    z = network_input(config, seen, size, [config.seed], device)
-    with Draws(generator(config.seed, "weights")):
-        return config.net.fitting(seen.bounded).build(z.shape[1], seen.shape[0], skips, size), z
 
 
 def arguments(function: Any) -> Mapping[str, inspect.Parameter]:

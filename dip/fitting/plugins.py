@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from dip.configuration.schema import GROUPS, Config
 from dip.errors import DipError
 from dip.fitting.digests import digest
+from dip.fitting.network_input import networks
 from dip.fitting.own_classes import Plugin
-from dip.fitting.own_net import OwnNet, arguments, built, kind, reason, shape
+from dip.fitting.own_net import OwnNet, arguments, kind, reason, shape
 from dip.fitting.own_rule import OwnRule
 from dip.hardware.out_of_memory import out_of_memory
 from dip.model.losses import Loss
@@ -158,6 +159,6 @@ def try_out(config: Config, seen: Observation, device: torch.device, dtype: torc
     if isinstance(config.loss, OwnLoss):
         config.loss.try_out(seen.y.to(device, dtype))
     if isinstance(config.optimizer, OwnOptimizer):
-        net, _ = built(config, seen, config.net.padded(*seen.size), device)
+        (net,), _ = networks(config, seen, config.net.padded(*seen.size), [config.seed], device)
         config.optimizer.build(net.to(device).parameters(), config.lr)
     return config

@@ -53,7 +53,7 @@ def middle(pixels: Tensor, slices: int) -> Tensor:
 
 
 def shown(slices: int) -> list[int]:
-    """The slices of a mosaic, evenly spaced if there are more than `SHOWN`. The page of a report computes the same."""
+    """The slices of a mosaic, evenly spaced if there are more than `SHOWN`."""
     count = min(slices, SHOWN)
     return [(2 * number + 1) * slices // (2 * count) for number in range(count)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,19 +19,14 @@ from dip.errors import RunError
 from dip.report import sweep_figures, tables
 from dip.report.collect import Run, collect, description, not_started, option_names, shared, shown, typed_commands
 from dip.report.thumbnails import Thumbnails, data_uri
-from dip.report.titles import QUESTION, questions, titles
+from dip.report.titles import QUESTION, follows, questions, titles
 
 PLOTS = ("figure3-loss", "psnr", "rules")
+"""Figures on the page; those of images are shown by its viewer."""
 HIDDEN = {"end_psnr", "drop", "psnr_y", "psnr_hole", "gap", *(f"loss_{step}" for step in tables.LOSS_STEPS)}
 """Results that only a published page shows, to keep the tables narrow."""
 
-WIDE = 500
-"""Width of a figure in points from which it takes the whole width of the page."""
-
 Item = TypeVar("Item")
-
-OPTIONS_FIRST = 6
-"""Of the options that differ, so many are shown before the scores, those without a dot first; others after the scores."""
 
 
 def write(folder: Path, title: str | None = None) -> Path:
@@ -54,21 +48,15 @@ def write(folder: Path, title: str | None = None) -> Path:
     try:
         runs.write_text(folder / "results.csv", tables.csv_text([_row(run) for run in found], digits=None))
         drawn = sweep_figures.draw(found, folder / "figures")
-        curves = [path for path in drawn if path.suffix == ".svg" and path.stem in PLOTS]
         plots = [
-            (sweep_figures.CAPTIONS[path.stem], data_uri("svg+xml", path.read_bytes()), figure_width(path) > WIDE)
-            for path in curves
+            (sweep_figures.CAPTIONS[path.stem], data_uri("svg+xml", path.read_bytes()))
+            for path in drawn
+            if path.suffix == ".svg" and path.stem in PLOTS
         ]
         runs.write_text(page, _page(found, folder, title, plots))
     except OSError as error:
         raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
     return page
-
-
-def figure_width(path: Path) -> float:
-    """The width of an SVG figure in points."""
-    found = re.search(r'<svg[^>]* width="([0-9.]+)pt"', path.read_text(encoding="utf-8"))
-    return 0.0 if found is None else float(found[1])
 
 
 def rendered(template: str, folder: Path, title: str | None, **values: Any) -> str:
@@ -85,12 +73,12 @@ def rendered(template: str, folder: Path, title: str | None, **values: Any) -> s
     return environment.get_template(template).render(**head, **values)
 
 
-def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence[tuple[str, str, bool]]) -> str:
+def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence[tuple[str, str]]) -> str:
     thumbnails = Thumbnails()
     experiments, rows = tables.experiment_rows(found), tables.run_rows(found)
     experiments = _ranked(experiments, _tasks(experiments), [row.get("psnr") for row in experiments])
     missing = not_started(folder, found)
-    columns = _ordered(tables.columns(rows), found)
+    columns, options = tables.columns(rows), option_names(found)
     names = titles(found)
     data = [_payload(number, run, names[number], rows[number], columns, thumbnails) for number, run in enumerate(found)]
     groups: dict[str, list[dict[str, Any]]] = {}  # question -> its runs
@@ -103,35 +91,17 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
         for run, entry in zip(found, data, strict=True)
         if not run.done or "warning" in run.result
     ]
+    hidden = HIDDEN | ({"run"} if all(run.options for run in found) else set())
+    for name in options:
+        group, dot, _ = name.partition(".")
+        if dot and follows(found, name, [run.options.get(group) for run in found]):
+            hidden.add(name)  # such as `net.channels`, where each network has other ones
     return rendered(
         "page.html", folder, title, counts=counts, missing=missing, shared=shared(found),
         experiments=experiments if len(experiments) < sum(bool(run.config) for run in found) else [],
-        experiment_columns=tables.columns(experiments), best=_best(experiments), rows=rows, columns=columns,
-        hidden=HIDDEN | ({"run"} if all(run.options for run in found) else set()), plots=plots, runs=data,
+        experiment_columns=tables.columns(experiments), rows=rows, columns=columns, hidden=hidden, plots=plots, runs=data,
         total=len(data) + len(missing), groups=groups.items(), unfinished=unfinished, images=thumbnails.data(),
     )  # fmt: skip
-
-
-def _ordered(columns: tables.Columns, found: Sequence[Run]) -> tables.Columns:
-    """The columns with the baselines after `psnr`, and all options but the first `OPTIONS_FIRST` at the end."""
-    options = sorted(option_names(found), key=lambda name: (name not in ("image", "target"), "." in name))
-    later = set(options[OPTIONS_FIRST:])
-    names = list(columns)
-    scored = names.index("psnr") if "psnr" in names else 0
-    baselines = {name for name in names if name.endswith("_psnr") and name not in tables.RESULTS}
-
-    def place(name: str) -> tuple[bool, float]:
-        return name in later, scored + 0.5 if name in baselines else names.index(name)
-
-    return {name: columns[name] for name in sorted(names, key=place)}
-
-
-def _best(experiments: Sequence[tables.Row]) -> list[bool]:
-    """Whether an experiment has the highest mean PSNR of several with the same target of the same image."""
-    tasks = _tasks(experiments)
-    scored = [(task, row["psnr"]) for task, row in zip(tasks, experiments, strict=True) if row.get("psnr") is not None]
-    same = [[psnr for other, psnr in scored if other == task] for task in tasks]
-    return [len(psnrs) > 1 and row["psnr"] == max(psnrs) for psnrs, row in zip(same, experiments, strict=True)]
 
 
 def _tasks(experiments: Sequence[tables.Row]) -> list[str]:
@@ -141,10 +111,9 @@ def _tasks(experiments: Sequence[tables.Row]) -> list[str]:
 
 def _ranked(items: Sequence[Item], tasks: Sequence[str], scores: Sequence[float | None]) -> list[Item]:
     """`items` with those of one task together, the highest score first; those without a score stay in their order."""
-    first = {task: number for number, task in reversed([*enumerate(tasks)])}
-    keyed = [(first[task], -math.inf if score is None else score) for task, score in zip(tasks, scores, strict=True)]
-    order = sorted(range(len(items)), key=lambda number: (keyed[number][0], -keyed[number][1]))
-    return [items[number] for number in order]
+    rows = zip(tasks, scores, items, strict=True)
+    order = sorted(rows, key=lambda row: (tasks.index(row[0]), math.inf if row[1] is None else -row[1]))
+    return [item for _, _, item in order]
 
 
 def _payload(
@@ -156,36 +125,24 @@ def _payload(
     facts |= {"error": error or "", "folder": str(run.folder)}
     pairs = [*run.label.split(), f"seed={run.seed}", f"status={run.status}", str(run.folder), error or ""]
     baselines = [f"baseline-{name}" for name in run.result.get("baselines") or ()]
-    names = ("target", "restored", "reference", "output", "spread", *baselines)
+    sides = ("target", "restored", "reference")
+    slices = [f"{name}-slices" for name in sides]  # of a volume, side by side
+    names = (*sides, "output", "spread", *baselines, *slices)
     images = {name.removeprefix("baseline-"): thumbnails.add(run.image(name)) for name in names}
-    sides = ("target", "restored", "reference") if run.result.get("slices") else ()
-    mosaics = {name: thumbnails.add(run.image(f"{name}-slices")) for name in sides}
     return {
         "id": number,
         "label": f"#{number + 1} {title}",
         "facts": {name: value for name, value in facts.items() if value},
-        "numbers": {name: value for name, value in row.items() if isinstance(value, (int, float))},
         "words": [text.lower() for text in pairs],
         "log": str(run.folder / "run.log") if (run.path / "run.log").is_file() else None,
         "problems": run.problems,
         "command": command(run.config) if run.config else None,
         "images": {name: key for name, key in images.items() if key is not None},
-        "slices": run.result.get("slices") or 0,
-        "mosaics": {name: key for name, key in mosaics.items() if key is not None},
     }
 
 
 def _row(run: Run) -> dict[str, Any]:
     """A run's row of `results.csv`: as a row of `dip.runs.read`, of a run in any state."""
-    known = {name: value for name, value in run.result.items() if name not in ("config", "versions", "protocol")}
-    late: dict[str, Any] = {name: run.result[name] for name in ("versions", "protocol") if name in run.result}
-    found: dict[str, Any] = {
-        "folder": run.folder,
-        **known,
-        "status": run.status,
-        "steps": run.steps,
-        "config": run.config,
-    }
-    return {
-        name: shown(value) if isinstance(value, tuple) else value for name, value in runs.flat(found | late).items()
-    }
+    known = {name: value for name, value in run.result.items() if name != "config"}
+    found = {"folder": run.folder, **known, "status": run.status, "steps": run.steps, "config": run.config}
+    return {name: shown(value) if isinstance(value, tuple) else value for name, value in runs.flat(found).items()}

@@ -14,7 +14,7 @@ from dip.options import log
 from dip.report import figures
 from dip.report.collect import Run, option_names, shown
 from dip.report.tables import rule_answers
-from dip.report.titles import distinguishing, questions, task, titles
+from dip.report.titles import distinguishing, task, titles
 
 CAPTIONS = {
     "figure1-targets": "The targets that the network is fitted to",
@@ -58,7 +58,7 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
     for drawing in drawings:
         try:
             paths += drawing()
-        except (OSError, ValueError, SyntaxError) as error:  # an image that is damaged or still being written
+        except OSError as error:  # an image that is damaged or still being written
             log.warning("%s: a figure is left out (%s)", folder, error)
     return paths
 
@@ -66,36 +66,32 @@ def draw(found: Sequence[Run], folder: Path) -> list[Path]:
 def labels(found: Sequence[Run]) -> tuple[dict[Path, tuple[str, str]], str | None]:
     """Run folder -> (title of the panel, label of the curve), and the title of the legend if it has one.
 
-    Runs of different tasks are named by their task. If one option differs, its name is the title of the legend and its
-    value the label. Otherwise a label has as few options as tell all experiments apart. Many experiments with two or
-    three targets are drawn in one panel for each target, networks with several targets in one for each network, and all
-    others in one panel without a title.
+    If one option tells all experiments apart, its name is the title of the legend and its value the label; otherwise
+    the labels are `titles`. Networks with several targets are drawn in one panel for each network, many experiments with
+    two or three targets in one for each target, and all others in one panel without a title.
     """
-    tasks = [task(run) for run in found]
-    if all(run.target for run in found) and _several_tasks(tasks) and len(set(tasks)) == len(tasks):
-        return {run.path: ("", task) for run, task in zip(found, tasks, strict=True)}, None
-    if len(set(questions(found))) > len({run.options.get("target") for run in found}):
-        return {run.path: ("", text) for run, text in zip(found, _short(titles(found)), strict=True)}, None
-    names = option_names(found)
-    targets = {run.options.get("target") for run in found} - {None}
-    panels = {run.path: "" for run in found}
+    names, panels = option_names(found), dict.fromkeys((run.path for run in found), "")
+    experiments = {run.label for run in found}
     pairs = {(run.options.get("net"), run.options.get("target")) for run in found}
-    if len({net for net, _ in pairs} - {None}) > 1 < len(targets) and len(pairs) == len({run.label for run in found}):
-        return {run.path: (f"net={run.options['net']}", str(run.options["target"])) for run in found}, "target"
-    if len({run.label for run in found}) > PANELS_FROM and 2 <= len(targets) <= 3:
+    nets, targets = ({*column} - {None} for column in zip(*pairs, strict=True))
+    if len(nets) > 1 < len(targets) and len(pairs) == len(experiments):
+        names, panels = ["target"], {run.path: f"net={run.options['net']}" for run in found}
+    elif len(experiments) > PANELS_FROM and 2 <= len(targets) <= 3:
         names.remove("target")
         panels = {run.path: f"target={run.options.get('target', '')}" for run in found}
     names = distinguishing(found, names)
-    legend = names[0] if len(names) == 1 else None
+    texts: dict[Path, str] = {}
+    for panel in dict.fromkeys(panels.values()):
+        members = [run for run in found if panels[run.path] == panel]
+        written = titles(members) if len(names) > 1 else [_value(run, *names) for run in members]
+        texts |= {run.path: text for run, text in zip(members, _short(written), strict=True)}
+    return {path: (panel, texts[path]) for path, panel in panels.items()}, names[0] if len(names) == 1 else None
 
-    def label(run: Run, names: Sequence[str]) -> str:
-        known = {name: shown(run.options[name]) for name in names if name in run.options}
-        return known.get(legend or "") or " ".join(f"{name}={value}" for name, value in known.items()) or "all runs"
 
-    all_labels = {label(run, names) for run in found}
-    enough = next(n for n in range(len(names) + 1) if len({label(run, names[:n]) for run in found}) == len(all_labels))
-    texts = {run.path: textwrap.shorten(label(run, names[:enough]), LABEL_LENGTH, placeholder=" ...") for run in found}
-    return {path: (panel, texts[path]) for path, panel in panels.items()}, legend
+def _value(run: Run, name: str | None = None) -> str:
+    if name is None:
+        return "all runs"
+    return task(run) if name == "target" else shown(run.options.get(name))
 
 
 def _short(texts: Sequence[str]) -> list[str]:

@@ -193,9 +193,10 @@ def csv_text(rows: Sequence[Row], digits: int | None = 7) -> str:
 
 
 def _result_names(measured: Sequence[Row]) -> list[str]:
+    """The names of the results in the order of `RESULTS`; baselines follow `psnr`, which they are compared with."""
     order = list(RESULTS)
     names = dict.fromkeys(name for values in measured for name in values)
-    return sorted(names, key=lambda name: order.index(name) if name in RESULTS else len(order))
+    return sorted(names, key=lambda name: order.index(name if name in RESULTS else "psnr"))
 
 
 def _options(run: Run, names: Sequence[str]) -> dict[str, Any]:

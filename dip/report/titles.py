@@ -42,19 +42,19 @@ def questions(found: Sequence[Run]) -> list[str]:
 
 
 def titles(found: Sequence[Run]) -> list[str]:
-    """The title of each run: its question, if several are asked, and the options in which runs of one question differ.
+    """The title of each run: its question, if several are asked, and as many options as tell the runs of one question apart.
 
     An option that is the same in all runs of an experiment file follows from the experiment and is left out.
     """
     asked = questions(found)
     experiments = [run.experiment for run in found]
-    implied = _implied(found) if len(set(experiments)) > 1 else set()
+    several = len(set(experiments)) > 1
+    implied = {name for name in option_names(found) if several and follows(found, name, experiments)}
     parts: list[list[str]] = [[] for _ in found]
     for question in dict.fromkeys(asked):
         members = [number for number, text in enumerate(asked) if text == question]
         names = [name for name in option_names(found) if name.partition(".")[0] not in QUESTION and name not in implied]
-        differ = [name for name in names if len({repr(found[number].options.get(name)) for number in members}) > 1]
-        differ = distinguishing([found[number] for number in members], differ)
+        differ = distinguishing([found[number] for number in members], names)
         for number in members:
             options = found[number].options
             parts[number] += [question] if len(set(asked)) > 1 else []
@@ -63,11 +63,23 @@ def titles(found: Sequence[Run]) -> list[str]:
     return [", ".join(part) or run.name for part, run in zip(parts, found, strict=True)]
 
 
-def distinguishing(found: Sequence[Run], names: list[str]) -> list[str]:
-    """Of the options `names`, only `name` if the user has given each setting a name of its own; else all."""
-    given = {run.options.get("name") for run in found}
-    settings = {tuple(repr(run.options.get(name)) for name in names) for run in found}
-    return ["name"] if "name" in names and None not in given and len(given) == len(settings) else names
+def distinguishing(found: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """Those of the options `names` that suffice to tell the settings of the runs apart, the user's `name` first."""
+
+    def settings(some: Sequence[str]) -> int:
+        return len({tuple(repr(run.options.get(name)) for name in some) for run in found})
+
+    chosen: list[str] = []
+    for name in sorted(names, key=lambda name: name != "name"):
+        chosen += [name] if settings([*chosen, name]) > settings(chosen) else []
+    return chosen
+
+
+def follows(found: Sequence[Run], name: str, keys: Sequence[object]) -> bool:
+    """Whether runs that are equal in `keys`, of which each run has one, are equal in option `name`."""
+    known = [*map(repr, keys)]
+    pairs = {(key, repr(run.options.get(name))) for key, run in zip(known, found, strict=True)}
+    return len(pairs) == len(set(known))
 
 
 def _key(run: Run) -> tuple[tuple[str, str], ...]:
@@ -75,12 +87,3 @@ def _key(run: Run) -> tuple[tuple[str, str], ...]:
     first = [("image", shown(run.config.get("image"))), ("target", str(run.target))]
     differ = [(name, shown(value)) for name, value in run.options.items() if name.partition(".")[0] in QUESTION]
     return (*first, *(pair for pair in differ if pair[0] not in ("image", "target")))
-
-
-def _implied(found: Sequence[Run]) -> set[str]:
-    """The options that differ between the runs of a folder, but not between those of one experiment file."""
-    values: dict[str, dict[str | None, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for run in found:
-        for name in option_names(found):
-            values[name][run.experiment].add(repr(run.options.get(name)))
-    return {name for name, by in values.items() if all(len(each) == 1 for each in by.values())}

@@ -53,8 +53,6 @@ class ProcessesLauncher(SweepLauncher):
         super().__post_init__()
         self.running: list[Process] = []
         self.alone: set[Job] = set()  # jobs that share their GPU with no other, because they ran out of memory
-        self._moved: set[Job] = set()  # jobs that were started again because their GPU was lost
-        self._placed: dict[Job, str] = {}  # the device of each job's last start
         self._looked = -math.inf
         self._roomy: list[str] = []
 
@@ -82,7 +80,6 @@ class ProcessesLauncher(SweepLauncher):
                 break
         else:
             return None
-        self._placed[job] = device
         # On a CPU place, a GPU that was not found must not be used by all jobs at a time.
         chosen = gpus.VARIABLES if gpus.VARIABLES[1] in os.environ else gpus.VARIABLES[:1]
         visible = dict.fromkeys(chosen, "" if device == gpus.CPU else device)
@@ -141,18 +138,11 @@ class ProcessesLauncher(SweepLauncher):
 
     def again(self, job: Job, error: str) -> str | None:
         """See `SweepLauncher.again`."""
-        device = self._placed.get(job, gpus.CPU)
-        if device == gpus.CPU:
-            return None
         memory = error.startswith(PREFIX) and self.share > 1
-        if (memory or OTHERS in error) and job not in self.alone:
-            self.alone.add(job)
-            return "out of memory, runs again at the end, alone on its GPU"
-        if job not in self._moved and len(self.devices) > 1 and device in self.devices and not gpus.works(device):
-            self._moved.add(job)
-            self._drop([device])
-            return f"the GPU {device} does not answer any more, runs again on another"
-        return None
+        if self.devices == [gpus.CPU] or job in self.alone or not (memory or OTHERS in error):
+            return None
+        self.alone.add(job)
+        return "out of memory, runs again at the end, alone on its GPU"
 
 
 def environment(given: Mapping[str, Any]) -> dict[str, str]:

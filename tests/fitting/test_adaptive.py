@@ -11,7 +11,7 @@ from dip.bm3d import denoised
 from dip.fitting import results
 from dip.metrics import psnr
 from dip.stopping import STOPS, Adaptive, HeldOut
-from dip.stopping.adaptive import noise_levels
+from dip.stopping.noise_level import noise_levels
 from dip.targets import Degraded, NoiseOptions, Noisy
 from dip.targets.observation import direct
 from tests.conftest import composed

@@ -13,6 +13,7 @@ from dip.errors import ImageError, OptionError
 from dip.fitting import cost
 from dip.fitting.fit import Fit as Fitting
 from dip.fitting.inputs import observe
+from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
 from dip.model import data
 from dip.model.module import DeepImagePrior
@@ -48,7 +49,8 @@ def test_each_network_sees_the_guide_and_its_own_noise(tmp_path, guide, drawn):
     if drawn:
         assert torch.equal(z[:1, 3:], data.draw(Z(channels=4), (32, 32), 0))
         assert not torch.allclose(z[0, 3:], z[1, 3:])
-    assert fit.costed.z.planes(1) == 3 + drawn, "the estimate of the cost counts all channels"
+    costed = with_all_channels(fit.config, fit.observation)
+    assert costed.z.planes(1) == 3 + drawn, "the estimate of the cost counts all channels"
     noisy = module.perturb[0](z[:1], 1) - z[:1]
     torch.testing.assert_close(noisy.std(dim=(0, 2, 3)), torch.full((3 + drawn,), 1 / 30), rtol=0.15, atol=0)
 
@@ -83,7 +85,7 @@ def test_the_input_of_a_decoder_is_smaller_than_the_image(tmp_path, guide, caplo
     torch.testing.assert_close(z[:, :3], torch.from_numpy(means).expand(2, -1, -1, -1))
     assert torch.equal(z[:1, 3:], data.draw(Z(channels=4), (side, side), 0))
     assert module.perturb[0](z[:1], 1).shape == (1, 7, side, side)
-    assert cost.estimate(fit.costed, (3, 32, 32)).bytes > 0
+    assert cost.estimate(with_all_channels(fit.config, fit.observation), (3, 32, 32)).bytes > 0
     (tmp_path / "run").mkdir()
     assert fit.run(progress=False, pictures=False)["status"] == "finished"
 

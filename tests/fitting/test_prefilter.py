@@ -14,10 +14,10 @@ from dip.bm3d import denoised as bm3d_of
 from dip.fitting import experiment, prefilter
 from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
+from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
-from dip.stopping.adaptive import examine
-from dip.stopping.clipped_noise import unclipped
 from dip.stopping.lost_structure import CERTAIN, VISIBLE, share_if_white
+from dip.stopping.noise_level import examine, unclipped
 from dip.targets import Observation
 from dip.targets.baselines import compute
 from dip.targets.noise_models import Camera
@@ -100,7 +100,7 @@ def test_the_network_sees_the_guide_alone_through_a_skip_at_the_finest_level(tmp
     fit = Fit(config, tmp_path / "run", "")
     module, pair = fit.build()
     assert torch.equal(pair.pair[0], fit.observation.denoised)
-    assert fit.costed.skips == [1, 2]
+    assert with_all_channels(fit.config, fit.observation).skips == [1, 2]
     assert fit.config.skips == [2]
     by_hand = config.net.build(3, 3, [1, 2])
     assert sum(p.numel() for p in module.nets.parameters()) == sum(p.numel() for p in by_hand.parameters())

@@ -131,12 +131,6 @@ def test_the_filter_selects_rows_and_images(opened):
     assert "seed=1" in opened.find("#runcommand").text
     opened.filter("FAILED")
     assert opened.column("status") == ["failed"]
-    opened.filter("oracle_psnr>0")
-    best = max(float(text) for text in opened.column("best PSNR, dB") if text)
-    opened.filter(f"oracle_psnr>{best - 0.01}")
-    assert [float(text) for text in opened.column("best PSNR, dB")] == [best]
-    opened.filter("oracle_psnr<0")
-    assert opened.column("status") == []
     opened.filter("nothing has this")
     assert opened.column("status") == []
     assert not opened.find("#viewer").is_displayed()
@@ -174,7 +168,8 @@ def test_a_double_click_magnifies_and_dragging_moves_both_images(opened):
     assert opened.run(left, "left") == pytest.approx([before - 1.5 * width, 4 * width], abs=2)
     mouse.reset_actions()
     mouse.drag_and_drop_by_offset(frame, 60, 0).perform()
-    assert opened.run(left, "right")[0] == pytest.approx(before - 1.5 * width + 60, abs=2)
+    # The point of the image below the pointer stays there when the image is magnified.
+    assert opened.run(left, "right")[0] == pytest.approx(before - 3 * (width / 2 + 60), abs=2)
 
 
 def test_a_card_or_a_number_chooses_the_run(opened):
@@ -224,26 +219,14 @@ def test_a_page_of_two_hundred_runs_stays_small_and_works(browser, tmp_path):
     assert browser.driver.get_log("browser") == []
 
 
-def test_a_slider_scrolls_through_the_slices_of_a_volume(browser, tmp_path):
-    place = change(make(tmp_path / "sweep" / "volume"), slices=5)
-    grid = np.zeros((2 * 16, 3 * 16, 3))  # five slices of 16 x 16, three in a row
+def test_the_slices_of_a_volume_are_compared_side_by_side(browser, tmp_path):
+    place = make(tmp_path / "sweep" / "volume")
     for name in ("target", "restored", "reference"):
-        save(place / "images" / f"{name}-slices.png", grid)
+        save(place / "images" / f"{name}-slices.png", np.zeros((2 * 16, 3 * 16, 3)))
     browser.open(write(tmp_path / "sweep"), width=400, mobile=True)
-    positions = "return [...document.querySelectorAll('#layers div')].map((node) => node.style.backgroundPosition)"
-    assert browser.find("#slicename").text == "slice 3 of 5"
-    assert browser.run(positions) == ["100% 0%"] * 3
-    browser.type("#slice", Keys.ARROW_RIGHT)
-    assert browser.find("#slicename").text == "slice 4 of 5"
-    assert browser.run(positions) == ["0% 100%"] * 3
-    assert [figure.text for figure in browser.driver.find_elements(By.CSS_SELECTOR, "#layers figure")] == [
-        "target", "restored", "reference",
-    ]  # fmt: skip
-    boxes = browser.run(
-        "return [...document.querySelectorAll('#layers div')].map((n) => n.clientWidth / n.clientHeight)"
-    )
-    assert boxes == pytest.approx([1] * 3, abs=0.05)
-    assert browser.run("return document.documentElement.scrollWidth") <= 400
+    browser.type("#leftside", "target-slices")
+    assert browser.run("return document.getElementById('left').naturalWidth") == 48
+    assert browser.find("#leftname").text == "target-slices"
     assert browser.driver.get_log("browser") == []
 
 

@@ -186,6 +186,37 @@ def test_the_published_page_can_be_computed_from_its_csv_file(runs, published, t
         assert (published / name).read_bytes() == (tmp_path / "leaderboard" / name).read_bytes(), name
 
 
+def test_a_publication_keeps_the_rows_and_crops_of_runs_whose_folders_are_elsewhere(published, tmp_path):
+    to = tmp_path / "leaderboard"
+    shutil.copytree(published, to)
+    before = rows_of(to / "runs.csv")
+    crops = {path.name: path.read_bytes() for path in to.glob("crops-*")}
+    folder = tmp_path / "outputs"
+    change(make(folder / "mine", POISSON, name="mine", image="astronaut"), psnr=31.0, seconds=5.0)
+    change(make(folder / "again", GAUSSIAN, name="failing", image="astronaut"), psnr=26.0)
+    make(folder / "worse", GAUSSIAN, name="quick", image="astronaut", status="failed")
+    text = leaderboard_page.publish(folder, to).read_text().replace("**", "")
+    after = rows_of(to / "runs.csv")
+    assert len(after) == len(before) + 1
+    changed = [row for row in after if row not in before]
+    assert [(row["entry"], row["folder"]) for row in changed] == [("failing", "again"), ("mine", "mine")]
+    assert "| mine | 1 of 1 | 31.00 |" in text
+    assert "| failing | 2 of 2 | 33.00 |" in text
+    assert "| quick | 2 of 2 | 28.50 |" in text, "a failed run does not replace one with scores"
+    assert {path.name: path.read_bytes() for path in to.glob("crops-*")} == crops
+    (to / "runs.csv").unlink()
+    leaderboard_page.publish(folder, to)
+    assert [row["entry"] for row in rows_of(to / "runs.csv")] == ["failing", "mine", "quick"]
+    assert len(list(to.glob("crops-*"))) == 2
+
+
+def test_the_command_of_a_sweep_made_in_parts_is_that_of_its_file(runs, tmp_path):
+    shutil.copytree(runs, tmp_path / "board")
+    (tmp_path / "board" / "command.txt").write_text("python train.py -cn leaderboard entry=quick\n")
+    text = leaderboard_page.publish(tmp_path / "board", tmp_path / "to").read_text()
+    assert "```bash\npython train.py -cn leaderboard\npython -m dip.report board --leaderboard" in text
+
+
 def test_shipped_entries_are_described(tmp_path):
     sentence, source = leaderboard.about("paper")
     assert sentence.startswith("The original Deep Image Prior")

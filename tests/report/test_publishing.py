@@ -110,7 +110,7 @@ def test_runs_of_different_tasks_are_named_by_their_task(tmp_path):
     make(tmp_path / "a", {"name": "superres", "factor": 4}, skips=[1])
     make(tmp_path / "b", {"name": "deblur", "sigma": 2}, skips=[2])
     labels = {tmp_path / "a": ("", "superres x 4"), tmp_path / "b": ("", "deblur")}
-    assert sweep_figures.labels(collect(tmp_path)) == (labels, None)
+    assert sweep_figures.labels(collect(tmp_path)) == (labels, "target")
     page = publish(tmp_path, tmp_path / "to").read_text()
     assert "`target`" in page
     assert "`skips`" not in page

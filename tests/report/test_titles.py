@@ -33,7 +33,7 @@ def test_names_given_by_the_user_replace_the_options_if_they_tell_all_settings_a
     found = collect(tmp_path)
     assert titles(found[:2]) == ["name=slow", "name=quick"]
     assert [label for _, label in labels(found[:2])[0].values()] == ["slow", "quick"]
-    assert titles(found) == ["lr=0.001, name=slow", "lr=0.02, name=quick", "lr=0.03, name=quick"]
+    assert titles(found) == ["name=slow, lr=0.001", "name=quick, lr=0.02", "name=quick, lr=0.03"]
 
 
 def test_questions_that_read_the_same_show_what_differs(tmp_path):

@@ -1,7 +1,7 @@
 """A stub of a run: `stub_job.py FOLDER DEED` locks its folder and writes the files of a run, without importing torch.
 
 Deeds: finish, raise, exit, die (SIGKILL), no-result, environment (write it, unless finished), long (until SIGTERM, then
-interrupted), deaf (until SIGKILL), once (until its parent is killed; the second time it finishes), "not on DEVICE" (fails there), full (out of memory), "full
+interrupted), deaf (until SIGKILL), once (until its parent is killed; the second time it finishes), full (out of memory), "full
 once" (the second time it finishes), "full beside others" (that hold the memory). A stub that finishes
 appends its process id to `times`.
 """
@@ -70,11 +70,6 @@ elif deed in ("long", "deaf", "once"):
         print(os.getppid(), file=file)
     os.rename(file.name, os.path.join(folder, "begun"))
     time.sleep(60)
-elif deed.startswith("not on "):
-    if os.environ.get("CUDA_VISIBLE_DEVICES") == deed.removeprefix("not on "):
-        leave("failed", error="RunError: the device does not answer")
-        sys.exit(1)
-    finish()
 elif deed.startswith("full"):
     with open(os.path.join(folder, "starts"), "a+") as file:
         print(time.time(), file=file)

@@ -147,17 +147,6 @@ def test_a_gpu_that_is_lost_gets_no_more_jobs(tmp_path, monkeypatch, caplog):
     assert "no GPU is left" in str(outcomes[0].error)
 
 
-def test_a_job_whose_gpu_fails_runs_again_on_another(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpus, "free_memory", lambda: None)
-    monkeypatch.setattr(gpus, "works", lambda device: device != "GPU-a")
-    two = jobs(tmp_path, 2)
-    launcher = local(dict.fromkeys(two, "not on GPU-a"), ["GPU-a", "GPU-b"])
-    outcomes, said = sweep(two, launcher)
-    assert [outcome.status for outcome in outcomes] == ["finished"] * 2
-    assert said.count("does not answer any more, runs again on another") == 1
-    assert launcher.devices == ["GPU-b"]
-
-
 def test_a_job_out_of_memory_runs_once_more_alone_on_its_gpu(tmp_path):
     three = jobs(tmp_path, 3)
     launcher = local({three[0]: "full once", three[1]: "full", three[2]: "environment"}, ["gpu-a"], 2, most=None)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from dip.report.figures.sheet import DPI, INK, files, sheet
+from dip.report.figures.sheet import INK
 from dip.report.figures.strips import read_picture
 
 SIDE = 128
@@ -36,27 +36,21 @@ def crops(path: Path, cells: Sequence[tuple[Path, str]], box: tuple[int, int, in
 
     An image that cannot be read, or is smaller than the box, is left out.
     """
-    found: list[tuple[NDArray[np.uint8], str]] = []
+    found: list[tuple[Image.Image, str]] = []
     for file, title in cells:
-        try:
+        with contextlib.suppress(OSError):
             image = read_picture(file)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            continue
-        if image.width >= box[2] and image.height >= box[3]:
-            found.append((np.asarray(image.crop(box)), title))
+            found += [(image.crop(box), title)] if image.width >= box[2] and image.height >= box[3] else []
     if not found:
         return []
     side, columns = box[2] - box[0], min(_COLUMNS, len(found))
-    rows = -(-len(found) // columns)
-    across = max(side, 96) + _GAP  # narrow crops leave room for the titles
-    width, height = columns * across + _GAP, rows * (side + _TITLE + _GAP) + _GAP
-    with sheet(path, (width / DPI, height / DPI), ("png",)) as figure:
-        figure.set_layout_engine("none")
-        for number, (pixels, title) in enumerate(found):
-            x = _GAP + number % columns * across
-            y = _GAP + number // columns * (side + _TITLE + _GAP)  # from the top
-            figure.figimage(pixels, x, height - y - side, origin="upper")
-            for row, line in enumerate(title.split("\n")):  # by baselines: a text's top depends on its letters
-                below = y + side + 14 + 16 * row
-                figure.text(x / width, 1 - below / height, line, va="baseline", fontsize=6.2, color=INK)
-    return files(path, ("png",))
+    across, down = max(side, 96) + _GAP, side + _TITLE + _GAP  # narrow crops leave room for the titles
+    sheet = Image.new("RGB", (columns * across + _GAP, -(-len(found) // columns) * down + _GAP), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for number, (crop, title) in enumerate(found):
+        x, y = _GAP + number % columns * across, _GAP + number // columns * down
+        sheet.paste(crop, (x, y))
+        draw.multiline_text((x, y + side + 2), title, INK, font)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path.with_suffix(".png"))
+    return [path.with_suffix(".png")]

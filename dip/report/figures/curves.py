@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Envelope:
-    """A curve in buckets of equal width on a logarithmic step axis; early buckets hold a single step.
-
-    All arrays have the same length. `smooth` is the mean over a tenth of a decade around each bucket.
-    """
-
-    step: Floats
-    low: Floats
-    high: Floats
-    smooth: Floats
-
-    def __len__(self) -> int:
-        return len(self.step)
-
-
-def envelope(values: ArrayLike, steps: ArrayLike | None = None, buckets: int = 400) -> Envelope:
-    """The lowest and highest value and the trend in each of at most `buckets` logarithmic intervals of steps.
+def trend(values: ArrayLike, steps: ArrayLike | None = None, points: int = 400) -> tuple[Floats, Floats]:
+    """Steps at about equal distances on a logarithmic axis, at most `points`, and the mean of `values` around each.
 
     Args:
         values: (steps,); None, NaN and infinities are left out.
         steps: the step of each value, ascending and >= 1; default 1, 2, 3, ...
-        buckets: how many points a plot can resolve.
+        points: how many points a plot can resolve.
     """
     value, step = _known(values, steps)
     if len(value) == 0:
-        return Envelope(value, value, value, value)
-    position = np.log(step)
-    width = max(position[-1] - position[0], 1e-9) / buckets
-    bucket = np.minimum(((position - position[0]) / width).astype(np.int64), buckets - 1)
-    starts = np.flatnonzero(np.diff(bucket, prepend=-1))
-    counts = np.diff(starts, append=len(value))
-    centre = np.add.reduceat(step, starts) / counts
-    low, high = np.minimum.reduceat(value, starts), np.maximum.reduceat(value, starts)
-    return Envelope(centre, low, high, _trend(value, step, centre))
+        return value, value
+    places = np.searchsorted(step, np.geomspace(step[0], step[-1], points))
+    at = step[np.unique(np.minimum(places, len(step) - 1))]
+    return at, around(value, at, step)
 
 
-def around(values: ArrayLike, at: Sequence[float], steps: ArrayLike | None = None) -> Floats:
+def around(values: ArrayLike, at: ArrayLike, steps: ArrayLike | None = None) -> Floats:
     """The mean of `values` within a twentieth of a decade on either side of each step in `at`; NaN without values."""
     value, step = _known(values, steps)
+    places = np.asarray(at, dtype=np.float64)
     if len(value) == 0:
-        return np.full(len(at), np.nan)
-    return _trend(value, step, np.minimum(np.asarray(at, dtype=np.float64), step[-1]))
+        return np.full(len(places), np.nan)
+    places, reach = np.minimum(places, step[-1]), 10**0.05
+    first = np.searchsorted(step, places / reach)
+    last = np.maximum(np.searchsorted(step, places * reach, side="right"), first + 1)
+    total = np.concatenate([[0.0], np.cumsum(value)])
+    mean: Floats = (total[last] - total[first]) / (last - first)
+    return mean
 
 
 def spans_decades(values: ArrayLike, decades: float = 1.0) -> bool:
@@ -69,12 +51,3 @@ def _known(values: ArrayLike, steps: ArrayLike | None) -> tuple[Floats, Floats]:
     assert value.shape == step.shape, (value.shape, step.shape)
     known = np.isfinite(value) & (step >= 1)
     return value[known], step[known].astype(np.float64)
-
-
-def _trend(value: Floats, step: Floats, at: Floats) -> Floats:
-    reach = 10**0.05
-    first = np.searchsorted(step, at / reach)
-    last = np.maximum(np.searchsorted(step, at * reach, side="right"), first + 1)
-    total = np.concatenate([[0.0], np.cumsum(value)])
-    mean: Floats = (total[last] - total[first]) / (last - first)
-    return mean

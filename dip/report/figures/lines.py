@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dip.report.figures.curves import envelope, spans_decades
+from dip.report.figures.curves import spans_decades, trend
 from dip.report.figures.sheet import COLORS, DASHED, DOT, MUTED, files, fit_steps, log_values, sheet, step_axis
 
 
 def loss_curve(path: Path, losses: ArrayLike, events: Sequence[tuple[int, str]] = ()) -> list[Path]:
-    """The loss of every step of one run: its range as a pale band, its trend as a line.
+    """The loss of every step of one run as a pale line, its trend as a bold one.
 
     Args:
         path: where to write; the suffix is replaced by .png and .svg.
         losses: (steps,), index 0 is step 1; values that are not finite are left out.
         events: (step, short text) of events during the run, such as `(1740, "stopped")`.
     """
-    curve = envelope(losses)
+    at, smooth = trend(losses)
     with sheet(path, (6.0, 3.6)) as figure:
         axes = figure.subplots()
         step_axis(axes)
         axes.set_ylabel("loss")
-        band = axes.fill_between(curve.step, curve.low, curve.high, color=COLORS[0], alpha=0.25, lw=0.6)
-        band.set_label("every step")
-        axes.plot(curve.step, curve.smooth, color=COLORS[0], lw=1.6, label="trend")
-        if spans_decades(curve.smooth):
+        # As pixels, because an SVG file of every step is large.
+        every: dict[str, Any] = {"color": COLORS[0], "lw": 0.5, "alpha": 0.35, "rasterized": True}
+        axes.plot(range(1, np.size(losses) + 1), losses, label="every step", **every)
+        axes.plot(at, smooth, color=COLORS[0], lw=1.6, label="trend")
+        if spans_decades(smooth):
             log_values(axes)
         for number, (step, text) in enumerate(events):
             axes.axvline(step, **DASHED)
@@ -37,8 +39,8 @@ def loss_curve(path: Path, losses: ArrayLike, events: Sequence[tuple[int, str]] 
                 text, (step, height), xycoords=("data", "axes fraction"), xytext=(-4, 0), textcoords="offset points",
                 ha="right", va="top", fontsize=8, color=MUTED, bbox={"fc": "white", "ec": "none", "pad": 0.5},
             )  # fmt: skip
-        fit_steps(axes, curve.step)
-        if len(curve):
+        fit_steps(axes, at)
+        if len(at):
             axes.legend(loc="best")
     return files(path)
 

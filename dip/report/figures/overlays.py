@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from dip.report.figures.curves import envelope, spans_decades
+from dip.report.figures.curves import spans_decades, trend
 from dip.report.figures.sheet import COLORS, DASHES, DOT, INK, files, fit_steps, log_values, sheet, step_axis
 
 _LEGEND_INSIDE, _LEGEND_MOST = 6, 24  # entries: up to 6 inside the plot, up to 24 beside it, the rest only counted
@@ -80,21 +80,21 @@ def overlay(
 def _draw_group(axes: Axes, number: int, label: str, group: Sequence[Line]) -> None:
     """Draw the repeats of one experiment thin and their mean bold."""
     style = {"color": COLORS[number % len(COLORS)], "ls": DASHES[number // len(COLORS) % len(DASHES)], "lw": 1.6}
-    curves = [(line, envelope(line.values, line.steps)) for line in group]
-    curves = [(line, curve) for line, curve in curves if len(curve)]
+    curves = [(line, *trend(line.values, line.steps)) for line in group]
+    curves = [(line, step, value) for line, step, value in curves if len(step)]
     label += f" ({len(curves)} runs)" if len(curves) > 1 else ""
     if not curves:
         axes.plot([], [], label=label, **style)
         return
-    at = min((curve.step for _, curve in curves), key=lambda step: float(step[-1]))  # of the shortest run
-    mean = np.mean([np.interp(np.log(at), np.log(curve.step), curve.smooth) for _, curve in curves], axis=0)
+    at = min((step for _, step, _ in curves), key=lambda step: float(step[-1]))  # of the shortest run
+    mean = np.mean([np.interp(np.log(at), np.log(step), value) for _, step, value in curves], axis=0)
     if len(curves) > 1:
-        for _, curve in curves:
-            axes.plot(curve.step, curve.smooth, color=style["color"], lw=0.6, alpha=0.45)
+        for _, step, value in curves:
+            axes.plot(step, value, color=style["color"], lw=0.6, alpha=0.45)
     axes.plot(at, mean, label=label, **style)
-    for line, curve in curves:
+    for line, step, value in curves:
         if line.best_step:
-            height = np.interp(np.log(line.best_step), np.log(curve.step), curve.smooth)
+            height = np.interp(np.log(line.best_step), np.log(step), value)
             axes.plot([line.best_step], [height], "o", color=style["color"], **DOT)
 
 

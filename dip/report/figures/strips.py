@@ -66,12 +66,19 @@ def steps_strip(
 
 
 def read_picture(path: Path) -> Image.Image:
-    """An image file as 8-bit RGB: 16-bit gray is scaled, transparency is shown on white."""
-    with Image.open(path, formats=("PNG",)) as file:
-        if file.mode.startswith("I"):
-            return file.convert("I").point(lambda value: value / 257).convert("RGB")
-        over = file.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
+    """An image file as 8-bit RGB: 16-bit gray is scaled, transparency is shown on white.
+
+    Raises:
+        OSError: the file is absent, or is no image: it is damaged or still being written.
+    """
+    try:
+        with Image.open(path, formats=("PNG",)) as file:
+            if file.mode.startswith("I"):
+                return file.convert("I").point(lambda value: value / 257).convert("RGB")
+            over = file.convert("RGBA")
+            return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
+    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise OSError(f"{path}: {error}") from error
 
 
 def _cells(
@@ -107,13 +114,9 @@ def _evenly(snapshots: Snapshots, most: int) -> Snapshots:
     """At most `most` of `snapshots` at about equal distances on a logarithmic axis, with the first and the last."""
     if len(snapshots) <= most:
         return snapshots
-    position = np.log([max(step, 1) for step, _ in snapshots])
-    chosen: list[int] = []
-    for number, wanted in enumerate(np.linspace(position[0], position[-1], most)):
-        first = chosen[-1] + 1 if chosen else 0
-        end = len(snapshots) - (most - number) + 1  # leaves one snapshot for each position still to come
-        chosen.append(first + int(np.argmin(np.abs(position[first:end] - wanted))))
-    return [snapshots[index] for index in chosen]
+    position = np.log([step for step, _ in snapshots])
+    wanted = np.linspace(position[0], position[-1], most)
+    return [snapshots[index] for index in dict.fromkeys(np.abs(position - place).argmin() for place in wanted)]
 
 
 def _draw(path: Path, cells: Sequence[Cell], formats: Sequence[str], columns: int | None = None) -> list[Path]:
