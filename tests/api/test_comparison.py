@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 import dip
+from dip import tiles
 from dip.api import comparison
 from dip.fitting import experiment
 from tests.api.conftest import TINY
 from tests.conftest import composed
+from tests.tiles.in_process import InProcess
 
 OPTIONS = {name: value for name, value in TINY.items() if name not in ("progress", "skips")}
 VARIANTS = {"none": {"skips": []}, "one": {"skips": [1]}}
@@ -169,11 +171,14 @@ def test_without_a_folder_no_file_is_kept(path, tmp_path, monkeypatch):
         dip.curves(table)
 
 
-def test_runs_in_tiles_have_no_curves_of_the_whole_image(path, tmp_path):
-    small = {"net": {"channels": 8, "depth": 1}, "skips": [], "stop": "never", "tile": 4, "progress": False}
-    options = {**OPTIONS, **small, "size": 6, "steps": 2}
-    table = dip.compare(path, {"tiles": {}}, out=tmp_path / "runs", **options)
+def test_runs_in_tiles_have_no_curves_of_the_whole_image(path, tmp_path, monkeypatch):
+    small = {"net": {"channels": 8, "depth": 1}, "skips": [], "stop": "never", "progress": False}
+    options = {**OPTIONS, **small, "size": 6, "steps": 2, "out": tmp_path / "runs"}
+    variants = {"tiles": {"tile": 4}, "whole": {"tile": 0}}
+    monkeypatch.setattr(tiles, "chosen", lambda out: InProcess())
+    for one in variants.values():
+        dip.restore(path, **one, **options)
+    monkeypatch.setattr("dip.sweep.processes.Process", None)  # the runs have finished
     with pytest.raises(dip.DipError, match=r"^dip.curves: no run has records"):
-        dip.curves(table)
-    table = dip.compare(path, {"tiles": {}, "whole": {"tile": 0}}, out=tmp_path / "runs", **options)
-    assert set(dip.curves(table)["variant"]) == {"whole"}
+        dip.curves(dip.compare(path, {"tiles": variants["tiles"]}, **options))
+    assert set(dip.curves(dip.compare(path, variants, **options))["variant"]) == {"whole"}

@@ -15,6 +15,7 @@ from dip.fitting.experiment import place
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures, several
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Measured, SuperRes
+from dip.z import Z
 from tests.fitting.observed import observed
 
 
@@ -82,14 +83,14 @@ def test_the_identity_of_an_array_is_its_values_and_its_storage():
     assert len({digest(array) for array in [values, *other]}) == 5
 
 
-def test_a_mask_of_other_content_is_another_run(file):
-    path = file("mask.png", 8, 8, seed=0)
-    config = Config(target=Inpaint(mask=path))
-    identity, first = place(config)
-    moved = Config(target=Inpaint(mask=file("elsewhere.png", 8, 8, seed=0)))
+@pytest.mark.parametrize(
+    "using", [lambda path: {"target": Inpaint(mask=path)}, lambda path: {"z": Z(guide=path)}], ids=["mask", "guide"]
+)
+def test_a_picture_of_other_content_is_another_run(using, file):
+    config, moved = (Config(**using(file(name, 8, 8, seed=0))) for name in ("a.png", "elsewhere.png"))
+    _, first = place(config)
     assert place(moved)[1] == first
-    assert identity["target"]["mask"] == Pictures(config).digest("target.mask")
-    file("mask.png", 8, 8, seed=1)
+    file("a.png", 8, 8, seed=1)
     assert place(config)[1] != first
 
 

@@ -9,10 +9,8 @@ import torch
 from PIL import Image
 
 import dip
-from dip.configuration.schema import Config
 from dip.errors import ImageError, OptionError
 from dip.fitting import cost
-from dip.fitting.experiment import place
 from dip.fitting.fit import Fit as Fitting
 from dip.fitting.inputs import observe
 from dip.fitting.network_input import with_all_channels
@@ -102,34 +100,12 @@ def test_a_flash_photo_is_a_guide_without_noise(tmp_path, guide):
     assert losses[0] == losses[1]
 
 
-def test_the_command_line_and_python_make_the_same_run(train, tmp_path, guide):
-    words = ("image=camera", "target=degraded", "steps=4", "stop=never", "z.channels=3", "baselines=false")
-    done = train(*words, f"z={guide}")
-    assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "outputs").iterdir()
-    options = {**SMALL, "size": 32, "steps": 4, "stop": "never", "progress": False, "out": tmp_path / "outputs"}
-    found = dip.restore("camera", z={"guide": guide, "channels": 3}, **options)
-    assert found.folder == folder, "the run is found again"
-
-
 def test_a_guide_from_python_is_a_path_or_an_array(guide):
     values = np.asarray(Image.open(guide))
     options = {**SMALL, "size": 32, "steps": 3, "stop": "never", "progress": False}
     images = [dip.restore("camera", z=z, **options).image for z in (guide, values, {"guide": values}, Path(guide))]
     assert all(np.array_equal(image, images[0]) for image in images)
     assert not np.array_equal(images[0], dip.restore("camera", **options).image)
-
-
-def test_a_guide_of_other_content_is_another_run(guide, tmp_path):
-    config = Config(z=Z(guide=guide))
-    identity, first = place(config)
-    assert identity["z"]["guide"] == Pictures(config).digest("z.guide")
-    moved = tmp_path / "moved.png"
-    moved.write_bytes(Path(guide).read_bytes())
-    assert place(Config(z=Z(guide=str(moved))))[1] == first
-    Image.fromarray(np.zeros((32, 32), np.uint8)).save(guide)
-    assert place(config)[1] != first
-    assert place(Config())[1] not in (first, place(config)[1])
 
 
 @pytest.mark.parametrize(

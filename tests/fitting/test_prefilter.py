@@ -26,14 +26,8 @@ from tests.disturbed import rows_of
 from tests.targets.photos import photo
 
 SMALL = (
-    "net.depth=3",
-    "net.channels=8",
-    "skips=[2]",
-    "method=guided",
-    "logger=csv",
-    "precision=fp32",
-    "baselines=false",
-)
+    "net.depth=3", "net.channels=8", "skips=[2]", "method=guided", "logger=csv", "precision=fp32", "baselines=false",
+)  # fmt: skip
 
 
 def observed(*options: str) -> Observation:
@@ -77,14 +71,6 @@ def test_noise_that_depends_on_brightness_is_removed_as_by_the_baseline(kind):
     torch.testing.assert_close(seen.denoised, compute("denoising", seen, model)["bm3d"])
     assert seen.z is seen.denoised
     assert (seen.sigma, seen.share) == (0, 0)
-
-
-def test_correlated_noise_has_no_guide():
-    seen = observed("target=noisy", "method=dip")
-    noise = torch.nn.functional.avg_pool2d(torch.randn(1, 3, 66, 66, generator=torch.Generator().manual_seed(0)), 3, 1)
-    correlated = dataclasses.replace(seen, y=(0.5 + 0.2 * noise).clamp(0, 1))
-    assert examine(correlated.y).kind == "correlated"
-    assert prefilter.prefiltered(composed("image=coffee", "size=64", *SMALL, "target=noisy"), correlated) is correlated
 
 
 def test_a_large_image_has_a_guide_but_not_one_of_many_channels(monkeypatch):

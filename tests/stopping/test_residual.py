@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from sequences import ALL, FINE, SHAPE, begin, feed, outputs
 
 from dip.stopping import Combined, Consistent, Discrepancy, HeldOut, Stop
 from dip.stopping.panel import CombinedRule
 from dip.stopping.residual import EVERY, TOLERANCE, Agreement, HeldOutError
 from dip.stopping.rule import Rule
+from tests.stopping.sequences import ALL, FINE, SHAPE, begin, feed, outputs
 
 TINY = (1, 1, 6, 5)
 

@@ -121,14 +121,6 @@ def test_many_panels_are_drawn_in_rows_of_four(tmp_path):
     assert words.count("clean") == 1
 
 
-def test_a_psnr_overlay_marks_best_steps(tmp_path):
-    lines = [figures.Line("a", [20, 30, 25], [1, 10, 100], best_step=10), figures.Line("b", [1, 2], [1, 10])]
-    text, words = svg(figures.overlay(tmp_path / "psnr", lines, "PSNR (dB)")[1])
-    assert "PSNR (dB)" in words
-    assert "#0072b2" in text
-    assert "#d55e00" in text
-
-
 def stored(folder, **pictures):
     """A file for each picture, by name."""
     for name, picture in pictures.items():
