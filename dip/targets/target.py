@@ -163,20 +163,9 @@ class Target(Options):
         return {name: getattr(metrics, name)(restored, reference).item() for name in ("psnr", "ssim")}
 
     def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
-        """The noise of the observation: the simulated one, else Gaussian noise of the estimated level `sigma`."""
+        """The noise of the observation: the simulated one, else Gaussian noise of the estimated level `sigma`, for which
+        BM3D assumes the level `for_bm3d`."""
         return Estimated(sigma, for_bm3d)
-
-    def baselines(self, observation: Observation, sigma: float, for_bm3d: Levels | None = None) -> dict[str, Tensor]:
-        """The results of baselines for the same observation, by name, (1, C, H, W) float32 on the CPU.
-
-        Args:
-            observation: made by `observe`.
-            sigma: the noise level estimated from the observation; not used where the noise was simulated.
-            for_bm3d: the level that BM3D assumes in its place.
-        """
-        from dip.targets import baselines
-
-        return baselines.compute(self.task, observation, self.noise_model(sigma, for_bm3d))
 
 
 @dataclasses.dataclass
