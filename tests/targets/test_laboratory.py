@@ -189,7 +189,7 @@ def test_measurements_in_a_file_are_read_by_the_operator(tmp_path):
     )
     for target, values, inside in cases:
         assert target.raw
-        seen = target.observe_raw(values, [0.0, 1.0], device, torch.float32, {})
+        seen = target.observe_raw(values, {}, span=[0.0, 1.0], device=device)
         assert seen.size == (24, 20)
         assert seen.complex == (target.name == "mri")
         np.testing.assert_allclose(seen.operator(inside).numpy(), seen.y.numpy(), rtol=0, atol=1e-5)
@@ -197,8 +197,8 @@ def test_measurements_in_a_file_are_read_by_the_operator(tmp_path):
         if target.name == "mri":
             np.testing.assert_array_equal(seen.known, (spectrum != 0)[None, None])
     with pytest.raises(ImageError, match="31 angles"):
-        Tomography(angles=31, simulate=False).observe_raw(np.ones((9, 6)), None, device, torch.float32, {})
+        Tomography(angles=31, simulate=False).observe_raw(np.ones((9, 6)), {}, device=device)
     with pytest.raises(ImageError, match="one coil"):
-        MRI(simulate=False).observe_raw(np.ones((4, 9, 6), complex), None, device, torch.float32, {})
+        MRI(simulate=False).observe_raw(np.ones((4, 9, 6), complex), {}, device=device)
     with pytest.raises(OptionError, match="target.matrix"):
         Matrix(simulate=False).check_complete()
