@@ -89,7 +89,7 @@ def _measured(config: Config, pictures: Pictures) -> tuple[Picture, Observation]
     device = devices.pick_device(config.device)
     arithmetic = devices.pick_precision(config.precision.name, device)
     with devices.prepared(arithmetic):
-        seen = config.target.observe_raw(values, config.range, device, arithmetic.dtype, given)
+        seen = config.target.observe_raw(values, given, span=config.range, device=device, dtype=arithmetic.dtype)
     channels = seen.shape[0]
     like = Picture(
         torch.zeros(()).expand(1, channels, *seen.size), mode="float32", flat=channels == (2 if seen.complex else 1),

@@ -92,9 +92,11 @@ def baselines(target: Target, observation: Observation, folder: Path, slices: in
         log.info("baselines: skipped above %d pixels, because they would take minutes", bm3d.LIMIT)
         return {}
     try:
+        from dip.targets.baselines import compute  # scikit-image is slow to import
+
         y, known = observation.y, observation.known
         levels = noise_levels(y, known) if target.task == "denoising" else (noise_level(y, known), None)
-        found = target.baselines(observation, *levels)
+        found = compute(target.task, observation, target.noise_model(*levels))
         for name, image in found.items():
             save(folder / f"baseline-{name}.png", image, slices=slices)
         return {name: target.scores(image, observation) for name, image in found.items()}

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from dip.nets.convolution import convolve, number_format, rounded_together
 from dip.nets.fused import normalised
-from dip.nets.hourglass import Architecture, BatchNorm, Block, HourglassModule, Level
+from dip.nets.hourglass import BatchNorm, Block, HourglassModule, Level
+from dip.nets.hourglass_options import HourglassOptions
 from dip.nets.reflection import reflect
 from dip.nets.upsampled import BLUR, centred, convolve_upsampled, filter_channels, scaled_parts
 
@@ -46,7 +47,9 @@ class FastBlock(Block):
     inplace = True
     fused = False
 
-    def __init__(self, net: Architecture, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+    def __init__(
+        self, net: HourglassOptions, in_channels: int, out_channels: int, kernel: int, stride: int = 1
+    ) -> None:
         super().__init__(net, in_channels, out_channels, kernel, stride)
         if net.padding == "reflection":
             self.conv.__class__ = ReflectedConv2d

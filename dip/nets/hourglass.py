@@ -8,7 +8,7 @@ use subclasses: `dip.nets.fast_hourglass.FastHourglass`, with the same parameter
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -16,30 +16,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dip.nets.convolution import number_format
+from dip.nets.hourglass_options import HourglassOptions
 from dip.nets.last_layer import LastLayer
 
 BatchNorm = nn.BatchNorm2d | nn.BatchNorm3d
-
-
-class Architecture(Protocol):
-    """The options of the network that its modules read; `dip.nets.hourglass_options` describes them."""
-
-    kernel_down: int
-    kernel_up: int
-    kernel_skip: int
-    upsampling: str
-    padding: str
-    activation: str
-    use_1x1: bool
-    output: str | None
-    checkpoint_activations: bool
-    slices: int
-
-    def per_level(self, name: str) -> list[int]: ...
-
-    def sides(self) -> tuple[int, int]: ...
-
-    def z_slices(self) -> int: ...
 
 
 class Block(nn.Module):
@@ -53,7 +33,9 @@ class Block(nn.Module):
     inplace: ClassVar[bool] = False
     """Whether the activation overwrites its input, see `activation`."""
 
-    def __init__(self, net: Architecture, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+    def __init__(
+        self, net: HourglassOptions, in_channels: int, out_channels: int, kernel: int, stride: int = 1
+    ) -> None:
         super().__init__()
         self.conv = self.convolution(
             in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False,
@@ -80,7 +62,7 @@ class Level(nn.Module):
 
     block: ClassVar[type[Block]] = Block
 
-    def __init__(self, net: Architecture, in_channels: int, channels: int, skip_channels: int, below: int) -> None:
+    def __init__(self, net: HourglassOptions, in_channels: int, channels: int, skip_channels: int, below: int) -> None:
         super().__init__()
         block = self.block
         self.upsampling = net.upsampling
@@ -127,7 +109,7 @@ class HourglassModule(nn.Module):
     level: ClassVar[type[Level]] = Level
     layout: ClassVar[torch.memory_format] = torch.contiguous_format
 
-    def __init__(self, net: Architecture, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
+    def __init__(self, net: HourglassOptions, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
         super().__init__()
         self.checkpoint_activations = net.checkpoint_activations
         channels, skip_channels = net.per_level("channels"), net.per_level("skip_channels")

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets.hourglass import Architecture, Block, HourglassModule, Level
+from dip.nets.hourglass import Block, HourglassModule, Level
+from dip.nets.hourglass_options import HourglassOptions
 
 
 class Block3d(Block):
@@ -21,7 +22,9 @@ class Block3d(Block):
 
     convolution, batch_norm, inplace = nn.Conv3d, nn.BatchNorm3d, True
 
-    def __init__(self, net: Architecture, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+    def __init__(
+        self, net: HourglassOptions, in_channels: int, out_channels: int, kernel: int, stride: int = 1
+    ) -> None:
         super().__init__(net, in_channels, out_channels, kernel, stride)
         self.mode = "reflect" if net.padding == "reflection" else "constant"
         self.pixels, self.stride, self.halved_from = kernel // 2, stride, 2 * net.sides()[1]
@@ -66,7 +69,7 @@ class Hourglass3dModule(HourglassModule):
     """Faster than the default layout on CPUs: of 32 x 48 x 48 x 48 numbers in bf16, the reflection takes 1.4 instead of 7
     ms, trilinear upsampling 10 instead of 54 ms, and a convolution 62 instead of 63 ms, each with its backward pass."""
 
-    def __init__(self, net: Architecture, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
+    def __init__(self, net: HourglassOptions, in_channels: int, out_channels: int, skips: Sequence[int]) -> None:
         self.slices, self.z_slices = net.slices, net.z_slices()
         super().__init__(net, in_channels // self.z_slices, out_channels // self.slices, skips)
 

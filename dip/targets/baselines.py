@@ -22,7 +22,7 @@ from torch.nn import functional
 from dip.bm3d import bm3d
 from dip.targets import reconstruction
 from dip.targets.noise_models import NoiseModel
-from dip.targets.operators import Blur
+from dip.targets.operators import Blur, adjoint
 
 if TYPE_CHECKING:
     from dip.targets.observation import Observation
@@ -117,11 +117,10 @@ def _richardson_lucy(observation: Observation, noise: NoiseModel) -> Tensor:
     assert isinstance(observation.operator, Blur)
     y = observation.y.detach().float().cpu()
     blur = copy.deepcopy(observation.operator).to("cpu", torch.float32)  # a fit in float64 has converted it
-    adjoint = torch.func.vjp(blur, y)[1]  # A' y, as a tuple: the gradient of <A x, y>
-    weight = adjoint(torch.ones_like(y))[0].clamp(min=1e-6)
+    weight = adjoint(blur, torch.ones_like(y), y).clamp(min=1e-6)
     x = torch.full_like(y, 0.5)
     for _ in range(10 if noise.level(y) > 0.01 else 30):
-        x = x * adjoint(y / blur(x).clamp(min=1e-6))[0] / weight
+        x = x * adjoint(blur, y / blur(x).clamp(min=1e-6), x) / weight
     return x
 
 

@@ -9,8 +9,6 @@ import numpy as np
 from dip.images.stored import Contents, Unreadable, check_bytes, chosen, optional
 
 MATLAB = b"MATLAB 7.3 MAT-file"
-COMPLEX: dict[int, np.dtype[Any]] = {4: np.dtype("c8"), 8: np.dtype("c16")}
-"""Complex types, by the bytes of the real part."""
 
 
 def read(file: BinaryIO, key: str | None) -> Contents:
@@ -49,7 +47,6 @@ def complex_of(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
     if dtype.kind == "c":
         return dtype
     kinds = [dtype[name] for name in dtype.names or ()]
-    if dtype.names != ("real", "imag") or kinds[0] != kinds[1] or kinds[0].kind != "f":
+    if dtype.names != ("real", "imag") or kinds[0] != kinds[1] or kinds[0].str[1:] not in ("f4", "f8"):
         return None
-    found = COMPLEX.get(kinds[0].itemsize)
-    return None if found is None else found.newbyteorder(kinds[0].byteorder)
+    return np.dtype(f"{kinds[0].str[0]}c{2 * kinds[0].itemsize}")
