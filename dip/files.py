@@ -20,11 +20,11 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_WRITABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
+def write_bytes(path: str | Path, data: bytes | memoryview, folders: bool = False) -> None:
     """Write `data` to `path` atomically: after a crash the file holds either the old content or the new.
 
     The temporary file is created in the same folder, because a rename is atomic only within one file system. It is
-    removed if anything fails.
+    removed if anything fails. With `folders`, the folders in which the file lies are made.
 
     Raises:
         RunError: the disk is full (with the number of bytes needed), or the folder is not writable.
@@ -33,6 +33,8 @@ def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
+        if folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(data)
             file.flush()

@@ -11,9 +11,10 @@ import dataclasses
 import itertools
 import logging
 import math
+import operator
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from dip.errors import OptionError
 
@@ -32,120 +33,95 @@ class Legal:
 
 def number(limits: str, *, none: bool = False) -> Legal:
     """A finite number in `limits`, such as ">= 0", "> 0", "[0, 1]" or "(0, 0.5]"; with `none` also None."""
+    words = f"a number {limits}" if limits[0] == ">" else f"a number in {limits}"
     if limits[0] == ">":
-        low, high, ends = float(limits.lstrip(">= ")), math.inf, ("[" if "=" in limits else "(", "]")
-    else:
-        low, high = map(float, limits[1:-1].split(","))
-        ends = (limits[0], limits[-1])
-
-    def convert(value: Any) -> float:
-        if not _is_number(value) or not low <= value <= high:
-            raise ValueError
-        if (ends[0] == "(" and value == low) or (ends[1] == ")" and value == high):
-            raise ValueError
-        return float(value)
-
-    return _or_null(Legal(f"a number {limits}" if limits[0] == ">" else f"a number in {limits}", convert), none)
+        limits = f"{'[' if '=' in limits else '('}{limits.lstrip('>= ')}, inf]"
+    low, high = map(float, limits[1:-1].split(","))
+    above, below = operator.ge if limits[0] == "[" else operator.gt, operator.le if limits[-1] == "]" else operator.lt
+    return _legal(words, lambda value: _is_number(value) and above(value, low) and below(value, high), float, none)
 
 
 def integer(low: int, high: int | None = None, *, none: bool = False) -> Legal:
     """An integer from `low` to `high`; 1e4 becomes 10000; with `none` also None."""
 
-    def convert(value: Any) -> int:
-        value = int(value) if isinstance(value, float) and value.is_integer() else value
-        if not is_integer(value) or value < low or (high is not None and value > high):
-            raise ValueError
-        return int(value)
+    def suits(value: Any) -> bool:
+        whole = is_integer(value) or (isinstance(value, float) and value.is_integer())
+        return whole and low <= value and (high is None or value <= high)
 
-    return _or_null(
-        Legal(f"an integer >= {low}" if high is None else f"an integer from {low} to {high}", convert), none
-    )
+    return _legal(f"an integer >= {low}" if high is None else f"an integer from {low} to {high}", suits, int, none)
 
 
 def integers(least: int, most: int, *, none: bool = False) -> Legal:
     """A list of `least` to `most` integers >= 1; with `none` also None."""
 
-    def convert(value: Any) -> list[int]:
-        listed = list(value) if isinstance(value, (list, tuple)) else []
-        if not least <= len(listed) <= most or not all(is_integer(number) and number >= 1 for number in listed):
-            raise ValueError
-        return listed
+    def suits(value: Any) -> bool:
+        return isinstance(value, (list, tuple)) and least <= len(value) <= most and all(map(_is_count, value))
 
     count = f"{least} to {most}" if least < most else f"{least}"
-    return _or_null(Legal(f"a list of {count} integers >= 1", convert), none)
+    return _legal(f"a list of {count} integers >= 1", suits, list, none)
 
 
 def choice(names: Iterable[str], *, none: bool = False) -> Legal:
     """One of `names`; with `none` also None."""
     names = tuple(names)
-
-    def convert(value: Any) -> str:
-        if value not in names:
-            raise ValueError
-        return str(value)
-
-    return _or_null(Legal(" or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}", convert), none)
+    words = " or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}"
+    return _legal(words, names.__contains__, str, none)
 
 
 def flag(*, none: bool = False) -> Legal:
     """True or False; with `none` also None."""
-
-    def convert(value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise ValueError
-        return value
-
-    return _or_null(Legal("true or false", convert), none)
+    return _legal("true or false", lambda value: isinstance(value, bool), bool, none)
 
 
 def interval() -> Legal:
     """None, or two finite numbers, the lower first."""
 
-    def convert(value: Any) -> list[float]:
-        ends = list(value) if isinstance(value, (list, tuple)) else []
-        if len(ends) != 2 or not all(map(_is_number, ends)) or not ends[0] < ends[1]:
-            raise ValueError
-        return [float(end) for end in ends]
+    def suits(value: Any) -> bool:
+        pair = isinstance(value, (list, tuple)) and len(value) == 2
+        return pair and all(map(_is_number, value)) and value[0] < value[1]
 
-    return _or_null(Legal("[low,high] with low < high", convert), True)
+    return _legal("[low,high] with low < high", suits, lambda ends: [float(end) for end in ends], True)
 
 
 def sides() -> Legal:
     """None, a side in pixels, or a list of height and width."""
 
-    def convert(value: Any) -> Any:
-        sides = value if isinstance(value, (list, tuple)) and len(value) == 2 else [value]
-        if not all(is_integer(side) and side >= 1 for side in sides):
-            raise ValueError
-        return value
+    def suits(value: Any) -> bool:
+        return all(map(_is_count, value if isinstance(value, (list, tuple)) and len(value) == 2 else [value]))
 
-    return _or_null(Legal("an integer >= 1 or two of them", convert), True)
+    return _legal("an integer >= 1 or two of them", suits, lambda value: value, True)
 
 
 def text(words: str, *, none: bool = False) -> Legal:
     """A string that is not empty, described by `words`; with `none` also None."""
+    found = _legal(words, lambda value: isinstance(value, str) and value != "", lambda value: value, none)
+    return dataclasses.replace(found, words=words)
 
-    def convert(value: Any) -> str | None:
-        if not (isinstance(value, str) and value) and not (none and value is None):
+
+def _legal(words: str, suits: Callable[[Any], bool], canonical: Callable[[Any], Any], none: bool) -> Legal:
+    """The values for which `suits` is true, in the type that `canonical` gives them; with `none` also None."""
+
+    def convert(value: Any) -> Any:
+        if none and value is None:
+            return None
+        if not suits(value):
             raise ValueError
-        return value
+        return canonical(value)
 
-    return Legal(words, convert)
-
-
-def _or_null(legal: Legal, none: bool) -> Legal:
-    if not none:
-        return legal
-    return Legal(f"null or {legal.words}", lambda value: None if value is None else legal.convert(value))
+    return Legal(f"null or {words}" if none else words, convert)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def is_integer(value: object) -> bool:
+def is_integer(value: object) -> TypeGuard[int]:
     """True for an integer, except True and False."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return is_integer(value) and value >= 1
 
 
 def option(default: Any, help: str, legal: str | Legal, example: str) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import logging
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -16,13 +19,14 @@ from typing import Any
 import hydra
 import pytest
 from hypothesis import settings
+from omegaconf import DictConfig
 
 from dip.configuration import composition, schema
 
 ROOT = Path(__file__).parent.parent
 
 # A problem of a few milliseconds per step. A test gives the options that matter to it.
-TINY = ("size=32", "net.depth=3", "net.channels=8", "skips=[2]", "logger=csv", "precision=fp32")
+TINY = ("size=32", "net.depth=3", "net.channels=8", "skips=[2]", "logger=csv", "precision=fp32", "baselines=false")
 
 # A shell's background job ignores these signals, and the runs that the tests interrupt would inherit that.
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -45,6 +49,16 @@ def environment() -> dict[str, str]:
     # `errors_in_one_line`, called in a test, sets this variable.
     kept = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+
+
+def python(
+    *words: object, cwd: Path = ROOT, timeout: float = 600, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """`python *words` with one thread and these environment variables; its output is text."""
+    return subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd,
+        env=environment() | variables,
+    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -73,10 +87,7 @@ def train(tmp_path: Path) -> Train:
 
     def run(*arguments: str, tiny: bool = True) -> subprocess.CompletedProcess[str]:
         given = [*(TINY if tiny else ()), f"out={tmp_path / 'outputs'}", *arguments]
-        return subprocess.run(
-            [sys.executable, str(ROOT / "train.py"), *given],
-            capture_output=True, text=True, timeout=120, env=environment(), cwd=tmp_path,
-        )  # fmt: skip
+        return python(ROOT / "train.py", *given, cwd=tmp_path, timeout=120)
 
     return run
 
@@ -112,7 +123,16 @@ def fit(tmp_path: Path) -> Fit:
 
 def composed(*overrides: str) -> schema.Config:
     """The options that `train.py` would run with."""
+    folders = [word for word in overrides if re.fullmatch(r"out=[\w./-]+", word)]
+    found = copy.deepcopy(_by_hydra(*(word for word in overrides if word not in folders)))
+    for word in folders:
+        found.out = word.removeprefix("out=")
+    return composition.read(found, overrides)
+
+
+@functools.lru_cache(maxsize=32)
+def _by_hydra(*overrides: str) -> DictConfig:
+    """A third of a second. Tests of resuming compose the same options three times, with other folders."""
     # Hydra's own launcher: those of `dip.sweep` are registered by the entry point only.
-    words = ["hydra/launcher=basic", *overrides]
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return composition.read(hydra.compose("config", words), overrides)
+        return hydra.compose("config", ["hydra/launcher=basic", *overrides])

@@ -58,11 +58,13 @@ class Child(subprocess.Popen[str]):
             raise TimeoutError(f"did not end within {seconds:.0f} s") from None
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """Ends a run inside this process."""
 
 
-def killed(monkeypatch: pytest.MonkeyPatch, fit: Fit, owner: type, method: str, at: int, *options: str) -> None:
+def killed(
+    monkeypatch: pytest.MonkeyPatch, fit: Callable[..., object], owner: Any, method: str, at: int, *options: str
+) -> None:
     """Run `fit(*options)` and end it at the `at`-th call of `owner.method`."""
     calls, real = 0, getattr(owner, method)
 
@@ -100,8 +102,9 @@ def only(folder: Path) -> Path:
     return found
 
 
-def rows_of(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "metrics.csv", newline="") as file:
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file; of a run folder those of its records."""
+    with open(path / "metrics.csv" if path.is_dir() else path, newline="") as file:
         return list(csv.DictReader(file))
 
 

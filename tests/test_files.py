@@ -89,14 +89,8 @@ def test_new_files_have_the_usual_permissions(tmp_path):
 def test_json_is_strict_and_nan_becomes_null(tmp_path):
     name = os.fsdecode(b"new\nline \xff \xc3\xa9")
     data = {
-        "image": name,
-        "a": math.nan,
-        "b": [math.inf, (1, -math.inf)],
-        "c": {"d": 1 / 30},
-        "e": True,
-        "f": None,
-        "g": 7,
-    }
+        "image": name, "a": math.nan, "b": [math.inf, (1, -math.inf)], "c": {"d": 1 / 30}, "e": True, "f": None, "g": 7,
+    }  # fmt: skip
     files.write_json(tmp_path / "file", data)
 
     def refuse(constant):

@@ -88,10 +88,14 @@ def test_from_the_command_line(run, tmp_path):
     assert "photo.png" in (tmp_path / "outputs/report.html").read_text()
 
 
-@pytest.mark.parametrize("flags", [["-cn", "figure3"], ["-cd", "sweeps", "-cn", "figure3"]])
-def test_a_sweep_file(run, tmp_path, flags):
+def test_a_sweep_file(run, tmp_path):
     (tmp_path / "dip").mkdir()
     (tmp_path / "dip" / "__init__.py").write_text("raise ImportError('not this one')")
-    shown = run("deep-image-prior", *flags, "target=clean,noisy", "image=photo.png", *SMALL)
-    assert "report: outputs/figure3/report.html" in shown
+    for flags, ended in (
+        (["-cn", "figure3"], "2 finished"),
+        (["-cd", "sweeps", "-cn", "figure3"], "2 finished before"),
+    ):
+        shown = run("deep-image-prior", *flags, "target=clean,noisy", "image=photo.png", *SMALL)
+        assert shown.splitlines()[-2].endswith(f": {ended}")
+        assert "report: outputs/figure3/report.html" in shown
     assert len(list(tmp_path.glob("outputs/figure3/*/result.json"))) == 2

@@ -173,7 +173,7 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
     metrics = experiment.run(
         config, progress=progress, pictures=pictures, array=True, on_record=on_record, prepare=_prepare(config)
     )
-    _raise_interrupt(metrics)
+    raise_interrupt(metrics)
     folder = Path(metrics.pop("folder"))
     if runs.lacks_figures(folder):
         from dip.report.figures.run import draw
@@ -200,11 +200,11 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: On
         folder.mkdir()
         observed = observe(config, pictures)
         make = _prepare(dataclasses.replace(config, out=out)) or whole
-        fit = make(never, folder, "", pictures, on_record, observed)
+        fit = make(never, folder, "", pictures, on_record)
         with fit.signals:
             metrics = fit.run(progress, pictures=False)
         history = runs.history(folder)
-    _raise_interrupt(metrics)
+    raise_interrupt(metrics)
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)
     assert fit.restored is not None, "set by every fit that was not interrupted"
     spread = None if fit.spread is None else images.to_array(fit.spread)
@@ -226,8 +226,8 @@ def _restoration(
     return Restoration(image, y, metrics, history, folder, like, values, disagreement)
 
 
-def _raise_interrupt(metrics: dict[str, Any]) -> None:
-    """Raise the signal that interrupted the fit again, for the caller's handlers."""
+def raise_interrupt(metrics: Mapping[str, Any]) -> None:
+    """Raise the signal that interrupted a fit again, for the caller's handlers."""
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
         raise RunError(f"the fit was interrupted at step {metrics['steps']}; with out=, the same call resumes it")

@@ -140,6 +140,13 @@ class Config(ImageOptions):
         flag(),
         "false",
     )
+    wait: bool = option(
+        True,
+        "wait while other sweeps use all devices of this machine (sweeps, tiles and dip.compare); false: start beside them, "
+        "where all become slower",
+        flag(),
+        "false",
+    )
     overwrite: bool = option(False, "delete the existing run of the same options and start from step 0", flag(), "true")
 
     def __post_init__(self) -> None:

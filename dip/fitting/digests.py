@@ -14,7 +14,7 @@ import io
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,35 +34,26 @@ class _HiddenError(Exception):
 
 
 def digest(thing: Any, option: str) -> str:
-    """SHA-256 of the content of a callable or an array, the same in every process.
+    """SHA-256 of the content of a callable, an array or a class, the same in every process.
 
     Raises:
         DipError: it holds an object whose content cannot be hashed; the message is one line.
     """
     try:
-        return _hashed(_Walk().parts(thing, deep=True))
+        parts = [part + b"\0" for part in _Walk().parts(thing, deep=True)]
     except _HiddenError as error:
         advice = ", or give a Python file by its path" if option == "operator" else ""
         raise DipError(
             f"{option}: holds {error}, whose content cannot be hashed, so that the run folder has no name; leave "
             f"out=FOLDER away{advice}"
         ) from None
-
-
-def digest_of_class(kind: type) -> str:
-    """SHA-256 of the code of a class, with what it names in files of the user's; without line numbers."""
-    return _hashed(_Walk(kind.__module__).parts(kind, deep=False))
-
-
-def _hashed(parts: Iterable[bytes]) -> str:
-    return hashlib.sha256(b"".join(part + b"\0" for part in parts)).hexdigest()
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 class _Walk:
-    """The content of objects as bytes. `home` is a module that counts by its code although it may be installed."""
+    """The content of objects as bytes."""
 
-    def __init__(self, home: str | None = None) -> None:
-        self.home = home
+    def __init__(self) -> None:
         self.visited: dict[tuple[int, bool], Any] = {}  # with the objects, so that no address is used twice
 
     def parts(self, thing: Any, deep: bool) -> Iterator[bytes]:
@@ -86,7 +77,8 @@ class _Walk:
             yield from self._content(thing, deep)
 
     def _content(self, thing: Any, deep: bool) -> Iterator[bytes]:
-        if isinstance(thing, (types.FunctionType, type)) and self._counts_by_name(thing):
+        captures = getattr(thing, "__closure__", None)
+        if isinstance(thing, (types.FunctionType, type)) and _from_library(thing.__module__) and not captures:
             yield f"{thing.__module__}.{thing.__qualname__}".encode()
         elif isinstance(thing, types.FunctionType):
             yield from self._function(thing, deep)
@@ -116,16 +108,6 @@ class _Walk:
         else:
             raise _HiddenError(f"an object of {type(thing).__module__}.{type(thing).__qualname__}")
 
-    def _counts_by_name(self, thing: Any) -> bool:
-        return self._from_library(thing.__module__) and not getattr(thing, "__closure__", None)
-
-    def _from_library(self, module: str) -> bool:
-        """Whether `module` is part of Python, of an installed package or of this program, and not a file of the user's."""
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if module == self.home or file is None:
-            return module in sys.builtin_module_names
-        return module.partition(".")[0] == "dip" or any(Path(file).is_relative_to(folder) for folder in INSTALLED)
-
     def _function(self, thing: types.FunctionType, deep: bool) -> Iterator[bytes]:
         """The code of a function, what it captures, and the globals that it names; callables of libraries by name."""
         cells = tuple(map(_captured, thing.__closure__ or ()))
@@ -133,8 +115,16 @@ class _Walk:
         yield from self.parts((thing.__code__, thing.__defaults__, keywords, cells), deep)
         for name in sorted(_names(thing.__code__) & thing.__globals__.keys()):
             value = thing.__globals__[name]
-            library = callable(value) and self._from_library(getattr(value, "__module__", None) or thing.__module__)
+            library = callable(value) and _from_library(getattr(value, "__module__", None) or thing.__module__)
             yield from self.parts((name, value), deep and not library)
+
+
+def _from_library(module: str) -> bool:
+    """Whether `module` is part of Python, of an installed package or of this program, and not a file of the user's."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None:
+        return module in sys.builtin_module_names
+    return module.partition(".")[0] == "dip" or any(Path(file).is_relative_to(folder) for folder in INSTALLED)
 
 
 def _names(code: types.CodeType) -> set[str]:

@@ -26,7 +26,6 @@ from dip.configuration.commands import joined
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import own_classes
-from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.fitting.work import Prepare, Work
 from dip.options import log
@@ -73,8 +72,9 @@ def run(
         return done
     early = MemoryHandler(capacity=10**6, flushOnClose=False)
     with _added(early):
-        # Imports torch; a picture that does not fit is refused before Lightning is imported.
-        observed = observe(config, pictures)
+        from dip.fitting.inputs import observe  # imports torch
+
+        observed = observe(config, pictures)  # a picture that does not fit is refused before Lightning is imported
         from dip.fitting.fit_errors import one_line
         from dip.fitting.rival_fit import whole
         from dip.hardware.devices import pick_device
@@ -83,7 +83,7 @@ def run(
         # Every mistake of a user is found here, before the folder is created.
         fingerprint = naming.fingerprint({**identity, "steps": None})
         with one_line(folder, observed.seen.size, pick_device(config.device)):
-            fit = (prepare or whole)(config, folder, fingerprint, pictures, on_record, observed)
+            fit = (prepare or whole)(config, folder, fingerprint, pictures, on_record)
     with fit.signals, runs.Lock(folder):
         if done := _finished(config, folder):  # by another process, since the first check
             return done

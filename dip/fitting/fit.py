@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from torch import nn
 
 from dip import runs
 from dip.callbacks.checkpointing import Checkpoints
@@ -18,7 +17,7 @@ from dip.configuration import schema
 from dip.fitting import cost, plugins, results, uncertainty
 from dip.fitting.fit_errors import one_line
 from dip.fitting.lightning_alone import OneProcess, alone, trainer_of
-from dip.fitting.network_input import network_input, with_all_channels
+from dip.fitting.network_input import networks, with_all_channels
 from dip.fitting.own_classes import Plugin
 from dip.fitting.prefilter import mixed, prefiltered, without_impulses
 from dip.fitting.probe import together
@@ -31,13 +30,15 @@ from dip.nets.fused import fusible
 from dip.options import log
 from dip.runs import naming, warm_start
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
-from dip.seeds import Draws, derive, generator
+from dip.seeds import derive
 from dip.stopping.adaptive import explain
 from dip.stopping.panel import Panel
 
 
 class Fit(WholeImage):
     """A fit of networks to one image."""
+
+    module: DeepImagePrior | None = None
 
     def __post_init__(self) -> None:
         seen, began = self.prepare(self.config.precision.name), time.perf_counter()
@@ -57,10 +58,8 @@ class Fit(WholeImage):
             if seen.intervals is not None:
                 self.rule.project = seen.intervals.to(self.device).project
         self.watch(config.steps, self.rule, seconds)
-        self.module: DeepImagePrior | None = None  # once it runs
         self.initial = None if config.init is None else warm_start.weights(config, seen.shape)
-        self.costed = with_all_channels(config, seen)
-        self.cost = cost.afford(self.costed, seen.shape)
+        self.cost = cost.afford(with_all_channels(config, seen), seen.shape)
 
     def build(self) -> tuple[DeepImagePrior, data.FixedPair]:
         """The module and its data, a function of the options, the seed and the weights of `init` alone."""
@@ -68,8 +67,7 @@ class Fit(WholeImage):
         size = config.net.padded(*seen.size)
         # Each network of an ensemble has its own weights, z and perturbation.
         seeds = [config.seed, *(derive(config.seed, "restart", number) for number in range(2, config.ensemble + 1))]
-        nets = [self._net(seed, size) for seed in seeds]
-        z = network_input(config, seen, size, seeds, self.device)
+        nets, z = networks(config, seen, size, seeds, self.device)
         assert isinstance(config.method, Variant)
         extras = [config.method.extras(net, z[i : i + 1], seen.y, seeds[i]) for i, net in enumerate(nets)]
         speedups = config.precision.speedups(self.device.type, own_net=isinstance(config.net, Plugin))
@@ -91,12 +89,6 @@ class Fit(WholeImage):
             module.double()  # Lightning does this too, but only after it has loaded a checkpoint's weights
         return module, data.FixedPair(z, seen.y, self.device)
 
-    def _net(self, seed: int, size: tuple[int, int]) -> nn.Module:
-        seen = self.observation
-        inputs = self.costed.z.planes(self.config.net.z_slices())
-        with Draws(generator(seed, "weights")):
-            return self.config.net.fitting(seen.bounded).build(inputs, seen.shape[0], self.costed.skips, size)
-
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
         """Fit, or resume, and save. See `Work.run`."""
         frugal = getattr(self.config.net, "checkpoint_activations", False)
@@ -108,6 +100,7 @@ class Fit(WholeImage):
             memory.reset_peak_memory(self.device)
             module, pair = self.build()
             self.module, module.each = module, each
+            self.parameters = sum(parameter.numel() for parameter in module.nets.parameters())
             described = runs.flat(schema.plain(self.config)) | {"precision.name": self.arithmetic.name}
             checkpoint = latest(self.folder / "checkpoints", self.identity, described)
             if checkpoint is not None:
@@ -189,16 +182,3 @@ class Fit(WholeImage):
     def tidy(self) -> None:
         """Delete the checkpoints."""
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-
-    def result(self, status: str, **more: Any) -> dict[str, Any]:
-        """The content of `result.json` at this moment; `more` is added."""
-        known: dict[str, Any] = {"estimate": self.cost and self.cost.plain(), "precision": self.precision}
-        if self.module is not None and status != "failed":
-            known |= self.recorder.summary() | {
-                "peak_memory_bytes": memory.peak_memory(self.device),
-                "parameters": sum(p.numel() for p in self.module.nets.parameters()),
-                "precision": {**self.precision, **(self.module.faster or {})},
-                "events": self.rollback.events,
-            }
-        steps = self.module and self.module.step
-        return results.content(status, self.config, self.folder, self.device, steps=steps, **known, **more)

@@ -1,23 +1,22 @@
-"""The networks' fixed input: drawn, an image that guides the networks, or both. Imports no torch until it is made."""
+"""The networks of a run and their fixed input: drawn, an image that guides the networks, or both."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor, nn
+
+from dip import images
 from dip.configuration.schema import Config
 from dip.errors import ImageError, OptionError
+from dip.fitting.pictures import Pictures
+from dip.images import Picture
 from dip.methods import Variant
 from dip.options import log
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from dip.fitting.pictures import Pictures
-    from dip.images import Picture
-    from dip.targets import Observation
+from dip.seeds import Draws, generator
+from dip.targets import Observation
 
 
 def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation) -> Observation:
@@ -28,8 +27,6 @@ def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation
     Raises:
         ImageError: the input cannot be read, or does not fit the restored image.
     """
-    from dip import images
-
     option = "target.flash" if config.z.guide is None else "z.guide"
     if config.z.guide is not None:
         # A target that enlarges the image has a larger guide, cropped and resized in the same way.
@@ -101,9 +98,7 @@ def network_input(
     `input_size` of it; where they are smaller, the guide is averaged. Channels of a volume are channels x slices.
     What an operator computes, it computes on `device`.
     """
-    import torch
-
-    from dip.model import data
+    from dip.model import data  # imports Lightning
 
     if isinstance(config.method, Variant) and config.method.input_is_image:
         start, make = seen.backprojected(device), config.method.first_input
@@ -118,3 +113,15 @@ def network_input(
     if _draws(config, seen):
         parts.append(torch.cat([data.draw(config.z, within, seed, slices) for seed in seeds]))
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def networks(
+    config: Config, seen: Observation, size: tuple[int, int], seeds: Sequence[int], device: torch.device
+) -> tuple[list[nn.Module], Tensor]:
+    """The networks with `seeds` for an image of the padded `size`, and their inputs as of `network_input`, on the CPU."""
+    skips, z = with_all_channels(config, seen).skips, network_input(config, seen, size, seeds, device)
+    nets = []
+    for seed in seeds:
+        with Draws(generator(seed, "weights")):
+            nets.append(config.net.fitting(seen.bounded).build(z.shape[1], seen.shape[0], skips, size))
+    return nets, z

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-    from dip.images import Picture
-    from dip.targets import Observation
+from dip import images
+from dip.images import Picture
+from dip.targets import Observation
 
 
 class Observed(NamedTuple):
@@ -26,18 +28,12 @@ class Observed(NamedTuple):
         An image is (H, W, C) float32 in [0, 1], a volume has the axes of the input. Measurements give (H, W, C) float32
         or complex64 in the user's units.
         """
-        from dip import images
-
         if self.seen.measurements is not None:
             return self.seen.values(restored)
         return images.to_array(restored, self.picture if self.picture.axes else None)
 
     def read(self, folder: Path) -> NDArray[Any]:
         """The restored image in a run folder, as `exact` returns it."""
-        import numpy as np
-
-        from dip import images
-
         like, file = self.picture, folder / "images" / "restored.npy"
         if file.is_file():
             stored: NDArray[Any] = np.load(file, allow_pickle=False)
@@ -54,10 +50,6 @@ class Observed(NamedTuple):
 
         `exact` is the restored image. The arrays have the axes of the input: (H, W, C), or (H, W) if it was gray.
         """
-        import torch
-
-        from dip import images
-
         picture, seen = self
         if seen.measurements is None:
             return images.to_array(images.from_array(exact, picture), picture), images.to_array(seen.y, picture), None

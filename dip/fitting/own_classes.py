@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import BASES, GROUPS, Config
 from dip.errors import DipError
-from dip.fitting.digests import digest_of_class
-from dip.fitting.inputs import observe
+from dip.fitting.digests import digest
 from dip.fitting.pictures import Pictures
 from dip.runs.naming import WITHOUT_EFFECT
 
@@ -47,17 +46,19 @@ def digests(config: Config, pictures: Pictures) -> dict[str, str]:
             continue  # its digest is an option
         if group in WITHOUT_EFFECT or type(chosen) in GROUPS[group].values():
             continue
-        digest = hashlib.sha256(digest_of_class(type(chosen)).encode())
+        content = hashlib.sha256(digest(type(chosen), group).encode())
         if group == "target":
             for tensor in _effect(config, pictures):
-                digest.update(repr(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
-        found[group] = digest.hexdigest()
+                content.update(repr(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
+        found[group] = content.hexdigest()
     return found
 
 
 def _effect(config: Config, pictures: Pictures) -> list[Tensor]:
     """The tensors of the observation, and the operator's result for a random image."""
     import torch
+
+    from dip.fitting.inputs import observe
 
     _, seen = observe(config, pictures)
     generator = torch.Generator().manual_seed(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
-from dip.fitting.network_input import network_input, with_all_channels
+from dip.fitting.network_input import networks
 from dip.fitting.own_classes import Plugin
 from dip.hardware.out_of_memory import out_of_memory
 from dip.methods import Variant
 from dip.nets import Net, Size, Skips
 from dip.options import log
-from dip.seeds import Draws, generator
 from dip.targets import Observation
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
@@ -70,7 +69,7 @@ class OwnNet(Plugin, Net):
             if size in sizes:
                 continue
             sizes.add(size)
-            net, z = built(dataclasses.replace(config, net=bound), seen, size, device)
+            (net,), z = networks(dataclasses.replace(config, net=bound), seen, size, [config.seed], device)
             if not any(parameter.requires_grad for parameter in net.parameters()):
                 raise DipError(f"net={self.name}: has no parameters to fit")
             if isinstance(config.method, Variant):
@@ -82,12 +81,12 @@ class OwnNet(Plugin, Net):
                 except Exception as error:
                     if out_of_memory(error):
                         raise
-                    why = why or f"fails for z of {shape(z.shape)} (channels: z.channels): {reason(error)}"
+                    why = why or f"fails for z of {tuple(z.shape)} (channels: z.channels): {reason(error)}"
                     continue
             if not isinstance(image, Tensor):
                 raise DipError(f"net={self.name}: its module returned {kind(image)}; must return an image tensor")
             if tuple(image.shape) != wanted:
-                why = why or f"returned {shape(image.shape)} for z of {shape(z.shape)}; must return {shape(wanted)}"
+                why = why or f"returned {tuple(image.shape)} for z of {tuple(z.shape)}; must return {wanted}"
                 continue
             self._check(image, seen.bounded)
             if bound.multiple > 1:
@@ -108,25 +107,12 @@ class OwnNet(Plugin, Net):
             )  # fmt: skip
 
 
-def built(config: Config, seen: Observation, size: Size, device: torch.device) -> tuple[nn.Module, Tensor]:
-    """The first network of the run, and its input (1, C_z, *net.input_size(size)), on the CPU."""
-    skips = with_all_channels(config, seen).skips
-    z = network_input(config, seen, size, [config.seed], device)
-    with Draws(generator(config.seed, "weights")):
-        return config.net.fitting(seen.bounded).build(z.shape[1], seen.shape[0], skips, size), z
-
-
 def arguments(function: Any) -> Mapping[str, inspect.Parameter]:
     """The arguments of a function or a class by name; {} if it does not tell."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):  # some functions of C have none
         return {}
-
-
-def shape(sides: Iterable[int]) -> str:
-    """The sides of a tensor as text."""
-    return f"({', '.join(map(str, sides))})"
 
 
 def kind(value: object) -> str:

@@ -37,11 +37,7 @@ class OwnRule(Rule):
         self.kept_step = 0
         self.average: Tensor | None = None  # of the newest step; it changes in place
 
-    def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> None:
-        """Not used: `given` watches."""
-
     def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
-        """See `Rule.update`."""
         with torch.no_grad():
             self.given.update(step, observed, image, average, loss)
         self.seen += 1
@@ -74,17 +70,14 @@ class OwnRule(Rule):
 
     @property
     def step(self) -> int:
-        """See `Rule.step`."""
         own = hasattr(self.given, "image") and hasattr(self.given, "step")
         return int(self.given.step) if own else self.kept_step
 
     def image(self) -> Tensor:
-        """See `Rule.image`."""
         image: Tensor = self.given.image() if hasattr(self.given, "image") else super().image()
         return image
 
     def state_dict(self) -> dict[str, Any]:
-        """See `Rule.state_dict`."""
         own = None
         if hasattr(self.given, "state_dict") and hasattr(self.given, "load_state_dict"):
             own = copy.deepcopy(self.given.state_dict())
@@ -92,10 +85,7 @@ class OwnRule(Rule):
                 raise DipError(
                     f"stop={self.name}: state_dict() holds a {found}; must hold tensors and plain values only"
                 )
-        return {
-            "seen": self.seen, "last_step": self.last_step, "kept_step": self.kept_step, "last": list(self.last),
-            "candidate": self.candidate.clone() if self.seen else None, "own": own,
-        }  # fmt: skip
+        return super().state_dict() | {"kept_step": self.kept_step, "last": list(self.last), "own": own}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `Rule.load_state_dict`. Raises RunError if the state of `given` is unknown."""
@@ -106,10 +96,8 @@ class OwnRule(Rule):
                 f"stop={self.name}: has no state_dict() and load_state_dict(state), so the run cannot resume; restart with "
                 "overwrite=true"
             )
-        self.seen, self.last_step, self.kept_step = state["seen"], state["last_step"], state["kept_step"]
-        self.last = Reading(*state["last"])
-        if state["candidate"] is not None:
-            self.candidate = state["candidate"].clone()
+        super().load_state_dict(state)
+        self.kept_step, self.last = state["kept_step"], Reading(*state["last"])
 
 
 def _not_plain(value: Any) -> str | None:

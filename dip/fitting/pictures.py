@@ -6,14 +6,16 @@ Imports no torch until an image is loaded, so that a finished run is reported fa
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.fitting.image_files import several
 from dip.options import log
 from dip.samples import SAMPLES, missing
 from dip.sources import split
@@ -21,7 +23,10 @@ from dip.sources import split
 if TYPE_CHECKING:
     from dip.fitting.observed import Observed
     from dip.images import Picture
-    from dip.nets import Net
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".bmp", ".ppm", ".pgm",
+            ".npy", ".npz", ".mat", ".h5", ".hdf5", ".dcm", ".nii", ".nii.gz", ".fits", ".fit")  # fmt: skip
+"""Suffixes of the image files that are read from a folder. A run whose file needs a package that is missing names it."""
 
 
 class Pictures:
@@ -45,7 +50,9 @@ class Pictures:
         self.shown = {"image": "y", "target.operator": "operator"} if config.target.raw else {}
         """What the user calls an option, where that is not its name."""
         fields = dataclasses.fields(config.target)
-        self.examples = {f"target.{field.name}": field.metadata.get("example") for field in fields}
+        self.described: dict[str, Mapping[str, str]] = {f"target.{field.name}": field.metadata for field in fields}
+        if config.target.raw:
+            self.described["image"] = {"legal": "a path", "example": "measurements.npy"}
         named = {"image": config.image, "reference": config.reference, "z.guide": config.z.guide}
         named |= {f"target.{option}": path for option, path in config.target.files().items()}
         self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
@@ -71,12 +78,8 @@ class Pictures:
                 f"image={source}: matches {len(files)} images; add -m for one run per image, for example "
                 "python train.py -m 'image=photos/*.jpg'"
             )
+        self._refuse_missing(option)
         path, key = split(source)
-        if source not in SAMPLES and not Path(path).exists():
-            name = self.shown.get(option, option)
-            told = missing(path, samples=not (option.startswith("target.") or name == "y"))
-            example = self.examples.get(option) or ("measurements.npy" if name == "y" else "photo.png")
-            raise ImageError(f"{name}={source}: {told}; for example {name}={example}")
         if source in SAMPLES or not Path(path).is_file():
             return f"sample {source}"  # or a device or a folder, which is an error on loading
         try:
@@ -87,11 +90,22 @@ class Pictures:
             name = self.shown.get(option, option)
             raise ImageError(f"{name}={source}: cannot be read ({error.strerror})") from None
 
+    def _refuse_missing(self, option: str) -> None:
+        """Raise ImageError with the legal values of `option` if the file that it names does not exist."""
+        source, name = self.sources[option], self.shown.get(option, option)
+        path = split(source)[0]
+        if option in self.given or source in SAMPLES or Path(path).exists():
+            return
+        described = self.described.get(option, {})
+        told, example = missing(path, described.get("legal")), described.get("example", "photo.png")
+        raise ImageError(f"{name}={source}: {told}; for example {name}={example}")
+
     def load(self, option: str) -> Picture:
         """The image of `option` as it is stored, decoded once. Raises ImageError."""
         from dip import images
 
         if option not in self._loaded:
+            self._refuse_missing(option)
             axes = self.axes if option in ("image", "reference", "z.guide") else None
             given = self.given.get(option)
             self._loaded[option] = images.load(self.sources[option], option, axes=axes) if given is None else given
@@ -111,14 +125,6 @@ class Pictures:
                 "image: %d x %d pixels, cropped to the middle square and resized to %d x %d; size=null keeps all",
                 width, height, size, size,
             )  # fmt: skip
-
-    def in_slices(self, picture: Picture, net: Net) -> Picture:
-        """`picture` with its number of slices: for a network of volumes, all channels are slices unless `axes` has Z."""
-        channels = picture.pixels.shape[1]
-        if not net.volumetric or picture.depth > 1:
-            return picture
-        log.info("net=%s: the %d channels of the image are read as slices", net.name, channels)
-        return dataclasses.replace(picture, depth=channels)
 
     def log_scale(self, picture: Picture, chosen: bool) -> None:
         """Log which stored values became 0 and 1, if these are not the full range of the type."""
@@ -150,3 +156,43 @@ def _content(given: Any, option: str) -> str:
     for plane in planes:
         found.update(plane.contiguous().numpy().tobytes())
     return found.hexdigest()
+
+
+def several(source: str) -> list[str] | None:
+    """The files that match a pattern or lie in a folder, `photo9` before `photo10`; None if `source` is one image.
+
+    In a pattern, `*` matches any characters, `?` one character and `**/` any folders. Brackets are literal, because
+    names of photos often contain them. In a folder, files with one of `SUFFIXES` count; its subfolders do not.
+
+    Raises:
+        ImageError: there is no such file, or the folder cannot be read.
+    """
+    source, key = split(source)
+    path = Path(source)
+    if source in SAMPLES or path.is_file() or not (path.is_dir() or {"*", "?"} & set(source)):
+        return None
+    if path.is_dir():
+        try:
+            names = [name for name in os.listdir(path) if not name.startswith(".")]
+        except OSError as error:
+            raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
+        found = [str(path / name) for name in names if name.lower().endswith(SUFFIXES)]
+        _warn_left_out(path, [name for name in names if not name.lower().endswith(SUFFIXES)])
+    else:
+        found = glob.glob(source.replace("[", "[[]"), recursive=True)
+    # A file with the name of a sample is written as a path.
+    found = [f"./{file}" if file in SAMPLES else file for file in found if os.path.isfile(file)]
+    if not found:
+        what = f"holds no {' '.join(SUFFIXES)}" if path.is_dir() else "matches no file"
+        raise ImageError(f"image={source}: {what}; for example image='photos/*.jpg'")
+    found = found if key is None else [f"{file}:{key}" for file in found]
+    # Numbers are padded with zeros, so that they sort by value.
+    return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
+
+
+def _warn_left_out(folder: Path, names: Iterable[str]) -> None:
+    """Warn about the files in `folder` that are not read, with up to ten of their `names`."""
+    files = sorted(name for name in names if (folder / name).is_file())
+    if files:
+        shown = ", ".join(files[:10]) + (f" and {len(files) - 10} more" if len(files) > 10 else "")
+        log.warning("image=%s: left out, because their suffixes are not those of images: %s", folder, shown)

@@ -8,19 +8,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dip import bm3d
+from torch import Tensor
+
+from dip import bm3d, images
 from dip.configuration.schema import Config
 from dip.methods.variants import Guided
 from dip.nets import NETS
 from dip.options import log
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from dip.targets import Observation
-    from dip.targets.noise_models import Levels
+from dip.stopping.finishing import with_photograph
+from dip.stopping.lost_structure import CERTAIN, VISIBLE, share_if_white
+from dip.stopping.noise_level import colour_levels, examine, unclipped
+from dip.targets import Observation
+from dip.targets.noise_models import Levels
 
 TESTED = 512
 """Side, in pixels, of the middle of an image in which texture is looked for if the fit does not start from BM3D."""
@@ -63,8 +64,6 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
         else None
     )  # fmt: skip
     if reason is None:
-        from dip.stopping.adaptive import examine
-
         noise = examine(seen.y)
         if noise.kind == "white":
             log.info(
@@ -84,9 +83,6 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
 
 def _tested(y: Tensor, file: Path | None = None) -> tuple[Tensor, float]:
     """BM3D of `y`, and the weight of `y`, because some of the noise may be texture."""
-    from dip.stopping.lost_structure import share_if_white
-    from dip.stopping.noise_level import colour_levels
-
     levels = colour_levels(y)
     denoised = _bm3d(y, levels, file)
     return denoised, share_if_white(y, denoised, max(levels))
@@ -94,8 +90,6 @@ def _tested(y: Tensor, file: Path | None = None) -> tuple[Tensor, float]:
 
 def _bm3d(y: Tensor, levels: Levels, file: Path | None) -> Tensor:
     """BM3D of `y` at the noise `levels`, in [0, 1]; `file` keeps it, exactly."""
-    from dip import images
-
     if file is not None and file.exists():
         return images.load(file, "BM3D", (0.0, 1.0)).pixels
     denoised = bm3d.denoised(y, levels)
@@ -121,10 +115,6 @@ def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = No
         seen: what it was fitted to.
         noise: `Rule.chosen` of stop=adaptive.
     """
-    from dip.stopping.clipped_noise import unclipped
-    from dip.stopping.finishing import with_photograph
-    from dip.stopping.lost_structure import CERTAIN, VISIBLE
-
     if seen.denoised is None:
         if noise is None or noise["noise"] != "white" or noise["sigma"] >= CERTAIN or seen.known is not None:
             return image, 1.0

@@ -131,8 +131,8 @@ def _trained(method: Learned, shape: Shape, device: torch.device, arithmetic: de
 
     with devices.prepared(arithmetic), torch.enable_grad():
         with _live(device) as live:
-            dataclasses.replace(method, steps=2).restore(y, 0.1, 0, half, after)
-        dataclasses.replace(method, steps=3).restore(y, 0.1, 0, half, after)
+            method.training(y, 0.1, 0, half).run(2, after)
+        method.training(y, 0.1, 0, half).run(3, after)
     return Measured(y[0, 0].numel(), live.peak, 0, times[-1] - times[-2])
 
 

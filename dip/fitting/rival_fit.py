@@ -22,7 +22,7 @@ from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
 from dip.methods import Classical, Learned, Rival
 from dip.options import log
-from dip.stopping.adaptive import noise_levels
+from dip.stopping.noise_level import noise_levels
 
 
 @dataclasses.dataclass
@@ -78,8 +78,7 @@ class RivalFit(WholeImage):
         self.steps = method.total(config.steps)
         self.watch(self.steps, None)
         self.cost = cost.afford(config, seen.shape)
-        self.parameters: int | None = None  # of its network, once that exists
-        self.present = Present(self.device)
+        self.module = Present(self.device)
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
         """Restore and save. See `Fit.run`.
@@ -101,12 +100,12 @@ class RivalFit(WholeImage):
             trainer = SimpleNamespace(logger=logger)
             self.announce(self.steps)
             for watcher in watchers:
-                watcher.on_train_start(trainer, self.present)
+                watcher.on_train_start(trainer, self.module)
 
             def after(step: int, loss: Tensor, image: Callable[[], Tensor]) -> bool:
-                self.present.step, self.present.loss, self.present.image = step, loss, image
+                self.module.step, self.module.loss, self.module.image = step, loss, image
                 for watcher in watchers:
-                    watcher.on_train_batch_end(trainer, self.present)
+                    watcher.on_train_batch_end(trainer, self.module)
                 return self.signals.received is not None
 
             try:
@@ -114,7 +113,7 @@ class RivalFit(WholeImage):
             finally:
                 if progress:
                     watchers[-1].on_train_end()
-            if self.signals.received is not None and self.present.step < self.steps:
+            if self.signals.received is not None and self.module.step < self.steps:
                 self.signals.interrupted = True
                 return self.result("interrupted", signal=self.signals.received)
             if not image.isfinite().all():
@@ -151,7 +150,7 @@ class RivalFit(WholeImage):
 
     def _finish(self, image: Tensor, logger: Any, pictures: bool) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
-        target, seen, step = self.config.target, self.observation, self.present.step
+        target, seen, step = self.config.target, self.observation, self.module.step
         self.restored = target.finish(image, seen)
         result = self.result("finished", restored_step=step, **results.scores(target, self.restored, seen))
         result |= results.details(seen, self.slices, None)
@@ -159,11 +158,3 @@ class RivalFit(WholeImage):
             self.save_results(logger, result, self.restored)
         self.conclude(logger, result, step, close=True)
         return result
-
-    def result(self, status: str, **more: Any) -> dict[str, Any]:
-        """The content of `result.json` at this moment; `more` is added."""
-        known: dict[str, Any] = {"steps": self.present.step, "precision": self.precision, "events": []}
-        known |= {"estimate": self.cost and self.cost.plain(), "parameters": self.parameters}
-        if status != "failed":
-            known |= self.recorder.summary() | {"peak_memory_bytes": memory.peak_memory(self.device)}
-        return results.content(status, self.config, self.folder, self.device, **known, **more)

@@ -20,8 +20,7 @@ from dip.configuration.schema import Config
 from dip.fitting import results
 from dip.fitting.cost import Cost, can_be_cut, describe
 from dip.fitting.work import Work
-from dip.hardware import devices
-from dip.hardware.memory import held_by_others
+from dip.hardware import devices, memory
 from dip.images import Picture, preview
 from dip.options import log
 from dip.runs import IN_SWEEP, naming
@@ -45,6 +44,10 @@ class WholeImage(Work):
     signals: Signals
     observation: Observation
     cost: Cost | None
+    module: Any = None
+    """What computes, once it exists: a `DeepImagePrior`, or what stands for it."""
+    parameters: int | None = None
+    """The number of weights of its networks."""
 
     def prepare(self, precision: str) -> Observation:
         """Select the device and the number format, and return the observation."""
@@ -111,6 +114,16 @@ class WholeImage(Work):
         if self.config.baselines:
             result["baselines"] = results.baselines(self.config.target, seen, self.folder / "images", self.slices)
 
+    def result(self, status: str, **more: Any) -> dict[str, Any]:
+        """See `Work.result`."""
+        faster = getattr(self.module, "faster", None) or {}
+        known: dict[str, Any] = {"estimate": self.cost and self.cost.plain(), "precision": {**self.precision, **faster}}
+        known |= {"steps": self.module and self.module.step, "events": self.rollback.events}
+        if status != "failed":
+            known |= self.recorder.summary() | {"parameters": self.parameters}
+            known |= {"peak_memory_bytes": memory.peak_memory(self.device)}
+        return results.content(status, self.config, self.folder, self.device, **known, **more)
+
     def conclude(self, logger: Any, result: dict[str, Any], step: int, close: bool = False) -> None:
         """Give the options and the final metrics to the logger, if there is one."""
         plain = {name: value for name, value in schema.plain(self.config).items() if name not in naming.WITHOUT_EFFECT}
@@ -120,7 +133,7 @@ class WholeImage(Work):
 
 def advise(config: Config, picture: Picture, device: torch.device) -> None:
     """Warn if the image is too small, the GPU is shared, or `target=degraded` has a strongly compressed JPEG file."""
-    if IN_SWEEP not in os.environ and (held := held_by_others(device)):
+    if IN_SWEEP not in os.environ and (held := memory.held_by_others(device)):
         log.warning("device=%s is shared%s", device, held)
     height, width = picture.pixels.shape[-2:]
     if min(height, width) < SMALL:

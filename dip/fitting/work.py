@@ -32,8 +32,6 @@ class Work:
     """The images; None: the files that `config` names."""
     on_record: OnRecord | None = None
     """Called at each record."""
-    observed: Observed | None = None
-    """The image and its observation, as `dip.fitting.inputs.observe` returns them; None: made here."""
 
     restored: Tensor | None = dataclasses.field(default=None, init=False)
     """The restored image, (1, C, H, W) on the CPU, once the run has finished."""
@@ -49,10 +47,10 @@ class Work:
 
     @property
     def given(self) -> Observed:
-        """`observed`, or the files of `pictures` or `config`."""
+        """The image and its observation, made once for each `pictures`."""
         from dip.fitting.inputs import observe
 
-        return self.observed or observe(self.config, self.pictures or Pictures(self.config))
+        return observe(self.config, self.pictures or Pictures(self.config))
 
     def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
         """Compute, or resume, and save. Returns the content of `result.json`; `progress` shows a progress bar.

@@ -48,7 +48,7 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None, folders:
             if it is not for C channels. TIFF, NPY and NIfTI support every depth, PNG uint8 and uint16, other formats
             uint8 only. Where the depth differs from that of `like`, 0 and 1 become the full range of the file's. A
             NIfTI file has the affine of the one that `like` was read from.
-        folders: make the folders in which the file lies.
+        folders: see `dip.files.write_bytes`.
 
     Raises:
         ImageError: the suffix is unknown, the format does not support alpha or C channels, the file is the one that
@@ -87,9 +87,7 @@ def save(path: str | Path, pixels: Tensor, like: Picture | None = None, folders:
         if like.path is not None and path.exists() and like.path.exists() and path.samefile(like.path):
             raise cannot("it is the input image; choose another name, for example out.png")
         content = _nifti(values, like) if format == "NIFTI" else _encoded(values, like, profile, format)
-        if folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, gzip.compress(content, mtime=0) if path.suffix.lower() == ".gz" else content)
+        write_bytes(path, gzip.compress(content, mtime=0) if path.suffix.lower() == ".gz" else content, folders)
     except ImageError:
         raise
     except ImportError:
@@ -122,9 +120,7 @@ def save_values(path: Path, values: Array, folders: bool = False) -> None:
 
         tifffile.imwrite(buffer, values, compression="zlib", metadata=None, software=False)
     try:
-        if folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, buffer.getvalue())
+        write_bytes(path, buffer.getvalue(), folders)
     except (OSError, RunError) as error:
         raise ImageError(f"cannot write {one_line(str(path))}: {error}") from None
 

@@ -41,6 +41,12 @@ class Extras(nn.Module):
         """What is compared with the observation y, from `observed` = A f(z), both (1, C, h, w)."""
         return observed
 
+    def descend(self, loss: Tensor, predicted: Tensor) -> None:
+        """Change variables that the optimiser does not have, by the gradient of the loss of `predicted`, ().
+
+        It is not scaled for fp16 yet.
+        """
+
     def objective(self, loss: Tensor, image: Tensor) -> Tensor:
         """What is minimised, (), from the loss of `predicted`, (), and the network's image (1, C, H, W)."""
         return loss
@@ -177,20 +183,15 @@ class SparseNoise(Extras):
         super().__init__()
         self.rate = rate
         self.g, self.h = (nn.Buffer(torch.full_like(y, self.START)) for _ in range(2))
-        self._sum = y
 
     def predicted(self, observed: Tensor) -> Tensor:
         """Add the outliers g^2 - h^2."""
-        self._sum = (self.g.square() - self.h.square()).requires_grad_()  # (1, C, h, w)
-        return observed + self._sum
+        return observed + (self.g.square() - self.h.square())
 
-    def objective(self, loss: Tensor, image: Tensor) -> Tensor:
-        """The loss as it is. Here g and h descend along its gradient, which fp16 has not scaled yet."""
-        if not loss.requires_grad:  # of an image that is compared with the fit
-            return loss
-        (slope,) = torch.autograd.grad(loss, self._sum, retain_graph=True)
+    def descend(self, loss: Tensor, predicted: Tensor) -> None:
+        """Gradient descent of g and h."""
+        (slope,) = torch.autograd.grad(loss, predicted, retain_graph=True)  # (1, C, h, w)
         with torch.no_grad():
             change = slope * (2 * self.rate * slope.numel())  # of the sum over pixels: the rate suits any size
             self.g.addcmul_(self.g, change, value=-1)
             self.h.addcmul_(self.h, change)
-        return loss

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dip.methods.extras import Extras
-    from dip.methods.training import Progress, Training
+    from dip.methods.training import Training
 
 
 @dataclass
@@ -104,10 +104,6 @@ class Learned(Rival):
 
     def total(self, steps: int) -> int:
         return self.steps
-
-    def restore(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None, progress: Progress) -> Tensor:
-        """Train as `training` describes, and call `progress` after each step. Returns (1, C, H, W), not clipped."""
-        return self.training(y, sigma, seed, half).run(self.steps, progress)
 
     def training(self, y: Tensor, sigma: float, seed: int, half: torch.dtype | None) -> Training:
         """The network for the observation, and how it is trained.

@@ -68,7 +68,7 @@ class Training:
     """The present image, (1, C, H, W)."""
 
     def run(self, steps: int, progress: Progress) -> Tensor:
-        """Train for `steps` steps, and return the image."""
+        """Train for `steps` steps, and return the image, not clipped."""
 
         def present() -> Tensor:
             with torch.no_grad():

@@ -155,6 +155,7 @@ class DeepImagePrior(LightningModule):
             if self.intervals is not None:
                 y = self.intervals(predicted.detach())
             loss = self.criterion(predicted, y, seen, self.weights, self.kernel)
+            extras.descend(loss, predicted)
             loss = extras.objective(loss, seen)
             self.manual_backward(loss)
         # Here, so that of networks that run in turn only one has its activations in memory.

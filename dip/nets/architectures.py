@@ -40,8 +40,6 @@ class UNet(Network):
         "[32,64,128]",
     )
 
-    ignores = ("skips",)
-
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
         from dip.nets.unet import UNetModule
 
@@ -59,8 +57,6 @@ class ResNet(Network):
     name: str = "resnet"
     channels: int = option(32, "feature maps", integer(1), "64")
     blocks: int = option(8, "residual blocks of two convolutions", integer(1), "4")
-
-    ignores = ("skips",)
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
         from dip.nets.resnet import ResNetModule
@@ -81,8 +77,6 @@ class Decoder(Network):
     layers: int = option(
         6, "layers, d in the paper; all but the last double the resolution, z has 1 / 2**(d - 1)", integer(2, 10), "5"
     )
-
-    ignores = ("skips",)
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
         from dip.nets.decoders import DecoderModule
@@ -108,8 +102,6 @@ class ConvDecoder(Network):
         6, "3 x 3 convolutions; all but the last enlarge their input by the same factor", integer(2, 20), "8"
     )
     coarsest: int = option(8, "shorter side of z in pixels", integer(2), "16")
-
-    ignores = ("skips",)
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
         from dip.nets.decoders import ConvDecoderModule
@@ -175,8 +167,6 @@ class Swin(Network):
     blocks: int = option(4, "attention blocks", integer(1), "6")
     heads: int = option(4, "heads of each attention", integer(1), "6")
     patch: int = option(2, "side of a token in pixels", integer(1, 16), "4")
-
-    ignores = ("skips",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
 from dip.nets.net import Network, Size, Skips
@@ -12,10 +12,6 @@ from dip.options import Legal, choice, flag, integer, is_integer, option, reject
 
 if TYPE_CHECKING:
     from torch import nn
-
-UPSAMPLINGS = ("bilinear", "nearest")
-PADDINGS = ("reflection", "zeros")
-ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
 
 _FEATURE_MAPS = (
     "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest"
@@ -41,6 +37,7 @@ class Hourglass(Network):
     """
 
     name: str = "hourglass"
+    ignores: ClassVar[tuple[str, ...]] = ()
     depth: int = option(5, "how many times the encoder halves the resolution", integer(1, 10), "5")
     channels: Any = option(128, _FEATURE_MAPS, _PER_LEVEL, "[16,32,64,128,128]")
     skip_channels: Any = option(
@@ -53,12 +50,14 @@ class Hourglass(Network):
     kernel_down: int = option(3, "kernel size of the encoder's convolutions, in pixels", _KERNEL, "3")
     kernel_up: int = option(3, "kernel size of the decoder's convolutions, in pixels", _KERNEL, "3")
     kernel_skip: int = option(1, "kernel size of the skip connections, in pixels", _KERNEL, "1")
-    upsampling: str = option("bilinear", "how the decoder doubles the resolution", choice(UPSAMPLINGS), "bilinear")
-    padding: str = option("reflection", "padding of the convolutions", choice(PADDINGS), "reflection")
+    upsampling: str = option(
+        "bilinear", "how the decoder doubles the resolution", choice(("bilinear", "nearest")), "bilinear"
+    )
+    padding: str = option("reflection", "padding of the convolutions", choice(("reflection", "zeros")), "reflection")
     activation: str = option(
         "leaky_relu",
         "activation after each normalisation; leaky_relu has slope 0.2 below zero",
-        choice(ACTIVATIONS),
+        choice(("leaky_relu", "relu", "elu", "swish")),
         "leaky_relu",
     )
     use_1x1: bool = option(True, "follow each convolution of the decoder by a 1 x 1 convolution", flag(), "true")
@@ -73,7 +72,7 @@ class Hourglass(Network):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("channels", "skip_channels"):
-            per_level = _per_level(getattr(self, name), self.depth)
+            per_level = self.per_level(name)
             if len(per_level) != self.depth or not all(is_integer(n) and n >= 1 for n in per_level):
                 raise reject(self, name)
 
@@ -103,13 +102,10 @@ class Hourglass(Network):
             raise OptionError("skips", list(skips) if listed else skips, legal, f"skips=[{max(self.depth - 1, 1)}]")
         return sorted(skips)
 
-    def channels_per_level(self) -> list[int]:
-        """Feature maps of each level, from the finest."""
-        return _per_level(self.channels, self.depth)
-
-    def skip_channels_per_level(self) -> list[int]:
-        """Feature maps of each level's skip connection, from the finest, also of levels without one."""
-        return _per_level(self.skip_channels, self.depth)
+    def per_level(self, name: str) -> list[int]:
+        """Option `name`, channels or skip_channels, of each level from the finest, also of levels without a skip."""
+        value = getattr(self, name)
+        return list(value) if isinstance(value, (list, tuple)) else [value] * self.depth
 
 
 @dataclass
@@ -144,7 +140,3 @@ class Hourglass3d(Hourglass):
     def shortest(self) -> int:
         """The shortest length of an axis at any level, in voxels: reflection by p voxels needs p + 1."""
         return max(2, max(self.kernel_down, self.kernel_up, self.kernel_skip) // 2 + 1)
-
-
-def _per_level(value: Any, depth: int) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value] * depth

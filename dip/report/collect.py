@@ -6,6 +6,7 @@ and named in `Run.problems`.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -63,11 +64,20 @@ class Run:
 
     @property
     def steps(self) -> int | None:
-        """Steps done; None if unknown."""
+        """Steps done; None if unknown, and of an unfinished run in tiles."""
+        if self.tiles is not None:
+            return None
         steps = self.result.get("steps") if self.status != "running" else None
         if steps is None and self.history.get("step"):
             return int(self.history["step"][-1])
         return steps
+
+    @functools.cached_property
+    def tiles(self) -> str | None:
+        """How many tiles have ended, such as "2 of 9"; None if the run has finished or is not in tiles."""
+        places = [] if self.done else [*(self.path / runs.TILES).glob("y*")]  # a copied tile has none
+        ended = sum(any(map(runs.finished, place.iterdir())) for place in places)
+        return f"{ended} of {len(places)}" if places else None
 
     @property
     def target(self) -> str | None:
@@ -111,7 +121,8 @@ def collect(root: Path) -> list[Run]:
             found.append(_read(Path(place), root))
             folders.clear()  # a run folder holds no other run
     if not found:
-        raise RunError(f"{root}: holds no run; give a folder of runs, for example outputs")
+        what = "holds no run" if root.is_dir() else "there is no such folder"
+        raise RunError(f"{root}: {what}; give a folder of runs; python train.py makes them in outputs")
     found.sort(
         key=lambda run: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(run.folder))]
     )

@@ -13,6 +13,7 @@ from PIL import Image
 
 from dip import runs
 from dip.errors import RunError
+from dip.options import head_comment
 from dip.report import figures, leaderboard, publishing, tables
 from dip.report.collect import Run, description
 from dip.report.page import rendered
@@ -63,7 +64,9 @@ def write(folder: Path, title: str | None = None) -> Path:
 def publish(folder: Path, to: Path, title: str | None = None) -> Path:
     """Write `README.md`, `runs.csv` and the figures into `to`; the text of `reading.md` in `to` is copied into the page.
 
-    Equal runs give equal files.
+    Rows of an earlier `runs.csv` in `to` are kept unless `folder` has that run, so a leaderboard can be continued, or a
+    method be added to it, without the folders of all its runs. A figure of crops needs them: it is drawn anew where
+    `folder` has all entries of its condition, and kept otherwise. Equal runs give equal files.
 
     Returns:
         The path of the page.
@@ -72,15 +75,14 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
         RunError: there is no such folder, it holds no run with a name, or `to` cannot be written.
     """
     found, rows = leaderboard.read(folder)
-    page, text = to / "README.md", tables.csv_text(rows)
+    page = to / "README.md"
     try:
         to.mkdir(parents=True, exist_ok=True)
+        text = tables.csv_text(leaderboard.continued(_published(to / "runs.csv"), rows))
         runs.write_text(to / "runs.csv", text)
         rows = list(csv.DictReader(io.StringIO(text)))
-        for old in [path for name in CAPTIONS for path in to.glob(f"{name}-*")]:
-            old.unlink()  # of an earlier publication of other conditions
         asked, notes = description(folder, title)
-        commands = publishing.commands(found, folder, to, "--leaderboard")
+        commands = publishing.commands(_sweep(folder) or publishing.typed(found, folder), folder, to, "--leaderboard")
         parts = [f"# {asked}", *map(publishing.wrapped, notes), f"```bash\n{commands}\n```"]
         parts += ["\n".join(f"- {fact}" for fact in _facts(rows)), *leaderboard.differences(found)]
         parts += ["## Reading", publishing.reading(to)]
@@ -99,7 +101,10 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
             names = ("entry", "image", "condition", "seed", "status", "error")
             parts += ["## Without a result", tables.markdown(left, {name: (name, "") for name in names})]
         parts.append("Every run: [runs.csv](runs.csv).")
-        runs.write_text(page, "\n\n".join(parts) + "\n")
+        written = "\n\n".join(parts) + "\n"
+        runs.write_text(page, written)
+        for old in [path for name in CAPTIONS for path in to.glob(f"{name}-*") if f"({path.name})" not in written]:
+            old.unlink()  # of an earlier publication of other conditions
     except OSError as error:
         raise RunError(f"{page}: cannot be written ({error.strerror or error})") from error
     return page
@@ -146,20 +151,27 @@ def _draw(condition: str, rows: Sequence[Row], found: Sequence[Run], folder: Pat
     table, paths = leaderboard.entries(rows), {}
     if points := leaderboard.points(table):
         paths["frontier"] = figures.frontier(folder / f"frontier-{slug}", points)[0]
-    order = [row["entry"] for row in table]
+    order, published = [row["entry"] for row in table], folder / f"crops-{slug}.jpg"
     if (cells := _cells(rows, order, {run.folder.as_posix(): run for run in found})) is not None:
         drawn = figures.crops(folder / f"crops-{slug}", *cells)
         paths |= {"crops": drawn[0]} if drawn else {}
+    elif published.is_file():
+        paths["crops"] = published
     return paths
 
 
 def _cells(
     rows: Sequence[Row], order: Sequence[str], found: Mapping[str, Run]
 ) -> tuple[list[tuple[Path, str]], tuple[int, int, int, int]] | None:
-    """The images of one condition, those of the image that most entries have, and the part that is shown."""
-    scored = [row for row in rows if leaderboard.known(row["own"]) and found[row["folder"]].image("restored")]
+    """The images of one condition, those of the image that most entries have, and the part that is shown.
+
+    None if `found` lacks the folder of a run.
+    """
+    scored = [row for row in rows if leaderboard.known(row["own"])]
     by_image = {name: [row for row in scored if row["image"] == name] for name in leaderboard.images(scored)}
     shown = max(by_image.values(), key=lambda same: len({row["entry"] for row in same}), default=[])
+    if any(row["folder"] not in found for row in shown):
+        return None
     for first in shown:
         target, reference = (found[first["folder"]].image(name) for name in ("target", "reference"))
         if target is not None and reference is not None:
@@ -186,8 +198,20 @@ def _embedded(name: str, path: Path) -> tuple[str, str, str]:
     return CAPTIONS[name], data_uri("svg+xml", path.with_suffix(".svg").read_bytes()), "plot wide"
 
 
+def _published(path: Path) -> list[Row]:
+    """The rows of a published CSV file; [] without one."""
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.is_file() else []
+
+
+def _sweep(folder: Path) -> list[str]:
+    """The command of the unchanged sweep, of which the runs may have been started in parts; [] if it is unknown."""
+    return [line for line in head_comment(folder / "sweep.yaml") if line.startswith("python train.py")][:1]
+
+
 def _slim(path: Path) -> Path:
     """Replace crops by a JPEG, which a repository can hold, and remove the SVG of a plot; returns the remaining file."""
+    if path.suffix == ".jpg":
+        return path
     if not path.name.startswith("crops"):
         path.with_suffix(".svg").unlink(missing_ok=True)
         return path

@@ -98,7 +98,12 @@ def _page(
 ) -> str:
     """The Markdown text; draws the figures too."""
     asked, notes = description(folder, title)
-    parts = [f"# {asked}", *map(wrapped, notes), f"```bash\n{commands(found, folder, to)}\n```", _facts(found)]
+    parts = [
+        f"# {asked}",
+        *map(wrapped, notes),
+        f"```bash\n{commands(typed(found, folder), folder, to)}\n```",
+        _facts(found),
+    ]
     done = [run for run in found if run.done]
     if len(done) < len(found):
         parts.append(f"**{len(done)} of {len(found)} runs are finished**; the others are not in the table.")
@@ -123,13 +128,17 @@ def reading(to: Path) -> str:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else _UNREAD
 
 
-def commands(found: Sequence[Run], folder: Path, to: Path, *flags: str) -> str:
-    """The commands that were typed for the sweep, else one for each run, and the one that publishes them with `flags`.
+def typed(found: Sequence[Run], folder: Path) -> list[str]:
+    """The commands that were typed for the sweep, else one for each run."""
+    return typed_commands(folder) or [command(run.config) for run in found if run.config]
+
+
+def commands(made: Sequence[str], folder: Path, to: Path, *flags: str) -> str:
+    """The commands `made` of the runs, and the one that publishes them with `flags`.
 
     Absolute paths are shortened to their last part, since their folders exist on this machine only.
     """
-    typed = typed_commands(folder) or [command(run.config) for run in found if run.config]
-    lines = [re.sub(r"(?<=[=,'])[~/][^\s,'\"\]]*/(?=[^\s,'\"\]])", "", line) for line in typed]
+    lines = [re.sub(r"(?<=[=,'])[~/][^\s,'\"\]]*/(?=[^\s,'\"\]])", "", line) for line in made]
     places = [path.as_posix() if not path.is_absolute() else path.name for path in (folder, to)]
     last = f"python -m dip.report {shlex.join([places[0], *flags, '--publish', places[1]])}"
     return "\n".join([*dict.fromkeys(lines), last])

@@ -111,7 +111,7 @@ def run_rows(found: Sequence[Run]) -> list[dict[str, Any]]:
     measured = [results(run) for run in found]
     options, names = option_names(found), _result_names(measured)
     return [
-        {"run": run.name, **_options(run, options), "seed": run.seed, "status": run.status}
+        {"run": run.name, **_options(run, options), "seed": run.seed, "status": run.status, "tiles": run.tiles}
         | {name: values.get(name) for name in names}
         for run, values in zip(found, measured, strict=True)
     ]

@@ -12,11 +12,10 @@ Importing this package does not import torch.
 """
 
 from dip.stopping.adaptive import Adaptive
-from dip.stopping.consistent import Consistent
 from dip.stopping.covariance_penalty import Covariance
 from dip.stopping.panel import Combined, Compare
 from dip.stopping.registry import STOPS, Auto, Never, Stop
-from dip.stopping.residual import Discrepancy, HeldOut
+from dip.stopping.residual import Consistent, Discrepancy, HeldOut
 from dip.stopping.variance import EMV, WMV
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,63 +14,8 @@ from dip.stopping.rule import Reading, Rule
 if TYPE_CHECKING:
     from torch import Tensor
 
-WHITE = 0.27
-"""Value of `flat_patches.whiteness` above which noise is treated as white. Chosen on simulated and on real noise."""
-
-CLEAN = 0.5 / 255
-"""Value of `flat_patches.noise_floor` below which an image is treated as clean: half an 8-bit step."""
-
-UNVARIED = 0.0075
-"""Variation of the least varying patches below which an image without correlated noise is treated as clean, and half of its
-limit in each group of brightness. White noise of level 0.01, a PSNR of 40 dB, is above it."""
-
 _KINDS = ("white", "correlated", "strong")
 _RULES = ("wmv", "emv", "heldout", "discrepancy", "combined")
-
-
-@dataclass
-class Noise:
-    """What `examine` finds."""
-
-    kind: str
-    """white, correlated or none. White where no 16 x 16 patch is known."""
-    whiteness: float | None
-    """See `flat_patches.whiteness`."""
-    sigma: float
-    """Estimated standard deviation, for values in [0, 1]."""
-
-
-def examine(image: Tensor, known: Tensor | None = None) -> Noise:
-    """The noise of an image (1, C, H, W) in [0, 1], of blocks of a large one; `known` is not 0 where it was observed."""
-    from dip.stopping import flat_patches, texture
-    from dip.stopping.blocks import blocks
-    from dip.stopping.noise_level import noise_level
-
-    image, known = blocks(image), None if known is None else blocks(known)
-    floor = flat_patches.noise_floor(image, known)
-    if floor < CLEAN:
-        return Noise("none", None, floor)
-    white, (least, most) = flat_patches.whiteness(image, known), texture.smallest_variation(image, known)
-    if math.isnan(white) or white > WHITE:
-        level, measured = noise_level(image, known), None if math.isnan(white) else white
-        clean = level == 0 or (least < UNVARIED and most < 2 * UNVARIED)
-        return Noise("none", measured, min(level, least)) if clean else Noise("white", measured, level)
-    level = float(flat_patches.noise_by_brightness(image, known)[1].square().mean().sqrt())
-    return Noise("correlated", white, level if math.isnan(least) else min(level, texture.SHARE * least))
-
-
-def noise_levels(image: Tensor, known: Tensor | None = None) -> tuple[float, float | list[float]]:
-    """The noise level of an image, and the level for BM3D, which assumes independent white noise in the channels.
-
-    The arguments are those of `examine`. Where the noise is white, there is one level for each channel of `dip.bm3d`.
-    """
-    from dip.bm3d import CORRELATED
-    from dip.stopping.noise_level import colour_levels
-
-    noise = examine(image, known)
-    if noise.kind == "white" and known is None:
-        return noise.sigma, colour_levels(image)
-    return noise.sigma, noise.sigma * (CORRELATED if noise.kind == "correlated" else 1)
 
 
 @dataclass
@@ -122,7 +66,7 @@ class Adaptive(Stop):
 
     def find(self, target: Tensor, known: Tensor | None = None) -> dict[str, Any]:
         """What the noise of `target` is, and the name of the rule for it: `Rule.chosen`. The arguments are those of `start`."""
-        from dip.stopping.noise_level import noise_level
+        from dip.stopping.noise_level import Noise, examine, noise_level
         from dip.stopping.texture import certain
 
         if self.noise is None:
@@ -172,8 +116,10 @@ def explain(chosen: dict[str, Any]) -> str:
         return (
             f"stop=adaptive: no noise to remove ({level}); the image is returned unchanged. stop=never fits it anyway"
         )
+    from dip.stopping.noise_level import WHITE
+
     measured = "not measured" if chosen["whiteness"] is None else f"{chosen['whiteness']:.2f}"
-    facts = f"whiteness {measured}, about 1 for white noise, {level}"
+    facts = f"whiteness {measured}, white above {WHITE}, {level}"
     kind = "correlated, and too strong to be texture" if chosen.get("strong") else chosen["noise"]
     return f"stop=adaptive: {chosen['name']}, since the noise is {kind} ({facts})"
 
@@ -184,9 +130,6 @@ class Unchanged(Rule):
     def __init__(self, target: Tensor) -> None:
         super().__init__(patience=1)
         self.target = target
-
-    def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> None:
-        return None
 
     def read(self) -> Reading:
         return super().read()._replace(stop=True)

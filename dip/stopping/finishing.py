@@ -8,12 +8,12 @@ BM3D or the fit has lost structure, it has less weight: see `dip.stopping.lost_s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
+from torch import Tensor
 
+from dip import bm3d
 from dip.options import log
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from dip.stopping.lost_structure import agreement, local_share, share_of_photograph
 
 FITTED = 0.4
 """Strength of the non-local means for the average of the fit, in standard deviations of the noise."""
@@ -40,10 +40,6 @@ def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = Fa
         sigma: standard deviation of the noise in `observed`; 0 returns `average`.
         certain: it is too unlike texture for the fit to have lost any, see `dip.stopping.texture.certain`.
     """
-
-    from dip import bm3d
-    from dip.stopping.lost_structure import agreement, local_share, share_of_photograph
-
     if not sigma > 0:
         return average, average.new_ones(1, 1, 1, 1)
     observed = observed.to(average)
@@ -82,8 +78,7 @@ def smoothed(image: Tensor, sigma: float) -> Tensor:
         image: values in [0, 1]; values outside are clipped.
         sigma: standard deviation of the noise to remove, > 0.
     """
-    import torch
-    from skimage.restoration import denoise_nl_means
+    from skimage.restoration import denoise_nl_means  # slow to import
 
     array = image[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()  # (h, w, C)
     result = denoise_nl_means(

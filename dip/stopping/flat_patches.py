@@ -3,6 +3,9 @@
 A camera's demosaicing, noise reduction and JPEG compression correlate the noise of neighbouring pixels. Estimators for
 white noise, such as `noise_level`, then return a fraction of the true level. In a patch without structure the image is
 nearly a plane, so what remains after the best plane is removed is noise, whatever its correlation.
+
+In all functions `image` is (1, C, h, w) in [0, 1], as observed; or (b, C, h, w), the parts of a large image, see `blocks`.
+`known`, (1, 1, h, w) or (b, 1, h, w), is not 0 where the image was observed; None: everywhere.
 """
 
 from __future__ import annotations
@@ -15,6 +18,12 @@ from torch.nn import functional
 
 SIDE = 16
 """Side of a patch in pixels: two JPEG blocks, and several correlation lengths of camera noise."""
+
+LIMIT = 2**20
+"""Pixels up to which an image is examined whole: estimates take about ten times the memory of what they examine."""
+
+BLOCK = 64
+"""Side in pixels of the blocks of a larger image: 4 x 4 patches."""
 
 PATCHES = 4096
 """Maximum number of patches, approximately. A large image is sampled on a coarser grid."""
@@ -34,18 +43,35 @@ ENOUGH = 20
 GROUPS = 4
 """Groups of brightness in which flat patches are chosen. With one group, all of them may be dark."""
 
+BINS = 8
+"""Groups of brightness in which the noise is measured by `noise_by_brightness`."""
+
 LEAST = 1e-12  # keeps quotients finite
+
+
+def blocks(image: Tensor) -> Tensor:
+    """`image`, or evenly spaced blocks of a large one, at most LIMIT pixels: (1, C, h, w) -> (n, C, BLOCK, BLOCK).
+
+    The positions depend on the size alone. A side below BLOCK is the side of the blocks.
+    """
+    height, width = image.shape[-2:]
+    if height * width <= LIMIT:
+        return image
+    count, least = LIMIT // BLOCK**2, [max(1, side // BLOCK) for side in (height, width)]
+    rows = min(max(1, round(math.sqrt(count * height / width))), count, least[0])
+    columns = min(count // rows, least[1])
+    down, across = (
+        torch.linspace(0, max(0, side - BLOCK), number).round().long().tolist()
+        for side, number in ((height, rows), (width, columns))
+    )
+    return torch.cat([image[..., top : top + BLOCK, left : left + BLOCK] for top in down for left in across])
 
 
 def patches(image: Tensor, known: Tensor | None = None, side: int = SIDE) -> Tensor:
     """Square patches on a regular grid: (1, C, h, w) -> (n, C, side, side) float32.
 
-    Patches overlap by half in a small image. An image with a side below `side` is extended by its border.
-
-    Args:
-        image: (1, C, h, w); or (b, C, h, w), the parts of an image, see `dip.stopping.blocks`.
-        known: (1, 1, h, w) or (b, 1, h, w), not 0 where the image was observed. Patches with an unknown pixel are left out, so n may
-            be 0. None: all pixels are known.
+    Patches overlap by half in a small image. An image with a side below `side` is extended by its border. Patches with an
+    unknown pixel are left out, so n may be 0.
     """
     image = image.detach().float()
     height, width = image.shape[2:]
@@ -91,9 +117,12 @@ def correlation(patch: Tensor, lag: int) -> float:
     return float((across + down) / 2 / patch.square().mean().clamp(min=LEAST))
 
 
-def smoothed(image: Tensor) -> Tensor:
-    """The mean of the 9 x 9 pixels around each pixel, (1, C, h, w): a guide for `flattest` without an average."""
-    return functional.avg_pool2d(image.detach().float(), 9, stride=1, padding=4, count_include_pad=False)
+def smoothed(image: Tensor, side: int = 9) -> Tensor:
+    """The mean of the `side` x `side` pixels around each pixel, (1, C, h, w); at the border of those that exist.
+
+    With 9 it is a guide for `flattest` without an average.
+    """
+    return functional.avg_pool2d(image.detach().float(), side, stride=1, padding=side // 2, count_include_pad=False)
 
 
 def flattest(guide: Tensor, details: Tensor, groups: int = 1, fewest: int = 4) -> Tensor:
@@ -136,10 +165,6 @@ def whiteness(image: Tensor, known: Tensor | None = None) -> float:
     It is the power of the flattest patches where both frequencies are at least 3/4 of the highest one, divided by that
     where both are 3/8 to 5/8 of it. Measured: 0.31 to 1.1 on photographs with white or Poisson noise, 0.04 to 0.21 on
     real and simulated camera noise. NaN without a usable patch.
-
-    Args:
-        image: (1, C, h, w) in [0, 1], as observed.
-        known: as in `patches`.
     """
     flat = flat_details(image, known)
     if len(flat) == 0:
@@ -150,21 +175,16 @@ def whiteness(image: Tensor, known: Tensor | None = None) -> float:
     return float(power[high][:, high].mean() / power[middle][:, middle].mean().clamp(min=LEAST))
 
 
-def noise_by_brightness(image: Tensor, known: Tensor | None = None, bins: int = 8) -> tuple[Tensor, Tensor]:
-    """Mean brightness and noise standard deviation of each of `bins` groups of patches, (bins,) each, ascending.
+def noise_by_brightness(image: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Mean brightness and noise standard deviation of groups of patches, (n,) each, ascending: `BINS` groups if there are enough.
 
     The root mean square of the second is the noise level of the image. Texture counts as noise where a group has no
     flat patch: 0.6 to 1.7 times the true level on six photographs, up to 3 times on others.
-
-    Args:
-        image: (1, C, h, w) in [0, 1], as observed.
-        known: as in `patches`.
-        bins: number of groups, fewer if there are fewer patches.
     """
     patch = patches(image, known)
     details, guide = without_plane(patch), patches(smoothed(image), known)
     brightness, level = [], []
-    for group in patch.mean((1, 2, 3)).argsort().tensor_split(max(1, min(bins, 2 * len(patch) // ENOUGH))):
+    for group in patch.mean((1, 2, 3)).argsort().tensor_split(max(1, min(BINS, 2 * len(patch) // ENOUGH))):
         chosen = group[flattest(guide[group], details[group], fewest=2)]
         brightness.append(patch[group].mean())
         level.append((energy(details[chosen]).mean() * UNBIASED).sqrt())
@@ -178,10 +198,6 @@ def noise_floor(image: Tensor, known: Tensor | None = None) -> float:
     levels in four groups of brightness: one group may be smoothed by the camera, and two may have no flat patch. Patches
     that are mostly at 0 or 1 and uniform patches (a frame, a scan's background) are left out, unless there are no others.
     NaN without a known patch.
-
-    Args:
-        image: (1, C, h, w) in [0, 1], as observed.
-        known: as in `patches`.
     """
     patch, guide = patches(image, known), patches(smoothed(image), known)
     if len(patch) == 0:

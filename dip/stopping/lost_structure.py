@@ -11,30 +11,19 @@ patch, which noise has not. The direction is measured with the structure tensor 
 Granlund 1987): its coherence is 0 for gradients of all directions, 1 for parallel ones.
 
 What was removed as white noise is tested for being white and equally strong everywhere (`share_if_white`).
+
+In all functions `observed` is the photograph, (1, C, h, w) in [0, 1], and what was restored from it has the same shape.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dip.stopping.blocks import blocks
-from dip.stopping.flat_patches import (
-    GROUPS,
-    LEAST,
-    QUANTISATION,
-    correlation,
-    energy,
-    flattest,
-    noise_by_brightness,
-    patches,
-    varies,
-    without_plane,
-)
+from dip.stopping import flat_patches as fp
 
 CORRELATION = 0.5
 """Correlation of neighbouring pixels that the residual of a good fit has at least, unless the noise itself has less."""
@@ -101,7 +90,7 @@ def coherence(residual: Tensor) -> float:
     down = wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
     across = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2]
     yy, xx, yx = (
-        patches(product, side=COHERENCE_SIDE).mean((1, 2, 3))
+        fp.patches(product, side=COHERENCE_SIDE).mean((1, 2, 3))
         for product in (down * down, across * across, down * across)
     )  # (n,)
     total = float((yy + xx).sum())
@@ -112,12 +101,8 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
     """The weight of the photograph against the fit, from 0 (the residual is noise) to 1 (it has structure).
 
     That of `share_of_texture`, but not below (coherence - NOISE) / (STRUCTURE - NOISE), at most 1.
-
-    Args:
-        observed: the photograph, (1, C, h, w) in [0, 1].
-        fitted: restored by a fit, of the same shape.
     """
-    observed, fitted = blocks(observed), blocks(fitted)
+    observed, fitted = fp.blocks(observed), fp.blocks(fitted)
     measured = coherence(observed - fitted)
     directed = 0.0 if math.isnan(measured) else min(1.0, (measured - NOISE) / (STRUCTURE - NOISE))
     return max(share_of_texture(observed, fitted), directed)
@@ -131,20 +116,16 @@ def share_of_texture(observed: Tensor, fitted: Tensor) -> float:
     correlation of neighbouring pixels of the residual in the flattest patches, r_y that of the photograph there, v the
     mean square of the fit's details below which it is in SMOOTHEST of the patches, and e the mean square of the residual.
     The constants were chosen on 6 real and 32 simulated photographs, see sweeps/results/photos.
-
-    Args:
-        observed: the photograph, (1, C, h, w) in [0, 1].
-        fitted: restored by a fit, of the same shape.
     """
-    residual, guide = patches(observed - fitted), patches(fitted)  # (n, C, SIDE, SIDE)
-    power = float(energy(residual).mean())
-    if not power > LEAST:
+    residual, guide = fp.patches(observed - fitted), fp.patches(fitted)  # (n, C, SIDE, SIDE)
+    power = float(fp.energy(residual).mean())
+    if not power > fp.LEAST:
         return 0.0
-    details = without_plane(patches(observed))
-    flat = flattest(guide, details, GROUPS)
-    missing = min(CORRELATION, correlation(details[flat], 1)) - correlation(residual[flat], 1)
-    smooth = float(energy(without_plane(guide)).quantile(SMOOTHEST))
-    weight = SLOPE * missing + VARIATION * max(SMOOTH, math.log(max(smooth, LEAST) / power))
+    details = fp.without_plane(fp.patches(observed))
+    flat = fp.flattest(guide, details, fp.GROUPS)
+    missing = min(CORRELATION, fp.correlation(details[flat], 1)) - fp.correlation(residual[flat], 1)
+    smooth = float(fp.energy(fp.without_plane(guide)).quantile(SMOOTHEST))
+    weight = SLOPE * missing + VARIATION * max(SMOOTH, math.log(max(smooth, fp.LEAST) / power))
     return max(0.0, min(max(MOST, 1 - VISIBLE / math.sqrt(power)), weight))
 
 
@@ -156,62 +137,48 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
     -b, and its energy e differs from patch to patch. Noise that a denoiser leaves in structure gives the rest a negative
     correlation at a distance of 1, but hardly at 2. The weight is NEIGHBOURS a + UNLIKE b + UNEVEN c - ACCEPTED. c^2 is the
     relative variance of e in 8 x 8 patches of similar brightness (GROUPS groups) that vary and have no value at 0 or 1, minus
-    that of white noise.
-
-    Args:
-        observed: the photograph, (1, C, h, w) in [0, 1].
-        denoised: of the same shape.
-        sigma: level of the noise that was removed.
+    that of white noise. `sigma` is the level of the noise that was removed.
     """
-    observed, denoised = blocks(observed), blocks(denoised)
+    observed, denoised = fp.blocks(observed), fp.blocks(denoised)
     removed = observed - denoised
-    square, guide = patches(removed, side=8), patches(denoised, side=8)  # (n, C, 8, 8)
-    inside = patches(((observed > 0) & (observed < 1)).float(), side=8).amin((1, 2, 3)) > 0
-    inside &= varies(patches(observed, side=8))
+    square, guide = fp.patches(removed, side=8), fp.patches(denoised, side=8)  # (n, C, 8, 8)
+    inside = fp.patches(((observed > 0) & (observed < 1)).float(), side=8).amin((1, 2, 3)) > 0
+    inside &= fp.varies(fp.patches(observed, side=8))
     if int(inside.sum()) >= FEWEST:
         square, guide = square[inside], guide[inside]
-    if not float(energy(square).mean()) > LEAST:
+    if not float(fp.energy(square).mean()) > fp.LEAST:
         return 0.0
-    groups = energy(square)[guide.mean((1, 2, 3)).argsort()].tensor_split(min(GROUPS, len(square)))
-    spread = sum(float((group / group.mean().clamp(min=LEAST) - 1).square().sum()) for group in groups)
+    groups = fp.energy(square)[guide.mean((1, 2, 3)).argsort()].tensor_split(min(fp.GROUPS, len(square)))
+    spread = sum(float((group / group.mean().clamp(min=fp.LEAST) - 1).square().sum()) for group in groups)
     uneven = spread / len(square) - 2 / square[0].numel()
-    weight = -NEIGHBOURS * correlation(removed, 1) - UNLIKE * correlation(removed, 2) - ACCEPTED
+    weight = -NEIGHBOURS * fp.correlation(removed, 1) - UNLIKE * fp.correlation(removed, 2) - ACCEPTED
     weight += UNEVEN * math.sqrt(max(0.0, uneven))
     doubt = min(1.0, max(0.0, (CERTAIN - sigma) / (CERTAIN - SUSPECT)))
     return doubt * min(MOST_WHITE, max(0.0, weight))
 
 
 def local_share(observed: Tensor, restored: Tensor) -> Tensor:
-    """The weight of the photograph against the restored image at each pixel, where texture was lost in a part of the image.
+    """The weight of the photograph against the restored image at each pixel, (1, 1, h, w) in [0, 1], where texture was lost.
 
     If the residual consists of noise of variance s^2 and of lost structure, e is the mean square of the residual around a
     pixel, and both images have independent errors, then 1 - s^2 / e is the weight of the mean with the smallest error. It is
     1 - EXCESS s^2 / e here, so that it is 0 where e varies by chance. s^2 is a line over the brightness (photon noise), fitted
     to groups of flat patches. In groups without flat patches texture counts as noise, so the line has the median slope (Theil
     and Sen) and is above a quarter of the groups, and so is its lower limit.
-
-    Args:
-        observed: the photograph, (1, C, h, w) in [0, 1].
-        restored: of the same shape.
-
-    Returns:
-        (1, 1, h, w) in [0, 1].
     """
-    brightness, level = noise_by_brightness(observed)
+    brightness, level = fp.noise_by_brightness(observed)
     variance = level.square()  # (groups,), and `brightness` ascends
     residual = observed - restored
     if len(variance) < 2:
         return torch.zeros_like(residual[:, :1])
     first, second = torch.triu_indices(len(variance), len(variance), 1)
-    rises = (variance[second] - variance[first]) / (brightness[second] - brightness[first]).clamp(min=LEAST)
+    rises = (variance[second] - variance[first]) / (brightness[second] - brightness[first]).clamp(min=fp.LEAST)
     slope = rises.median().clamp(min=0)
     least = (variance - slope * brightness).quantile(LOWEST)
-    around = partial(functional.avg_pool2d, kernel_size=AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)
-    noise = (slope * around(restored.mean(1, keepdim=True)) + least).clamp(
-        min=max(QUANTISATION, float(variance.quantile(LOWEST)))
-    )
-    power = around(residual.square().mean(1, keepdim=True))
-    return (1 - EXCESS * noise / power.clamp(min=LEAST)).clamp(0, 1)
+    noise = slope * fp.smoothed(restored.mean(1, keepdim=True), AROUND) + least
+    noise = noise.clamp(min=max(fp.QUANTISATION, float(variance.quantile(LOWEST))))
+    power = fp.smoothed(residual.square().mean(1, keepdim=True), AROUND)
+    return (1 - EXCESS * noise / power.clamp(min=fp.LEAST)).clamp(0, 1)
 
 
 def agreement(difference: Tensor, residual: Tensor) -> float:
@@ -221,5 +188,5 @@ def agreement(difference: Tensor, residual: Tensor) -> float:
         difference: second estimate minus fit, (1, C, h, w).
         residual: photograph minus fit, of the same shape.
     """
-    relative = float(difference.square().mean() / residual.square().mean().clamp(min=LEAST))
+    relative = float(difference.square().mean() / residual.square().mean().clamp(min=fp.LEAST))
     return min(1.0, max(0.0, (DIFFERING - relative) / (DIFFERING - AGREEING)))

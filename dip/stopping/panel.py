@@ -59,9 +59,6 @@ class _Several(Rule):
         assert all(mask.equal(masks[0]) for mask in masks), "all rules leave the same pixels out of the loss"
         self.loss_mask = masks[0] if masks else None
 
-    def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> None:
-        return None
-
     def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
         super().update(step, observed, image, average, loss)
         for rule in self.rules.values():

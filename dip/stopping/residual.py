@@ -1,6 +1,6 @@
-"""Rules that compare the average output with the target, at held-out pixels or with the noise level.
+"""Rules that compare the average output with the target: at held-out pixels, with the noise level, or with exact data.
 
-Both average the observed outputs A(image) and do not use single ones: the average is what is kept, and the scatter
+They average the observed outputs A(image) and do not use single ones: the average is what is kept, and the scatter
 caused by the perturbed input averages out.
 """
 
@@ -13,6 +13,7 @@ from dip.errors import OptionError
 from dip.options import number, option
 from dip.stopping.registry import Stop
 from dip.stopping.rule import Rule, sample, values_at
+from dip.stopping.variance import WMV
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +22,13 @@ AGREES = 0.5
 """Error at held-out pixels, in noise levels, below which a fit that is watched by `heldout` ends: what was measured as white
 noise is texture that the network continues, or correlated noise."""
 
-DECAY = 0.99  # of the average of the observed outputs, as the default `ema` of the restored image
+TOLERANCE = 0.4 / 255
+"""Root mean square distance, for values in [0, 1], that counts as agreement with exact data. Found on JPEG restoration: the PSNR
+hardly changes below it."""
+
+EVERY = 10  # steps between two measurements of that distance, each of which costs a transform of the image
+
+NEWEST = 0.01  # weight of the newest observed output in their average, as with the default `ema` of the restored image
 
 
 @dataclass
@@ -64,11 +71,43 @@ def least_error(target: Tensor, known: Tensor | None, sigma: float) -> float:
     return texture.varied(target, known) * (AGREES * sigma) ** 2
 
 
-class _AverageError(Rule):
-    """Mean squared error between the average of the observed outputs and the target, at fixed positions."""
+@dataclass
+class Consistent(Stop):
+    """Stops when the average agrees with the data: for target=jpeg, when it compresses to the same file.
+
+    Only for data without noise. It also stops `patience` steps after the smallest distance.
+    """
+
+    name: str = "consistent"
+
+    def suited(self, noisy: bool = False, image: bool = True) -> Stop:
+        """These options; those of `wmv` if the observation is not exact, as the pixels of some JPEG files."""
+        return WMV(patience=self.patience) if noisy else self
+
+    def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
+        return Agreement(target, self.patience)
+
+
+class _Average(Rule):
+    """Averages the observed outputs, or a part of them."""
 
     saved = ("mean",)
-    mean: Tensor  # (n,)
+    mean: Tensor
+
+    def averaged(self, output: Tensor, finite: Tensor) -> Tensor:
+        """The average with one more `output`, of its shape."""
+        import torch
+
+        if self.seen == 0:
+            self.mean = output.nan_to_num()
+        # The plain mean while there are few outputs: the first one does not keep a large weight.
+        weight = max(NEWEST, 1 / (self.seen + 1))
+        self.mean = torch.where(finite, self.mean.lerp(output, weight), self.mean)
+        return self.mean
+
+
+class _AverageError(_Average):
+    """Mean squared error between the average of the observed outputs and the target, at fixed positions."""
 
     def __init__(self, patience: int, target: Tensor, positions: Tensor) -> None:
         super().__init__(patience)
@@ -76,15 +115,8 @@ class _AverageError(Rule):
         self.truth = values_at(target.detach(), self.positions).float()  # (n,)
 
     def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor:
-        import torch
-
         output = values_at(observed, self.positions).float()  # (n,)
-        if self.seen == 0:
-            self.mean = output.nan_to_num()
-        # The plain mean while there are few outputs: the first one does not keep a large weight.
-        weight = max(1 - DECAY, 1 / (self.seen + 1))
-        self.mean = torch.where(finite, self.mean.lerp(output, weight), self.mean)
-        return (self.mean - self.truth).square().mean()
+        return (self.averaged(output, finite) - self.truth).square().mean()
 
 
 class HeldOutError(_AverageError):
@@ -122,18 +154,24 @@ class HeldOutError(_AverageError):
 class NoiseReached(_AverageError):
     """Stops as soon as the average is as close to the target as the noise is, and keeps that average.
 
-    Clipping to [0, 1] reduces the noise variance. Therefore only pixels away from 0 and 1 are compared, with the
-    variance that remains there after clipping.
+    Clipping to [0, 1] reduces the noise variance. Therefore only pixels whose local mean is 2 sigma away from 0 and 1 are
+    compared, if there are enough, with the variance that remains there after clipping.
     """
 
     def __init__(self, target: Tensor, sigma: float | None, seed: int, known: Tensor | None = None) -> None:
-        from dip.stopping.noise_level import clipped_variance, local_mean, noise_level, unclipped
+        import torch
+
+        from dip.stopping.flat_patches import smoothed
+        from dip.stopping.noise_level import ENOUGH, moments, noise_level
 
         self.sigma = noise_level(target, known) if sigma is None else sigma
-        around = local_mean(target)
-        usable = unclipped(around, self.sigma, known).flatten().nonzero().flatten().cpu()  # positions
-        super().__init__(1, target, usable[sample(len(usable), seed)])
-        self.level = float(clipped_variance(values_at(around, self.positions), self.sigma).mean())
+        around = smoothed(target, 5)
+        usable = torch.ones_like(around, dtype=torch.bool) if known is None else (known != 0).expand_as(around)
+        away = usable & (around > 2 * self.sigma) & (around < 1 - 2 * self.sigma)
+        positions = (away if int(away.sum()) >= ENOUGH else usable).flatten().nonzero().flatten().cpu()
+        super().__init__(1, target, positions[sample(len(positions), seed)])
+        _, variance = moments(values_at(around, self.positions).cpu(), self.sigma)
+        self.level = float(variance.float().mean()) if self.sigma > 0 else 0.0
 
     def improves(self, step: int, score: Tensor) -> Tensor:
         # Every average counts as better than the one before until the level is reached; then the choice is final.
@@ -141,3 +179,30 @@ class NoiseReached(_AverageError):
 
     def over(self, best: float, best_step: int) -> bool:
         return best <= self.level
+
+
+class Agreement(_Average):
+    """Watches the mean squared distance of the average of the observed outputs to the nearest image that agrees.
+
+    Args:
+        target: the observation, (1, C, h, w); it is that image unless `Rule.project` is set.
+        patience: see `Rule`.
+    """
+
+    def __init__(self, target: Tensor, patience: int) -> None:
+        super().__init__(patience)
+        self.target = target
+
+    def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor:
+        mean = self.averaged(observed, finite)
+        if self.seen % EVERY:
+            return self.watched
+        nearest = self.target if self.project is None else self.project(mean)
+        return (mean - nearest).square().mean().float()
+
+    def improves(self, step: int, score: Tensor) -> Tensor:
+        # Once the average agrees, the choice is final.
+        return super().improves(step, score) & (self.best > TOLERANCE**2)
+
+    def over(self, best: float, best_step: int) -> bool:
+        return best <= TOLERANCE**2 or super().over(best, best_step)

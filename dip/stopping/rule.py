@@ -7,7 +7,6 @@ imported inside the functions, since options and rules share their files.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -38,7 +37,7 @@ class Reading(NamedTuple):
     """Whether the fit should end now."""
 
 
-class Rule(ABC):
+class Rule:
     """Watches a run, keeps the restored image, and ends the run `patience` steps after the value's minimum.
 
     After `patience` steps the choice is final, however late `read` is called. Until the first value that counts, the
@@ -82,12 +81,12 @@ class Rule(ABC):
         self.last_step = 0
         self._device: torch.device | None = None
 
-    @abstractmethod
     def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor | None:
-        """The watched value after one more output, a () tensor, or None while it is too early.
+        """The watched value after one more output, a () tensor, or None: while it is too early, or if nothing is watched.
 
         Where the () boolean tensor `finite` is false the output is broken and must not enter the state.
         """
+        return None
 
     def update(self, step: int, observed: Tensor, image: Tensor, average: Tensor, loss: Tensor) -> None:
         """Processes the output of one step; to be called after every step. Only the first call waits for the device.

@@ -5,6 +5,8 @@ The least variation of an image is measured in patches that are smaller than its
 Estimates from 16 x 16 patches take texture for noise in an image without a flat patch of that size: a sharp photograph
 that was shrunk to 128 x 128 pixels is measured at 25 of 255. Some 8 x 8 patches are flat in most images. The noise of a
 camera is correlated, so a patch of 8 x 8 shows only a part of its level: a third to a half on 13 photographs.
+
+`image` and `known` are as in `dip.stopping.flat_patches`.
 """
 
 from __future__ import annotations
@@ -14,19 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from dip.stopping.blocks import blocks
-from dip.stopping.flat_patches import (
-    FRACTION,
-    GROUPS,
-    LEAST,
-    QUANTISATION,
-    UNBIASED,
-    energy,
-    flat_details,
-    patches,
-    varies,
-    without_plane,
-)
+from dip.stopping import flat_patches as fp
 
 SIDE = 8
 """Side of a patch in pixels."""
@@ -63,17 +53,13 @@ def certain(image: Tensor, known: Tensor | None = None) -> bool:
 
     The channels of texture are highly correlated, those of noise are not. The noise of a gray image
     is recognised by its presence everywhere and by the normal distribution of its values.
-
-    Args:
-        image: (1, C, h, w) in [0, 1], as observed.
-        known: (1, 1, h, w), not 0 where the image was observed. None: everywhere.
     """
-    image, known = blocks(image), None if known is None else blocks(known)
-    flat = flat_details(image, known, GROUPS)  # (m, C, 16, 16)
-    varying = flat.square().mean((0, 2, 3)) > QUANTISATION / 1000  # (C,); a constant channel has no correlation
+    image, known = fp.blocks(image), None if known is None else fp.blocks(known)
+    flat = fp.flat_details(image, known, fp.GROUPS)  # (m, C, 16, 16)
+    varying = flat.square().mean((0, 2, 3)) > fp.QUANTISATION / 1000  # (C,); a constant channel has no correlation
     if len(flat) and not varying.all():
         image, flat = image[:, varying], flat[:, varying]
-    if len(flat) < ENOUGH or not varying.any() or float(flat.square().mean()) * UNBIASED < STRONG**2:
+    if len(flat) < ENOUGH or not varying.any() or float(flat.square().mean()) * fp.UNBIASED < STRONG**2:
         return False
     if (channels := image.shape[1]) > 1:
         common = torch.corrcoef(flat.transpose(0, 1).flatten(1))  # (C, C)
@@ -81,12 +67,12 @@ def certain(image: Tensor, known: Tensor | None = None) -> bool:
         if mean < GRAY:
             return mean < COMMON
         image = image.mean(1, keepdim=True)
-        flat = flat_details(image, known, GROUPS)
+        flat = fp.flat_details(image, known, fp.GROUPS)
     power = flat.square().mean()
-    if float(power) * UNBIASED < STRONG_GRAY**2:
+    if float(power) * fp.UNBIASED < STRONG_GRAY**2:
         return False
-    least = float(energy(without_plane(patches(image, known))).quantile(RAREST) / power)
-    values = flat / flat.square().mean((2, 3), keepdim=True).sqrt().clamp(min=LEAST)
+    least = float(fp.energy(fp.without_plane(fp.patches(image, known))).quantile(RAREST) / power)
+    values = flat / flat.square().mean((2, 3), keepdim=True).sqrt().clamp(min=fp.LEAST)
     skewness, kurtosis = float(values.pow(3).mean()), float(values.pow(4).mean()) - 3
     return least > EVERYWHERE and abs(kurtosis) < NORMAL and abs(skewness) < NORMAL / 2
 
@@ -96,25 +82,21 @@ def smallest_variation(image: Tensor, known: Tensor | None = None) -> tuple[floa
 
     The median over groups of brightness, because a group may have no flat patch, or be clipped; and the largest, because
     a dark group has less photon noise.
-
-    Args:
-        image: (1, C, h, w) in [0, 1], as observed.
-        known: (1, 1, h, w), not 0 where the image was observed. None: everywhere.
     """
-    patch = patches(image, known, SIDE)
+    patch = fp.patches(image, known, SIDE)
     if len(patch) == 0:
         return math.nan, math.nan
-    variance = energy(without_plane(patch)) * (SIDE**2 / (SIDE**2 - 3))  # (n,), corrected for the plane
-    varied = variance >= QUANTISATION  # not clipped, uniform, or smoothed by the camera
+    variance = fp.energy(fp.without_plane(patch)) * (SIDE**2 / (SIDE**2 - 3))  # (n,), corrected for the plane
+    varied = variance >= fp.QUANTISATION  # not clipped, uniform, or smoothed by the camera
     if varied.any():
         patch, variance = patch[varied], variance[varied]
-    groups = patch.mean((1, 2, 3)).argsort().tensor_split(min(GROUPS, len(patch)))
-    least = [variance[group].sort().values[: max(2, round(FRACTION * len(group)))].mean() for group in groups]
+    groups = patch.mean((1, 2, 3)).argsort().tensor_split(min(fp.GROUPS, len(patch)))
+    least = [variance[group].sort().values[: max(2, round(fp.FRACTION * len(group)))].mean() for group in groups]
     ascending = sorted(math.sqrt(float(value)) for value in least)
     return ascending[(len(ascending) - 1) // 2], ascending[-1]
 
 
 def varied(image: Tensor, known: Tensor | None = None) -> float:
     """The fraction of the 8 x 8 patches that vary: without clipped areas, frames and uniform backgrounds. 1 without a patch."""
-    patch = patches(image, known, SIDE)
-    return float(varies(patch).float().mean()) if len(patch) else 1.0
+    patch = fp.patches(image, known, SIDE)
+    return float(fp.varies(patch).float().mean()) if len(patch) else 1.0

@@ -20,7 +20,7 @@ FLOOR = 1.0
 most of the weight. Of 0.03, 0.1, 0.3, 1 and 3, tried on photographs, 1 gave the best images in the mean."""
 
 
-def whitening(image: Tensor, known: Tensor | None = None) -> Tensor | None:
+def whitening(image: Tensor) -> Tensor | None:
     """The filter for the noise of `image`, (SIZE, SIZE) float32 with norm 1; None without measurable noise.
 
     Its frequency response is (P / mean P + FLOOR)^(-1/2), cut to SIZE x SIZE, where P is the power spectrum of the
@@ -28,10 +28,9 @@ def whitening(image: Tensor, known: Tensor | None = None) -> Tensor | None:
 
     Args:
         image: (1, C, h, w) in [0, 1], as observed.
-        known: as in `flat_patches.patches`.
     """
-    flat = flat_details(image, known, GROUPS)  # (m, C, SIDE, SIDE)
-    if len(flat) == 0 or float(flat.square().mean()) < QUANTISATION:
+    flat = flat_details(image, None, GROUPS)  # (m, C, SIDE, SIDE)
+    if float(flat.square().mean()) < QUANTISATION:
         return None
     power = spectrum(flat)  # (SIDE, SIDE)
     for axis in (0, 1):

@@ -15,7 +15,7 @@ from dip.configuration.commands import joined, text
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
 from dip.fitting import experiment
-from dip.fitting.image_files import several
+from dip.fitting.pictures import several
 from dip.options import log
 
 

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from skimage import filters, restoration
 from torch import Tensor
+from torch.nn import functional
 
 from dip.bm3d import bm3d
 from dip.targets import reconstruction
@@ -165,8 +166,7 @@ def _shifted(observation: Observation, noise: NoiseModel) -> Tensor | None:
     height, width = y.shape[-2:]
     total = torch.zeros_like(y)
     for down, right in itertools.product(range(0, 8, 2), repeat=2):
-        wide = torch.cat([y[..., :1, :].expand(-1, -1, down, -1), y], -2)
-        wide = torch.cat([wide[..., :1].expand(-1, -1, -1, right), wide], -1)
+        wide = functional.pad(y, (right, 0, down, 0), mode="replicate")
         total += intervals.requantized(wide)[..., down : down + height, right : right + width].clamp(0, 1)
     return intervals.project(total / 16)
 

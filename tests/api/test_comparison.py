@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 import dip
+from dip import tiles
 from dip.api import comparison
 from dip.fitting import experiment
 from tests.api.conftest import TINY
 from tests.conftest import composed
+from tests.tiles.in_process import InProcess
 
 OPTIONS = {name: value for name, value in TINY.items() if name not in ("progress", "skips")}
 VARIANTS = {"none": {"skips": []}, "one": {"skips": [1]}}
@@ -106,7 +108,7 @@ def test_a_run_that_fails_is_a_row(tmp_path, capfd):
     table = dip.compare("camera", {"bad": {"reference": "astronaut"}}, **options)
     assert table.loc[("bad", 0), "status"] == "failed"
     assert "reference=astronaut: has 3 x 16 x 16" in table.loc[("bad", 0), "error"]
-    assert "[1/1] failed: camera-degraded-" in capfd.readouterr().err
+    assert "[1/1] failed: bad, seed 0, " in capfd.readouterr().err
 
 
 def test_mistakes_are_one_line_before_any_run(path, tmp_path, monkeypatch):
@@ -128,10 +130,12 @@ def test_mistakes_are_one_line_before_any_run(path, tmp_path, monkeypatch):
     assert not out.exists()
 
 
-def test_objects_run_in_this_process(path, tmp_path, monkeypatch, caplog):
+def test_objects_run_in_this_process(path, tmp_path, monkeypatch, caplog, capsys):
     monkeypatch.setattr("dip.sweep.processes.Process", None)  # none is started
     variants = {"own": {"loss": lambda x, y: (x - y).abs(), "name": "mine"}, "bad": {"loss": lambda x, y: 1}}
-    table = dip.compare(path, variants, out=tmp_path, progress=False, skips=[1], stop="never", **OPTIONS)
+    table = dip.compare(path, variants, out=tmp_path, skips=[1], stop="never", **OPTIONS)
+    shown = [line.split(": ")[:2] for line in capsys.readouterr().err.splitlines() if ", seed" in line]
+    assert shown == [["finished", "own, seed 0"], ["failed", "bad, seed 0"]]
     same = dip.restore(path, loss="l1", progress=False, skips=[1], stop="never", **OPTIONS)
     assert table["status"].tolist() == ["finished", "failed"]
     assert caplog.text.count("the table will have no scores without a clean image") == 1
@@ -167,11 +171,14 @@ def test_without_a_folder_no_file_is_kept(path, tmp_path, monkeypatch):
         dip.curves(table)
 
 
-def test_runs_in_tiles_have_no_curves_of_the_whole_image(path, tmp_path):
-    small = {"net": {"channels": 8, "depth": 1}, "skips": [], "stop": "never", "tile": 4, "progress": False}
-    options = {**OPTIONS, **small, "size": 6, "steps": 2}
-    table = dip.compare(path, {"tiles": {}}, out=tmp_path / "runs", **options)
+def test_runs_in_tiles_have_no_curves_of_the_whole_image(path, tmp_path, monkeypatch):
+    small = {"net": {"channels": 8, "depth": 1}, "skips": [], "stop": "never", "progress": False}
+    options = {**OPTIONS, **small, "size": 6, "steps": 2, "out": tmp_path / "runs"}
+    variants = {"tiles": {"tile": 4}, "whole": {"tile": 0}}
+    monkeypatch.setattr(tiles, "chosen", lambda out: InProcess())
+    for one in variants.values():
+        dip.restore(path, **one, **options)
+    monkeypatch.setattr("dip.sweep.processes.Process", None)  # the runs have finished
     with pytest.raises(dip.DipError, match=r"^dip.curves: no run has records"):
-        dip.curves(table)
-    table = dip.compare(path, {"tiles": {}, "whole": {"tile": 0}}, out=tmp_path / "runs", **options)
-    assert set(dip.curves(table)["variant"]) == {"whole"}
+        dip.curves(dip.compare(path, {"tiles": variants["tiles"]}, **options))
+    assert set(dip.curves(dip.compare(path, variants, **options))["variant"]) == {"whole"}

@@ -22,12 +22,8 @@ deepinv: Any = importlib.import_module("deepinv")
 
 SIDE = 16
 FIT = {
-    **TINY,
-    "steps": 200,
-    "net": {"channels": 16, "depth": 2, "skip_channels": 4},
-    "stop": "never",
-    "perturbation": 0,
-}
+    **TINY, "steps": 200, "net": {"channels": 16, "depth": 2, "skip_channels": 4}, "stop": "never", "perturbation": 0,
+}  # fmt: skip
 Forward = Callable[[np.ndarray], np.ndarray]
 
 

@@ -17,8 +17,7 @@ import torch
 import dip
 from tests.api.conftest import TINY
 from tests.api.test_process import state
-
-FLAGS = [("generic", "all"), *((b, o) for b in ("cuda", "mkldnn") for o in ("all", "matmul", "conv", "rnn"))]
+from tests.hardware.test_devices import FP32, precisions
 
 
 @contextlib.contextmanager
@@ -34,13 +33,13 @@ def setting(get: Callable[[], Any], change: Callable[[Any], object], value: Any)
 @contextlib.contextmanager
 def newer_tf32() -> Iterator[None]:
     """The newer interface alone: torch then refuses to tell the flags of the older one."""
-    before = [torch._C._get_fp32_precision_getter(*names) for names in FLAGS]
+    before = precisions()
     torch.backends.fp32_precision = "tf32"
     torch.backends.cudnn.conv.fp32_precision = "ieee"
     try:
         yield
     finally:
-        for names, value in zip(FLAGS, before, strict=True):
+        for names, value in zip(FP32, before, strict=True):
             torch._C._set_fp32_precision_setter(*names, value)
 
 
@@ -71,7 +70,7 @@ def whole_state() -> dict[str, Any]:
         "python": random.getstate(),
         "modes": (torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"), torch.get_default_device()),
         "numpy errors": np.geterr(),
-        "precision": [torch._C._get_fp32_precision_getter(*names) for names in FLAGS],
+        "precision": precisions(),
     }
 
 
@@ -177,8 +176,6 @@ def test_a_forked_process_computes_with_one_thread():
 
 
 def test_environment_variables_of_libraries_are_restored(photo, monkeypatch):
-    import os
-
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
     monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
 
@@ -189,15 +186,6 @@ def test_environment_variables_of_libraries_are_restored(photo, monkeypatch):
     assert os.environ["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
     assert "TRITON_CACHE_DIR" not in os.environ
     assert os.environ.pop("OWN") == "kept"
-
-
-def test_an_experiment_needs_no_hydra(monkeypatch):
-    from dip.api.assemble import assemble
-    from tests.conftest import composed
-
-    expected = composed("experiment=quick")
-    monkeypatch.setitem(sys.modules, "hydra", None)  # importing it is an error
-    assert assemble({"experiment": "quick"})[0] == expected
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 0), (1, 1), (None, 0)])

@@ -7,8 +7,7 @@ import tifffile
 import dip
 from dip.configuration.schema import Config
 from dip.errors import ImageError
-from dip.fitting.image_files import several
-from dip.fitting.pictures import Pictures
+from dip.fitting.pictures import Pictures, several
 from tests.api.conftest import TINY
 
 

@@ -22,13 +22,9 @@ from dip.nets import Hourglass
 from tests.conftest import ROOT
 
 TINY = Config(
-    size=32,
-    net=Hourglass(depth=3, channels=4),
-    skips=[1, 2, 3],
-    device="cpu",
-    precision=Precision("fp32"),
+    size=32, net=Hourglass(depth=3, channels=4), skips=[1, 2, 3], device="cpu", precision=Precision("fp32"),
     logger=CSV(),
-)
+)  # fmt: skip
 
 
 def test_ratios_are_those_to_the_plain_network():

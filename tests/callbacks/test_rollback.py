@@ -9,12 +9,13 @@ import numpy
 import pytest
 import torch
 
+from dip import runs
 from dip.callbacks import rollback
 from dip.errors import DivergedError
 from dip.fitting import fit as fit_module
 from dip.model.module import DeepImagePrior
 from dip.runs.checkpoint_files import load
-from tests.disturbed import contents, killed, rows_of
+from tests.disturbed import contents, killed, only, rows_of
 
 pytestmark = pytest.mark.fault(17)
 STEPS = ("steps=150", "record_every=10")
@@ -170,9 +171,13 @@ def test_no_checkpoint_has_weights_that_are_not_finite(fit, monkeypatch, tmp_pat
     assert written[71:80] == [72, *[72] * 7, 80], "none at the steps with NaN, one after the rollback"
 
 
-def test_it_fails_after_three_halvings(fit):
+def test_it_fails_after_three_halvings(fit, tmp_path):
     with pytest.raises(DivergedError, match="not finite at step .* after 3 rollbacks at half the rate; lower lr"):
         fit("steps=400", "lr=1e20", "record_every=10")
+    result = runs.read_result(only(tmp_path / "outputs"))
+    assert result["status"] == "failed"
+    assert 1 <= result["steps"] < 400
+    assert "not finite" in result["error"]
 
 
 @pytest.mark.parametrize(("damage", "at"), [(explode, 97), (explode, 104), (make_nan, 104), (explode, 123)])

@@ -10,12 +10,11 @@ import pytest
 
 from dip.configuration import listing, schema
 from dip.configuration.help import help_text
-from tests.conftest import ROOT, environment
+from tests.conftest import ROOT, environment, python
 
 
 def test_help_names_every_option():
-    command = [sys.executable, str(ROOT / "train.py"), "--help", "all"]
-    text = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True).stdout
+    text = python("train.py", "--help", "all").stdout
     for prefix, cls in listing.classes():
         for field in cls.__dataclass_fields__.values():
             if field.metadata:
@@ -64,4 +63,4 @@ def test_the_command_line_runs_and_sweeps_import_no_torch():
         "import sys, train, dip.runs, dip.sweep; from tests.conftest import composed; composed()\n"
         "sys.exit(not {'torch', 'lightning', 'matplotlib'}.isdisjoint(sys.modules))"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), check=False).returncode == 0
+    assert python("-c", code).returncode == 0

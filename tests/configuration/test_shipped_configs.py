@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dip.configuration import shipped
 from dip.configuration.schema import GROUPS
 from dip.methods import METHODS, Learned, Rival, Variant
 from dip.model.losses import MSE
 from dip.model.optimizers import Adam
+from dip.options import head_comment
 from tests.conftest import ROOT, Fit, composed
 
 CONF = ROOT / "conf"
 FILES = sorted(path for path in CONF.rglob("*.yaml") if "hydra" not in path.relative_to(CONF).parts)
 # A small problem. Files that name another image get the sample.
-SMALL = ("image=astronaut", "size=64", "steps=2", "device=cpu", "logger=csv", "record_every=1")
+SMALL = ("image=astronaut", "size=64", "steps=2", "device=cpu", "logger=csv", "record_every=1", "baselines=false")
 
 
 def option_of(path: Path) -> str:
@@ -29,6 +31,17 @@ def test_says_its_command_first(path: Path):
     assert all(line.startswith("# ") for line in first)
     assert any("python train.py" in line for line in first)
     assert "_target_" not in path.read_text()
+
+
+@pytest.mark.parametrize("name", shipped.names("conf/entry"))
+def test_an_entry_names_itself_and_its_source_and_sets_no_target(name: str):
+    config, default = composed(f"entry={name}"), composed()
+    assert config.name == name
+    first, *rest = head_comment(CONF / "entry" / f"{name}.yaml")
+    assert first == f"python train.py entry={name}"
+    assert any(line.startswith("Source: ") for line in rest)
+    for option in ("image", "size", "reference", "target", "seed"):  # those of the leaderboard
+        assert getattr(config, option) == getattr(default, option), option
 
 
 def test_every_group_option_has_a_file_and_every_file_an_option():
@@ -55,7 +68,7 @@ def test_runs_for_two_steps(fit: Fit, choice: str):
     narrow = () if whole else ("net.depth=3", "net.channels=8", "skips=[2]")
     logger = () if choice.startswith("logger=") else (SMALL[4],)
     needed = (NEEDS[choice],) if choice in NEEDS else ("method.steps=2",) if issubclass(method, Learned) else ()
-    folder, result = fit(choice, *needed, *SMALL[:4], *logger, SMALL[5], *narrow, tiny=False)
+    folder, result = fit(choice, *needed, *SMALL[:4], *logger, *SMALL[5:], *narrow, tiny=False)
     assert result["status"] == "finished"
     chosen = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
     assert (chosen["method"].get("steps", 2) if issubclass(method, Rival) else chosen["steps"]) == 2
@@ -89,8 +102,8 @@ def test_the_papers_rows_have_the_papers_settings(name: str):
     config = composed(f"experiment={'prior-network' if name == 'prior' else f'paper-{name}'}")
     channels, skips, z_channels, z_kind, upsampling, perturbation, lr, steps = PAPER[name]
     net = config.net
-    assert net.channels_per_level() == channels
-    wide = net.skip_channels_per_level()
+    assert net.per_level("channels") == channels
+    wide = net.per_level("skip_channels")
     assert [wide[i] if i + 1 in config.skips else 0 for i in range(net.depth)] == skips
     if z_kind is not None:
         assert (config.z.channels, config.z.distribution) == (z_channels, z_kind)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from dip.api.assemble import assemble
@@ -11,8 +13,10 @@ from tests.conftest import composed
 
 
 @pytest.mark.parametrize("name", shipped.names("conf/experiment"))
-def test_as_hydra_composes_it(name: str):
-    assert assemble({"experiment": name})[0] == composed(f"experiment={name}")
+def test_as_hydra_composes_it(name: str, monkeypatch: pytest.MonkeyPatch):
+    expected = composed(f"experiment={name}")
+    monkeypatch.setitem(sys.modules, "hydra", None)  # importing it is an error
+    assert assemble({"experiment": name})[0] == expected
 
 
 @pytest.mark.parametrize(

@@ -8,30 +8,26 @@ from dip.runs.checkpoint_files import stored, verified
 from tests.conftest import TINY
 from tests.disturbed import Child, differences, litter, only
 
-OPTIONS = (*TINY, "steps=60", "record_every=10", "checkpoint_every=0", "keep_checkpoint=true", "baselines=false")
+OPTIONS = (*TINY, "steps=60", "record_every=10", "checkpoint_every=0", "keep_checkpoint=true")
 
 
 @pytest.mark.fault(15)
-def test_no_space_for_a_checkpoint(tmp_path):
+def test_no_space_for_a_checkpoint(fit, tmp_path):
     """The run fails with the bytes needed. With space, it ends like an undisturbed run."""
-
-    def run(out: str, room: int = resource.RLIM_INFINITY) -> Child:
-        def limit() -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
-
-        return Child([*OPTIONS, f"out={tmp_path / out}"], tmp_path / "console", limit)
-
-    assert run("whole").ended() == 0
-    whole = only(tmp_path / "whole")
+    whole, _ = fit(*OPTIONS, f"out={tmp_path / 'whole'}")
     size = (whole / "checkpoints" / "step-000000060.ckpt").stat().st_size
-    child = run("full", size // 2)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, resource.RLIM_INFINITY))
+
+    child = Child([*OPTIONS, f"out={tmp_path / 'full'}"], tmp_path / "console", limit)
     assert child.ended() == 1
     assert "cannot be written" in child.output
     assert " bytes needed" in child.output
     assert "Traceback" not in child.output
     folder = only(tmp_path / "full")
     assert litter(folder) == []
-    assert run("full").ended() == 0
+    fit(*OPTIONS, f"out={tmp_path / 'full'}")
     assert differences(folder, whole) == []
 
 

@@ -8,11 +8,10 @@ import torch
 
 from dip import images
 from dip.bm3d import denoised
-from dip.configuration.composition import reset_unused
 from dip.fitting import results
 from dip.metrics import psnr
 from dip.stopping import STOPS, Adaptive, HeldOut
-from dip.stopping.adaptive import noise_levels
+from dip.stopping.noise_level import noise_levels
 from dip.targets import Degraded, NoiseOptions, Noisy
 from dip.targets.observation import direct
 from tests.conftest import composed
@@ -37,7 +36,7 @@ def test_white_noise_gives_the_same_bits_as_heldout(fit):
 
 @pytest.mark.parametrize(("noise", "correlated"), [(CAMERA, True), (WHITE, False)])
 def test_only_correlated_noise_filters_the_loss_and_changes_the_kept_average(fit, tmp_path, noise, correlated):
-    options = ("image=coffee", "size=64", "steps=110", "record_every=10", "baselines=false", *noise)
+    options = ("image=coffee", "size=64", "steps=110", "record_every=10", *noise)
     kept, plain = (
         fit(*options, "stop=adaptive", f"stop.smoothing={strength}", f"out={tmp_path / str(strength)}")
         for strength in (0.3, 0)
@@ -82,7 +81,7 @@ def test_a_clean_image_comes_back_unchanged_and_at_once(fit, tmp_path):
 @pytest.mark.parametrize("at", [104, 115])
 def test_a_resumed_run_stops_at_the_same_step(fit, tmp_path, at):
     """The first part ends at step `at`: its state is extended, as a killed run's is."""
-    options = ("image=coffee", "size=64", "net.channels=24", "lr=0.03", "record_every=10", "baselines=false", *CAMERA)
+    options = ("image=coffee", "size=64", "net.channels=24", "lr=0.03", "record_every=10", *CAMERA)
     options += ("stop=adaptive", "stop.patience=20")
     whole_folder, whole = fit(*options, "steps=400", f"out={tmp_path / 'whole'}")
     assert whole["status"] == "stopped"
@@ -120,15 +119,6 @@ def test_the_log_says_which_rule_runs_for_noise_that_the_user_names(noise, rule,
     kind = {"strong": "correlated, and too strong to be texture"}.get(noise, noise)
     (line,) = caplog.messages
     assert line.startswith(f"stop=adaptive: {rule}, since the noise is {kind} (whiteness not measured, ")
-
-
-def test_without_options_it_starts_a_rule_for_any_noise():
-    noisy = Noisy(sigma=0.1).observe(photo(), 0).y
-    rule = STOPS["adaptive"]().start(noisy, 0)
-    assert rule is not None
-    assert rule.chosen is not None
-    assert rule.chosen["name"] == "combined"
-    assert reset_unused(Adaptive()) == Adaptive()
 
 
 def test_baselines_are_told_the_level_of_correlated_noise(monkeypatch, tmp_path):

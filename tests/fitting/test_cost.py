@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from dip.errors import OptionError, RunError
 from dip.fitting import cost, probe
 from dip.fitting.cost import Cost
 from dip.hardware import devices
-from tests.conftest import ROOT, Fit, composed, environment
+from tests.conftest import Fit, composed, python
 from tests.disturbed import contents
 
 CPU, GB = torch.device("cpu"), 10**9
@@ -81,7 +79,7 @@ with tempfile.TemporaryDirectory() as out:
     status = Path("/proc/self/status").read_text()  # not getrusage, which also counts the parent before it started this
     print(expected, int(status.partition("VmHWM:")[2].split()[0]) * 1024 - before)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment())
+    done = python("-c", code)
     assert done.returncode == 0, done.stderr
     expected, grown = map(int, done.stdout.split())
     assert expected == pytest.approx(grown, rel=0.25)
@@ -159,31 +157,20 @@ def test_a_failing_probe_does_not_fail_the_run(fit: Fit, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("found", "line"),
+    ("found", "parts"),
     [
-        (
-            Cost(3_100_000_000, 0.35, 23 * GB),
-            "3.1 GB of memory besides that of Python and torch (about 1 GB), about 12 min at the present load if it runs all "
-            "2,000 steps of 0.35 s; this machine has 23 GB free",
-        ),
-        (
-            Cost(40_000_000, 0.01, None),
-            "0.04 GB of memory besides that of Python and torch (about 1 GB), about 20 s at the present load if it runs all "
-            "2,000 steps of 0.01 s",
-        ),
-        (
-            Cost(3 * GB, math.nan, 4 * GB),
-            "3 GB of memory besides that of Python and torch (about 1 GB); this machine has 4 GB free",
-        ),
-        (
-            Cost(12 * GB, 3.2, 100 * GB),
-            "12 GB of memory besides that of Python and torch (about 1 GB), about 1.8 h at the present load if it runs all "
-            "2,000 steps of 3.2 s; this machine has 100 GB free; for less time, use a smaller size, net.channels or steps",
-        ),
+        (Cost(3_100_000_000, 0.35, 23 * GB), ["3.1 GB of memory", "12 min", "2,000 steps of 0.35 s", "23 GB free"]),
+        (Cost(40_000_000, 0.01, None), ["0.04 GB of memory", "20 s", "2,000 steps of 0.01 s"]),
+        (Cost(3 * GB, math.nan, 4 * GB), ["3 GB of memory", "4 GB free"]),
+        (Cost(12 * GB, 3.2, 100 * GB), ["12 GB of memory", "1.8 h", "steps of 3.2 s", "100 GB free", "for less time"]),
     ],
 )
-def test_the_cost_in_one_line(found: Cost, line: str):
-    assert cost.describe(found, 2000, CPU) == f"cost: about {line}"
+def test_the_cost_in_one_line(found: Cost, parts: list[str]):
+    line = cost.describe(found, 2000, CPU)
+    assert line.startswith("cost: about ")
+    assert all(part in line for part in parts), line
+    words = ("steps of", "free", "for less time", "nan")
+    assert [word for word in words if word in line] == [word for word in words if word in str(parts)]
 
 
 @pytest.mark.parametrize(

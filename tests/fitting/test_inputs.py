@@ -1,7 +1,6 @@
 """The images that a run reads: their identity, and how they are resized together."""
 
 import hashlib
-import importlib.util
 import logging
 
 import numpy as np
@@ -13,10 +12,10 @@ from dip import images
 from dip.configuration.schema import Config
 from dip.errors import ImageError
 from dip.fitting.experiment import place
-from dip.fitting.image_files import several
 from dip.fitting.inputs import observe
-from dip.fitting.pictures import Pictures
+from dip.fitting.pictures import Pictures, several
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Measured, SuperRes
+from dip.z import Z
 from tests.fitting.observed import observed
 
 
@@ -43,7 +42,11 @@ def test_the_identity_of_a_file_is_its_content_and_of_a_sample_its_name(file, mo
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"target": Inpaint(mask="no.png")}, "target.mask=no.png: there is no such file; give a path; for example target.mask=mask.png"),
+        (
+            {"target": Inpaint(mask="Redd")},
+            "target.mask=Redd: there is no such file (did you mean red?); give a path, alpha, a colour (red, orange, yellow, "
+            "green, cyan, blue, purple, magenta, pink, black, white or #rrggbb) or null; for example target.mask=mask.png",
+        ),
         ({"target": Measured(operator="a.py", shape=[1, 4, 4])}, "operator=a.py: needs the file of the measurements, for example y=measurements.npy"),
         (
             {"image": "no.npy", "target": Measured(operator="a.py", shape=[1, 4, 4])},
@@ -52,9 +55,12 @@ def test_the_identity_of_a_file_is_its_content_and_of_a_sample_its_name(file, mo
     ],
 )  # fmt: skip
 def test_a_file_that_is_missing_is_named_as_the_user_names_it(options, line):
-    with pytest.raises(ImageError) as error:
-        place(Config(**options))
-    assert str(error.value) == line
+    config = Config(**options)
+    option = "target.mask" if "Redd" in line else "image"
+    for read in (place, lambda config: Pictures(config).load(option)):
+        with pytest.raises(ImageError) as error:
+            read(config)
+        assert str(error.value) == line
 
 
 def test_a_size_that_enlarges_the_image_is_told(file, caplog):
@@ -77,14 +83,14 @@ def test_the_identity_of_an_array_is_its_values_and_its_storage():
     assert len({digest(array) for array in [values, *other]}) == 5
 
 
-def test_a_mask_of_other_content_is_another_run(file):
-    path = file("mask.png", 8, 8, seed=0)
-    config = Config(target=Inpaint(mask=path))
-    identity, first = place(config)
-    moved = Config(target=Inpaint(mask=file("elsewhere.png", 8, 8, seed=0)))
+@pytest.mark.parametrize(
+    "using", [lambda path: {"target": Inpaint(mask=path)}, lambda path: {"z": Z(guide=path)}], ids=["mask", "guide"]
+)
+def test_a_picture_of_other_content_is_another_run(using, file):
+    config, moved = (Config(**using(file(name, 8, 8, seed=0))) for name in ("a.png", "elsewhere.png"))
+    _, first = place(config)
     assert place(moved)[1] == first
-    assert identity["target"]["mask"] == Pictures(config).digest("target.mask")
-    file("mask.png", 8, 8, seed=1)
+    file("a.png", 8, 8, seed=1)
     assert place(config)[1] != first
 
 
@@ -189,19 +195,13 @@ def test_a_pattern_or_a_folder_gives_its_files_in_natural_order(tmp_path, monkey
     assert several("odd*.png") is None  # this is the name of a file
 
 
-def test_the_files_of_a_folder_that_are_left_out_are_named(tmp_path, caplog, monkeypatch):
+def test_the_files_of_a_folder_that_are_left_out_are_named(tmp_path, caplog):
     for name in ("a.jfif", "b.AVIF", "c.heic", "notes.txt", "d.gif", ".hidden"):
         (tmp_path / name).touch()
     (tmp_path / "folder").mkdir()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert several(str(tmp_path)) == [f"{tmp_path}/a.jfif", f"{tmp_path}/b.AVIF"]
-    assert len(caplog.messages) == 1
-    assert (
-        "left out, because their suffixes are not those of readable images: c.heic, d.gif, notes.txt; for HEIC inst"
-        in (caplog.messages[0])
-    )
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    assert f"{tmp_path}/c.heic" in several(str(tmp_path))
+    assert several(str(tmp_path)) == [f"{tmp_path}/{name}" for name in ("a.jfif", "b.AVIF", "c.heic")]
+    (message,) = caplog.messages
+    assert message.endswith("left out, because their suffixes are not those of images: d.gif, notes.txt")
     for number in range(12):
         (tmp_path / f"{number}.txt").touch()
     several(str(tmp_path))

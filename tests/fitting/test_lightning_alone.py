@@ -1,15 +1,12 @@
 """In a job of a cluster, one run is still one process: Lightning does not read the launcher's variables."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from lightning.pytorch.utilities import rank_zero_only
 
 import dip
-from tests.conftest import ROOT, TINY, environment
 
 LAUNCHERS = {
     "sbatch": {"SLURM_NTASKS": "4", "SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "fit", "SLURM_PROCID": "2",
@@ -28,7 +25,7 @@ def test_a_run_in_a_job_of_several_processes(launcher, fit, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(rank_zero_only, "rank", 1)  # Lightning reads it when it is imported
     before = dict(os.environ)
-    folder, result = fit("steps=2", "logger=tensorboard", "baselines=false")
+    folder, result = fit("steps=2", "logger=tensorboard")
     assert result["status"] == "finished"
     assert any(path.stat().st_size > 100 for path in folder.glob("events.out.tfevents.*"))
     assert dict(os.environ) == before
@@ -43,13 +40,3 @@ def test_from_python(monkeypatch):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
     assert np.array_equal(dip.restore(photo, **options).image, expected)
-
-
-def test_the_command_line(tmp_path):
-    variables = {name: value for launcher in LAUNCHERS.values() for name, value in launcher.items()}
-    words = [*TINY, "logger=tensorboard", "steps=2", "baselines=false", f"out={tmp_path}"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *words], env=environment() | variables, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert list(tmp_path.glob("*/events.out.tfevents.*"))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 from PIL import Image
 
@@ -101,21 +100,6 @@ def test_one_mask_in_many_forms(kind, size, photo, tmp_path):
     assert torch.equal(known(paths["photo.png"], size, **options), wanted)
     inverted = known(paths["photo.png"], None, invert=True, **options)
     assert torch.equal(inverted[0, 0] == 1, torch.from_numpy(hole))
-
-
-def test_values_under_the_mask_do_not_set_the_range(tmp_path):
-    """-9999 in the hole of a float image, as geographic data have it, painted black in the mask or NaN."""
-    values = np.random.default_rng(0).uniform(100, 355, (32, 48)).astype(np.float32)
-    mask = np.full((32, 48), 255, np.uint8)
-    mask[8:20, 16:30] = 0
-    Image.fromarray(mask).save(tmp_path / "mask.png")
-    expected = (values - values[mask > 0].min()) / np.ptp(values[mask > 0])
-    for hole, options in ((-9999, {"mask": f"{tmp_path}/mask.png"}), (np.nan, {})):
-        tifffile.imwrite(tmp_path / "data.tif", np.where(mask > 0, values, np.float32(hole)))
-        seen = observed(image=f"{tmp_path}/data.tif", target=Inpaint(**options)).seen
-        assert seen.known is not None
-        assert np.array_equal(seen.known[0, 0].numpy() > 0, mask > 0)
-        np.testing.assert_allclose(seen.y[0, 0].numpy()[mask > 0], expected[mask > 0], atol=1e-5)
 
 
 def test_an_own_photo_is_not_drawn_over_unless_told(photo, tmp_path, caplog):

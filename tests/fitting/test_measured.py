@@ -1,45 +1,31 @@
 """Runs with a user's operator, from Python and from files."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 import dip
 from dip import images
-from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
-from dip.fitting.inputs import observe
-from dip.fitting.pictures import Pictures
+from dip.model.module import DeepImagePrior
 from dip.targets import Inpaint, Measured, user_operator
+from tests.disturbed import killed
 from tests.fitting.observed import observed
+from tests.targets.photos import rand
 
 TINY = {
-    "steps": 12,
-    "net": {"channels": 8, "depth": 3},
-    "skips": [2],
-    "progress": False,
-    "device": "cpu",
+    "steps": 12, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False, "device": "cpu",
     "record_every": 4,
-}
+}  # fmt: skip
 SHAPE = (1, 32, 32)
-
-
-def rand(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def test_a_mask_as_operator_has_the_loss_of_inpainting():
     x, mask = rand(1, 32, 32, seed=1).numpy(), (rand(32, 32) < 0.5).float()
     y = torch.from_numpy(x) * mask
-    seen = observe(
-        Config(target=Measured(operator="given", shape=list(SHAPE)), image="y", range=[0, 1], device="cpu"),
-        Pictures(
-            Config(target=Measured(operator="given", shape=list(SHAPE)), image="y", range=[0, 1]),
-            {"image": y.numpy(), "target.operator": lambda image: image * mask},
-        ),
-    )[1]
+    given = {"image": y.numpy(), "target.operator": lambda image: image * mask}
+    target = Measured(operator="given", shape=list(SHAPE))
+    seen = observed(given, target=target, image="y", range=[0, 1], device="cpu").seen
     inpainted = Inpaint(mask="m").observe(torch.from_numpy(x)[None], 0, {"known": mask[None, None]})
     image = rand(1, *SHAPE, seed=2)
     unit = float(y.square().mean().sqrt()) / 0.5
@@ -77,14 +63,8 @@ def test_a_reference_is_read_by_one_rule_from_any_file(file, tmp_path):
     images.save(tmp_path / "r.png", torch.from_numpy(x)[None] / 255)
     images.save(tmp_path / "r16.png", torch.from_numpy(x)[None] / 255, images.Picture(torch.zeros(1), mode="uint16"))
     target, path = Measured(operator="given", shape=list(SHAPE)), str(tmp_path / file)
-    seen = observed(
-        target=target,
-        image="y",
-        reference=path,
-        range=[0, 255],
-        device="cpu",
-        given={"image": x, "target.operator": lambda image: image},
-    ).seen
+    given = {"image": x, "target.operator": lambda image: image}
+    seen = observed(given, target=target, image="y", reference=path, range=[0, 255], device="cpu").seen
     torch.testing.assert_close(seen.reference, torch.from_numpy(x)[None] / 255, atol=1e-4, rtol=0)
 
 
@@ -129,24 +109,16 @@ def test_an_operator_is_tried_once(tmp_path, monkeypatch):
     assert len(tried) == 1
 
 
-def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
-    y = rand(500).numpy()
-    matrix = rand(500, 32 * 32, seed=1)
+def test_an_interrupted_run_resumes_to_the_bit(tmp_path, monkeypatch):
+    y, matrix = rand(500).numpy(), rand(500, 32 * 32, seed=1)
 
-    def run(out: Path, stop_at: int | None) -> dip.Restoration:
-        def watch(step: int, *_: object) -> None:
-            if step == stop_at:
-                raise RuntimeError("stop here")
+    def run(out: str) -> dip.Restoration:
+        own = {"operator": lambda x: matrix @ x.flatten(), "out": tmp_path / out, "checkpoint_every": 0}
+        return dip.restore(y, shape=SHAPE, **TINY, **own)
 
-        return dip.restore(
-            y, operator=lambda x: matrix @ x.flatten(), shape=SHAPE, out=out, on_record=watch,
-            **{**TINY, "checkpoint_every": 0},
-        )  # fmt: skip
-
-    whole = run(tmp_path / "whole", None)
-    with pytest.raises(RuntimeError, match="stop here"):
-        run(tmp_path / "broken", 8)
-    np.testing.assert_array_equal(run(tmp_path / "broken", None).values, whole.values)
+    whole = run("whole")
+    killed(monkeypatch, lambda: run("broken"), DeepImagePrior, "training_step", 8)
+    np.testing.assert_array_equal(run("broken").values, whole.values)
     assert not (whole.folder / "images" / "target.png").is_file()  # y is no array of rows and columns
 
 
@@ -169,16 +141,3 @@ def test_a_file_and_a_list_of_mistakes(tmp_path):
     ):
         with pytest.raises(OptionError, match=message):
             dip.restore(y, **{**TINY, "operator": lambda x: x[..., ::2, ::2], "shape": SHAPE, **wrong})
-
-
-def test_linear_and_softplus_heads():
-    from dip.nets import Hourglass
-
-    z = torch.randn(1, 4, 16, 16)
-    for name, low in (("sigmoid", 0.0), ("linear", -100.0), ("softplus", 0.0)):
-        net = Hourglass(depth=2, channels=4, output=name).build(4, 1, [1])
-        torch.nn.init.constant_(net.head.weight, 5.0)
-        assert low <= net(z).min()
-        assert (net(z).max() > 1) == (name != "sigmoid")
-    assert Hourglass().fitting(bounded=False).output == "linear"
-    assert Hourglass().fitting(bounded=True).output is None

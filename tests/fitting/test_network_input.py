@@ -9,12 +9,11 @@ import torch
 from PIL import Image
 
 import dip
-from dip.configuration.schema import Config
 from dip.errors import ImageError, OptionError
 from dip.fitting import cost
-from dip.fitting.experiment import place
 from dip.fitting.fit import Fit as Fitting
 from dip.fitting.inputs import observe
+from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
 from dip.model import data
 from dip.model.module import DeepImagePrior
@@ -50,7 +49,8 @@ def test_each_network_sees_the_guide_and_its_own_noise(tmp_path, guide, drawn):
     if drawn:
         assert torch.equal(z[:1, 3:], data.draw(Z(channels=4), (32, 32), 0))
         assert not torch.allclose(z[0, 3:], z[1, 3:])
-    assert fit.costed.z.planes(1) == 3 + drawn, "the estimate of the cost counts all channels"
+    costed = with_all_channels(fit.config, fit.observation)
+    assert costed.z.planes(1) == 3 + drawn, "the estimate of the cost counts all channels"
     noisy = module.perturb[0](z[:1], 1) - z[:1]
     torch.testing.assert_close(noisy.std(dim=(0, 2, 3)), torch.full((3 + drawn,), 1 / 30), rtol=0.15, atol=0)
 
@@ -85,7 +85,7 @@ def test_the_input_of_a_decoder_is_smaller_than_the_image(tmp_path, guide, caplo
     torch.testing.assert_close(z[:, :3], torch.from_numpy(means).expand(2, -1, -1, -1))
     assert torch.equal(z[:1, 3:], data.draw(Z(channels=4), (side, side), 0))
     assert module.perturb[0](z[:1], 1).shape == (1, 7, side, side)
-    assert cost.estimate(fit.costed, (3, 32, 32)).bytes > 0
+    assert cost.estimate(with_all_channels(fit.config, fit.observation), (3, 32, 32)).bytes > 0
     (tmp_path / "run").mkdir()
     assert fit.run(progress=False, pictures=False)["status"] == "finished"
 
@@ -100,34 +100,12 @@ def test_a_flash_photo_is_a_guide_without_noise(tmp_path, guide):
     assert losses[0] == losses[1]
 
 
-def test_the_command_line_and_python_make_the_same_run(train, tmp_path, guide):
-    words = ("image=camera", "target=degraded", "steps=4", "stop=never", "z.channels=3", "baselines=false")
-    done = train(*words, f"z={guide}")
-    assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "outputs").iterdir()
-    options = {**SMALL, "size": 32, "steps": 4, "stop": "never", "progress": False, "out": tmp_path / "outputs"}
-    found = dip.restore("camera", z={"guide": guide, "channels": 3}, **options)
-    assert found.folder == folder, "the run is found again"
-
-
 def test_a_guide_from_python_is_a_path_or_an_array(guide):
     values = np.asarray(Image.open(guide))
     options = {**SMALL, "size": 32, "steps": 3, "stop": "never", "progress": False}
     images = [dip.restore("camera", z=z, **options).image for z in (guide, values, {"guide": values}, Path(guide))]
     assert all(np.array_equal(image, images[0]) for image in images)
     assert not np.array_equal(images[0], dip.restore("camera", **options).image)
-
-
-def test_a_guide_of_other_content_is_another_run(guide, tmp_path):
-    config = Config(z=Z(guide=guide))
-    identity, first = place(config)
-    assert identity["z"]["guide"] == Pictures(config).digest("z.guide")
-    moved = tmp_path / "moved.png"
-    moved.write_bytes(Path(guide).read_bytes())
-    assert place(Config(z=Z(guide=str(moved))))[1] == first
-    Image.fromarray(np.zeros((32, 32), np.uint8)).save(guide)
-    assert place(config)[1] != first
-    assert place(Config())[1] not in (first, place(config)[1])
 
 
 @pytest.mark.parametrize(

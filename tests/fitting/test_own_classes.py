@@ -1,8 +1,6 @@
 """Objects of a user's own classes: runs that differ in code, observation or operator have folders of their own."""
 
 import dataclasses
-import subprocess
-import sys
 import types
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 from dip.api.assemble import assemble
 from dip.fitting import experiment
 from dip.fitting.pictures import Pictures
-from tests.conftest import ROOT, environment
+from tests.conftest import python
 
 TARGET = """
 import dataclasses
@@ -72,12 +70,12 @@ def test_the_same_target_is_the_same_run():
     assert folder(TARGET, strength=0.25) != folder(TARGET), "options are part of the name as always"
 
 
-def test_the_name_is_that_of_another_process():
+def test_the_name_is_that_of_another_process_which_needs_no_hydra():
     source = TARGET.replace("return restored", 'return restored if "a" in {"a", "b", "c", "d"} else -restored')
-    code = f"from tests.fitting.test_own_classes import folder\nprint(folder({source!r}))"
-    variables = {**environment(), "PYTHONHASHSEED": "7"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=variables)
-    assert done.stdout.strip() == folder(source), done.stderr
+    code = "import sys, dip\ndip.restore\nprint('hydra' in sys.modules)\n"
+    code += f"from tests.fitting.test_own_classes import folder\nprint(folder({source!r}))"
+    done = python("-c", code, PYTHONHASHSEED="7")
+    assert done.stdout.split() == ["False", folder(source)], done.stderr
 
 
 def test_an_own_network_and_loss_count_as_well():

@@ -13,16 +13,12 @@ import dip
 from dip.model.module import DeepImagePrior
 from dip.nets import Hourglass
 from dip.stopping.variance import WindowedVariance
+from tests.disturbed import killed
 
 NET = {"channels": 6, "depth": 2, "skip_channels": 2}
 OPTIONS = {
-    "steps": 12,
-    "z": {"channels": 4},
-    "precision": "fp32",
-    "progress": False,
-    "stop": "heldout",
-    "record_every": 4,
-}
+    "steps": 12, "z": {"channels": 4}, "precision": "fp32", "progress": False, "stop": "heldout", "record_every": 4,
+}  # fmt: skip
 IMAGE = np.random.default_rng(0).random((16, 20, 3))
 
 
@@ -75,17 +71,8 @@ def test_a_module_is_the_start_and_is_not_changed():
 @pytest.mark.fault(1)
 def test_a_run_with_own_parts_resumes_to_the_bit(monkeypatch, tmp_path):
     own = {"net": built, "loss": absolute, "stop": WindowedVariance(3, 4, 0), "checkpoint_every": 0, "name": "mine"}
-    whole, real = restored(**own, out=tmp_path / "whole"), DeepImagePrior.training_step
-
-    def step(self: DeepImagePrior, *given: Any) -> None:
-        if self.step == 7:
-            raise ZeroDivisionError
-        real(self, *given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DeepImagePrior, "training_step", step)
-        with pytest.raises(ZeroDivisionError):
-            restored(**own, out=tmp_path)
+    whole = restored(**own, out=tmp_path / "whole")
+    killed(monkeypatch, lambda: restored(**own, out=tmp_path), DeepImagePrior, "training_step", 8)
     resumed = restored(**own, out=tmp_path)
     assert np.array_equal(resumed.image, whole.image)
     assert resumed.history["loss"] == whole.history["loss"]
@@ -110,11 +97,8 @@ def test_a_rule_without_state_ends_the_fit_and_cannot_resume(monkeypatch, tmp_pa
     assert (found.metrics["status"], found.metrics["steps"], found.metrics["restored_step"]) == ("stopped", 12, 8)
     until = restored(stop="never", steps=8)
     assert np.array_equal(found.image, until.image)
-    own, real = {"stop": Counter(), "checkpoint_every": 0, "out": tmp_path}, DeepImagePrior.training_step
-    with monkeypatch.context() as patch:
-        patch.setattr(DeepImagePrior, "training_step", lambda s, *a: 1 / 0 if s.step == 5 else real(s, *a))
-        with pytest.raises(ZeroDivisionError):
-            restored(**own)
+    own = {"stop": Counter(), "checkpoint_every": 0, "out": tmp_path}
+    killed(monkeypatch, lambda: restored(**own), DeepImagePrior, "training_step", 6)
     with pytest.raises(dip.DipError, match=r"stop=Counter: has no state_dict\(\) and load_state_dict\(state\)"):
         restored(**own)
 

@@ -14,10 +14,10 @@ from dip.bm3d import denoised as bm3d_of
 from dip.fitting import experiment, prefilter
 from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
+from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
-from dip.stopping.adaptive import examine
-from dip.stopping.clipped_noise import unclipped
 from dip.stopping.lost_structure import CERTAIN, VISIBLE, share_if_white
+from dip.stopping.noise_level import examine, unclipped
 from dip.targets import Observation
 from dip.targets.baselines import compute
 from dip.targets.noise_models import Camera
@@ -26,14 +26,8 @@ from tests.disturbed import rows_of
 from tests.targets.photos import photo
 
 SMALL = (
-    "net.depth=3",
-    "net.channels=8",
-    "skips=[2]",
-    "method=guided",
-    "logger=csv",
-    "precision=fp32",
-    "baselines=false",
-)
+    "net.depth=3", "net.channels=8", "skips=[2]", "method=guided", "logger=csv", "precision=fp32", "baselines=false",
+)  # fmt: skip
 
 
 def observed(*options: str) -> Observation:
@@ -79,14 +73,6 @@ def test_noise_that_depends_on_brightness_is_removed_as_by_the_baseline(kind):
     assert (seen.sigma, seen.share) == (0, 0)
 
 
-def test_correlated_noise_has_no_guide():
-    seen = observed("target=noisy", "method=dip")
-    noise = torch.nn.functional.avg_pool2d(torch.randn(1, 3, 66, 66, generator=torch.Generator().manual_seed(0)), 3, 1)
-    correlated = dataclasses.replace(seen, y=(0.5 + 0.2 * noise).clamp(0, 1))
-    assert examine(correlated.y).kind == "correlated"
-    assert prefilter.prefiltered(composed("image=coffee", "size=64", *SMALL, "target=noisy"), correlated) is correlated
-
-
 def test_a_large_image_has_a_guide_but_not_one_of_many_channels(monkeypatch):
     monkeypatch.setattr(prefilter, "MANY", 4 * 64 * 64 - 1)
     seen = observed("target=noisy")
@@ -114,7 +100,7 @@ def test_the_network_sees_the_guide_alone_through_a_skip_at_the_finest_level(tmp
     fit = Fit(config, tmp_path / "run", "")
     module, pair = fit.build()
     assert torch.equal(pair.pair[0], fit.observation.denoised)
-    assert fit.costed.skips == [1, 2]
+    assert with_all_channels(fit.config, fit.observation).skips == [1, 2]
     assert fit.config.skips == [2]
     by_hand = config.net.build(3, 3, [1, 2])
     assert sum(p.numel() for p in module.nets.parameters()) == sum(p.numel() for p in by_hand.parameters())

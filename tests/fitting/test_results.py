@@ -21,9 +21,10 @@ def test_preview_is_gray_or_rgb(channels, bands):
 
 
 def test_a_tiff_holds_what_a_png_cannot(tmp_path):
-    floats = images.load(np.random.default_rng(0).random((6, 5, 3)))
+    floats = images.load(np.random.default_rng(0).random((6, 5, 31)), axes="HWC")
     results.save(tmp_path / "images" / "restored.png", floats.pixels, like=floats)
     assert torch.equal(images.load(tmp_path / "images" / "restored.tif").pixels, floats.pixels)
+    assert images.load(tmp_path / "images" / "restored.png").pixels.shape == (1, 3, 6, 5)
     eight_bit = images.load(np.zeros((6, 5, 3), np.uint8))
     results.save(tmp_path / "images" / "plain.png", eight_bit.pixels, like=eight_bit)
     written = sorted(path.name for path in (tmp_path / "images").iterdir())

@@ -11,20 +11,14 @@ from dip.fitting import cost, probe
 from dip.hardware import devices
 from dip.model.module import DeepImagePrior
 from dip.nets import Hourglass3d
-from dip.stopping.adaptive import examine
+from dip.stopping.noise_level import examine
 from tests.conftest import composed
 from tests.disturbed import ends_the_same
 
 VOLUME = (
-    "net=hourglass3d",
-    "net.channels=4",
-    "net.depth=2",
-    "skips=[2]",
-    "size=null",
-    "axes=CHW",
-    "target=noisy",
+    "net=hourglass3d", "net.channels=4", "net.depth=2", "skips=[2]", "size=null", "axes=CHW", "target=noisy",
     "target.sigma=0.1",
-)
+)  # fmt: skip
 CPU = torch.device("cpu")
 
 
@@ -53,7 +47,7 @@ def test_killed_at_a_step_a_volume_ends_the_same(fit, monkeypatch, tmp_path, vol
 
 def test_what_a_volume_leaves(fit, volume, caplog):
     with caplog.at_level(logging.INFO):
-        folder, result = fit(*VOLUME, volume, "steps=60", "baselines=false", "lr=0.03")
+        folder, result = fit(*VOLUME, volume, "steps=60", "lr=0.03")
     assert "net=hourglass3d: the 6 channels of the image are read as slices" in caplog.text
     assert result["slices"] == 6
     assert result["psnr"] > 21, "noise of 0.1 is 20 dB"

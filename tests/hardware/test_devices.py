@@ -61,11 +61,11 @@ def test_flags_are_set_for_a_run_and_restored(monkeypatch: pytest.MonkeyPatch, n
         assert (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic) == (True, False)
 
 
-NAMES = [("generic", "all"), *((b, o) for b in ("cuda", "mkldnn") for o in ("all", "matmul", "conv", "rnn"))]
+FP32 = [("generic", "all"), *((b, o) for b in ("cuda", "mkldnn") for o in ("all", "matmul", "conv", "rnn"))]
 
 
 def precisions() -> list[str]:
-    return [torch._C._get_fp32_precision_getter(*names) for names in NAMES]
+    return [torch._C._get_fp32_precision_getter(*names) for names in FP32]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_flags_of_the_newer_interface_are_replaced_and_restored(changes: dict[tu
                 assert Arithmetic(name).describe()["cudnn_allow_tf32"] == (name == "tf32")
             assert precisions() == changed
     finally:
-        for names, value in zip(NAMES, before, strict=True):
+        for names, value in zip(FP32, before, strict=True):
             torch._C._set_fp32_precision_setter(*names, value)
 
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from dip.hardware import memory
-from tests.conftest import ROOT
+from tests.conftest import python
 
 CPU = torch.device("cpu")
 
 
-def measured(code: str) -> int:
-    """Bytes that `code` prints, in a process of its own: the allocator's settings apply to a whole process."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    return int(done.stdout)
-
-
-SETUP = """
+KEPT = """
 import torch
 from dip.hardware import devices, memory
 
@@ -35,23 +27,23 @@ def growth():
     return used() - before
 
 torch.ones(100).sum()
+start = used()
+print(growth())
+with devices.prepared(devices.Arithmetic("fp32")):
+    print(growth())
+print(used() - start, growth())
+assert memory.keep_memory()
 """
 
-needs_linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 
-
-@needs_linux
-@pytest.mark.parametrize("keep", [True, False])
-def test_freed_memory_is_kept_or_returned(keep: bool):
-    code = "assert memory.keep_memory()\n" if keep else ""
-    assert (measured(f"{SETUP}{code}print(growth())") > 200e6) is keep
-
-
-@needs_linux
-def test_after_a_run_the_memory_is_returned_and_the_defaults_are_restored():
-    run = "start = used()\nwith devices.prepared(devices.Arithmetic('fp32')):\n    assert growth() > 200e6\n"
-    assert measured(f"{SETUP}{run}print(used() - start)") < 100e6
-    assert measured(f"{SETUP}{run}print(growth())") < 100e6
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_freed_memory_is_kept_during_a_run_and_returned_before_and_after():
+    """In a process of its own: the allocator's settings apply to a whole process."""
+    done = python("-c", KEPT)
+    assert done.returncode == 0, done.stderr
+    before, during, left, after = map(int, done.stdout.split())
+    assert during > 200e6
+    assert max(before, left, after) < 100e6
 
 
 def test_a_numbered_gpu_is_initialised_before_its_memory_is_measured(monkeypatch: pytest.MonkeyPatch):

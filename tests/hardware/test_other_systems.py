@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from dip.report.collect import collect
 from dip.sweep import claims
-from tests.conftest import ROOT, TINY, environment
+from tests.conftest import TINY, python
 
 WITHOUT = """
 import runpy, sys
@@ -25,10 +24,7 @@ runpy.run_path("train.py", run_name="__main__")
 )
 def test_the_command_line_needs_neither(tmp_path: Path, arguments: list[str], printed: str):
     typed = [*TINY, f"out={tmp_path}", *arguments] if printed == "" else arguments
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, *typed],
-        capture_output=True, text=True, env=environment(), cwd=ROOT, check=False,
-    )  # fmt: skip
+    done = python("-c", WITHOUT, *typed)
     assert done.returncode == 0, done.stderr
     assert printed in done.stdout
     if printed == "":

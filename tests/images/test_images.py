@@ -104,14 +104,6 @@ def test_rounding_is_to_nearest_and_clipped(tmp_path):
         assert np.asarray(image).tolist() == [[0, 0, 0, 1, 254, 255, 255, 255]]
 
 
-def test_the_range_of_floats_is_restored(tmp_path):
-    values = np.random.default_rng(0).normal(20, 300, (6, 5, 3)).astype(np.float32)
-    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb")
-    picture = load(tmp_path / "a.tif")
-    save(tmp_path / "b.png", picture.pixels, picture)
-    torch.testing.assert_close(load(tmp_path / "b.png").pixels, picture.pixels, atol=1 / 65535, rtol=0)
-
-
 def test_many_bands_need_tiff(tmp_path):
     with pytest.raises(ImageError, match="31 channels need a TIFF"):
         save(tmp_path / "a.png", tensor(1, 31, 6, 5))

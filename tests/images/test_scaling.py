@@ -117,3 +117,14 @@ def test_missing_pixels_spread_by_resizing_and_resized_images_keep_their_scale()
     assert (missing - torch.tensor([1, 2])).abs().max() <= 3
     assert small.units == load(values).units
     assert rescaled(small, (0, 9)) is small
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-20, 1.0, 1e30, 1e200])
+def test_float64_of_any_unit_is_given_back(tmp_path, scale):
+    values = (np.random.default_rng(0).random((6, 5)) - 0.5) * scale
+    picture = load(values)
+    assert picture.mode == "float64"
+    save(tmp_path / "a.npy", picture.pixels, picture)
+    back = np.load(tmp_path / "a.npy")
+    assert back.dtype == np.float64
+    np.testing.assert_allclose(back, values, rtol=0, atol=1e-6 * scale)

@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dip.methods import METHODS, noise2self, pixel2pixel, zs_n2n
+from dip.methods import METHODS, Learned, noise2self, pixel2pixel, zs_n2n
 from dip.methods.training import Stack
 from dip.metrics import psnr
 from tests.targets.photos import draw, photo
 
 
-def never(*_: object) -> bool:
-    return False
+def restored(name: str, steps: int, y: Tensor, seed: int = 0, half: torch.dtype | None = None) -> Tensor:
+    method = METHODS[name]()
+    assert isinstance(method, Learned)
+    return method.training(y, 0.1, seed, half).run(steps, lambda *_: False)
 
 
 def noise(*shape: int) -> Tensor:
@@ -105,18 +107,18 @@ LEARNED = ["zs_n2n", "pixel2pixel", "noise2self"]
 def test_a_rival_denoises(name: str):
     clean = photo("astronaut", 48, 48)
     y = (clean + 0.1 * torch.randn(clean.shape, generator=draw())).clamp(0, 1)
-    found = METHODS[name](steps=150).restore(y, 0.1, 0, None, never)
+    found = restored(name, 150, y)
     assert psnr(found, clean) > psnr(y, clean) + 3
 
 
 @pytest.mark.parametrize("name", LEARNED)
 @pytest.mark.parametrize("shape", [(1, 1, 2, 2), (1, 5, 3, 9), (1, 3, 9, 4)])
 def test_a_rival_takes_any_image_and_the_seed_decides(name: str, shape: tuple[int, ...]):
-    y, method = noise(*shape), METHODS[name](steps=3)
+    y = noise(*shape)
     torch.manual_seed(1)
-    one = method.restore(y, 0.1, 0, None, never)
+    one = restored(name, 3, y)
     torch.manual_seed(2)
-    same, other = method.restore(y, 0.1, 0, None, never), method.restore(y, 0.1, 1, None, never)
+    same, other = restored(name, 3, y), restored(name, 3, y, seed=1)
     assert one.shape == shape
     assert one.isfinite().all()
     assert torch.equal(one, same)
@@ -125,7 +127,7 @@ def test_a_rival_takes_any_image_and_the_seed_decides(name: str, shape: tuple[in
 
 @pytest.mark.parametrize("name", LEARNED)
 def test_bf16_changes_little(name: str):
-    y, method = photo("astronaut", 32, 32), METHODS[name](steps=20)
-    exact, half = (method.restore(y, 0.1, 0, kind, never) for kind in (None, torch.bfloat16))
+    y = photo("astronaut", 32, 32)
+    exact, half = (restored(name, 20, y, half=kind) for kind in (None, torch.bfloat16))
     assert half.dtype == torch.float32
     assert 0 < (half - exact).square().mean().sqrt() < 0.02

@@ -11,6 +11,7 @@ from torch import nn
 import dip
 from dip.errors import OptionError
 from dip.fitting.fit import Fit as Fitting
+from dip.fitting.network_input import with_all_channels
 from dip.methods import METHODS, Variant
 from dip.model.module import DeepImagePrior
 from tests.conftest import TINY, Fit, composed
@@ -107,7 +108,7 @@ def test_the_input_has_the_channels_of_the_image(name: str, tmp_path: Path):
     module, pair = fitting.build()
     assert pair.pair[0].shape == (1, 3, 24, 32)
     assert next(module.nets.parameters()).shape[1] == 3
-    assert fitting.costed.z.planes(1) == 3
+    assert with_all_channels(fitting.config, fitting.observation).z.planes(1) == 3
     assert all(perturb.sigma == 0 for perturb in module.perturb)
 
 

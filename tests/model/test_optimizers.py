@@ -29,22 +29,6 @@ def test_orthogonalisation_maps_singular_values_and_keeps_singular_vectors(shape
     assert torch.equal(orthogonalized(torch.zeros(shape)), torch.zeros(shape))
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_overflow_of_fp16_does_not_change_the_weights(name: str) -> None:
-    weight = nn.Parameter(torch.ones(4, 2, 3, 3))
-    optimizer = OPTIMIZERS[name]().build([weight], 0.1)
-    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
-    scaler.scale(weight.sum() * float("inf")).backward()
-    scaler.step(optimizer)
-    scaler.update()
-    assert torch.equal(weight, torch.ones_like(weight))
-    optimizer.zero_grad()
-    scaler.scale(weight.square().sum()).backward()
-    scaler.step(optimizer)
-    assert torch.isfinite(weight).all()
-    assert not torch.equal(weight, torch.ones_like(weight))
-
-
 def net() -> nn.Module:
     torch.manual_seed(0)
     return Hourglass(depth=3, channels=[8, 8, 6], skip_channels=4).build(5, 3, [1, 3])
@@ -109,7 +93,7 @@ def test_a_step_with_a_gradient_scaler_is_that_without_and_reads_no_value(name: 
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
     x = torch.randn(1, 5, 16, 16, generator=torch.Generator().manual_seed(0))
     for step in range(4):
-        if step == 2:  # an overflow changes neither the weights nor the momenta
+        if step in (0, 2):  # an overflow changes neither the weights nor the momenta, if there are any
             other.zero_grad()
             scaler.scale(scaled(x).sum() * float("inf")).backward()
             scaler.step(other)

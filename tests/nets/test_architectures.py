@@ -101,14 +101,8 @@ def test_the_convdecoder_has_the_weights_of_the_authors_code() -> None:
     convolutions = 6 * 9 * 64 * 64
     assert parameters(module) == convolutions + 6 * 2 * 64 + 64 * 3
     assert z.shape[2:] == (16, 16)
-    assert [side for side, _ in module[0].sizes] == [
-        28,
-        49,
-        84,
-        147,
-        256,
-        256,
-    ]  # there rounded up: 28, 49, 85, 148, 256
+    # There rounded up: 28, 49, 85, 148, 256.
+    assert [side for side, _ in module[0].sizes] == [28, 49, 84, 147, 256, 256]
 
 
 def test_the_unet_has_the_convolutions_of_the_original_code() -> None:

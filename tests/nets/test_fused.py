@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,16 +13,13 @@ from torch import nn
 
 from dip.model.speedups import speed_up
 from dip.nets import Hourglass
-from tests.conftest import ROOT, environment
+from tests.conftest import python
 
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton")
 
 
 def run(*words: str, **variables: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
-        env={**environment(), "TRITON_DEFAULT_FP_FUSION": "1", **variables},
-    )  # fmt: skip
+    done = python(*words, TRITON_DEFAULT_FP_FUSION="1", **variables)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 

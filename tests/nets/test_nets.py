@@ -49,6 +49,17 @@ def test_padded(options: dict[str, object], size: tuple[int, int], padded: tuple
     assert Hourglass(**options).padded(*size) == padded
 
 
+def test_the_head_of_the_hourglass_has_the_range_of_net_output() -> None:
+    z = torch.randn(1, 4, 16, 16)
+    for name, low in (("sigmoid", 0.0), ("linear", -100.0), ("softplus", 0.0)):
+        net = Hourglass(depth=2, channels=4, output=name).build(4, 1, [1])
+        torch.nn.init.constant_(net.head.weight, 5.0)
+        assert low <= net(z).min()
+        assert (net(z).max() > 1) == (name != "sigmoid")
+    assert Hourglass().fitting(bounded=False).output == "linear"
+    assert Hourglass().fitting(bounded=True).output is None
+
+
 def test_pixels_have_the_size_of_the_image_and_ignore_the_input() -> None:
     assert Pixels().padded(13, 7) == (13, 7)
     net = Pixels().build(1, 3, [], (13, 7))

@@ -1,11 +1,8 @@
 """What the report of a folder contains. `test_browser.py` opens it."""
 
 import base64
-import csv
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 
@@ -13,7 +10,8 @@ from dip.report import thumbnails
 from dip.report.collect import collect, description
 from dip.report.page import write
 from dip.report.publishing import publish
-from tests.conftest import ROOT
+from tests.conftest import python
+from tests.disturbed import rows_of
 from tests.fake_runs import change, make, save
 
 
@@ -26,8 +24,7 @@ def test_page_table_and_figures_are_written(sweep):
     names = ("figure1-targets", "figure2-steps", "figure3-loss", "psnr")
     files = {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     assert {path.name for path in (sweep / "figures").iterdir()} == files
-    with open(sweep / "results.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(sweep / "results.csv")
     assert len(rows) == 11
     row = next(row for row in rows if row["folder"] == "noisy-2-1")
     psnr = json.loads((sweep / "noisy-2-1" / "result.json").read_text())["psnr"]
@@ -53,6 +50,19 @@ def test_each_task_is_shown_with_its_restored_image(tmp_path, monkeypatch):
     assert list(shown) == ["inpaint, text", "inpaint, 50%", "superres x 4"]
     assert [pair[0].parents[1] for pair in shown.values()] == [runs["text"], runs["half"], runs["large"]]
     assert all(pair[1].name == "restored.png" for pair in shown.values())
+
+
+def test_an_unfinished_run_in_tiles_tells_how_many_have_ended_and_that_there_is_no_image(tmp_path):
+    run = make(tmp_path / "runs" / "a", status="interrupted")
+    (run / "images" / "restored.png").unlink(missing_ok=True)
+    for name, status in {"y0000-x0000": "finished", "y0000-x0024": "interrupted", "y0024-x0000": None}.items():
+        make(run / "tiles" / name / "image-degraded", status=status)
+    page = write(tmp_path / "runs").read_text()
+    assert "1 of 3 tiles have ended; the restored image is blended when all have" in page
+    assert "steps done" not in page
+    assert '<span class="missing"></span>no image yet</span>' in page
+    change(run, status="finished")
+    assert "1 of 3" not in write(tmp_path / "runs").read_text()
 
 
 def test_options_that_follow_from_the_choice_of_a_group_have_no_column(tmp_path):
@@ -177,16 +187,12 @@ def test_runs_without_a_reference_have_no_psnr_column(tmp_path):
 def test_the_command_line_prints_the_page_or_one_line(tmp_path):
     make(tmp_path / "run")
 
-    def said(*words):
-        line = [sys.executable, "-m", "dip.report", *map(str, words)]
-        done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
-        return done.returncode, done.stdout, done.stderr
-
-    assert said(tmp_path) == (0, f"{tmp_path / 'report.html'}\n", "")
-    assert said(tmp_path, "--publish", tmp_path / "to") == (0, f"{tmp_path / 'to' / 'README.md'}\n", "")
-    status, out, error = said(tmp_path / "no")
-    assert (status, out, error.count("\n")) == (1, "", 1)
-    assert error.startswith("error: ")
+    for words, page in (((), "report.html"), (("--publish", tmp_path / "to"), "to/README.md")):
+        done = python("-m", "dip.report", tmp_path, *words)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path / page}\n", "")
+    done = python("-m", "dip.report", tmp_path / "no")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("error: ")
 
 
 def test_the_head_of_a_sweep_becomes_title_and_paragraphs(tmp_path):

@@ -1,6 +1,5 @@
 """A published result: its numbers are those of the runs, its commands are those typed, its author's text is kept."""
 
-import csv
 import json
 import re
 import shutil
@@ -16,6 +15,7 @@ from dip.report.collect import collect
 from dip.report.publishing import publish
 from dip.runs import flat
 from tests.conftest import ROOT
+from tests.disturbed import rows_of
 from tests.fake_runs import make
 
 RESULTS = ROOT / "sweeps" / "results"
@@ -28,16 +28,11 @@ def result(sweep, tmp_path_factory):
     return to
 
 
-def rows(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_the_numbers_are_those_of_the_runs(sweep, result):
-    row = next(row for row in rows(result / "table.csv") if (row["target"], row["skips"]) == ("noisy", "[3,4]"))
+    row = next(row for row in rows_of(result / "table.csv") if (row["target"], row["skips"]) == ("noisy", "[3,4]"))
     folders = [sweep / f"noisy-2-{seed}" for seed in (0, 1)]
     results = [json.loads((folder / "result.json").read_text()) for folder in folders]
-    histories = [rows(folder / "metrics.csv") for folder in folders]
+    histories = [rows_of(folder / "metrics.csv") for folder in folders]
     losses = [np.load(folder / "losses.npy").astype(float) for folder in folders]
     best = [max(float(record["psnr_ema"]) for record in history) for history in histories]
     end = [float(history[-1]["psnr_ema"]) for history in histories]
@@ -62,9 +57,9 @@ def test_the_numbers_are_those_of_the_runs(sweep, result):
 
 def test_unfinished_runs_are_counted_and_not_averaged(result):
     assert "**8 of 11 runs are finished**" in (result / "README.md").read_text()
-    failed = next(row for row in rows(result / "table.csv") if row["skips"] == "[1]")
+    failed = next(row for row in rows_of(result / "table.csv") if row["skips"] == "[1]")
     assert (failed["n"], failed["oracle_psnr"]) == ("0", "")
-    assert len(rows(result / "runs.csv")) == 11
+    assert len(rows_of(result / "runs.csv")) == 11
 
 
 def test_the_same_runs_give_the_same_bytes_and_the_reading_is_kept(sweep, result, tmp_path):
@@ -188,9 +183,9 @@ def test_published_pages_agree_with_their_files(page):
     if reading.exists():
         assert reading.read_text().strip() in text
     if reading.exists() and folder.name != "leaderboard":
-        assert publishing.numbers_table(rows(folder / "table.csv")) in text
+        assert publishing.numbers_table(rows_of(folder / "table.csv")) in text
     if (folder / "rules.csv").exists():
-        assert tables.markdown(rows(folder / "rules.csv"), tables.RULES) in text
+        assert tables.markdown(rows_of(folder / "rules.csv"), tables.RULES) in text
     links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if not link.startswith("http")]
     assert all((folder / link).exists() for link in links), links
     assert f"({folder.name}/README.md)" in (RESULTS / "README.md").read_text()
@@ -223,7 +218,7 @@ sweeps/results/fast/README.md fast/kodak.csv image noisy:.2f without_bm3d:.2f bm
 def test_hand_written_tables_agree_with_their_files(table):
     page, source, *columns = table.split()
     name, _, key = source.partition("#")
-    found = [flat(row) for row in json.loads((RESULTS / name).read_text())[key]] if key else rows(RESULTS / name)
+    found = [flat(row) for row in json.loads((RESULTS / name).read_text())[key]] if key else rows_of(RESULTS / name)
     lines = (ROOT / page).read_text().splitlines()
     for row in found:
         cells = []

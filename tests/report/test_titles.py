@@ -22,11 +22,8 @@ def test_a_mixed_folder_is_titled_by_picture_target_and_experiment(tmp_path):
     make(tmp_path / "4", target="shuffled")
     found = collect(tmp_path)
     assert titles(found) == [
-        "coffee, noisy",
-        "astronaut, noisy",
-        "astronaut, noisy, experiment=fast",
-        "astronaut, shuffled",
-    ]
+        "coffee, noisy", "astronaut, noisy", "astronaut, noisy, experiment=fast", "astronaut, shuffled",
+    ]  # fmt: skip
     assert [names for _, names in labels(found)[0].values()] == titles(found)
 
 

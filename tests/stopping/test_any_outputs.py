@@ -8,11 +8,11 @@ import math
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sequences import begin
 from torch import Tensor
 
 from dip.stopping import EMV, WMV, Combined, Compare, Covariance, Discrepancy, HeldOut, Stop
 from dip.stopping.rule import Rule
+from tests.stopping.sequences import begin
 
 SHAPE = (1, 1, 4, 5)
 TARGET = torch.linspace(0, 1, 20).reshape(SHAPE)

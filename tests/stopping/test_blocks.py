@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dip.stopping import Adaptive, blocks
-from dip.stopping.adaptive import noise_levels
+from dip.stopping import Adaptive, flat_patches
 from dip.stopping.lost_structure import share_if_white, share_of_photograph
+from dip.stopping.noise_level import noise_levels
 from dip.targets.noise_models import Camera, Gaussian
 from tests.targets.photos import draw, photo
 
@@ -27,10 +27,10 @@ CALLS = {
 def test_they_are_evenly_spaced_from_border_to_border(size: tuple[int, int]) -> None:
     rows, columns = (torch.arange(side).float() for side in size)
     image = torch.stack([rows[:, None].expand(size), columns.expand(size)])[None]  # each pixel holds its place
-    found = blocks.blocks(image)
-    sides = [min(blocks.SIDE, side) for side in size]
+    found = flat_patches.blocks(image)
+    sides = [min(flat_patches.BLOCK, side) for side in size]
     assert list(found.shape[1:]) == [2, *sides]
-    assert 0.4 * blocks.LIMIT < found[:, 0].numel() <= blocks.LIMIT or min(size) == 20
+    assert 0.4 * flat_patches.LIMIT < found[:, 0].numel() <= flat_patches.LIMIT or min(size) == 20
     corners = found[:, :, 0, 0].long()
     places = [sorted(set(axis.tolist())) for axis in corners.T]
     assert sorted(map(tuple, corners.tolist())) == list(itertools.product(*places))
@@ -44,7 +44,7 @@ def test_they_are_evenly_spaced_from_border_to_border(size: tuple[int, int]) -> 
 
 def test_a_small_image_is_examined_whole() -> None:
     image = torch.rand(1, 3, 1024, 1024)
-    assert blocks.blocks(image) is image
+    assert flat_patches.blocks(image) is image
 
 
 class Largest(TorchDispatchMode):
@@ -62,7 +62,7 @@ class Largest(TorchDispatchMode):
 
 @pytest.mark.parametrize("call", CALLS)
 def test_the_memory_does_not_grow_with_the_image(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "LIMIT", 2**14)
+    monkeypatch.setattr(flat_patches, "LIMIT", 2**14)
     sizes = []
     for side in (256, 512):
         image = Gaussian(0.05).sample(photo("coffee", 128, 128).tile(1, 1, side // 128, side // 128), draw())
@@ -78,7 +78,7 @@ def test_the_estimates_are_those_of_the_whole_image(kind: str, monkeypatch: pyte
     clean = photo("coffee", 384, 384)
     noisy = (Gaussian(0.05) if kind == "white" else Camera(iso=6400.0)).sample(clean, draw())
     whole, levels = Adaptive().find(noisy), noise_levels(noisy)
-    monkeypatch.setattr(blocks, "LIMIT", 2**16)
+    monkeypatch.setattr(flat_patches, "LIMIT", 2**16)
     part, sampled = Adaptive().find(noisy), noise_levels(noisy)
     assert part["noise"] == whole["noise"] == kind
     assert part["name"] == whole["name"]

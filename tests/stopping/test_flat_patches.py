@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from dip.stopping import flat_patches
-from dip.stopping.adaptive import examine
-from dip.stopping.noise_level import noise_level
+from dip.stopping.noise_level import examine, noise_level
 from dip.targets.noise_models import Camera, Gaussian
 from tests.targets.photos import photo
 

@@ -97,15 +97,6 @@ def test_the_weight_is_that_of_the_formula() -> None:
     assert share_of_photograph(fitted + residual, fitted) == pytest.approx(expected, abs=0.1)
 
 
-def test_the_weight_grows_with_the_texture_in_the_residual() -> None:
-    fitted = 0.5 + 0.3 * texture()
-    ripple = checks()
-    weights = [share_of_photograph(fitted + camera(8) + share * ripple, fitted) for share in (0.0, 0.01, 0.015)]
-    assert weights == sorted(weights)
-    assert weights[0] == 0
-    assert weights[-1] > 0.3
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("level", [0.02, 0.1])
 def test_removed_white_noise_leaves_the_result_alone(level: float, channels: int) -> None:

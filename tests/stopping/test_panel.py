@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sequences import FINE, SHAPE, begin, outputs
 
 from dip.stopping import EMV, STOPS, Combined, Compare, HeldOut
 from dip.stopping.panel import CombinedRule, Panel
+from tests.stopping.sequences import FINE, SHAPE, begin, outputs
 
 
 def test_compare_takes_every_rule_of_the_registry_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Held-out pixels and the discrepancy principle, against closed forms."""
+"""Held-out pixels, the discrepancy principle and exact data, against closed forms."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from sequences import ALL, FINE, SHAPE, begin, feed, outputs
 
-from dip.stopping import Combined, Discrepancy, HeldOut, Stop
+from dip.stopping import Combined, Consistent, Discrepancy, HeldOut, Stop
 from dip.stopping.panel import CombinedRule
-from dip.stopping.residual import HeldOutError
+from dip.stopping.residual import EVERY, TOLERANCE, Agreement, HeldOutError
 from dip.stopping.rule import Rule
+from tests.stopping.sequences import ALL, FINE, SHAPE, begin, feed, outputs
+
+TINY = (1, 1, 6, 5)
 
 
 def test_held_out_error_is_that_of_the_average_at_the_pixels_without_weight() -> None:
@@ -122,3 +124,46 @@ def test_an_error_below_the_least_possible_one_ends_the_fit_and_the_choice_is_fi
     before = float(rule.best)
     feed(whole, [target] * 10, first=4)
     assert float(rule.best) == before
+
+
+def feed_until_end(rule: Rule, distances: list[float]) -> int:
+    """Feed images at constant distances from 0; return the step at which the rule ends the fit, or 0."""
+    for step, distance in enumerate(distances, 1):
+        image = torch.full(TINY, distance)
+        rule.update(step, image, image, image, torch.tensor(0.0))
+        if rule.read().stop:
+            return step
+    return 0
+
+
+def test_consistent_ends_at_the_first_measured_agreement_and_keeps_that_image():
+    rule = Consistent(patience=1000).start(torch.zeros(TINY), 0)
+    # The mean of the outputs must agree, not an output.
+    ended = feed_until_end(rule, [0.1] * 30 + [-0.1] * 30 + [0.0] * 2000)
+    assert ended == 61
+    assert ended % EVERY == 1
+    assert rule.step == 61
+
+
+def test_agreement_is_that_with_the_projected_average():
+    rule = Agreement(torch.zeros(TINY), patience=1000)
+    rule.project = lambda image: image.clamp(0.3, 0.5)
+    assert feed_until_end(rule, [0.2] * 100) == 0
+    assert abs(rule.read().watched - 0.01) < 1e-6
+    rule.project = lambda image: image.clamp(0.2 - TOLERANCE / 2, 0.5)
+    assert feed_until_end(rule, [0.2] * 100) > 0
+
+
+def test_consistent_ends_by_patience_where_the_distance_grows():
+    rule = Consistent(patience=40).start(torch.zeros(TINY), 0)
+    assert feed_until_end(rule, [0.1 + step / 100 for step in range(100)]) == 41
+    assert rule.step == 1
+
+
+def test_outputs_that_are_not_finite_do_not_change_the_average():
+    rule = Consistent(patience=1000).start(torch.zeros(TINY), 0)
+    feed_until_end(rule, [0.1] * 10)
+    broken = torch.full(TINY, torch.nan)
+    rule.update(11, broken, broken, broken, torch.tensor(torch.nan))
+    assert rule.mean.isfinite().all()
+    assert rule.step < 11

@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from sequences import FINE, SHAPE, begin, feed
 from torch import Tensor
 
 from dip.stopping import WMV, Combined, Covariance, HeldOut, Stop
 from dip.stopping.lost_structure import MOST, share_of_texture
 from dip.stopping.rule import Rule
+from tests.stopping.sequences import FINE, SHAPE, begin, feed
 
 
 class Scripted(Rule):

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from dip.stopping import flat_patches
-from dip.stopping.adaptive import examine
 from dip.stopping.lost_structure import share_if_white
-from dip.stopping.noise_level import colour_levels, noise_level
+from dip.stopping.noise_level import colour_levels, examine, noise_level
 from dip.stopping.texture import SHARE, certain, smallest_variation, varied
 from dip.targets.noise_models import Camera, Gaussian
 from tests.targets.photos import blurred_noise, draw, photo

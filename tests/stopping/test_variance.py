@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from sequences import FINE, SHAPE, begin, feed, outputs
 
 from dip.stopping import EMV, WMV, Combined, Stop
+from tests.stopping.sequences import FINE, SHAPE, begin, feed, outputs
 
 
 @pytest.mark.parametrize("window", [2, 3, 10])

@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from sequences import ALL, FINE, SHAPE, begin, feed, outputs
 from torch import Tensor
 
 from dip.stopping import WMV, Stop
 from dip.stopping.rule import SAMPLES, Rule
+from tests.stopping.sequences import ALL, SHAPE, begin, feed, outputs
 
 
 @pytest.mark.fault(8)
@@ -22,26 +22,6 @@ def test_update_reads_no_value(options: Stop) -> None:
     for step in (*range(1, 30), 100, 110):  # 100: the first reading of covariance
         rule.update(step, image, image, image, torch.empty((), device="meta"))
     assert rule.candidate.is_meta
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("options", ALL, ids=lambda options: options.name)
-def test_update_does_not_wait_for_the_gpu(options: Stop) -> None:
-    on_gpu, on_cpu = begin(options), begin(options)
-    images = outputs(60)
-    feed(on_cpu, images)
-    moved, loss = [image.cuda() for image in images], FINE.cuda()
-    averages = [torch.full(SHAPE, float(step), device="cuda") for step in range(1, 61)]
-    on_gpu.update(1, moved[0], moved[0], averages[0], loss)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for step in range(2, 61):
-            on_gpu.update(step, moved[step - 1], moved[step - 1], averages[step - 1], loss)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    assert on_gpu.read()[1:] == pytest.approx(on_cpu.read()[1:], rel=1e-4)
-    assert torch.equal(on_gpu.image().cpu(), on_cpu.image())
 
 
 @pytest.mark.parametrize("options", ALL, ids=lambda options: options.name)

@@ -1,8 +1,5 @@
 """Scores of runs, and a real search for options with Optuna."""
 
-import subprocess
-import sys
-
 import pytest
 import yaml
 from hydra.errors import MissingConfigException
@@ -10,7 +7,7 @@ from hydra.errors import MissingConfigException
 from dip.configuration.explain import in_one_line
 from dip.report.collect import collect
 from dip.sweep import score
-from tests.conftest import ROOT, TINY, environment
+from tests.conftest import ROOT, TINY, python
 
 
 def test_the_score_is_the_psnr_or_the_negative_of_what_the_rule_watched(tmp_path):
@@ -32,12 +29,9 @@ def test_without_optuna_the_error_says_how_to_install_it():
 def test_optuna_finds_the_run_with_the_highest_score(tmp_path, launcher, trials):
     pytest.importorskip("optuna")
     typed = ["-cd", str(ROOT / "sweeps"), "-cn", "search", f"hydra/launcher={launcher}", *TINY]
-    typed += [f"out={tmp_path}", "steps=5", "baselines=false", f"hydra.sweeper.n_trials={trials}"]
+    typed += [f"out={tmp_path}", "steps=5", f"hydra.sweeper.n_trials={trials}"]
     typed += ["hydra.launcher.jobs=2"] if launcher == "gpus" else []
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *typed],
-        capture_output=True, text=True, env=environment(), cwd=tmp_path, check=False,
-    )  # fmt: skip
+    done = python(ROOT / "train.py", *typed, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = [run.result for run in collect(tmp_path)]
     assert len(found) == trials

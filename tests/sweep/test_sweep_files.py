@@ -1,6 +1,7 @@
 """Every file in `sweeps/` composes, its jobs are legal, and each can be repeated without the sweep."""
 
 import importlib.util
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from PIL import Image
 
 from dip.sweep import launcher
@@ -21,8 +23,12 @@ JOBS = {
     "figure1": 4, "figure2": 1, "figure3": 4, "skips": 27, "precision": 4, "widths": 10, "depth": 10, "seeds": 5,
     "upsampling": 4 * 2, "perturbation": 8, "prior": 3, "stopping": 18, "tasks": 7, "inverse": 4, "leaderboard": 22 * 3 * 3, "architectures": 28, "search": 24,
 }  # fmt: skip
-# A sweep that takes too long to compose: a part of it, by the factor.
-LARGE = {"leaderboard": {66: ("image=coffee", "target.noise={kind:gaussian}", "entry=glob([fast*,bm3d])")}}
+# Sweeps that take long to compose: a part of each, by the factor. What it leaves out is seeds, images and targets.
+PARTS = {
+    "leaderboard": (66, "image=coffee", "target.noise={kind:gaussian}", "entry=glob([fast*,bm3d])"),
+    "skips": (3, "target=noisy"), "stopping": (6, "image=coffee"), "architectures": (4, "target=noisy"),
+    **dict.fromkeys(("widths", "depth", "perturbation", "upsampling"), (2, "seed=0")),
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -38,6 +44,9 @@ def jobs_of(monkeypatch):
                 self.outcomes = {job: Outcome(job, "finished") for job in self.jobs}
                 return [*self.outcomes.values()]
 
+        monkeypatch.setattr(
+            BasicSweeper, "validate_batch_is_legal", lambda *_: None
+        )  # the launcher checks all jobs again
         monkeypatch.setattr(launcher, "Loop", Pretend)
         monkeypatch.setattr(launcher, "write_reports", lambda outcomes: [])
         monkeypatch.setattr(launcher, "score", lambda result, folder: 1.0)
@@ -64,8 +73,7 @@ def test_says_its_question_command_cost_and_expectation(path):
 
 @pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.stem)
 def test_each_job_is_its_own_overrides(path, jobs_of, tmp_path):
-    fewer = LARGE.get(path.stem, {1: ()})
-    ((factor, words),) = fewer.items()
+    factor, *words = PARTS.get(path.stem, (1,))
     jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", path.stem, "size=64", *words, f"out={tmp_path}")
     assert len(jobs) == JOBS[path.stem] // factor
     assert len({job.folder for job in jobs}) == len(jobs)
@@ -76,14 +84,18 @@ def test_each_job_is_its_own_overrides(path, jobs_of, tmp_path):
 
 
 def test_what_is_typed_wins_over_the_file(jobs_of, tmp_path):
-    arguments = ("steps=30", "seed=0,1", "target=noisy", "net.depth=3", "skips=[2]", f"out={tmp_path}")
+    """Also `overwrite`: without it, a job would find its finished run, and the sweep no new result."""
+    arguments = (
+        "steps=30",
+        "seed=0,1",
+        "target=noisy",
+        "net.depth=3",
+        "skips=[2]",
+        "overwrite=true",
+        f"out={tmp_path}",
+    )
     jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", "figure3", *arguments)
     assert [(job.config.seed, job.config.steps, job.config.skips) for job in jobs] == [(0, 30, [2]), (1, 30, [2])]
-
-
-def test_the_jobs_of_a_file_overwrite_too(jobs_of, tmp_path):
-    """Without the word, a job would find its finished run, and the sweep no new result."""
-    jobs = jobs_of("-cd", str(ROOT / "sweeps"), "-cn", "figure3", "seed=0", f"out={tmp_path}", "overwrite=true")
     assert all(composed(*job.overrides).overwrite for job in jobs)
 
 
@@ -118,12 +130,18 @@ def test_a_run_for_each_picture(jobs_of, tmp_path):
     assert len(jobs_of("-m", f"image={pattern},astronaut", "seed=0,1")) == 8
 
 
-def test_an_entry_in_a_folder_of_ones_own(jobs_of, tmp_path):
-    (tmp_path / "entry").mkdir()
-    (tmp_path / "entry" / "mine.yaml").write_text("# @package _global_\nname: mine\nlr: 0.25\n")
-    (job,) = jobs_of("-m", "-cd", str(tmp_path), "entry=mine", "seed=3", f"out={tmp_path}")
-    assert (job.config.name, job.config.lr, job.config.seed) == ("mine", 0.25, 3)
-    assert composed(*job.overrides) == job.config, "the job's process does not search the folder"
+def test_the_entry_of_the_guide_in_a_folder_of_ones_own_joins_the_leaderboard(jobs_of, tmp_path):
+    guide = (ROOT / ".github" / "EXTENDING.md").read_text()
+    (own,) = re.findall(r"^```yaml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    folder = tmp_path / "my things" / "entry"
+    folder.mkdir(parents=True)
+    (folder / "my_idea.yaml").write_text(own)
+    words = ("-cd", str(folder.parent), "-cn", "leaderboard", "entry=my_idea", "target.noise={kind:gaussian}")
+    (first,) = jobs_of(*words, "image=coffee", f"out={tmp_path / 'a'}")
+    assert first.config.name == "my_idea"
+    assert composed(*first.overrides) == first.config, "the job's process does not search the folder"
+    (again,) = jobs_of(*words, "image=coffee", f"out={tmp_path / 'b'}")
+    assert again.folder.name == first.folder.name, "it continues in a copied folder"
 
 
 def test_multirun_without_a_file(jobs_of, tmp_path):

@@ -1,15 +1,13 @@
 """Inpainting: which pixels are known, what is observed, and how the result is scored."""
 
-import csv
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from dip import images
 from dip.errors import ImageError, OptionError
 from dip.targets import Inpaint
+from tests.disturbed import rows_of
 
 
 @pytest.fixture(scope="module")
@@ -34,38 +32,6 @@ def test_observation_is_the_image_with_holes_of_zero(target, share, photo):
     assert torch.equal(seen.reference, photo)
     assert seen.size == (48, 64)
     assert share[0] - 1e-3 <= 1 - known.mean() <= share[1] + 1e-3
-
-
-def test_a_mask_file_keeps_white_and_gives_no_reference(tmp_path, photo):
-    drawn = np.full((48, 64), 255, np.uint8)
-    drawn[10:20, 5:30] = 0
-    Image.fromarray(drawn).save(tmp_path / "mask.png")
-    target = Inpaint(mask=str(tmp_path / "mask.png"))
-    assert target.files() == {"mask": str(tmp_path / "mask.png")}
-    mask = images.load(tmp_path / "mask.png").pixels
-    seen = target.observe(photo, 0, {"mask": mask})
-    assert torch.equal(seen.known[0, 0], torch.from_numpy(drawn / 255).float())
-    assert seen.reference is None
-    assert target.scores(photo, seen) == {}
-
-
-def test_values_under_the_mask_are_not_used(photo):
-    mask = torch.ones(1, 1, 48, 64)
-    mask[..., :9] = 0
-    scribbled = photo.clone()
-    scribbled[..., :9] = 0.7
-    first, second = (Inpaint(mask="m.png").observe(image, 0, {"mask": mask}) for image in (photo, scribbled))
-    assert torch.equal(first.y, second.y)
-
-
-def test_black_pixels_can_be_the_mask(photo):
-    masked = photo.clamp(min=0.1)
-    masked[..., 4:9, 7:20] = 0
-    target = Inpaint(mask="black")
-    assert target.files() == {}
-    seen = target.observe(masked, 0)
-    assert (seen.known == 0).sum() == 5 * 13
-    assert torch.equal(seen.y, masked)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +69,7 @@ def test_more_than_half_missing_is_asked_about(share, invert, photo, caplog):
     mask.view(-1)[: round(share * mask.numel())] = 0
     seen = Inpaint(mask="m.png", invert=invert).observe(photo, 0, {"mask": mask})
     assert torch.equal(seen.known, 1 - mask if invert else mask)
+    assert seen.reference is None
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert bool(warned) == ((share > 0.5) != invert)
     assert all(f"70.0 %); if the mask means the opposite, set target.invert={not invert}".lower() in w for w in warned)
@@ -165,9 +132,7 @@ def test_keep_copies_the_known_pixels(photo):
 def test_records_score_the_image_that_is_returned(fit, tmp_path):
     folder, result = fit("target=inpaint", "target.missing=0.5", "steps=20", "record_every=10", "net.skip_channels=2")
     _, raw = fit("target=inpaint", "target.missing=0.5", "target.keep=false", "steps=20", "record_every=10")
-    with open(folder / "metrics.csv", newline="") as file:
-        last = list(csv.DictReader(file))[-1]
-    assert float(last["psnr_ema"]) == pytest.approx(result["psnr"], abs=1e-4)
+    assert float(rows_of(folder)[-1]["psnr_ema"]) == pytest.approx(result["psnr"], abs=1e-4)
     assert result["psnr_hole"] == pytest.approx(result["psnr"] + 10 * np.log10(0.5), abs=0.01)
     assert raw["psnr"] < result["psnr"]
 

@@ -252,17 +252,6 @@ def test_soft_edges_are_cut_at_half_gray_and_told(photo: Image.Image) -> None:
     assert note.endswith("below half gray is missing")
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(2, 5), st.integers(0, 2**32), st.integers(3, 12), st.integers(3, 12))
-def test_a_mask_may_be_larger_by_a_factor(factor: int, seed: int, height: int, width: int) -> None:
-    pattern = np.random.default_rng(seed).integers(0, 2, (height, width)) * 255
-    pattern[0, :2] = 0, 255
-    large = pattern.repeat(factor, 0).repeat(factor, 1)
-    mask, note = user_masks.picture(tensor(large), torch.zeros(1, 3, height, width))
-    assert torch.equal(mask, tensor(pattern))
-    assert f"resized to {width} x {height}" in note
-
-
 @pytest.mark.parametrize(("factor", "size"), [(2, (64, 64)), (4, (32, 32)), (0.5, (256, 256)), (3, (43, 42))])
 def test_a_mask_may_be_smaller_or_larger(factor: float, size: tuple[int, int]) -> None:
     drawn = np.full((SIDE, SIDE), 255.0)

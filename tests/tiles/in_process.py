@@ -15,6 +15,9 @@ from dip.sweep.launcher import SweepLauncher
 from tests.conftest import composed
 
 TINY = ("net.depth=2", "net.channels=8", "skips=[1]", "z.channels=4", "precision=fp32", "logger=csv", "baselines=false")
+IMAGE = ("image=coffee", "size=[32,56]", "tile=32", "steps=8", "stop=never")
+TWO = ["y0000-x0000", "y0000-x0024"]
+"""The tiles of IMAGE."""
 
 
 class Ended:

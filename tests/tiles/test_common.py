@@ -15,9 +15,9 @@ from dip.fitting.cost import Cost
 from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
-from dip.stopping.adaptive import examine
 from dip.stopping.covariance_penalty import FIRST, Covariance, CovariancePenalty
 from dip.stopping.finishing import combined
+from dip.stopping.noise_level import examine
 from dip.stopping.residual import HeldOutError, least_error
 from dip.stopping.texture import certain
 from dip.targets import Observation

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +19,13 @@ import dip
 import dip.tiles.tiled_fit
 from dip import images, metrics, runs, tiles
 from dip.errors import DipError, OptionError, RunError
-from dip.fitting import experiment
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.model.module import DeepImagePrior
 from dip.report.collect import collect
-from dip.tiles import sizing
 from tests.conftest import composed
-from tests.disturbed import Child
-from tests.tiles.in_process import TINY, InProcess, fit, names
-
-IMAGE = ("image=coffee", "size=[32,56]", "tile=32", "steps=8", "stop=never")
-TWO = ["y0000-x0000", "y0000-x0024"]
-
-
-class Killed(BaseException):
-    """Ends this process's run, as far as a test can."""
+from tests.disturbed import Child, killed, numbers, only
+from tests.tiles.in_process import IMAGE, TINY, TWO, InProcess, fit, names
 
 
 @pytest.fixture(scope="module")
@@ -78,39 +70,26 @@ def test_a_finished_image_is_not_fitted_again_and_overwrite_starts_anew(tmp_path
 
 @pytest.mark.fault(1)
 def test_killed_in_a_tile_and_before_the_blend_it_ends_the_same(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, done: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, done: dict[str, Any], caplog: pytest.LogCaptureFixture
 ):
-    whole = done
-
-    def killed(owner: object, method: str, at: int) -> None:
-        real, calls = getattr(owner, method), []
-
-        def strike(*given: object, **named: object) -> object:
-            calls.append(1)
-            if len(calls) == at:
-                raise Killed
-            return real(*given, **named)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, method, strike)
-            with pytest.raises(Killed):
-                fit(tmp_path / "parts", *IMAGE, "checkpoint_every=0")
-
-    killed(DeepImagePrior, "training_step", 13)  # the fifth step of the second tile
-    folder = Path(next((tmp_path / "parts").iterdir()))
+    caplog.set_level("INFO", "dip")
+    parts = partial(fit, tmp_path / "parts", *IMAGE, "checkpoint_every=0")
+    killed(monkeypatch, parts, DeepImagePrior, "training_step", 13)  # the fifth step of the second tile
+    folder = only(tmp_path / "parts")
     assert not runs.finished(folder)
     assert not (folder / "images" / "restored.png").exists()
-    killed(dip.tiles.tiled_fit, "blend", 1)
+    killed(monkeypatch, parts, dip.tiles.tiled_fit, "blend", 1)
+    assert "continuing from step-000000004" in caplog.text
     launcher = InProcess()
-    resumed = fit(tmp_path / "parts", *IMAGE, "checkpoint_every=0", launcher=launcher)
+    parts(launcher=launcher)
     assert launcher.started == []
-    files = [Path(result["folder"], "images", "restored.png") for result in (whole, resumed)]
-    assert files[0].read_bytes() == files[1].read_bytes()
-    kept = ("psnr", "ssim", "steps", "tiles")
-    assert [{k: v for k, v in tile.items() if k != "seconds"} for tile in whole["tiles"].values()] == [
-        {k: v for k, v in tile.items() if k != "seconds"} for tile in resumed["tiles"].values()
-    ]
-    assert [whole[name] for name in kept[:3]] == [resumed[name] for name in kept[:3]]
+    whole = Path(done["folder"])
+    assert (folder / "images" / "restored.png").read_bytes() == (whole / "images" / "restored.png").read_bytes()
+    one, other = (
+        {name: value for name, value in numbers(place).items() if not name.endswith("seconds") and "every" not in name}
+        for place in (whole, folder)
+    )
+    assert one == other
 
 
 @pytest.mark.fault(1)
@@ -129,6 +108,14 @@ def test_a_tile_that_fails_is_named_and_the_others_are_kept(tmp_path: Path):
     assert launcher.started == TWO[:1]
 
 
+def test_without_a_folder_an_error_does_not_promise_that_tiles_are_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tiles, "chosen", lambda out: InProcess(TWO[:1]))
+    tiny = {"net": {"channels": 8, "depth": 2}, "skips": [1], "steps": 4, "stop": "never", "progress": False}
+    with pytest.raises(RunError, match=r"1 of 2 tiles failed .*; no tile is kept; with out=FOLDER") as caught:
+        dip.restore("coffee", "noisy", size=[32, 56], tile=32, **tiny)
+    assert "log:" not in str(caught.value)
+
+
 def test_a_signal_ends_the_loop_and_the_result_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     class Struck(InProcess):
         def start(self, job):
@@ -140,30 +127,6 @@ def test_a_signal_ends_the_loop_and_the_result_says_so(tmp_path: Path, caplog: p
     ended = len(names(result))
     assert f": interrupted after {ended} of 2 tiles; repeat the command to resume" in caplog.text
     assert fit(tmp_path, *IMAGE)["status"] == "finished"
-
-
-@pytest.mark.fault(1)
-def test_a_tile_that_is_terminated_continues_exactly_from_its_checkpoint(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, done: dict[str, Any], caplog: pytest.LogCaptureFixture
-):
-    real, calls = DeepImagePrior.training_step, []
-
-    def struck(module: DeepImagePrior, *given: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 13:  # the fifth step of the second tile
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real(module, *given)
-
-    monkeypatch.setattr(DeepImagePrior, "training_step", struck)
-    with pytest.raises(RunError, match=r"1 of 2 tiles failed \(y0000-x0024"):
-        fit(tmp_path, *IMAGE)
-    with caplog.at_level("INFO", "dip"):
-        resumed = fit(tmp_path, *IMAGE)
-    assert len(calls) == 16
-    assert "continuing from step-000000005" in caplog.text
-    assert resumed["psnr"] == done["psnr"]
-    files = [Path(result["folder"], "images", "restored.png").read_bytes() for result in (done, resumed)]
-    assert files[0] == files[1]
 
 
 def test_tiles_without_missing_pixels_are_copied_and_a_tile_without_known_ones_is_refused(tmp_path: Path):
@@ -262,76 +225,6 @@ def test_from_python(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureF
     assert "a JPEG of quality 20, whose artefacts are not noise; target=jpeg removes them" in caplog.text
 
 
-def test_auto_without_a_folder_is_as_exact_as_the_whole_image():
-    photo = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
-    tiny = {"net": {"channels": 8, "depth": 2}, "skips": [1], "steps": 4, "stop": "never", "progress": False}
-    whole, auto = (dip.restore(photo, tile=tile, ensemble=2, precision="fp32", **tiny) for tile in (0, "auto"))
-    np.testing.assert_array_equal(auto.image, whole.image)
-    np.testing.assert_array_equal(auto.spread, whole.spread)
-    assert auto.metrics.keys() == whole.metrics.keys()
-    assert auto.history.keys() == whole.history.keys()
-
-
-def test_an_image_of_one_tile_is_an_ordinary_run(tmp_path: Path):
-    result = fit(tmp_path, "image=coffee", "size=[32,32]", "tile=32", "steps=4", launcher=None)
-    assert "tiles" not in result
-    assert result["restored_step"] == 4
-
-
-def test_auto_takes_tiles_only_where_the_memory_is_too_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(sizing, "SIDES", (128, 32))
-    given = ("image=coffee", "size=[32,56]", "tile=auto", "steps=4", "stop=never")
-    monkeypatch.setattr(sizing, "fits", lambda config, shape: True)
-    assert "tiles" not in fit(tmp_path / "whole", *given)
-    monkeypatch.setattr(sizing, "fits", lambda config, shape: shape[-1] <= 32)
-    folder = None
-    with pytest.raises(RunError):
-        fit(tmp_path / "tiles", *given, launcher=InProcess(TWO[:1]))
-    monkeypatch.setattr(sizing, "fits", lambda config, shape: True)  # memory has become free
-    result = fit(tmp_path / "tiles", *given)
-    folder = Path(result["folder"])
-    assert names(result) == TWO
-    assert "tile" not in folder.name
-    monkeypatch.setattr(sizing, "fits", lambda config, shape: False)
-    with pytest.raises(OptionError, match="net.channels=8: must be .*too small even for tiles of 32 x 32 pixels"):
-        fit(tmp_path / "none", *given)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("tile=3",), "tile=3: must be 0, auto or an integer >= 8, the smallest image that net=hourglass accepts"),
-        (("tile=31", "net.depth=5"), "tile=31: must be 0, auto or an integer >= 64,"),
-        (("tile=big",), "tile=big: must be 0, auto or an integer"),
-        (("tile=true",), "tile=True: must be 0, auto or an integer"),
-        (("tile=32", "overlap=16"), "overlap=16: must be null or an integer from 0 to below half of tile, 15"),
-        (("tile=32", "overlap=-1"), "overlap=-1: must be null or an integer"),
-    ],
-)
-def test_illegal_tiles(words, message):
-    with pytest.raises(OptionError) as caught:
-        composed("net.depth=2", *words)
-    assert str(caught.value).startswith(message)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("target=deblur", "target.sigma=1.5", "overlap=8"), "overlap=8: must be an integer from 16 on"),
-        (("target=deblur", "target.sigma=5"), "tile=32: must be an integer above 88, since the target's kernel"),
-        (
-            ("target=jpeg", "target.quality=10", "tile=24"),
-            "tile=24: must be an integer >= 64, since tiles start at multiples of 16",
-        ),
-    ],
-)
-def test_tiles_that_are_too_small_for_the_target(tmp_path: Path, words, message):
-    with pytest.raises(OptionError) as caught:
-        fit(tmp_path, *IMAGE, *words)
-    assert str(caught.value).startswith(message)
-    assert not list(tmp_path.iterdir()), "nothing is half made"
-
-
 def test_objects_that_processes_cannot_be_told_are_refused():
     from dip.nets import Hourglass
 
@@ -340,49 +233,6 @@ def test_objects_that_processes_cannot_be_told_are_refused():
 
     with pytest.raises(DipError, match="net: Mine is not registered, and tiles run in other processes; set tile=0"):
         dip.restore(np.zeros((32, 56), np.uint8), net=Mine(depth=2), skips=[1], tile=32, progress=False)
-
-
-def test_overlap_without_tiles_has_no_effect(caplog: pytest.LogCaptureFixture):
-    assert composed("overlap=8").overlap is None
-    assert "overlap: has no effect with tile=0" in caplog.text
-    assert composed("tile=none").tile == composed("tile=null").tile == 0
-    assert experiment.place(composed("tile=none"))[1] == experiment.place(composed())[1]
-
-
-def test_auto_takes_tiles_of_a_large_noisy_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog):
-    monkeypatch.setattr(sizing, "SIDES", (128, 32))
-    monkeypatch.setattr(sizing, "LARGE", 32 * 40)
-    given = ("image=coffee", "tile=auto", "steps=2", "stop=never")
-    assert "tiles" not in fit(tmp_path, *given, "size=[32,40]")
-    assert names(fit(tmp_path, *given, "size=[32,56]")) == ["y0000-x0000", "y0000-x0024"]
-    assert "32 x 56 pixels in tiles of at most 32, since more details are restored in tiles" in caplog.text
-
-
-@pytest.mark.parametrize("words", [("target=superres", "target.factor=2"), ("method=nlm",)])
-def test_auto_fits_large_images_at_once_where_no_gain_is_measured(monkeypatch: pytest.MonkeyPatch, words):
-    monkeypatch.setattr(sizing, "LARGE", 64)
-    assert sizing.choose(composed(*TINY, *words, "tile=auto"), (3, 32, 32)) == 0
-
-
-def test_auto_is_the_whole_image_for_measurements():
-    assert composed("tile=auto", "target=mri").tile == 0
-
-
-@pytest.mark.parametrize(("words", "called"), [("tile=auto", True), ("tile=32", False)])
-def test_a_function_of_this_process_is_called_or_its_lack_is_told(
-    words: str, called: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
-    monkeypatch.setattr(sizing, "SIDES", (32,))
-    monkeypatch.setattr(sizing, "LARGE", 64)
-    seen: list[int] = []
-    config = composed(*TINY, *IMAGE, words, "keep_checkpoint=true", f"out={tmp_path}")
-    prepare = tiles.prepare(config, InProcess())
-    result = experiment.run(config, (), False, on_record=lambda step, *rest: seen.append(step), prepare=prepare)
-    assert (bool(seen), "tiles" in result) == (called, not called)
-    told = "32 x 56 pixels at once, without tiles, whose processes cannot use on_record=" if called else (
-        "on_record, keep_checkpoint: no effect in tiles; tile=0 fits the whole image at once"
-    )  # fmt: skip
-    assert told in caplog.text
 
 
 @pytest.mark.fault(1)

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dip.images.stored import Contents, Unreadable, check_bytes, chosen, lacking
+from dip.images.stored import Contents, Unreadable, check_bytes, chosen, optional
 
 MATLAB = b"MATLAB 7.3 MAT-file"
 COMPLEX: dict[int, np.dtype[Any]] = {4: np.dtype("c8"), 8: np.dtype("c16")}
@@ -19,10 +19,7 @@ def read(file: BinaryIO, key: str | None) -> Contents:
     Links to other files are not followed. MATLAB stores the last axis first: its axes are reversed.
     """
     matlab = file.read(len(MATLAB)) == MATLAB
-    try:
-        import h5py
-    except ImportError:
-        raise lacking("MATLAB files of version 7.3" if matlab else "HDF5 files", "h5py", "hdf5") from None
+    h5py = optional("h5py", "MATLAB files of version 7.3" if matlab else "HDF5 files", "hdf5")
     file.seek(0)
     with h5py.File(file, "r") as content:
         found: dict[str, Any] = {}

@@ -12,11 +12,12 @@ from dip.errors import OptionError, RunError
 from dip.fitting.fit import Fit
 from dip.runs.checkpoint_files import load
 from dip.runs.checkpoint_names import stored
-from dip.runs.warm_start import weights
-from tests.conftest import composed
+from dip.runs.warm_start import start, weights
+from tests.conftest import TINY, composed
 from tests.disturbed import ends_the_same
+from tests.runs.states import flip_a_bit
 
-KEPT = ("steps=10", "record_every=1", "keep_checkpoint=true", "baselines=false")
+KEPT = ("steps=10", "record_every=1", "keep_checkpoint=true")
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def before(fit):
 
 
 def test_the_weights_are_those_of_the_other_run_and_nothing_else_is(before, fit, tmp_path):
-    config = composed("size=32", "net.depth=3", "net.channels=8", "skips=[2]", "precision=fp32", f"init={before}")
+    config = composed(*TINY, f"init={before}")
     work = Fit(config, tmp_path, "")
     module, _ = work.build()
     state = load(stored(before / "checkpoints")[0], None)
@@ -58,9 +59,8 @@ def test_the_run_is_named_by_the_content_of_the_checkpoint(before, fit, tmp_path
     assert len({one, other, cold}) == 3
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
+def test_another_network_is_refused_with_what_differs(before, fit, tmp_path):
+    for changed, message in (
         ("net.channels=4", "net.channels is 8 there and 4 here"),
         ("net.upsampling=nearest", "net.upsampling is bilinear there and nearest here"),
         ("skips=[1]", r"skips is \[2\] there and \[1\] here"),
@@ -68,18 +68,13 @@ def test_the_run_is_named_by_the_content_of_the_checkpoint(before, fit, tmp_path
         ("ensemble=2", "ensemble is 1 there and 2 here"),
         ("image=camera", "image.channels is 3 there and 1 here"),
         ("net=pixels", r"\(net.name is hourglass there and pixels here\)"),
-    ],
-)
-def test_another_network_is_refused_with_what_differs(before, fit, tmp_path, changed, message):
-    given = ("size=32", "logger=csv", "precision=fp32", f"out={tmp_path / 'outputs'}")
-    given += () if changed == "net=pixels" else ("net.depth=3", "net.channels=8", "skips=[2]")
-    with pytest.raises(OptionError, match=f"init=.*: must be a run of the same network .*{message}"):
-        fit(*given, *KEPT, f"init={before}", changed, tiny=False)
+    ):
+        given = ("size=32", "logger=csv", "precision=fp32", f"out={tmp_path / 'outputs'}")
+        given += () if changed == "net=pixels" else TINY[1:4]
+        with pytest.raises(OptionError, match=f"init=.*: must be a run of the same network .*{message}"):
+            fit(*given, *KEPT, f"init={before}", changed, tiny=False)
     assert len(list((tmp_path / "outputs").iterdir())) == 1, "nothing is made"
-
-
-def test_checkpointed_activations_are_the_same_network(before, fit):
-    fit(*KEPT, f"init={before}", "net.checkpoint_activations=true")
+    fit(*KEPT, f"init={before}", "net.checkpoint_activations=true")  # the same network
 
 
 def test_another_input_is_told(before, fit, caplog):
@@ -97,21 +92,16 @@ def test_a_folder_without_a_run_or_a_checkpoint(fit, tmp_path):
 
 
 def test_a_damaged_checkpoint(before, fit):
-    path = stored(before / "checkpoints")[0]
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    flip_a_bit(stored(before / "checkpoints")[0])
     with pytest.raises(RunError, match="its content has changed"):
         fit(*KEPT, "seed=1", f"init={before}")
 
 
 def test_networks_of_a_users_own_class_are_compared_by_their_weights(before):
-    from dip.runs import warm_start
-
     state: dict[str, Any] = {"nets.0.a": torch.zeros(2), "nets.0.b": torch.zeros(3)}
     module = torch.nn.ModuleDict({"nets": torch.nn.Linear(1, 1)})
     with pytest.raises(OptionError, match=r"nets.0.a is \[2\] there and None here; .* and 1 more"):
-        warm_start.start(module, state, "outputs/RUN")
+        start(module, state, "outputs/RUN")
 
 
 def test_a_stack_slice_by_slice(tmp_path, monkeypatch):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 import torch
-from sequences import SHAPE
 
 from dip.errors import OptionError
-from dip.stopping import EMV, STOPS, WMV, Discrepancy, HeldOut, Stop
+from dip.stopping import EMV, WMV, Discrepancy, HeldOut, Stop
+from tests.conftest import python
+from tests.stopping.sequences import SHAPE
 
 
 @pytest.mark.parametrize(
@@ -29,13 +28,6 @@ def test_illegal_options_are_named(kind: type[Stop], options: dict[str, Any]) ->
         kind(**options)
 
 
-@pytest.mark.parametrize("name", STOPS)
-def test_patience_is_unused_where_no_minimum_is_sought(name: str) -> None:
-    names = ["patience"] * (name in ("never", "discrepancy")) + ["to_the_end"] * (name in ("never", "compare"))
-    expected = dict.fromkeys(names, f"stop={name}")
-    assert STOPS[name]().unused() == expected
-
-
 def test_one_pixel_cannot_be_held_out() -> None:
     with pytest.raises(OptionError, match="stop=heldout"):
         HeldOut().start(torch.rand(1, 3, 1, 1), 0)
@@ -45,4 +37,4 @@ def test_one_pixel_cannot_be_held_out() -> None:
 
 def test_options_need_no_torch() -> None:
     code = "import dip.stopping, sys; assert 'torch' not in sys.modules; dip.stopping.WMV()"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert python("-c", code).returncode == 0
