@@ -118,18 +118,14 @@ class ProcessesLauncher(SweepLauncher):
         if time.monotonic() < self._looked + LOOK_AGAIN:
             return self._roomy
         self._looked, free = time.monotonic(), gpus.free_memory() or {}
-        if free:
-            self._drop([device for device in self.devices if device.startswith("GPU-") and device not in free])
+        lost = [device for device in self.devices if free and device.startswith("GPU-") and device not in free]
+        if lost:
+            self.devices = [device for device in self.devices if device not in lost]
+            log.warning("lost: %s; GPUs that are left: %d", ", ".join(lost), len(self.devices))
         self._roomy = [device for device in self.devices if free.get(device, 1.0) >= LEAST_FREE]
         # Rounded, because each process takes some memory: GPUs that are as good as free keep their order.
         self._roomy.sort(key=lambda device: -round(free.get(device, 1.0), 1))
         return self._roomy
-
-    def _drop(self, lost: Sequence[str]) -> None:
-        for device in lost:
-            self.devices = [other for other in self.devices if other != device]
-            self._roomy = [other for other in self._roomy if other != device]
-            log.warning("the GPU %s is lost; %d are left", device, len(self.devices))
 
     def others(self) -> str:
         """See `SweepLauncher.others`."""

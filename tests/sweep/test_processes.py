@@ -157,7 +157,7 @@ def test_a_gpu_that_is_lost_gets_no_more_jobs(tmp_path, monkeypatch, caplog):
     outcomes, _ = sweep(jobs(tmp_path, 2), launcher)
     assert [outcome.status for outcome in outcomes] == ["finished"] * 2
     assert launcher.devices == ["GPU-b"]
-    assert "the GPU GPU-a is lost; 1 are left" in caplog.text
+    assert "lost: GPU-a; GPUs that are left: 1" in caplog.text
     free.clear()
     free["GPU-other"] = 1.0
     outcomes, _ = sweep(jobs(tmp_path / "later", 2), launcher)

@@ -22,6 +22,7 @@ from dip.errors import DipError, OptionError, RunError
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.model.module import DeepImagePrior
+from dip.report.collect import collect
 from tests.conftest import composed
 from tests.disturbed import Child, killed, numbers, only
 from tests.tiles.in_process import IMAGE, TINY, TWO, InProcess, fit, names
@@ -56,7 +57,7 @@ def test_the_result_is_the_weighted_sum_of_the_tiles_own_results(done: dict[str,
     assert result["seconds"] == pytest.approx(sum(part["seconds"] for part in parts))
     assert {part["config"]["tile"] for part in parts} == {0}
     assert not list((folder / "tiles").glob("*/*.tif")), "parts of the image are not kept"
-    assert [row["folder"] for row in runs.read(folder.parent)] == [str(folder)], "tiles are no runs of the report"
+    assert [run.path for run in collect(folder.parent)] == [folder], "tiles are no runs of the report"
 
 
 def test_a_finished_image_is_not_fitted_again_and_overwrite_starts_anew(tmp_path: Path):
