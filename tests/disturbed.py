@@ -2,10 +2,12 @@
 
 import csv
 import io
+import multiprocessing
 import os
+import runpy
 import signal
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,28 +24,51 @@ UNEQUAL = ("seconds", "step_seconds", "peak_memory_bytes", "device", "config.out
 """Entries of a result that may differ between two equal runs."""
 
 
-class Child(subprocess.Popen[str]):
+# Runs are forked from a process that has imported torch, Lightning and matplotlib, which takes longer than the runs.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload([__name__, "dip.__main__", "dip.fitting.fit", "dip.report.figures.run", "hydra"])
+
+
+def _train(
+    options: Sequence[str], console: Path, variables: dict[str, str], prepare: Callable[[], object] | None
+) -> None:
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(variables)
+    tempfile.tempdir = None  # asks TMPDIR again
+    with open(console, "a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    if prepare is not None:
+        prepare()
+    sys.argv = [str(ROOT / "train.py"), *options]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+class Child(SERVER.Process):  # type: ignore[name-defined]
     """A run of `train.py` with `options` in its own process and session; `console` gets its output.
 
-    `prepare` is called first in the new process.
+    `prepare`, which must be picklable, is called first in the new process.
     """
 
-    def __init__(self, options: Sequence[str], console: Path, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(self, options: Sequence[str], console: Path, prepare: Callable[[], object] | None = None) -> None:
+        super().__init__(target=_train, args=(options, console, environment(), prepare), daemon=True)
         self.console = console
-        with open(console, "w") as file:
-            super().__init__(
-                [sys.executable, str(ROOT / "train.py"), *options], stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                text=True, env=environment(), start_new_session=True, preexec_fn=prepare,
-            )  # fmt: skip
+        console.write_text("")
+        self.start()
 
     @property
     def output(self) -> str:
         return self.console.read_text(errors="replace")
 
+    def send_signal(self, number: int) -> None:
+        if self.exitcode is None:
+            os.kill(self.pid, number)
+
     def wait_for(self, condition: Callable[[], object]) -> None:
         """Wait until `condition` is true or the run has ended; two minutes at most."""
         deadline = time.monotonic() + 120
-        while not condition() and self.poll() is None:
+        while not condition() and self.exitcode is None:
             if time.monotonic() > deadline:
                 os.killpg(self.pid, signal.SIGKILL)
                 raise TimeoutError("nothing happened within two minutes")
@@ -51,11 +76,11 @@ class Child(subprocess.Popen[str]):
 
     def ended(self, seconds: float = 180) -> int:
         """The exit status. A run that does not end in time is killed, and `TimeoutError` raised."""
-        try:
-            return self.wait(seconds)
-        except subprocess.TimeoutExpired:
+        self.join(seconds)
+        if self.exitcode is None:
             os.killpg(self.pid, signal.SIGKILL)
-            raise TimeoutError(f"did not end within {seconds:.0f} s") from None
+            raise TimeoutError(f"did not end within {seconds:.0f} s")
+        return self.exitcode
 
 
 class Killed(BaseException):

@@ -19,16 +19,12 @@ def test_an_object_is_named_by_its_type() -> None:
 @pytest.mark.parametrize(
     ("legal", "words"),
     [
-        (number(">= 0"), "a number >= 0"),
-        (number("(0, 0.5]"), "a number in (0, 0.5]"),
-        (number("> 0", none=True), "null or a number > 0"),
-        (integer(1), "an integer >= 1"),
-        (integer(2, 16), "an integer from 2 to 16"),
-        (choice(("a", "b")), "a or b"),
-        (choice(("a", "b", "c"), none=True), "null or one of a, b, c"),
-        (flag(), "true or false"),
+        (number(">= 0"), "a number >= 0"), (number("(0, 0.5]"), "a number in (0, 0.5]"),
+        (number("> 0", none=True), "null or a number > 0"), (integer(1), "an integer >= 1"),
+        (integer(2, 16), "an integer from 2 to 16"), (choice(("a", "b")), "a or b"),
+        (choice(("a", "b", "c"), none=True), "null or one of a, b, c"), (flag(), "true or false"),
     ],
-)
+)  # fmt: skip
 def test_the_words_say_what_is_legal(legal: Legal, words: str) -> None:
     assert legal.words == words
 

@@ -82,7 +82,8 @@ def test_run(fit, line):
         return
     options = [option for option in given if not option.startswith(("size=", "skips=", "net.", "steps="))]
     small = SMALL if "target.mask" not in line and "npy" not in line else SMALL[1:]
-    _, result = fit(*options, *small, tiny=False)
+    few = ("method.steps=2",) if "method=zs_n2n" in line else ()
+    _, result = fit(*options, *small, *few, tiny=False)
     assert result["status"] == "finished"
     composed(*given)  # as it stands, too
 

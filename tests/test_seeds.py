@@ -81,16 +81,11 @@ def test_the_global_generator_is_not_used():
 @pytest.mark.parametrize(
     ("options", "step", "share"),
     [
-        ({}, 9000, 1),
-        ({"warm_up": 100}, 1, 0.01),
-        ({"warm_up": 100}, 300, 1),
-        ({"half_life": 50}, 75, 0.5**1.5),
-        ({"half_life": 1}, 5000, 0),
-        ({"warm_up": 100, "half_life": 50}, 50, 0.5),
-        ({"warm_up": 100, "half_life": 50}, 100, 1),
-        ({"warm_up": 100, "half_life": 50}, 200, 0.25),
+        ({}, 9000, 1), ({"warm_up": 100}, 1, 0.01), ({"warm_up": 100}, 300, 1), ({"half_life": 50}, 75, 0.5**1.5),
+        ({"half_life": 1}, 5000, 0), ({"warm_up": 100, "half_life": 50}, 50, 0.5),
+        ({"warm_up": 100, "half_life": 50}, 100, 1), ({"warm_up": 100, "half_life": 50}, 200, 0.25),
     ],
-)
+)  # fmt: skip
 def test_the_perturbation_warms_up_and_halves(options: dict[str, int], step: int, share: float):
     z = torch.zeros(1, 4, 64, 64)
     changing, plain = Perturbation(0.2, seed=3, **options), Perturbation(0.2, seed=3)

@@ -7,6 +7,7 @@ noise modeling and fitting for single-image raw-data", IEEE TIP 2008; the transf
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 
@@ -86,6 +87,7 @@ def _processed(raw: Tensor, colours: Tensor) -> Tensor:
     return to_srgb(functional.conv2d(linear, smooth, padding="same", groups=3).clamp(0, 1))
 
 
+@functools.lru_cache(maxsize=8)  # seconds
 def variances(channels: int, iso: float, quality: int) -> tuple[Tensor, Tensor]:
     """The variance of the noise by brightness, measured on uniform gray images: (17,) and (17, channels).
 

@@ -49,7 +49,10 @@ def test_targets_combine_with_stopping_rules(stop, target, photo):
     assert 1 <= result.metrics["restored_step"] <= result.metrics["steps"] <= 10
 
 
-@pytest.mark.parametrize("shape", [(16, 20), (16, 20, 1), (17, 5, 2), (16, 20, 31), (1, 1, 3), (40, 4, 3)])
+@pytest.mark.fault(28)
+@pytest.mark.parametrize(
+    "shape", [(16, 20), (31, 31, 1), (17, 5, 2), (16, 20, 31), (1, 1, 3), (2, 2), (1, 400, 3), (67, 65, 3)]
+)
 @pytest.mark.parametrize("tensor", [False, True])
 def test_arrays_and_tensors_of_any_shape(shape, tensor, photo):
     array = np.random.default_rng(0).random(shape).astype(np.float32)

@@ -56,18 +56,11 @@ def test_only_files_are_quoted():
 @pytest.mark.parametrize(
     ("typed", "taken"),
     [
-        ("size=(256,128)", "size=[256,128]"),
-        ("skips=(3,)", "skips=[3]"),
-        ("skips=()", "skips=()"),
-        ("steps=1e4", "steps=10000"),
-        ("net.depth=2E0", "net.depth=2"),
-        ("steps=1.5e0", "steps=1.5e0"),
-        ("lr=1e2", "lr=100"),
-        ("lr=1e-2", "lr=1e-2"),
-        ("image=1e4", "image=1e4"),
-        ("image=a(1).png", "image='a(1).png'"),
+        ("size=(256,128)", "size=[256,128]"), ("skips=(3,)", "skips=[3]"), ("skips=()", "skips=()"),
+        ("steps=1e4", "steps=10000"), ("net.depth=2E0", "net.depth=2"), ("steps=1.5e0", "steps=1.5e0"),
+        ("lr=1e2", "lr=100"), ("lr=1e-2", "lr=1e-2"), ("image=1e4", "image=1e4"), ("image=a(1).png", "image='a(1).png'"),
     ],
-)
+)  # fmt: skip
 def test_numbers_as_in_python(typed: str, taken: str):
     assert cli.adapted([typed]) == [taken]
 

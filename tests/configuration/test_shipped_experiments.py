@@ -8,7 +8,6 @@ import pytest
 
 from dip.api.assemble import assemble
 from dip.configuration import shipped
-from dip.configuration.shipped_experiments import merged
 from tests.conftest import composed
 
 
@@ -30,9 +29,3 @@ def test_as_hydra_composes_it(name: str, monkeypatch: pytest.MonkeyPatch):
 )
 def test_options_beside_an_experiment(given: dict, typed: list[str]):
     assert assemble({"experiment": "fast", **given})[0] == composed("experiment=fast", *typed)
-
-
-def test_merged_leaves_its_arguments_unchanged():
-    first, second = {"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": {"e": 4}}
-    assert merged(first, second) == {"a": {"b": 1, "d": 3}, "c": {"e": 4}}
-    assert (first, second) == ({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": {"e": 4}})

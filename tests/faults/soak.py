@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from dip import runs
@@ -70,10 +71,9 @@ class Round:
     def begin(self, out: str = "disturbed", *more: str, room: int | None = None) -> Child:
         """Start the run. With `room`, no file may grow beyond so many bytes, as on a full disk."""
 
-        def limit() -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-
-        return Child([*self.options, f"out={self.place / out}", *more], self.place / "console", room and limit)
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (room, most)) if room else None
+        return Child([*self.options, f"out={self.place / out}", *more], self.place / "console", limit)
 
     def end(self, child: Child, allowed: tuple[int, ...]) -> int:
         """Wait for the run and check its exit status, its output and its folder."""

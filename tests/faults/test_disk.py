@@ -1,6 +1,7 @@
 """A run on a full disk, and in a folder that is moved away."""
 
 import resource
+from functools import partial
 
 import pytest
 
@@ -17,9 +18,7 @@ def test_no_space_for_a_checkpoint(fit, tmp_path):
     whole, _ = fit(*OPTIONS, f"out={tmp_path / 'whole'}")
     size = (whole / "checkpoints" / "step-000000060.ckpt").stat().st_size
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, resource.RLIM_INFINITY))
-
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (size // 2, resource.RLIM_INFINITY))
     child = Child([*OPTIONS, f"out={tmp_path / 'full'}"], tmp_path / "console", limit)
     assert child.ended() == 1
     assert "cannot be written" in child.output

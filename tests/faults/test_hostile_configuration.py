@@ -1,6 +1,7 @@
 """No configuration can run code, and no environment variable is saved."""
 
 import pytest
+from yaml.constructor import ConstructorError
 
 from dip.configuration import cli
 from tests.conftest import composed
@@ -35,8 +36,8 @@ def test_a_yaml_tag_runs_no_code(main, tmp_path, monkeypatch):
     (folder / "evil.yaml").write_text(
         "defaults:\n  - config\n  - _self_\nnet:\n  channels: !!python/object/apply:os.system ['touch canary']\n"
     )
-    status, _, _ = main("-cd", str(folder), "-cn", "evil", "steps=1")
-    assert status != 0
+    with pytest.raises(ConstructorError):
+        main("-cd", str(folder), "-cn", "evil", "steps=1")
     assert not (tmp_path / CANARY).exists()
 
 

@@ -1,14 +1,11 @@
 """Minimal environments and unusual image shapes."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 
-import numpy
 import pytest
-from PIL import Image
 
 from tests.conftest import ROOT, TINY
 from tests.fitting.test_lightning_alone import LAUNCHERS
@@ -49,15 +46,3 @@ def test_tensorboard_listens_on_localhost_only():
     text = [path.read_text() for path in [*SOURCES, ROOT / "README.md", ROOT / "Makefile"]]
     assert any("tensorboard" in one for one in text)
     assert not any(word in one for one in text for word in ("--bind_all", "bind_all", "0.0.0.0"))
-
-
-@pytest.mark.fault(28)
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 2), (31, 31), (67, 65), (1, 400)])
-def test_the_restored_image_has_the_shape_of_the_image(fit, tmp_path, height, width):
-    pixels = numpy.random.default_rng(0).integers(0, 256, (height, width, 3), numpy.uint8)
-    Image.fromarray(pixels).save(tmp_path / "odd.png")
-    options = ("size=null", "steps=2", f"image={tmp_path / 'odd.png'}", "target=degraded", "stop=never")
-    folder, _ = fit(*options)
-    with Image.open(folder / "images" / "restored.png") as restored:
-        assert restored.size == (width, height)
-    assert json.loads((folder / "result.json").read_text())["status"] == "finished"

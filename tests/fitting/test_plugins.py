@@ -125,13 +125,10 @@ def test_z_is_padded_to_the_sizes_of_the_network(caplog):
 @pytest.mark.parametrize(
     ("options", "channels"),
     [
-        ({"method": "sequential"}, 3),
-        ({"method": "self_guided"}, 3),
-        ({"z": {"guide": IMAGE}}, 3 + 4),
-        ({"z": {"guide": IMAGE, "channels": 0}}, 3),
-        ({"method": "guided", "target": "noisy"}, 4),
+        ({"method": "sequential"}, 3), ({"method": "self_guided"}, 3), ({"z": {"guide": IMAGE}}, 3 + 4),
+        ({"z": {"guide": IMAGE, "channels": 0}}, 3), ({"method": "guided", "target": "noisy"}, 4),
     ],
-)
+)  # fmt: skip
 def test_a_module_is_tried_with_the_input_that_it_gets(options, channels):
     """A module for another number of channels is refused, before the first step."""
     z = {"channels": 4, **options.pop("z", {})}

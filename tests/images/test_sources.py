@@ -192,18 +192,11 @@ def test_bands_before_alpha(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "axes", "told"),
     [
-        ((64, 48), "HW", False),
-        ((64, 48, 3), "HWC", False),
-        ((3, 48, 3), "HWC", False),
-        ((3, 64, 48), "CHW", True),
-        ((1, 3, 64, 48), "CHW", True),
-        ((31, 64, 64), "CHW", True),
-        ((64, 64, 31), "HWC", True),
-        ((64, 64, 64), "HWC", True),
-        ((96, 64, 64), "CHW", True),
-        ((16, 20, 31), "HWC", True),
+        ((64, 48), "HW", False), ((64, 48, 3), "HWC", False), ((3, 48, 3), "HWC", False), ((3, 64, 48), "CHW", True),
+        ((1, 3, 64, 48), "CHW", True), ((31, 64, 64), "CHW", True), ((64, 64, 31), "HWC", True),
+        ((64, 64, 64), "HWC", True), ((96, 64, 64), "CHW", True), ((16, 20, 31), "HWC", True),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("wrap", [np.asarray, torch.from_numpy])
 def test_a_guess_of_the_axes_is_told(caplog, shape, axes, told, wrap):
     values = np.random.default_rng(0).random(shape, np.float32)

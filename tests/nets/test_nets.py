@@ -37,14 +37,11 @@ def test_names_match_their_classes() -> None:
 @pytest.mark.parametrize(
     ("options", "size", "padded"),
     [
-        ({}, (512, 512), (512, 512)),
-        ({}, (513, 1), (544, 64)),
-        ({"depth": 3}, (17, 24), (24, 24)),
-        ({"depth": 1}, (3, 4), (4, 4)),
-        ({"depth": 2, "kernel_down": 7}, (1, 20), (16, 20)),
+        ({}, (512, 512), (512, 512)), ({}, (513, 1), (544, 64)), ({"depth": 3}, (17, 24), (24, 24)),
+        ({"depth": 1}, (3, 4), (4, 4)), ({"depth": 2, "kernel_down": 7}, (1, 20), (16, 20)),
         ({"depth": 2, "kernel_up": 9}, (1, 20), (12, 20)),
     ],
-)
+)  # fmt: skip
 def test_padded(options: dict[str, object], size: tuple[int, int], padded: tuple[int, int]) -> None:
     assert Hourglass(**options).padded(*size) == padded
 

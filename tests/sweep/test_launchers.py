@@ -122,7 +122,7 @@ def test_a_sweep_that_is_interrupted_and_then_killed_resumes(multirun, fit, tmp_
             env=environment(), cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         records = f"outputs/*-seed{seed}-*/metrics.csv"
-        until(lambda: any(path.read_text().count("\n") > 5 for path in tmp_path.glob(records)), 100)
+        until(lambda: any(path.read_text().count("\n") > 5 for path in tmp_path.glob(records)), 300)
         process.send_signal(number)
         printed, _ = process.communicate()
         return process.returncode, printed

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from dip import images, metrics
-from dip.errors import ImageError, OptionError
+from dip.errors import ImageError
 from dip.targets import Deblur, Degraded, Flash, Jpeg, SuperRes
 from dip.targets.operators import Downsample, Identity
 
@@ -35,12 +35,6 @@ def test_a_simulated_small_image_is_shrunk_by_lanczos3(rows, photo):
     assert torch.equal(seen.reference, image)
     assert seen.size == (rows, 80)
     assert seen.operator(image).shape == seen.y.shape
-
-
-def test_a_small_image_grows_by_the_factor(photo):
-    seen = SuperRes(factor=3).observe(photo, 0)
-    assert seen.size == (180, 240)
-    assert seen.operator(torch.rand(1, 3, 180, 240)).shape == photo.shape
 
 
 def test_superres_measures_luma_without_the_border(photo):
@@ -99,16 +93,6 @@ def test_a_drawn_kernel_is_convolved(photo, caplog):
     assert "as large as the image" in caplog.text
 
 
-def test_the_flash_photo_is_the_input(photo, caplog):
-    flash = torch.rand(1, 3, 60, 80)
-    caplog.set_level("INFO", "dip")
-    seen = Flash(flash="flash.png").observe(photo, 0, {"flash": flash})
-    assert torch.equal(seen.y, photo)
-    assert torch.equal(seen.z, flash)
-    assert seen.reference is None
-    assert not caplog.messages
-
-
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_flash_pair_is_simulated(channels, caplog):
     image = torch.rand(1, channels, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -121,10 +105,3 @@ def test_a_flash_pair_is_simulated(channels, caplog):
     assert light.max() < 1
     clear = (seen.reference > 0.05) & (seen.reference < 0.95)
     assert (seen.y - seen.reference)[clear].std().item() == pytest.approx(0.01, rel=0.05)
-
-
-def test_an_empty_path_is_refused():
-    with pytest.raises(OptionError, match=r"^target.kernel=.*for example target.kernel=kernel.png$"):
-        Deblur(kernel="")
-    with pytest.raises(OptionError, match=r"^target.flash=.*for example target.flash=flash.jpg$"):
-        Flash(flash="")

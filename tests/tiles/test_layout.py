@@ -42,13 +42,10 @@ def test_tiles_cover_the_axis_overlap_enough_and_start_on_the_grid(axis):
 @pytest.mark.parametrize(
     ("length", "tile", "overlap", "expected"),
     [
-        (512, 512, 64, [(0, 512)]),
-        (513, 512, 64, [(0, 289), (224, 513)]),
-        (960, 512, 64, [(0, 512), (448, 960)]),
-        (961, 512, 64, [(0, 363), (299, 662), (598, 961)]),
-        (10, 4, 0, [(0, 4), (3, 7), (6, 10)]),
+        (512, 512, 64, [(0, 512)]), (513, 512, 64, [(0, 289), (224, 513)]), (960, 512, 64, [(0, 512), (448, 960)]),
+        (961, 512, 64, [(0, 363), (299, 662), (598, 961)]), (10, 4, 0, [(0, 4), (3, 7), (6, 10)]),
     ],
-)
+)  # fmt: skip
 def test_there_are_as_few_tiles_as_possible_evenly_spaced(length, tile, overlap, expected):
     assert spans(length, tile, overlap) == expected
 
