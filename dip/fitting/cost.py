@@ -52,7 +52,7 @@ class Cost:
 
     @property
     def fits(self) -> bool:
-        """Whether the memory suffices, as far as the system tells."""
+        """Whether the memory suffices, if the free memory is known."""
         return self.available is None or self.bytes <= self.available
 
     def plain(self) -> dict[str, float | None]:
