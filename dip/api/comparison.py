@@ -207,7 +207,7 @@ def _run(jobs: Mapping[Job, str], at_once: int | None, progress: bool) -> None:
     loop.run()
     if loop.signal is not None:
         signal.raise_signal(loop.signal)
-        raise RunError("the comparison was interrupted; the same call resumes it")
+        raise RunError("the comparison was interrupted; the same call resumes it unless out=None")
 
 
 def _run_here(job: Job, pictures: Pictures, name: str | None) -> None:
