@@ -78,7 +78,7 @@ def _photographed(config: Config, pictures: Pictures) -> tuple[Picture, Observat
     seen = dataclasses.replace(seen, channels=image.pixels.shape[1])
     image = opaque(image, seen) if target.masked else image
     if config.reference is not None:
-        seen = dataclasses.replace(seen, reference=of_image(size, seen.size, image, pictures))
+        seen = dataclasses.replace(seen, reference=of_image(size, seen.size, image, pictures, config.range is not None))
     return image, seen
 
 

@@ -127,14 +127,19 @@ class Pictures:
             )  # fmt: skip
 
     def log_scale(self, picture: Picture, chosen: bool) -> None:
-        """Log which stored values became 0 and 1, if these are not the full range of the type."""
-        if picture.scaled:
-            low, high = picture.units
-            advice = "another range is set by range=[low,high]"
-            if chosen and picture.stored is not None:
-                values = picture.stored.values
-                outside = ((values < low) | (values > high)).mean()
-                advice = f"{100 * outside:.1f} % of the values are outside and clipped"
+        """Log which stored values became 0 and 1, if these are not the full range of the type or clip values."""
+        import numpy as np
+
+        from dip.images.scaling import TOLERANCE
+
+        low, high = picture.units
+        advice, outside = "another range is set by range=[low,high]", 0.0
+        if picture.stored is not None and (chosen or not picture.scaled):
+            values, margin = picture.stored.values, TOLERANCE * (high - low)
+            outside = 100 * float((((values < low - margin) | (values > high + margin)) & np.isfinite(values)).mean())
+            clipped = f"{outside:.1f} % of the values are outside and clipped"
+            advice = clipped if chosen else f"{clipped}; {advice}"
+        if picture.scaled or outside:
             log.info(
                 "image: %s values; %.7g becomes 0 and %.7g becomes 1; restored.tif and saved files have the units of the "
                 "input; %s", picture.mode, low, high, advice,
