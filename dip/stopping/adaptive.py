@@ -114,7 +114,8 @@ def explain(chosen: dict[str, Any]) -> str:
     level = f"estimated standard deviation {255 * chosen['sigma']:.1f} of 255"
     if chosen["noise"] == "none":
         return (
-            f"stop=adaptive: no noise to remove ({level}); the image is returned unchanged. stop=never fits it anyway"
+            f"stop=adaptive: no noise to remove ({level}); the image is returned unchanged. stop=never fits it "
+            "anyway, stop.noise=white takes it for noisy"
         )
     from dip.stopping.noise_level import WHITE
 

@@ -49,6 +49,11 @@ FEWEST = 16
 """Values near 0 or 1 below which nothing is corrected there."""
 
 
+TONES, GAP = 16, 3 / 255
+"""At most so many values, with at least this distance, make an image a halftone, a drawing or a text. Noise takes all values
+in its range; a dark photograph has few, without gaps."""
+
+
 @dataclass
 class Noise:
     """What `examine` finds."""
@@ -64,6 +69,9 @@ class Noise:
 def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     """The noise of an image (1, C, H, W) in [0, 1], of blocks of a large one; `known` is not 0 where it was observed."""
     image, known = fp.blocks(image), None if known is None else fp.blocks(known)
+    tones = image.unique()
+    if len(tones) <= min(TONES, image.numel() // TONES) and (len(tones) < 2 or float(tones.diff().min()) > GAP):
+        return Noise("none", None, 0.0)
     floor = fp.noise_floor(image, known)
     if floor < CLEAN:
         return Noise("none", None, floor)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from dip.stopping.noise_level import colour_levels, moments, noise_level, unclipped
+from dip.stopping.noise_level import colour_levels, examine, moments, noise_level, unclipped
 
 SIGMA = 0.1
 
@@ -95,3 +96,19 @@ def test_without_noise_or_without_values_near_the_limits_nothing_changes():
     white = torch.ones(1, 1, 64, 64)
     assert unclipped(white, white, 0.0) is white
     assert torch.equal(unclipped(white, white, SIGMA), white), "a uniform area without noise was not clipped"
+
+
+def test_halftones_and_drawings_have_no_noise_and_dark_or_noisy_photographs_have():
+    ramp = torch.linspace(0, 1, 96).expand(1, 1, 96, 96)
+    noise = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 1, 96, 96)).astype(np.float32))
+    dithered = (ramp + 0.25 * noise > 0.5).float()
+    board = (torch.arange(64)[:, None] + torch.arange(64)).remainder(2).float().expand(1, 3, 64, 64)
+    assert [examine(image).kind for image in (dithered, board, 0.5 * board + 0.2)] == ["none"] * 3
+
+    def stored(image: torch.Tensor) -> torch.Tensor:
+        return (image.clamp(0, 1) * 255).round() / 255
+
+    assert [examine(stored(ramp + sigma * noise)).kind for sigma in (0.05, 0.1, 0.3)] == ["white"] * 3
+    dark = stored(ramp / 30 + 0.01 * noise)
+    assert len(dark.unique()) <= 16
+    assert examine(dark).kind == "white"
