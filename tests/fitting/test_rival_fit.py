@@ -135,7 +135,7 @@ def test_steps_are_hinted_at(caplog):
 
 def test_an_interrupted_rival_starts_again(fit, caplog):
     caplog.set_level(logging.INFO)
-    words = (*few("zs_n2n", 30), *SMALL, "record_every=10")
+    words = (*few("zs_n2n", 30), *SMALL, "record_every=10", "tile=auto")
 
     def interrupt(*_: object) -> None:
         signal.raise_signal(signal.SIGTERM)
