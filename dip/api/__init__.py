@@ -200,9 +200,9 @@ def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: On
         folder.mkdir()
         observed = observe(config, pictures)
         make = _prepare(dataclasses.replace(config, out=out)) or whole
-        fit = make(never, folder, "", pictures, on_record)
+        fit = make(never, folder, "", pictures, on_record, False)  # saves no images
         with fit.signals:
-            metrics = fit.run(progress, pictures=False)
+            metrics = fit.run(progress)
         history = runs.history(folder)
     raise_interrupt(metrics)
     metrics["config"].update(checkpoint_every=config.checkpoint_every, snapshot_every=config.snapshot_every)

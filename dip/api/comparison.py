@@ -157,8 +157,7 @@ def _job(options: Mapping[str, Any]) -> tuple[Job, Pictures | None]:
 
     config, given = assemble(options)
     pictures = Pictures(config, given)
-    own = any(type(getattr(config, group)) not in kinds.values() for group, kinds in schema.GROUPS.items())
-    if own or config.target.raw:
+    if schema.unregistered(config) or config.target.raw:
         return Job(config, (), experiment.place(config, pictures)[1]), pictures
     for option, picture in given.items():
         group, _, name = option.rpartition(".")
@@ -212,11 +211,13 @@ def _run(jobs: Mapping[Job, str], at_once: int | None, progress: bool) -> None:
 
 def _run_here(job: Job, pictures: Pictures, name: str | None) -> None:
     """Run one job in this process, and print its status after its `name`, unless that is None. An error is written into its `result.json`; a signal reaches the caller."""
+    from dip import tiles
     from dip.sweep.outcomes import fail
 
     with isolated():
         try:
-            result = experiment.run(job.config, progress=False, pictures=pictures)
+            prepare = tiles.prepare(job.config)
+            result = experiment.run(job.config, progress=False, pictures=pictures, prepare=prepare)
         except Exception as error:
             failed = fail(job, error, write=(runs.read_result(job.folder) or {}).get("status") != "failed")
             result = {"status": "failed", "error": failed.error}

@@ -46,7 +46,7 @@ class Restoration:
     """With `operator`: see `values`."""
     spread: NDArray[np.float32] | None = None
     """With `ensemble` >= 2 the standard deviation of the networks' outputs, averaged over steps, of the shape of
-    `image`: where it is high, the image is uncertain. None for a single network and for an image in tiles."""
+    `image`: where it is high, the image is uncertain. None for a single network."""
 
     @property
     def values(self) -> NDArray[Any]:

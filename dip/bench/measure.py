@@ -121,8 +121,8 @@ def whole_run(config: Config, steps: int, record_every: int = 50) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         config = dataclasses.replace(config, steps=steps, record_every=record_every, out=folder)
-        fit = Fit(config, Path(folder), "bench")
-        fit.run(progress=False, pictures=False)  # figures and baselines would count as its memory
+        fit = Fit(config, Path(folder), "bench", with_images=False)  # they and baselines would count as its memory
+        fit.run(progress=False)
         return sum(fit.recorder.paces) / len(fit.recorder.paces)
 
 

@@ -233,6 +233,11 @@ BASES: dict[str, type[Any]] = {group: typing.get_type_hints(Config)[group] for g
 """The base class of each group's choices. An object of another subclass, given from Python, is accepted too."""
 
 
+def unregistered(config: Config) -> list[str]:
+    """The groups in which `config` holds an object of a class of the user's own, which no other process can be given."""
+    return [group for group, kinds in GROUPS.items() if type(getattr(config, group)) not in kinds.values()]
+
+
 def plain(config: Config) -> dict[str, Any]:
     """`config` as nested dicts, lists, numbers and strings, as in `result.json`."""
     return dataclasses.asdict(config)

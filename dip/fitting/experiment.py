@@ -144,15 +144,11 @@ def _fit_and_save(fit: Work, observed: Observed, progress: bool, array: bool) ->
         raise
     runs.write_json(folder / "result.json", result)
     if result["status"] == "interrupted":
-        method, image, step = fit.config.method, _image(folder, result), result["restored_step"]
-        tiles = [tile["status"] for tile in result.get("tiles", {}).values()]
-        ended = sum(status in ("finished", "stopped", "copied") for status in tiles)
-        at = f" at step {result['steps']}" if result["steps"] is not None else ""
-        at = f" after {ended} of {len(tiles)} tiles" if tiles else at
-        again = "resume" if method.resumes or fit.config.tile else "start again: this method has no checkpoints"
-        log.warning("%s: interrupted%s; repeat the command to %s", folder, at, again)
-        if step:
-            log.info("image so far: %s (step %d of %d)", image, step, method.total(fit.config.steps))
+        again = "resume" if fit.resumes else "start again: this method has no checkpoints"
+        log.warning("%s: interrupted %s; repeat the command to %s", folder, fit.reached(result), again)
+        if step := result["restored_step"]:
+            total = fit.config.method.total(fit.config.steps)
+            log.info("image so far: %s (step %d of %d)", _image(folder, result), step, total)
         return result
     if not fit.config.keep_checkpoint:  # not before result.json exists, which replaces them
         fit.tidy()

@@ -91,7 +91,7 @@ class Fit(WholeImage):
             module.double()  # Lightning does this too, but only after it has loaded a checkpoint's weights
         return module, data.FixedPair(z, seen.y, self.device)
 
-    def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
+    def run(self, progress: bool) -> dict[str, Any]:
         """Fit, or resume, and save. See `Work.run`."""
         frugal = getattr(self.config.net, "checkpoint_activations", False)
         with (
@@ -119,8 +119,7 @@ class Fit(WholeImage):
                 logger=logger or False, default_root_dir=self.folder,
                 plugins=[DipCheckpointIO(self.identity, options=described), OneProcess()],
             )  # fmt: skip
-            if pictures:
-                self.save_inputs(trainer.logger if checkpoint is None else None)
+            self.save_inputs(trainer.logger if checkpoint is None else None)
             self.announce(self.config.steps)
             if self.rule is not None and self.rule.chosen is not None:
                 log.info("%s", explain(self.rule.chosen))
@@ -128,15 +127,15 @@ class Fit(WholeImage):
             complete = module.step == self.config.steps or self.stopping.fired
             if self.signals.received is not None and not complete:
                 self.signals.interrupted = True
-                step = self._save_present(pictures)
+                step = self._save_present()
                 return self.result("interrupted", signal=self.signals.received, restored_step=step)
-            return self._finish(trainer, checkpoints, pictures)
+            return self._finish(trainer, checkpoints)
 
-    def _save_present(self, pictures: bool) -> int:
+    def _save_present(self) -> int:
         """Save the present restored image of an interrupted run. Returns its step."""
         assert self.module is not None
         average, step = self.stopping.restored(self.module)
-        if pictures:
+        if self.with_images:
             seen, like = self.observation, self.picture
             image = self.config.target.finish(mixed(seen.limited(average.cpu()), seen, self.noise)[0], seen)
             self.recorder.guard(lambda: results.save_restored(self.folder, image, seen, like, self.slices))
@@ -147,7 +146,7 @@ class Fit(WholeImage):
         """What stop=adaptive found, for `mixed`."""
         return without_impulses(self.config, None if self.rule is None else self.rule.chosen)
 
-    def _finish(self, trainer: Trainer, checkpoints: Checkpoints, pictures: bool) -> dict[str, Any]:
+    def _finish(self, trainer: Trainer, checkpoints: Checkpoints) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
         assert self.module is not None
         config, target, seen = self.config, self.config.target, self.observation
@@ -173,9 +172,7 @@ class Fit(WholeImage):
                 result["spread"] = ranked
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
-        if pictures:
-            self.recorder.guard(lambda: uncertainty.save(self.folder / "images", self.spread))
-            self.save_results(trainer.logger, result, seen.shown(self.module.output.cpu()))
+        self.save_results(trainer.logger, result, seen.shown(self.module.output.cpu()))
         self.conclude(trainer.logger, result, step)
         if self.config.keep_checkpoint:
             checkpoints.save(trainer, self.module.step)

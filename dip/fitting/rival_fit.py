@@ -80,7 +80,7 @@ class RivalFit(WholeImage):
         self.cost = cost.afford(config, seen.shape)
         self.module = Present(self.device)
 
-    def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
+    def run(self, progress: bool) -> dict[str, Any]:
         """Restore and save. See `Fit.run`.
 
         Raises:
@@ -93,8 +93,7 @@ class RivalFit(WholeImage):
         ):  # fmt: skip
             memory.reset_peak_memory(self.device)
             logger = config.logger.build(self.folder, schema.plain(config), 1)
-            if pictures:
-                self.save_inputs(logger)
+            self.save_inputs(logger)
             watchers: list[Any] = [self.recorder]
             watchers += [Progress(self.steps, self.recorder, self.method.name)] if progress else []
             trainer = SimpleNamespace(logger=logger)
@@ -120,7 +119,7 @@ class RivalFit(WholeImage):
                 raise RunError(
                     f"method={self.method.name}: the training diverged; try another seed, for example seed=1"
                 )
-            return self._finish(image.clamp(0, 1), logger, pictures)
+            return self._finish(image.clamp(0, 1), logger)
 
     def announce(self, steps: int) -> None:
         """See `WholeImage.announce`. Also log the noise level, and which speed-ups have no effect."""
@@ -150,13 +149,12 @@ class RivalFit(WholeImage):
         self.parameters = sum(parameter.numel() for parameter in training.net.parameters())
         return training.run(self.steps, after)
 
-    def _finish(self, image: Tensor, logger: Any, pictures: bool) -> dict[str, Any]:
+    def _finish(self, image: Tensor, logger: Any) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
         target, seen, step = self.config.target, self.observation, self.module.step
         self.restored = target.finish(image, seen)
         result = self.result("finished", restored_step=step, **results.scores(target, self.restored, seen))
         result |= results.details(seen, self.slices, None)
-        if pictures:
-            self.save_results(logger, result, self.restored)
+        self.save_results(logger, result, self.restored)
         self.conclude(logger, result, step, close=True)
         return result

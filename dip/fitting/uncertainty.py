@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from dip import images
+from dip.errors import ImageError
+from dip.options import log
 
 BLOCK = 8
 """Side in pixels of the blocks for which the correlation is computed too."""
@@ -22,14 +24,22 @@ BLOCK = 8
 def save(folder: Path, spread: Tensor | None) -> None:
     """Write `spread.npy`, (H, W, C) float32 in the units of the image, and `spread.png`; nothing for None.
 
-    The picture is the root mean square over the channels, (H, W); white is its greatest value.
+    The picture is the root mean square over the channels, (H, W); white is its greatest value. An error is a warning,
+    because the spread must not cost the run its result.
     """
     if spread is None:
         return
-    folder.mkdir(exist_ok=True)
-    np.save(folder / "spread.npy", images.to_array(spread))
     shown = _over_channels(spread)
-    images.save(folder / "spread.png", shown / shown.amax().clamp(min=1e-12))
+    try:
+        images.save_values(folder / "spread.npy", images.to_array(spread))
+        images.save(folder / "spread.png", shown / shown.amax().clamp(min=1e-12))
+    except ImageError as error:
+        log.warning("the spread is not saved: %s", error)
+
+
+def load(folder: Path) -> Tensor:
+    """The spread that `save` has written into `folder`, (1, C, H, W)."""
+    return torch.from_numpy(np.load(folder / "spread.npy", allow_pickle=False)).permute(2, 0, 1)[None]
 
 
 def scores(spread: Tensor, restored: Tensor, reference: Tensor | None) -> dict[str, float]:

@@ -17,7 +17,7 @@ from dip.callbacks.signals import Signals
 from dip.configuration import schema
 from dip.configuration.loggers import show
 from dip.configuration.schema import Config
-from dip.fitting import results
+from dip.fitting import results, uncertainty
 from dip.fitting.cost import Cost, can_be_cut, describe
 from dip.fitting.work import Work
 from dip.hardware import devices, memory
@@ -95,6 +95,8 @@ class WholeImage(Work):
 
     def save_inputs(self, logger: Any) -> None:
         """Save the observation, the reference and the mask, and give them to the logger, if there is one."""
+        if not self.with_images:
+            return
         seen, target = self.observation, self.observation.picture_of_y()
         reference = None if seen.reference is None else seen.shown(seen.reference)
         images = {"target": target, "reference": reference, "mask": None if target is None else seen.known}
@@ -105,11 +107,14 @@ class WholeImage(Work):
 
     def save_results(self, logger: Any, result: dict[str, Any], output: Tensor) -> None:
         """Save the losses and the images of a complete run, `output` beside the restored one, and add the baselines."""
+        if not self.with_images:
+            return
         seen = self.observation
         assert self.restored is not None
         self.recorder.save_losses()
         self.save("output", output)
         results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
+        uncertainty.save(self.folder / "images", self.spread)
         self._show(logger, "restored", seen.shown(self.restored), result["restored_step"])
         if self.config.baselines:
             result["baselines"] = results.baselines(self.config.target, seen, self.folder / "images", self.slices)

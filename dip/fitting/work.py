@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,13 @@ class Work:
     """The images; None: the files that `config` names."""
     on_record: OnRecord | None = None
     """Called at each record."""
+    with_images: bool = True
+    """Whether images are saved and baselines are computed."""
 
     restored: Tensor | None = dataclasses.field(default=None, init=False)
     """The restored image, (1, C, H, W) on the CPU, once the run has finished."""
     spread: Tensor | None = dataclasses.field(default=None, init=False)
-    """The standard deviation of an ensemble, as `restored`; None for a single network."""
+    """The standard deviation of the networks of an ensemble, as `restored`; None for a single network."""
     signals: contextlib.AbstractContextManager[Any] = dataclasses.field(
         default_factory=contextlib.nullcontext, init=False
     )
@@ -52,12 +54,18 @@ class Work:
 
         return observe(self.config, self.pictures or Pictures(self.config))
 
-    def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
-        """Compute, or resume, and save. Returns the content of `result.json`; `progress` shows a progress bar.
+    @property
+    def resumes(self) -> bool:
+        """Whether the same command resumes an interrupted run. False: it starts again."""
+        return self.config.method.resumes
 
-        Without `pictures` no image is saved and no baseline is computed.
-        """
+    def run(self, progress: bool) -> dict[str, Any]:
+        """Compute, or resume, and save. Returns the content of `result.json`; `progress` shows a progress bar."""
         raise NotImplementedError
+
+    def reached(self, result: Mapping[str, Any]) -> str:
+        """Where a run with `result` was interrupted, such as `at step 30`."""
+        return f"at step {result['steps']}"
 
     def result(self, status: str, **more: Any) -> dict[str, Any]:
         """The content of `result.json` at this moment; `more` is added."""

@@ -34,8 +34,10 @@ def common_rule(config: Config, seen: Observation) -> tuple[Stop, dict[str, Any]
 
 def finished(
     config: Config, stop: Stop, seen: Observation, image: Tensor, noise: Mapping[str, Any] | None = None
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """The restored image, made from the blended averages `image` of the tiles, both (1, C, H, W).
+
+    The second result is the weight of the averages in it, (1, 1, H, W) or (1, 1, 1, 1).
 
     It is the last step of a fit of the whole image: with `stop=covariance` the combination with BM3D, for which the level
     of the noise is measured in the residual of `image`; with method=guided the mean with BM3D.
@@ -49,9 +51,13 @@ def finished(
     """
     smoothing = getattr(config.stop, "smoothing", 0.0)
     strong = stop.strong if isinstance(stop, Covariance) else (noise or {}).get("strong")  # None: not this rule
+    weight = image.new_ones(1, 1, 1, 1)
     if strong is not None and smoothing and seen.known is None and isinstance(seen.operator, Identity):
         rule = CovariancePenalty(seen.y, 1, smoothing=smoothing, strong=strong)
         for step in sorted({FIRST, rule.first}):  # chooses the flat patches, then measures
             rule.update(step, image, image, image, torch.zeros(()))
         image = rule.image()
-    return mixed(image, seen, without_impulses(config, noise))[0]
+        assert rule.fitted is not None, "rule.image() sets it"
+        weight = rule.fitted
+    image, share = mixed(image, seen, without_impulses(config, noise))
+    return image, weight * share

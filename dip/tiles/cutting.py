@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 READING = ("size", "range", "axes")
 """Options of reading the image, which do not apply to the image file of a tile: (1, C, h, w) in [0, 1]."""
 
+DEFAULT_OVERLAP = 64
+"""Overlap in pixels where the option is null and a quarter of the tile is not less."""
+
+RAMP = 16
+"""Width in pixels of the ramp between two tiles with large margins; an eighth of a small tile."""
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -66,6 +72,27 @@ def geometry(target: Target, seen: Observation) -> Geometry:
     return Geometry(grid=16 if isinstance(target, Jpeg) else 1)
 
 
+def least_overlap(config: Config, side: int, shape: Geometry) -> int:
+    """The least overlap of neighbouring tiles in pixels.
+
+    Raises:
+        OptionError: there is no room for the margins of two tiles and for a ramp between them.
+    """
+    margin, grid = shape.margin, shape.grid
+    least = 2 * margin + (min(RAMP, side // 8) if margin else 0)
+    overlap = max(min(DEFAULT_OVERLAP, side // 4), least) if config.overlap is None else config.overlap
+    if overlap < min(least, 2 * margin + 1):
+        legal = f"an integer from {least} on, since the target's kernel reaches {margin} pixels beyond a tile"
+        raise OptionError("overlap", overlap, legal, f"overlap={least}")
+    if 2 * overlap >= side:
+        legal = f"an integer above {2 * overlap}, since the target's kernel needs an overlap of {overlap} pixels"
+        raise OptionError("tile", side, legal, f"tile={4 * overlap}")
+    if side // grid <= -(-overlap // grid):
+        legal = f"an integer >= {4 * grid}, since tiles start at multiples of {grid} pixels with target={config.target.name}"
+        raise OptionError("tile", side, legal, f"tile={4 * grid}")
+    return overlap
+
+
 def observed(target: Target, seen: Observation) -> tuple[Target, dict[str, Tensor]]:
     """`target` for an image that is `seen` already, and the pictures of the image's size that it needs.
 
@@ -88,9 +115,8 @@ def observed(target: Target, seen: Observation) -> tuple[Target, dict[str, Tenso
 
 
 def unregistered(config: Config) -> str | None:
-    """The group in which `config` holds an object of an unregistered class, which cannot be passed to a process."""
-    groups = (group for group in schema.GROUPS if group != "target")
-    return next((group for group in groups if type(getattr(config, group)) not in schema.GROUPS[group].values()), None)
+    """The first group of `schema.unregistered`, without the target: tiles have another one, see `observed`."""
+    return next((group for group in schema.unregistered(config) if group != "target"), None)
 
 
 def check_options(config: Config) -> None:

@@ -13,7 +13,8 @@ SIDES: tuple[int, ...] = (1024, 512, 256)
 LARGE = 320**2
 """Pixels of a noisy image above which it is fitted in the smallest tiles. A network of fixed size needs more steps for more
 pixels, and details remain blurred. Two networks of 32 channels, noise of a camera: at 384 x 384 and 384 x 320 pixels tiles
-are 0.3 to 0.95 dB better than the whole, at 256 x 256 pixels 0.0 and 0.4 dB worse (sweeps/results/tiles)."""
+are 0.3 to 0.95 dB better than the whole, at 256 x 256 pixels 0.0 and 0.4 dB worse (sweeps/results/tiles).
+So they are small on a GPU too, where larger ones would take less time: 512 x 512 pixels are more than these whole images."""
 
 
 def choose(config: Config, shape: tuple[int, int, int], here: str | None = None) -> int:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from dip import images, runs
-from dip.configuration.schema import Config
-from dip.errors import OptionError, RunError
+from dip.errors import RunError
 from dip.files import read_json
-from dip.fitting import cost, results
+from dip.fitting import cost, results, uncertainty
 from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
 from dip.fitting.prefilter import prefiltered
@@ -31,18 +31,16 @@ from dip.sweep.launcher import SweepLauncher, refuse_numbered
 from dip.sweep.outcomes import GOOD, Outcome
 from dip.tiles.blending import blend
 from dip.tiles.common import common_rule, finished
-from dip.tiles.cutting import Cutter, Geometry, check_options, geometry
+from dip.tiles.cutting import Cutter, check_options, geometry, least_overlap
 from dip.tiles.layout import Box, boxes
 from dip.tiles.tile_bar import TileProgress
 
-DEFAULT_OVERLAP = 64
-"""Overlap in pixels where the option is null and a quarter of the tile is not less."""
-
-RAMP = 16
-"""Width in pixels of the ramp between two tiles with large margins; an eighth of a small tile."""
-
 GREATEST = ("steps", "parameters", "peak_memory_bytes", "step_seconds")
 """Results of which the greatest one of a tile counts."""
+
+
+COPIED = "copied"
+"""Status of a tile that needs no fit."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -69,7 +67,7 @@ class TiledFit(Work):
         seen, pictures = self.seen, self.pictures or Pictures(config)
         self.device = devices.pick_device(config.device)
         self.shape = geometry(config.target, seen)
-        overlap = _overlap(config, side, self.shape)
+        overlap = least_overlap(config, side, self.shape)
         least = -(-max(config.net.padded(1, 1)) // self.shape.factor)  # the smallest image that the network accepts
         self.boxes = boxes((seen.y.shape[-2], seen.y.shape[-1]), side, overlap, self.shape.grid, least)
         self.stop, self.chosen = common_rule(config, seen)
@@ -81,11 +79,16 @@ class TiledFit(Work):
         self.copied = {box for row in self.boxes for box in row if self.cutter.copied(box) or self.unchanged}
         self.outcomes: dict[Box, Outcome] = {}
 
-    def run(self, progress: bool, pictures: bool = True) -> dict[str, Any]:
+    @property
+    def resumes(self) -> bool:
+        """Tiles that have finished are kept."""
+        return True
+
+    def run(self, progress: bool) -> dict[str, Any]:
         """Fit the tiles that have not finished, and blend all. See `Work.run`.
 
         Raises:
-            RunError: a tile has failed. The others are kept, if `pictures`.
+            RunError: a tile has failed. The others are kept, if `with_images`.
         """
         self._describe()
         rows, columns = [list(row[0].rows) for row in self.boxes], [list(box.columns) for box in self.boxes[0]]
@@ -97,10 +100,9 @@ class TiledFit(Work):
             shutil.rmtree(self.folder / TILES)
         (self.folder / TILES).mkdir(exist_ok=True)
         runs.write_json(side_file(self.folder), layout)
-        if pictures:
-            results.save(self.folder / "images" / "target.png", self.seen.y)
-        if pictures and self.seen.reference is not None:
-            results.save(self.folder / "images" / "reference.png", self.seen.reference)
+        for name, pixels in (("target", self.seen.y), ("reference", self.seen.reference)):
+            if self.with_images and pixels is not None:
+                results.save(self.folder / "images" / f"{name}.png", pixels)
         if not self.unchanged:
             self.seen = prefiltered(self.config, self.seen, self.folder / TILES / "bm3d.tif")
         if self.seen.denoised is not None:
@@ -115,12 +117,13 @@ class TiledFit(Work):
         self.outcomes = {jobs[outcome.job]: outcome for outcome in loop.run()}
         if loop.signal is not None:
             return self.result("interrupted", signal=loop.signal)
-        self._refuse_failed(kept=pictures)
-        blended = blend(self.boxes, self._tile, self.shape.margin, self.shape.factor)
-        if not self.unchanged:
-            blended = finished(self.config, self.stop, self.seen, blended, self.chosen)
-        self.restored = self.config.target.finish(blended, self.seen)
-        return self._finish(pictures)
+        self._refuse_failed(kept=self.with_images)
+        return self._finish()
+
+    def reached(self, result: Mapping[str, Any]) -> str:
+        """See `Work.reached`."""
+        tiles = [tile["status"] for tile in result["tiles"].values()]
+        return f"after {sum(status in (*GOOD, COPIED) for status in tiles)} of {len(tiles)} tiles"
 
     def _describe(self) -> None:
         (height, width), rows, columns = self.seen.y.shape[-2:], len(self.boxes), len(self.boxes[0])
@@ -173,17 +176,40 @@ class TiledFit(Work):
         path = path if path.exists() else path.with_suffix(".png")
         return images.load(path, "tile", (0.0, 1.0)).pixels
 
-    def _finish(self, pictures: bool) -> dict[str, Any]:
-        """Save the blended image, its scores and the baselines."""
-        assert self.restored is not None
-        target = self.config.target
+    def _deviations(self) -> Tensor | None:
+        """The blended standard deviation of the networks of the tiles, (1, C, H, W); None for single networks.
+
+        It is the root of the weighted mean of the variances, as each of them is a mean over steps. That of independent
+        networks would fall in overlaps, where the error hardly falls (sweeps/results/spread). A copied tile has 0.
+        """
+        folders = {box: outcome.job.folder / "images" for box, outcome in self.outcomes.items()}
+        if not folders or not all((folder / "spread.npy").is_file() for folder in folders.values()):
+            return None
+
+        def variance(box: Box) -> Tensor:
+            return uncertainty.load(folders[box]).square() if box in folders else torch.zeros_like(self._tile(box))
+
+        return blend(self.boxes, variance, self.shape.margin, self.shape.factor).sqrt()
+
+    def _finish(self) -> dict[str, Any]:
+        """Blend the tiles, and save the image, its scores and the baselines."""
+        target, seen = self.config.target, self.seen
+        blended = blend(self.boxes, self._tile, self.shape.margin, self.shape.factor)
+        deviations = self._deviations()
+        if not self.unchanged:
+            blended, weight = finished(self.config, self.stop, seen, blended, self.chosen)
+            deviations = None if deviations is None else deviations * weight
+        self.restored, self.spread = target.finish(blended, seen), deviations
         everything = [outcome.status == "stopped" for outcome in self.outcomes.values()]
         status = "stopped" if all(everything) else "finished"
-        result = self.result(status, **results.scores(target, self.restored, self.seen))
-        if pictures:
+        result = self.result(status, **results.scores(target, self.restored, seen))
+        if self.spread is not None and (ranked := uncertainty.scores(self.spread, self.restored, seen.reference)):
+            result["spread"] = ranked
+        if self.with_images:
             results.save(self.folder / "images" / "restored.png", self.restored, like=self.picture)
-        if pictures and self.config.baselines:
-            result["baselines"] = results.baselines(target, self.seen, self.folder / "images")
+            uncertainty.save(self.folder / "images", self.spread)
+            if self.config.baselines:
+                result["baselines"] = results.baselines(target, seen, self.folder / "images")
         return result
 
     def result(self, status: str, **more: Any) -> dict[str, Any]:
@@ -197,7 +223,7 @@ class TiledFit(Work):
             outcome = self.outcomes.get(box)
             result = {} if outcome is None else runs.read_result(outcome.job.folder) or {}
             found.append(result)
-            state = "copied" if box in self.copied else "not started" if outcome is None else outcome.status
+            state = COPIED if box in self.copied else "not started" if outcome is None else outcome.status
             kept = {name: result.get(name) for name in ("steps", "restored_step", "psnr", "seconds", "rule")}
             tiles[box.name] = {"rows": [*box.rows], "columns": [*box.columns], "status": state, **kept}
 
@@ -220,24 +246,3 @@ class TiledFit(Work):
 def side_file(folder: Path) -> Path:
     """The file that holds the side and the places of the tiles of a run, so that `tile=auto` resumes with the same tiles."""
     return folder / TILES / "side.json"
-
-
-def _overlap(config: Config, side: int, shape: Geometry) -> int:
-    """The least overlap of neighbouring tiles in pixels.
-
-    Raises:
-        OptionError: there is no room for the margins of two tiles and for a ramp between them.
-    """
-    margin, grid = shape.margin, shape.grid
-    least = 2 * margin + (min(RAMP, side // 8) if margin else 0)
-    overlap = max(min(DEFAULT_OVERLAP, side // 4), least) if config.overlap is None else config.overlap
-    if overlap < min(least, 2 * margin + 1):
-        legal = f"an integer from {least} on, since the target's kernel reaches {margin} pixels beyond a tile"
-        raise OptionError("overlap", overlap, legal, f"overlap={least}")
-    if 2 * overlap >= side:
-        legal = f"an integer above {2 * overlap}, since the target's kernel needs an overlap of {overlap} pixels"
-        raise OptionError("tile", side, legal, f"tile={4 * overlap}")
-    if side // grid <= -(-overlap // grid):
-        legal = f"an integer >= {4 * grid}, since tiles start at multiples of {grid} pixels with target={config.target.name}"
-        raise OptionError("tile", side, legal, f"tile={4 * grid}")
-    return overlap

@@ -133,16 +133,18 @@ def test_mistakes_are_one_line_before_any_run(path, tmp_path, monkeypatch):
 def test_objects_run_in_this_process(path, tmp_path, monkeypatch, caplog, capsys):
     monkeypatch.setattr("dip.sweep.processes.Process", None)  # none is started
     variants = {"own": {"loss": lambda x, y: (x - y).abs(), "name": "mine"}, "bad": {"loss": lambda x, y: 1}}
+    variants["tiles"] = {**variants["own"], "tile": 8}
     table = dip.compare(path, variants, out=tmp_path, skips=[1], stop="never", **OPTIONS)
     shown = [line.split(": ")[:2] for line in capsys.readouterr().err.splitlines() if ", seed" in line]
-    assert shown == [["finished", "own, seed 0"], ["failed", "bad, seed 0"]]
+    assert shown == [["finished", "own, seed 0"], ["failed", "bad, seed 0"], ["failed", "tiles, seed 0"]]
     same = dip.restore(path, loss="l1", progress=False, skips=[1], stop="never", **OPTIONS)
-    assert table["status"].tolist() == ["finished", "failed"]
+    assert table["status"].tolist() == ["finished", "failed", "failed"]
     assert caplog.text.count("the table will have no scores without a clean image") == 1
     folder = Path(table.loc[("own", 0), "folder"])
     assert json.loads((folder / "result.json").read_text())["loss"] == same.metrics["loss"]
     assert folder.name.startswith("mine-photo-degraded-")
     assert "loss=own_loss: returned a int" in table.loc[("bad", 0), "error"]
+    assert "is not registered, and tiles run in other processes; set tile=0" in table.loc[("tiles", 0), "error"]
 
 
 def test_a_signal_reaches_the_caller(path, tmp_path, monkeypatch):

@@ -72,10 +72,10 @@ from dip.fitting.fit import Fit
 from tests.conftest import composed
 with tempfile.TemporaryDirectory() as out:
     config = composed("size=192", "net.channels=24", "precision=fp32", "steps=3", "device=cpu", "logger=csv", f"out={out}")
-    fit = Fit(config, Path(out), "test")
+    fit = Fit(config, Path(out), "test", with_images=False)
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     expected = cost.estimate(config, (3, 192, 192)).bytes
-    fit.run(progress=False, pictures=False)
+    fit.run(progress=False)
     status = Path("/proc/self/status").read_text()  # not getrusage, which also counts the parent before it started this
     print(expected, int(status.partition("VmHWM:")[2].split()[0]) * 1024 - before)
 """

@@ -74,7 +74,7 @@ def test_a_guide_of_slices_is_extended_to_the_slices_of_z(tmp_path):
 def test_the_input_of_a_decoder_is_smaller_than_the_image(tmp_path, guide, caplog, net, side):
     words = ("size=32", f"net={net}", "net.layers=5", f"z.guide={guide}", "z.channels=4", "ensemble=2", "steps=3")
     with caplog.at_level(logging.INFO, "dip"):
-        fit = Fitting(composed(*words, "logger=csv", "stop=never"), tmp_path / "run", "")
+        fit = Fitting(composed(*words, "logger=csv", "stop=never"), tmp_path / "run", "", with_images=False)
     told = f"z.guide: averaged to {side} x {side} pixels (width x height), the input of net={net}"
     assert caplog.messages.count(told) == 1
     assert not [line for line in caplog.messages if line.startswith("skips")], "a decoder has no skip connection"
@@ -87,7 +87,7 @@ def test_the_input_of_a_decoder_is_smaller_than_the_image(tmp_path, guide, caplo
     assert module.perturb[0](z[:1], 1).shape == (1, 7, side, side)
     assert cost.estimate(with_all_channels(fit.config, fit.observation), (3, 32, 32)).bytes > 0
     (tmp_path / "run").mkdir()
-    assert fit.run(progress=False, pictures=False)["status"] == "finished"
+    assert fit.run(progress=False)["status"] == "finished"
 
 
 def test_a_flash_photo_is_a_guide_without_noise(tmp_path, guide):

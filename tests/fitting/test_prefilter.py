@@ -114,8 +114,8 @@ def test_it_is_better_than_bm3d_and_than_the_plain_method(tmp_path):
             "image=coffee", "size=64", *SMALL, f"method={method}", "net.channels=16", "target=noisy", "optimizer=muon",
             "lr=0.02", "steps=60", "stop=never",
         )  # fmt: skip
-        fit = Fit(config, tmp_path, "")
-        psnr[method] = fit.run(progress=False, pictures=False)["psnr"]
+        fit = Fit(config, tmp_path, "", with_images=False)
+        psnr[method] = fit.run(progress=False)["psnr"]
     bm3d_alone = -10 * torch.log10((fit.observation.denoised - fit.observation.reference).square().mean()).item()
     assert psnr["guided"] > max(psnr["dip"], bm3d_alone)
 

@@ -131,7 +131,7 @@ def test_options_of_the_network_are_ignored_with_a_warning_each(caplog):
 
 def test_an_interrupted_rival_starts_again(fit, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    words = (*few("zs_n2n", 30), *SMALL, "record_every=10")
+    words = (*few("zs_n2n", 30), *SMALL, "record_every=10", "tile=auto")
     config = composed(*words, f"out={tmp_path / 'outputs'}")
     first = experiment.run(config, progress=False, on_record=lambda *_: signal.raise_signal(signal.SIGTERM))
     assert (first["status"], first["signal"], first["steps"]) == ("interrupted", signal.SIGTERM, 1)

@@ -47,18 +47,19 @@ def in_tiles(config: Config, folder: Path, side: int) -> TiledFit:
 
 def test_one_tile_with_a_start_from_bm3d_is_the_whole_fit(tmp_path: Path):
     config = composed(*TINY, *IMAGE, *GUIDED, "z.distribution=uniform", "ensemble=2", f"out={tmp_path}")
-    whole, tiled = Fit(config, tmp_path, ""), in_tiles(config, tmp_path / "tiled", 112)
-    results = whole.run(False, pictures=False), tiled.run(False)
+    whole, tiled = Fit(config, tmp_path, "", with_images=False), in_tiles(config, tmp_path / "tiled", 112)
+    results = whole.run(False), tiled.run(False)
     assert torch.equal(whole.restored, tiled.restored)
-    assert results[0]["psnr"] == results[1]["psnr"]
+    assert torch.equal(whole.spread, tiled.spread)
+    assert [results[0][name] for name in ("psnr", "spread")] == [results[1][name] for name in ("psnr", "spread")]
 
 
 def test_one_tile_of_a_photograph_is_the_whole_fit_up_to_the_estimated_level(tmp_path: Path):
     size = ("size=[128,192]", "steps=200", "net.channels=4")
     config = composed(*TINY, "image=coffee", *size, "target.noise.kind=camera", "stop=covariance", f"out={tmp_path}")
-    whole, tiled = Fit(config, tmp_path, ""), in_tiles(config, tmp_path / "tiled", 192)
+    whole, tiled = Fit(config, tmp_path, "", with_images=False), in_tiles(config, tmp_path / "tiled", 192)
     assert tiled.cutter.config.stop == Covariance(patience=config.stop.patience, smoothing=0, strong=False)
-    whole.run(False, pictures=False)
+    whole.run(False)
     tiled.run(False)
     assert (whole.restored - tiled.restored).square().mean().sqrt() < 0.002
 
@@ -134,7 +135,7 @@ def test_noise_is_too_strong_to_be_texture_in_all_tiles_or_in_none(
         assert not rule.certain
     assert "stop." not in caplog.text
     average = y.lerp(y.mean((2, 3), keepdim=True), 0.9)
-    found = finished(config, stop, direct(y, None), average, chosen)
+    found, _ = finished(config, stop, direct(y, None), average, chosen)
     rule = CovariancePenalty(y, 1)
     for step in (FIRST, rule.first):
         rule.update(step, average, average, average, torch.tensor(0.0))
@@ -149,12 +150,13 @@ def test_the_last_step_of_correlated_noise_sees_the_whole_image(smoothing: float
     config = composed(*TINY, *IMAGE, "target=degraded", "stop=covariance", f"stop.smoothing={smoothing}")
     seen, average = direct(y, None), scene.lerp(y, 0.1)
     stop, _ = common_rule(config, seen)
-    found = finished(config, stop, seen, average)
+    found, weight = finished(config, stop, seen, average)
     rule = CovariancePenalty(y, 1)
     assert rule.first == FIRST
     rule.update(FIRST, average, average, average, torch.tensor(0.0))
-    expected, _ = combined(average, y, smoothing * float(rule.variance) ** 0.5)
+    expected, fitted = combined(average, y, smoothing * float(rule.variance) ** 0.5)
     torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(weight, fitted)
     assert torch.equal(found, average) == (smoothing == 0)
 
 

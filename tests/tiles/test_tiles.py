@@ -60,6 +60,29 @@ def test_the_result_is_the_weighted_sum_of_the_tiles_own_results(done: dict[str,
     assert [run.path for run in collect(folder.parent)] == [folder], "tiles are no runs of the report"
 
 
+def test_the_variances_of_the_networks_are_blended(tmp_path: Path, done: dict[str, Any]):
+    class Known(InProcess):
+        """Fits whose networks differ by a constant."""
+
+        def start(self, job):
+            ended = super().start(job)
+            value = {TWO[0]: 3.0, TWO[1]: 4.0}[job.folder.parent.name]
+            np.save(job.folder / "images" / "spread.npy", np.full((32, 32, 3), value, np.float32))
+            return ended
+
+    result = fit(tmp_path, *IMAGE, "ensemble=2", launcher=Known())
+    folder = Path(result["folder"], "images")
+    fall = np.cos(np.pi * (np.arange(8) + 0.5) / 16) ** 2
+    expected = np.concatenate([np.full(24, 3.0), np.sqrt(9 * fall + 16 * (1 - fall)), np.full(24, 4.0)])
+    np.testing.assert_allclose(
+        np.load(folder / "spread.npy"), np.broadcast_to(expected[:, None], (32, 56, 3)), rtol=1e-6
+    )
+    np.testing.assert_allclose(np.asarray(Image.open(folder / "spread.png"))[5], 255 * expected / 4, atol=0.51)
+    assert "spearman" in result["spread"]
+    assert "spread" not in done
+    assert not list(Path(done["folder"]).glob("**/spread.*")), "a single network has none"
+
+
 def test_a_finished_image_is_not_fitted_again_and_overwrite_starts_anew(tmp_path: Path):
     result, again = fit(tmp_path, *IMAGE), InProcess()
     assert fit(tmp_path, *IMAGE, launcher=again) == result
@@ -135,13 +158,23 @@ def test_tiles_without_missing_pixels_are_copied_and_a_tile_without_known_ones_i
     Image.fromarray(mask).save(tmp_path / "mask.png")
     photo = tmp_path / "photo.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 56, 3), np.uint8)).save(photo)
-    given = (f"image={photo}", "size=null", *IMAGE[2:], "target=inpaint", f"target.mask={tmp_path / 'mask.png'}")
+    given = (
+        f"image={photo}",
+        "size=null",
+        *IMAGE[2:],
+        "ensemble=2",
+        "target=inpaint",
+        f"target.mask={tmp_path / 'mask.png'}",
+    )
     launcher = InProcess()
     result = fit(tmp_path / "out", *given, launcher=launcher)
     assert launcher.started == TWO[1:] == names(result)
     assert names(result, ["copied"]) == TWO[:1]
     known = torch.from_numpy(mask > 0)
     assert torch.equal(restored(result["folder"])[..., known], images.load(photo).pixels[..., known])
+    spread = np.load(Path(result["folder"], "images", "spread.npy"))
+    assert not spread[:, :24].any(), "no network has made these pixels"
+    assert (spread[:, 32:] > 0).all()
     mask[:, 24:] = 0
     Image.fromarray(mask).save(tmp_path / "mask.png")
     with pytest.raises(
@@ -207,18 +240,21 @@ def test_a_sweep_has_its_device_already(monkeypatch: pytest.MonkeyPatch, tmp_pat
     claims.release(claim)
 
 
-def test_from_python(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def test_from_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(tiles, "chosen", lambda out: InProcess())
     photo = np.random.default_rng(0).integers(0, 256, (32, 56), np.uint8)
     tiny = {"net": {"channels": 8, "depth": 2}, "skips": [1], "steps": 4, "stop": "never", "progress": False}
+    tiny |= {"ensemble": 2}
     found = dip.restore(photo, tile=32, precision="fp32", **tiny)
-    assert found.image.shape == (32, 56)
+    assert found.image.shape == found.spread.shape == (32, 56)
     assert names(found.metrics) == TWO
     assert found.folder is None
     assert found.history == {}
     assert found.metrics["config"]["out"] == "outputs"
     ended = [line for line in caplog.messages if line.startswith("restored image: ") and "/tiles/" not in line]
     assert not ended, "the temporary folder does not exist any more"
+    kept = dip.restore(photo, tile=32, precision="fp32", out=tmp_path, **tiny)
+    np.testing.assert_array_equal(kept.spread, found.spread)
     file = io.BytesIO()
     Image.fromarray(photo).save(file, "JPEG", quality=20)
     dip.restore(file.getvalue(), tile=32, precision="fp32", **tiny)
