@@ -65,8 +65,7 @@ def _main() -> None:
     with cli.errors_in_one_line():
         cli.refuse_unknown_flags(sys.argv[1:])
         words = aliases.replaced(cli.flags_first(shipped.with_sweeps(sys.argv[1:])))
-        words = cli.literals_adapted(words)
-        sys.argv[1:] = cli.files_quoted(words)
+        sys.argv[1:] = cli.adapted(words)
         hydra.main(version_base="1.3", config_path=str(shipped.path("conf")), config_name="config")(run)()
 
 

@@ -96,6 +96,5 @@ class DeepImagePrior(Reconstructor):
             raise OptionError("shape", self.shape, legal, "DeepImagePrior(shape=(1, 256, 256))")
         image: Tensor = adjoint(y).detach()
         if image.ndim != 4:
-            made = ", ".join(map(str, image.shape))
-            raise DipError(f"physics: its images must be (1, C, H, W), but A_adjoint returns ({made})")
+            raise DipError(f"physics: its images must be (1, C, H, W), but A_adjoint returns {tuple(image.shape)}")
         return image

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure, visual_information_fidelity
 
+HIGHEST = 100.0
+"""Highest PSNR in dB that is returned: that of equal images, and of images that differ by rounding in float32."""
+
 SSIM_PIXELS = 2**21
 """Number of pixels in a band of the image for which `ssim` is computed at once."""
 
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB over all pixels and channels, peak 1; infinite for equal images.
+    """Peak signal-to-noise ratio in dB over all pixels and channels, peak 1; at most 100, which equal images have.
 
     Protocol: one mean squared error over all colour channels; images are not rounded to 8 bits. Source: Ulyanov et
     al., "Deep Image Prior", denoising (CBM3D's protocol).
@@ -24,7 +27,7 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
 
 
 def psnr_y(x: Tensor, y: Tensor, border: int) -> Tensor:
-    """PSNR in dB of the luma without a frame of `border` pixels; NaN if nothing is left.
+    """PSNR in dB, at most 100, of the luma without a frame of `border` pixels; NaN if nothing is left.
 
     Protocol: Y of ITU-R BT.601, 16 to 235 of 255, not rounded. The peak is 255, so the value is higher than `psnr` for
     the same error. A one-channel image is its own luma. Source: the usual super-resolution protocol (Set5, Set14),
@@ -42,7 +45,7 @@ def psnr_y(x: Tensor, y: Tensor, border: int) -> Tensor:
 
 
 def psnr_hole(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-    """PSNR in dB over the missing pixels only (all channels, peak 1); NaN if none is missing.
+    """PSNR in dB, at most 100, over the missing pixels only (all channels, peak 1); NaN if none is missing.
 
     Known pixels are nearly equal to the observation; with them the value would depend on the size of the hole.
 
@@ -96,7 +99,7 @@ def vif(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _decibel(error: Tensor) -> Tensor:
-    return -10 * torch.log10(error)
+    return (-10 * torch.log10(error)).clamp(max=HIGHEST)
 
 
 def _wide(x: Tensor) -> Tensor:

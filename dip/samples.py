@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import importlib.util
 import os
+import re
 from pathlib import Path
 
 _PNG = "astronaut brick camera cell chelsea coffee coins grass gravel moon page text"
@@ -33,14 +34,17 @@ def sample_path(name: str) -> Path:
     return Path(found.submodule_search_locations[0]) / "data" / SAMPLES[name]
 
 
-def missing(path: str, samples: bool = True) -> str:
-    """What to say of the missing file `path`: similar names in its folder and, if `samples` can be given too, of samples."""
+def missing(path: str, legal: str | None = None) -> str:
+    """What to say of the missing file `path`: similar names in its folder and similar words that are legal.
+
+    `legal` is the text of the legal values, such as "a path, red or blue"; None: a path or the name of a sample.
+    """
     folder, name = os.path.split(path)
-    names = {sample: sample for sample in SAMPLES} if samples else {}
+    names = {word: word for word in (SAMPLES if legal is None else re.findall("[a-z]{3,}", legal))}
     with contextlib.suppress(OSError):  # the folder does not exist or cannot be read
         there = os.listdir(folder or os.curdir)
         names |= {file.lower(): os.path.join(folder, file) for file in there if file.isprintable()}
     close = [names[match] for match in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.7)]
     meant = f" (did you mean {' or '.join(close)}?)" if close else ""
-    sample = " or the name of a sample, which python train.py --help lists" if samples else ""
-    return f"there is no such file{meant}; give a path{sample}"
+    legal = legal or "a path or the name of a sample, which python train.py --help lists"
+    return f"there is no such file{meant}; give {legal}"

@@ -38,7 +38,10 @@ def test_psnr_is_scikit_images() -> None:
 def test_psnr_of_a_constant_error() -> None:
     image = torch.full((1, 3, 4, 4), 0.5)
     assert psnr(image, image + 0.1).item() == pytest.approx(20, abs=1e-4)
-    assert psnr(image, image).item() == math.inf
+    assert psnr(image, image).item() == 100
+    assert psnr(image.double(), image.double() + 1e-5).item() == pytest.approx(100)
+    assert psnr(image.double(), image.double() + 2e-5).item() == pytest.approx(100 - 20 * math.log10(2))
+    assert psnr(image, image * math.nan).isnan()
 
 
 def test_psnr_y_is_scikit_images_luma_without_the_border() -> None:

@@ -76,7 +76,7 @@ def test_there_are_commands_of_every_kind():
 @pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("line", RUNS)
 def test_run(fit, line):
-    given = cli.files_quoted(aliases.replaced(shlex.split(line)[2:]))  # as the program does
+    given = cli.adapted(aliases.replaced(shlex.split(line)[2:]))  # as the program does
     if "--help" in given:
         assert python("train.py", *given).returncode == 0
         return

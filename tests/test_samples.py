@@ -59,7 +59,8 @@ def test_similar_names_are_suggested_for_a_missing_file(typed, meant, tmp_path, 
         with pytest.raises(ImageError) as caught:
             load(typed)
         assert str(caught.value) == f"image={typed}: {said}; for example image=photo.png"
-    assert missing("astronat", samples=False) == "there is no such file; give a path"
+    assert missing("astronat", "a path") == "there is no such file; give a path"
+    assert missing("Redd", "red or blue") == "there is no such file (did you mean red?); give red or blue"
 
 
 def test_help_lists_the_samples():

@@ -59,9 +59,13 @@ def assemble(options: Mapping[str, Any]) -> tuple[Config, dict[str, Any]]:
 def _measured(own: Mapping[str, Any], target: Any) -> dict[str, Any]:
     """The target that measurements with the options `own` make; `target` must not be another one."""
     described = dict(target) if isinstance(target, Mapping) else {"name": target}
+    full = {**described, **own}
+    if lacking := [name for name in ("operator", "shape") if full.get(name) is None]:
+        example = "dip.restore(y, operator=lambda x: x[..., ::2, ::2], shape=(1, 256, 256))"
+        raise DipError(f"{next(iter(own))}: measurements need {' and '.join(lacking)} too, for example {example}")
     if described.get("name", "measured") not in ("degraded", "measured"):
         raise OptionError("target", described["name"], "left out where operator= is given", "operator=A")
-    return {**described, "name": "measured", **own}
+    return {**full, "name": "measured"}
 
 
 def _without_code(experiment: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -107,7 +111,7 @@ def _made(kind: type[Any], options: Mapping[str, Any], prefix: str, given: dict[
     for name, value in options.items():
         full = f"{prefix}{name}"
         if name not in own:
-            raise unknown(full, [f"{prefix}{other}" for other in own] if prefix else option_names())
+            raise unknown(full, [f"{prefix}{other}" for other in own] if prefix else [*option_names(), "experiment"])
         before = default_of(own[name])
         if full == "z" and not isinstance(value, (Mapping, Z)):  # as z="guide.png"
             value = {"guide": value}

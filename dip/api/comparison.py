@@ -61,7 +61,8 @@ def compare(
         out: the folder in which the run folders are made and kept; None keeps no files.
         jobs: runs at a time; None: as many as the GPUs take, or without a GPU one per two cores.
         progress: print a line per run.
-        options: of all variants, such as `reference`, `target` (default: degraded), `steps`.
+        options: of all variants, such as `reference`, `target` (default: degraded), `steps`; `wait=False` starts runs also
+            while other sweeps use all devices.
 
     Returns:
         A row per run with the index (variant, seed). Columns: `psnr` in dB and `ssim` of the restored image, `steps`,
@@ -114,9 +115,12 @@ def compare(
             "dip.compare: the table will have no scores without a clean image; reference=IMAGE, or a target that simulates "
             'damage on a good photo, such as target="noisy", adds the PSNR'
         )
-    _run(list({job.folder: job for job in planned.values() if job.folder not in here}.values()), jobs, progress)
-    for job, in_memory in here.values():
-        _run_here(job, in_memory, progress)
+    named: dict[Path, tuple[Job, str]] = {}
+    for (name, seed), job in planned.items():  # variants that mean the same run share its folder
+        named.setdefault(job.folder, (job, f"{name}, seed {seed}"))
+    _run({job: text for folder, (job, text) in named.items() if folder not in here}, jobs, progress)
+    for folder, (job, in_memory) in here.items():
+        _run_here(job, in_memory, named[folder][1] if progress else None)
     return _table(pandas, planned)
 
 
@@ -187,8 +191,8 @@ def _stored(picture: Picture, option: str, digest: str | None, out: str) -> str:
     return str(path)
 
 
-def _run(jobs: Sequence[Job], at_once: int | None, progress: bool) -> None:
-    """Run the jobs that have not finished. A signal ends the others with a checkpoint and reaches the caller."""
+def _run(jobs: Mapping[Job, str], at_once: int | None, progress: bool) -> None:
+    """Run the jobs that have not finished; the values are their names. A signal ends the others with a checkpoint and reaches the caller."""
     from omegaconf import OmegaConf
 
     from dip.sweep.dispatch import Loop
@@ -197,16 +201,17 @@ def _run(jobs: Sequence[Job], at_once: int | None, progress: bool) -> None:
 
     launcher = ProcessesLauncher(at_once)
     launcher.config = OmegaConf.create({"hydra": {"job": {"env_set": {}}}})
-    launcher.prepare(jobs)
-    loop = Loop(jobs, launcher.start, Progress(jobs, None if progress else io.StringIO()), others=launcher.others)
+    launcher.prepare([*jobs])
+    shown = Progress([*jobs], None if progress else io.StringIO(), jobs)
+    loop = Loop([*jobs], launcher.start, shown, others=launcher.others)
     loop.run()
     if loop.signal is not None:
         signal.raise_signal(loop.signal)
-        raise RunError("the comparison was interrupted; the same call resumes it")
+        raise RunError("the comparison was interrupted; the same call resumes it unless out=None")
 
 
-def _run_here(job: Job, pictures: Pictures, progress: bool) -> None:
-    """Run one job in this process. An error is written into its `result.json`; a signal reaches the caller."""
+def _run_here(job: Job, pictures: Pictures, name: str | None) -> None:
+    """Run one job in this process, and print its status after its `name`, unless that is None. An error is written into its `result.json`; a signal reaches the caller."""
     from dip.sweep.outcomes import fail
 
     with isolated():
@@ -215,8 +220,8 @@ def _run_here(job: Job, pictures: Pictures, progress: bool) -> None:
         except Exception as error:
             failed = fail(job, error, write=(runs.read_result(job.folder) or {}).get("status") != "failed")
             result = {"status": "failed", "error": failed.error}
-    if progress:
-        print(": ".join([str(result["status"]), job.name, *filter(None, [result.get("error")])]), file=sys.stderr)
+    if name is not None:
+        print(": ".join([str(result["status"]), name, *filter(None, [result.get("error")])]), file=sys.stderr)
     raise_interrupt(result)
 
 

@@ -102,7 +102,7 @@ def _variables() -> dict[str, str]:
 
 
 def _avoid_lost_threads() -> None:
-    """In a forked process, compute with one thread: OpenMP would wait for ever for threads that only the parent has."""
+    """In a forked process, compute with one thread: OpenMP deadlocks, since its threads exist only in the parent."""
     if _forked and torch.get_num_threads() > 1:
         log.warning(
             "this process was forked, so it computes with 1 thread instead of %d; for more, start processes with "

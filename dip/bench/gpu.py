@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dip import runs
+from dip.report.collect import collect
 
 ROOT = Path(__file__).parents[2]
 OUT = Path("outputs/gpu")
@@ -64,7 +65,7 @@ def measure(name: str, words: str, seconds: float) -> dict[str, Any]:
     found: dict[str, Any] = {"status": status, "seconds": round(time.monotonic() - began, 1)}
     if (OUT / name).is_dir():
         wanted = ("name", "status", "steps", "psnr", "step_seconds", "seconds", "peak_memory_bytes", "error")
-        found["runs"] = [{key: run.get(key) for key in wanted} for run in runs.read(OUT / name)]
+        found["runs"] = [{key: run.result.get(key) for key in wanted} for run in collect(OUT / name)]
     return found
 
 

@@ -24,12 +24,17 @@ from dip.options import log
 
 EVERY = 50  # minimum number of steps between two kept states; copying one costs about as much as some Adam updates
 TAIL = 10  # number of last losses whose median is the level; a shorter spike needs no rollback
-COLLAPSE = 1.3  # ratio of the level to that of the kept state from which a fit has collapsed
+COLLAPSE = (
+    0.3  # rise of the level from which a fit has collapsed, relative to the kept one's height above the least loss
+)
 ATTEMPTS = 3  # maximum number of rollbacks of either kind
 
 
 class Rollback(Callback):
     """Restore the last good state of all networks, and of what the method trains, if the loss of one has risen or is not finite. Steps are counted on.
+
+    Losses are compared by their distance to that of a perfect agreement with y, so that a constant added to the loss
+    changes nothing. A loss for which that is not finite, such as a logarithm, is never found to have risen.
 
     After a loss that is not finite, the learning rate is halved, at most three times. A loss that rises after three
     rollbacks in a row is accepted.
@@ -47,6 +52,7 @@ class Rollback(Callback):
         self._next: dict[str, Any] | None = None  # becomes good once the losses after it confirm it
         self._fresh: list[Tensor] = []  # losses on the device, (networks,) per step, not read yet
         self._since: list[list[float]] = []  # losses since the last kept state, read
+        self._least: float | None = None  # loss of a perfect agreement with y
         self._tried = 0  # consecutive rollbacks because of a risen loss
         self._halved = 0
 
@@ -55,20 +61,29 @@ class Rollback(Callback):
         if self._good is None:
             self._good = self._state(trainer, module, levels=[math.inf] * len(module.nets))
 
-    def on_train_batch_end(self, trainer: Trainer, module: DeepImagePrior, *_: Any) -> None:  # type: ignore[override]
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, module: DeepImagePrior, _: Any, batch: tuple[Tensor, Tensor], *__: Any
+    ) -> None:
         """Keep the loss on the device; at a record, read and check all new losses."""
         self._fresh.append(module.losses)
         if self.schedule.records(module.step):
             self._since += torch.stack(self._fresh).tolist()  # waits for the device
             self._fresh.clear()
+            if self._least is None:
+                self._least = float(module.least_loss(batch[1]))
             self._judge(trainer, module)
 
     def _judge(self, trainer: Trainer, module: DeepImagePrior) -> None:
         assert self._good is not None
+        assert self._least is not None
         first = module.step - len(self._since) + 1
         # A state is judged by the losses after it, because its last update may have caused the collapse.
         after = self._since[:TAIL]
-        if self._next is not None and len(after) == TAIL and not _risen(self._next["levels"], _levels(after)):
+        if (
+            self._next is not None
+            and len(after) == TAIL
+            and not _risen(self._next["levels"], _levels(after), self._least)
+        ):
             self._good, self._next = self._next, None
         broken = [first + i for i, losses in enumerate(self._since) if not all(map(math.isfinite, losses))]
         if broken:
@@ -87,7 +102,7 @@ class Rollback(Callback):
                 "stopping": copy.deepcopy(self.stopping.state_dict()),
             }
         levels = _levels(self._since[-TAIL:])
-        risen = _risen((self._next or self._good)["levels"], levels)
+        risen = _risen((self._next or self._good)["levels"], levels, self._least)
         if len(self._since) >= TAIL and risen and self._tried < ATTEMPTS:
             self._tried += 1
             self._back(trainer, module, f"the loss has risen from {risen[0]:.4g} to {risen[1]:.4g}")
@@ -140,7 +155,7 @@ def _levels(losses: list[list[float]]) -> list[float]:
     return [statistics.median(own) for own in zip(*losses, strict=True)]
 
 
-def _risen(before: list[float], now: list[float]) -> tuple[float, float] | None:
+def _risen(before: list[float], now: list[float], least: float) -> tuple[float, float] | None:
     """The levels, before and now, of the first network that has collapsed; None if none has."""
     pairs = zip(before, now, strict=True)
-    return next((pair for pair in pairs if pair[1] > COLLAPSE * pair[0]), None)
+    return next((pair for pair in pairs if pair[1] - pair[0] > COLLAPSE * abs(pair[0] - least)), None)

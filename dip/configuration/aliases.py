@@ -20,9 +20,16 @@ def replaced(words: Sequence[str]) -> list[str]:
     """The words of a command line with short ones replaced: `operator=f.py` is `target=measured target.operator=f.py`.
 
     Raises:
-        OptionError: `operator=` stands beside another target.
+        DipError: `operator=` stands beside another target, or `y=`, `shape=` or `complex=` without what selects one.
     """
     full = []
+    typed = {word.partition("=")[0].lstrip("+") for word in words if "=" in word}
+    selected = {"operator", "target", "target.operator", "experiment", "-cn", "--config-name"} & {*typed, *words}
+    if (alone := typed & {"y", "shape", "complex"}) and not selected:
+        raise DipError(
+            f"{min(alone, key=[*ALIASES].index)}: measurements need operator= too, a Python file that computes y from an "
+            "image, for example operator=my_operator.py y=measurements.npy 'shape=[1,256,256]'"
+        )
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or name not in ALIASES:

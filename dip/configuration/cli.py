@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dip.configuration.explain import in_one_line
-from dip.configuration.listing import integers, option_names
+from dip.configuration.listing import option_names
 from dip.configuration.schema import PICTURES
 from dip.errors import DipError
 
@@ -38,44 +38,34 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
     return [word for word in arguments if word not in options] + options
 
 
-def files_quoted(arguments: Sequence[str]) -> list[str]:
-    """`arguments` with quotes around file names that are not values in Hydra's grammar: `photo (1).png`, `Küche.png`.
+def adapted(arguments: Sequence[str]) -> list[str]:
+    """`arguments` in Hydra's grammar.
 
-    A `~` that the shell did not expand is the user's home folder.
+    File names that are no values there get quotes: `photo (1).png`, `Küche.png`. A `~` that the shell did not expand is
+    the user's home folder. As in Python, `size=(256,256)` is a list and `steps=1e4` an integer.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     from dip.configuration.commands import text
 
-    parser, sweep = OverridesParser.create(), bool({"-m", "--multirun"} & set(arguments))
-    quoted = []
+    parser, words = OverridesParser.create(), []
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key in (*PICTURES, "out") and value:
             value = os.path.expanduser(value)
-            value = _whole_names(value) if sweep else value
             try:
-                several = parser.parse_override(f"{key}={value}").is_sweep_override()
-                plain = sweep or not several or not Path(value).exists()
+                # a,b.png is the name of a file, or two values.
+                plain = not (parser.parse_override(f"{key}={value}").is_sweep_override() and Path(value).exists())
             except HydraException:
                 plain = False
             argument = f"{key}={value if plain else text(value)}"
-        quoted.append(argument)
-    return quoted
-
-
-def literals_adapted(arguments: Sequence[str]) -> list[str]:
-    """`arguments` with Python's spellings in Hydra's grammar: `size=(256,256)` is a list, `steps=1e4` an integer."""
-    adapted = []
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if re.fullmatch(r"\([\d\s,.]+\)", value):
+        elif re.fullmatch(r"\([\d\s,.]+\)", value):
             argument = f"{key}=[{value[1:-1].strip().rstrip(',')}]"
-        elif re.fullmatch(r"[\d.]+e\+?\d", value, re.IGNORECASE) and key.lstrip("+") in integers():
-            argument = f"{key}={float(value):.0f}" if float(value).is_integer() else argument
-        adapted.append(argument)
-    return adapted
+        elif re.fullmatch(r"\d+(\.\d*)?e\+?\d", value, re.IGNORECASE) and float(value).is_integer():
+            argument = f"{key}={float(value):.0f}"
+        words.append(argument)
+    return words
 
 
 def refuse_unknown_flags(arguments: Sequence[str]) -> None:
@@ -93,19 +83,6 @@ def refuse_unknown_flags(arguments: Sequence[str]) -> None:
         if name in option_names():
             refuse(f"{word}: an option is written without dashes, {name}={value or '...'}")
         refuse(f"{word}: there is no such flag")
-
-
-def _whole_names(value: str) -> str:
-    """A list of values for a sweep, with quotes around names of existing files that contain commas."""
-    from dip.configuration.commands import text
-
-    parts, names = value.split(","), []
-    while parts:
-        joined = {count: ",".join(parts[:count]) for count in range(min(len(parts), 10), 1, -1)}
-        count = next((count for count, name in joined.items() if os.path.exists(name)), 1)
-        names.append(text(joined[count]) if count > 1 else parts[0])
-        del parts[:count]
-    return ",".join(names)
 
 
 def ignore_checkpoint_requests() -> None:

@@ -119,7 +119,7 @@ def _no_option(error: Any, text: str) -> str:
     name, kind = str(error.full_key), error.object_type
     group = name.partition(".")[0]
     choices = [choice for choice, known in GROUPS.get(group, {}).items() if known is kind]
-    plain = unknown(name, option_names(), where)
+    plain = unknown(name, [*option_names(), "experiment", "entry", "hydra/launcher"], where)
     if not choices or name not in option_names():
         return str(plain)
     own = ", ".join(field.name for field in dataclasses.fields(kind) if field.name != "name") or "none"

@@ -45,7 +45,8 @@ class ImageOptions(Options):
     range: Any = option(
         None,
         "values of the image that become 0 and 1, the limits of the fit and the peak of the PSNR; results keep the units; "
-        "null: 0 and the maximum of 8, 10, 12, 14 or 16 bits, or for floats outside [0, 1] their minimum and maximum",
+        "null: 0 and the maximum of 8, 10, 12, 14 or 16 bits, or for floats that leave [0, 1] by more "
+        "than noise their minimum and maximum",
         interval(),
         "[0,4095]",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,13 +28,3 @@ def with_nested(prefix: str, kind: type[Any]) -> Iterator[tuple[str, type[Any]]]
 def option_names() -> list[str]:
     """Every option by its full name, such as `target.sigma`."""
     return [f"{prefix}{field.name}" for prefix, kind in classes() for field in dataclasses.fields(kind)]
-
-
-def integers() -> list[str]:
-    """The options whose value is an integer."""
-    return [
-        f"{prefix}{name}"
-        for prefix, kind in classes()
-        for name, hint in typing.get_type_hints(kind).items()
-        if hint in (int, int | None)
-    ]

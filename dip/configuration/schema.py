@@ -71,7 +71,7 @@ class Config(ImageOptions):
         0.01, "learning rate of the optimizer; experiment=fast uses 0.02 with muon", number("> 0"), "0.01"
     )
     perturbation: float = option(
-        1 / 30, "standard deviation of the noise that is added to z, drawn anew at each step", number(">= 0"), "0.03"
+        1 / 30, "standard deviation of the noise that is added to z, resampled at each step", number(">= 0"), "0.03"
     )
     perturbation_warm_up: int = option(
         0,
@@ -140,6 +140,13 @@ class Config(ImageOptions):
         flag(),
         "false",
     )
+    wait: bool = option(
+        True,
+        "wait while other sweeps use all devices of this machine (sweeps, tiles and dip.compare); false: start beside them, "
+        "where all become slower",
+        flag(),
+        "false",
+    )
     overwrite: bool = option(False, "delete the existing run of the same options and start from step 0", flag(), "true")
 
     def __post_init__(self) -> None:
@@ -199,7 +206,7 @@ class Config(ImageOptions):
         if isinstance(self.target, Degraded) and self.target.noise.kind and not isinstance(self.method, Rival):
             lines.append(f"target.noise: rivals and baselines use it; method={self.method.name} estimates the noise")
         auto = Auto().choose(self.target.auto_stop, self.perturbation_shrinks)
-        # Nobody chose the rule of stop=auto; adaptive selects its rule later.
+        # stop=auto is not a choice of the user; adaptive selects its rule later.
         if self.stop.comparable and self.stop != auto and (line := self.stop.too_long(self.steps)):
             lines.append(line)
         if self.stop.watches_variance and self.perturbation_shrinks:

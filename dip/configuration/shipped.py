@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from dip.errors import DipError
+
 _PACKAGE = Path(__file__).parents[1]
 _INSTALLED = (_PACKAGE / "conf").is_dir()
 
@@ -40,6 +42,9 @@ def with_sweeps(arguments: Sequence[str]) -> list[str]:
 
     `-cd sweeps` means the same, unless the working directory has a folder of that name. Another `-cd` is kept. If it
     lacks the file that `-cn` names, and a shipped sweep has that name, both are searched: `-cd mine -cn leaderboard`.
+
+    Raises:
+        DipError: `-cd` names a folder of sweep files, and no `-cn` names one of them.
     """
     from hydra._internal.utils import get_args_parser
 
@@ -48,6 +53,10 @@ def with_sweeps(arguments: Sequence[str]) -> list[str]:
     typed = get_args_parser().parse_known_intermixed_args(arguments)[0]
     folder, name = typed.config_dir, typed.config_name
     ours = bool(name) if folder is None else folder.rstrip("/") == "sweeps" and not Path(folder).is_dir()
+    place = path("sweeps") if ours else Path(folder or ".").absolute()
+    # A folder of experiments or of other choices needs no -cn.
+    if folder and not name and (found := names(str(place))) and not any(place.glob("*/*.yaml")):
+        raise DipError(f"-cd {folder}: add -cn and one of {', '.join(found)}, for example -cd {folder} -cn {found[0]}")
     both = bool(folder and name) and name in names("sweeps") and not Path(folder, f"{name}.yaml").is_file()
     searched = (
         [f"hydra.searchpath=[{text(f'file://{Path(folder).resolve()}')}]"] if both and Path(folder).is_dir() else []

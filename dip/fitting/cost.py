@@ -1,8 +1,8 @@
 """The cost of a run, memory and time, estimated by a few steps on crops of the image's size before the fit.
 
 Both are linear in the number of pixels. Memory is counted from the tensors that exist during a step (on a GPU: from the
-allocator), at two sizes. Time is measured at the largest size whose steps cost little compared with the run. The probe
-has networks, input and noise of its own, so that it changes nothing of the run.
+allocator), at two sizes. Time is measured at the larger one. The probe has networks, input and noise of its own, so that
+it changes nothing of the run.
 """
 
 from __future__ import annotations
@@ -15,20 +15,14 @@ import torch
 
 from dip.configuration.schema import Config
 from dip.errors import DipError, RunError
-from dip.fitting.probe import Measured, Shape, cropped, measure, padded_pixels, together, trained
+from dip.fitting.probe import Measured, Shape, cropped, measure, padded_pixels, together
 from dip.hardware import devices, memory
 from dip.hardware.free_memory import available
-from dip.methods import Learned, Rival
+from dip.methods import Classical, Rival
 from dip.options import log
 
 SIDES = (64, 128, 256)
-"""Sides of the crops, in pixels. Two are always measured, for the memory; a third one if the run takes long."""
-
-MEASURED_STEPS = 4
-"""Steps of a crop, two of which warm up."""
-
-SHARE = 0.01
-"""Largest part of the run's time that the third crop may take."""
+"""Sides of the crops, in pixels. Two are always measured, for the memory; the third one if the run fits."""
 
 SMALL_WORK, SMALL_MEMORY = 2 * 10**7, 2**22
 """A run is not estimated below this number of pixels x steps x networks (some seconds) and of pixels x networks x
@@ -58,7 +52,7 @@ class Cost:
 
     @property
     def fits(self) -> bool:
-        """Whether the memory suffices, as far as the system tells."""
+        """Whether the memory suffices, if the free memory is known."""
         return self.available is None or self.bytes <= self.available
 
     def plain(self) -> dict[str, float | None]:
@@ -78,43 +72,23 @@ def estimate(config: Config, shape: Shape) -> Cost:
     device = devices.pick_device(config.device)
     arithmetic = devices.pick_precision(config.precision.name, device)
     free = available(device)
-    if isinstance(config.method, Rival):
-        return _of_rival(config.method, shape, device, arithmetic, free)
-    crops = [cropped(config, shape, side) for side in SIDES]
-    if free is not None and _rough(*crops[0]) > free / 2:  # the probe itself would need too much
+    rival, crops = isinstance(config.method, Rival), [cropped(config, shape, side) for side in SIDES]
+    if isinstance(config.method, Classical):
+        growing, constant = config.method.memory
+        return Cost(int(growing * math.prod(shape) + constant + CPU_MEMORY[1]), math.nan, free)
+    if not rival and free is not None and _rough(*crops[0]) > free / 2:  # the probe itself would need too much
         return Cost(_rough(config, shape), math.nan, free)
     networks, pixels = min(config.ensemble, together(config, device)), padded_pixels(config, shape)
     found: list[Measured] = []
     for crop in crops:
-        count = padded_pixels(*crop)
-        if found and count <= found[-1].pixels:
+        if found and padded_pixels(*crop) <= found[-1].pixels:
             break  # the whole image has been measured
-        if len(found) == 2:
-            needed = _memory(found, config, shape, networks, device)
-            if MEASURED_STEPS * count > SHARE * config.steps * pixels or (free is not None and needed > free):
-                break
+        if len(found) == 2 and free is not None and _memory(found, config, shape, networks, device) > free:
+            break
         found.append(measure(*crop, device, arithmetic, networks))
     last = found[-1]
     seconds = last.seconds * pixels / last.pixels * config.ensemble / networks
     return Cost(_memory(found, config, shape, networks, device), seconds, free)
-
-
-def _of_rival(
-    method: Rival, shape: Shape, device: torch.device, arithmetic: devices.Arithmetic, free: int | None
-) -> Cost:
-    """`estimate` for a method that is no Deep Image Prior. The time of classical ones is not estimated."""
-    pixels, (factor, start) = shape[1] * shape[2], GPU_MEMORY if device.type == "cuda" else CPU_MEMORY
-    if not isinstance(method, Learned):
-        growing, constant = method.memory
-        return Cost(int(growing * shape[0] * pixels + constant + start), math.nan, free)
-    small, large = (
-        trained(method, (shape[0], min(side, shape[1]), min(side, shape[2])), device, arithmetic) for side in SIDES[:2]
-    )
-    slope = large.peak / large.pixels
-    if large.pixels > small.pixels:
-        slope = (large.peak - small.peak) / (large.pixels - small.pixels)
-    needed = factor * (slope * (pixels - large.pixels) + large.peak) + PER_VALUE * shape[0] * pixels + start
-    return Cost(int(needed), large.seconds * pixels / large.pixels, free)
 
 
 def _memory(found: Sequence[Measured], config: Config, shape: Shape, networks: int, device: torch.device) -> int:

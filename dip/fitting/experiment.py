@@ -230,7 +230,7 @@ def _log_result(folder: Path, status: str, result: Mapping[str, Any]) -> None:
         which = f"{len(result['tiles'])} tiles of at most {result['steps']} steps"
     facts = [] if psnr is None else [f"PSNR {psnr:.2f} dB"]
     facts += [which, f"{result['seconds']:.0f} s"]
-    facts += ["reference=IMAGE adds scores"] if psnr is None else []
+    facts += ["reference=IMAGE adds scores"] if psnr is None and "protocol" not in result else []
     log.info("%s: %s (%s)", folder, status, ", ".join(facts))
     log.info("restored image: %s", _image(folder, result))
 

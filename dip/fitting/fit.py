@@ -33,6 +33,7 @@ from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import derive
 from dip.stopping.adaptive import explain
 from dip.stopping.panel import Panel
+from dip.targets.fourier import MaskedFourier
 
 
 class Fit(WholeImage):
@@ -51,7 +52,8 @@ class Fit(WholeImage):
         if config.net.volumetric:
             self.config = config = dataclasses.replace(config, net=config.net.for_slices(self.slices))
         known = None if seen.known is None else seen.known.to(self.device)
-        stop = config.stop.suited(config.target.exact and seen.intervals is None, seen.measurements is None)
+        image = seen.measurements is None and not isinstance(seen.operator, MaskedFourier)
+        stop = config.stop.suited(config.target.exact and seen.intervals is None, image)
         self.rule = stop.start(seen.y.to(self.device), config.seed, known, config.perturbation_warm_up)
         if self.rule is not None:
             self.rule.share = seen.share

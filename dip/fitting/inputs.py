@@ -78,7 +78,7 @@ def _photographed(config: Config, pictures: Pictures) -> tuple[Picture, Observat
     seen = dataclasses.replace(seen, channels=image.pixels.shape[1])
     image = opaque(image, seen) if target.masked else image
     if config.reference is not None:
-        seen = dataclasses.replace(seen, reference=of_image(size, seen.size, image, pictures))
+        seen = dataclasses.replace(seen, reference=of_image(size, seen.size, image, pictures, config.range is not None))
     return image, seen
 
 
@@ -89,7 +89,7 @@ def _measured(config: Config, pictures: Pictures) -> tuple[Picture, Observation]
     device = devices.pick_device(config.device)
     arithmetic = devices.pick_precision(config.precision.name, device)
     with devices.prepared(arithmetic):
-        seen = config.target.observe_raw(values, config.range, device, arithmetic.dtype, given)
+        seen = config.target.observe_raw(values, given, span=config.range, device=device, dtype=arithmetic.dtype)
     channels = seen.shape[0]
     like = Picture(
         torch.zeros(()).expand(1, channels, *seen.size), mode="float32", flat=channels == (2 if seen.complex else 1),

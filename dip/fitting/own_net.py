@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -81,12 +81,12 @@ class OwnNet(Plugin, Net):
                 except Exception as error:
                     if out_of_memory(error):
                         raise
-                    why = why or f"fails for z of {shape(z.shape)} (channels: z.channels): {reason(error)}"
+                    why = why or f"fails for z of {tuple(z.shape)} (channels: z.channels): {reason(error)}"
                     continue
             if not isinstance(image, Tensor):
                 raise DipError(f"net={self.name}: its module returned {kind(image)}; must return an image tensor")
             if tuple(image.shape) != wanted:
-                why = why or f"returned {shape(image.shape)} for z of {shape(z.shape)}; must return {shape(wanted)}"
+                why = why or f"returned {tuple(image.shape)} for z of {tuple(z.shape)}; must return {wanted}"
                 continue
             self._check(image, seen.bounded)
             if bound.multiple > 1:
@@ -113,11 +113,6 @@ def arguments(function: Any) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):  # some functions of C have none
         return {}
-
-
-def shape(sides: Iterable[int]) -> str:
-    """The sides of a tensor as text."""
-    return f"({', '.join(map(str, sides))})"
 
 
 def kind(value: object) -> str:

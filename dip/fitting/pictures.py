@@ -50,7 +50,9 @@ class Pictures:
         self.shown = {"image": "y", "target.operator": "operator"} if config.target.raw else {}
         """What the user calls an option, where that is not its name."""
         fields = dataclasses.fields(config.target)
-        self.examples = {f"target.{field.name}": field.metadata.get("example") for field in fields}
+        self.described: dict[str, Mapping[str, str]] = {f"target.{field.name}": field.metadata for field in fields}
+        if config.target.raw:
+            self.described["image"] = {"legal": "a path", "example": "measurements.npy"}
         named = {"image": config.image, "reference": config.reference, "z.guide": config.z.guide}
         named |= {f"target.{option}": path for option, path in config.target.files().items()}
         self.sources: dict[str, str] = {option: path for option, path in named.items() if path is not None}
@@ -76,12 +78,8 @@ class Pictures:
                 f"image={source}: matches {len(files)} images; add -m for one run per image, for example "
                 "python train.py -m 'image=photos/*.jpg'"
             )
+        self._refuse_missing(option)
         path, key = split(source)
-        if source not in SAMPLES and not Path(path).exists():
-            name = self.shown.get(option, option)
-            told = missing(path, samples=not (option.startswith("target.") or name == "y"))
-            example = self.examples.get(option) or ("measurements.npy" if name == "y" else "photo.png")
-            raise ImageError(f"{name}={source}: {told}; for example {name}={example}")
         if source in SAMPLES or not Path(path).is_file():
             return f"sample {source}"  # or a device or a folder, which is an error on loading
         try:
@@ -92,11 +90,22 @@ class Pictures:
             name = self.shown.get(option, option)
             raise ImageError(f"{name}={source}: cannot be read ({error.strerror})") from None
 
+    def _refuse_missing(self, option: str) -> None:
+        """Raise ImageError with the legal values of `option` if the file that it names does not exist."""
+        source, name = self.sources[option], self.shown.get(option, option)
+        path = split(source)[0]
+        if option in self.given or source in SAMPLES or Path(path).exists():
+            return
+        described = self.described.get(option, {})
+        told, example = missing(path, described.get("legal")), described.get("example", "photo.png")
+        raise ImageError(f"{name}={source}: {told}; for example {name}={example}")
+
     def load(self, option: str) -> Picture:
         """The image of `option` as it is stored, decoded once. Raises ImageError."""
         from dip import images
 
         if option not in self._loaded:
+            self._refuse_missing(option)
             axes = self.axes if option in ("image", "reference", "z.guide") else None
             given = self.given.get(option)
             self._loaded[option] = images.load(self.sources[option], option, axes=axes) if given is None else given
@@ -118,14 +127,19 @@ class Pictures:
             )  # fmt: skip
 
     def log_scale(self, picture: Picture, chosen: bool) -> None:
-        """Log which stored values became 0 and 1, if these are not the full range of the type."""
-        if picture.scaled:
-            low, high = picture.units
-            advice = "another range is set by range=[low,high]"
-            if chosen and picture.stored is not None:
-                values = picture.stored.values
-                outside = ((values < low) | (values > high)).mean()
-                advice = f"{100 * outside:.1f} % of the values are outside and clipped"
+        """Log which stored values became 0 and 1, if these are not the full range of the type or clip values."""
+        import numpy as np
+
+        from dip.images.scaling import TOLERANCE
+
+        low, high = picture.units
+        advice, outside = "another range is set by range=[low,high]", 0.0
+        if picture.stored is not None and (chosen or not picture.scaled):
+            values, margin = picture.stored.values, TOLERANCE * (high - low)
+            outside = 100 * float((((values < low - margin) | (values > high + margin)) & np.isfinite(values)).mean())
+            clipped = f"{outside:.1f} % of the values are outside and clipped"
+            advice = clipped if chosen else f"{clipped}; {advice}"
+        if picture.scaled or outside:
             log.info(
                 "image: %s values; %.7g becomes 0 and %.7g becomes 1; restored.tif and saved files have the units of the "
                 "input; %s", picture.mode, low, high, advice,

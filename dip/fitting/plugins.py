@@ -20,7 +20,7 @@ from dip.errors import DipError
 from dip.fitting.digests import digest
 from dip.fitting.network_input import networks
 from dip.fitting.own_classes import Plugin
-from dip.fitting.own_net import OwnNet, arguments, kind, reason, shape
+from dip.fitting.own_net import OwnNet, arguments, kind, reason
 from dip.fitting.own_rule import OwnRule
 from dip.hardware.out_of_memory import out_of_memory
 from dip.model.losses import Loss
@@ -43,7 +43,6 @@ class OwnStop(Plugin, Stop):
         return {}
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> OwnRule:
-        """See `Stop.start`."""
         return OwnRule(self.given, self.name)
 
 
@@ -84,11 +83,11 @@ class OwnLoss(Plugin, Loss):
             except Exception as error:
                 if out_of_memory(error):
                     raise
-                raise DipError(f"loss={self.name}: fails for x and y of {shape(y.shape)}: {reason(error)}") from error
+                raise DipError(f"loss={self.name}: fails for x and y of {tuple(y.shape)}: {reason(error)}") from error
             if not isinstance(result, Tensor):
                 raise DipError(f"loss={self.name}: returned {kind(result)}; must return a tensor")
             if result.ndim and result.shape != y.shape:
-                got, wanted = shape(result.shape), shape(y.shape)
+                got, wanted = tuple(result.shape), tuple(y.shape)
                 raise DipError(f"loss={self.name}: returned {got}; must return () or the shape of y, {wanted}")
             if not result.requires_grad:
                 raise DipError(f"loss={self.name}: its result has no gradient; compute it with operations of torch")

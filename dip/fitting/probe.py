@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from dip.configuration.schema import Config
 from dip.hardware import devices, memory, threads
-from dip.methods import Learned
+from dip.methods import Learned, Rival
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.seeds import generator
@@ -34,6 +34,8 @@ def together(config: Config, device: torch.device) -> int:
 
 def padded_pixels(config: Config, shape: Shape) -> int:
     """The number of pixels that the network makes for an image of `shape` (C, H, W), of voxels for a volume."""
+    if isinstance(config.method, Rival):
+        return shape[1] * shape[2]
     height, width = config.net.padded(*shape[1:])
     return height * width * config.net.z_slices()
 
@@ -79,7 +81,9 @@ class _Alone(DeepImagePrior):
 def measure(
     config: Config, shape: Shape, device: torch.device, arithmetic: devices.Arithmetic, networks: int
 ) -> Measured:
-    """Memory and time of a step of `networks` networks on an image of `shape`."""
+    """Memory and time of a step of `networks` networks, or of a rival, on an image of `shape`."""
+    if isinstance(config.method, Learned):
+        return _trained(config.method, shape, device, arithmetic)
     dtype = torch.float64 if arithmetic.name == "fp64" else torch.float32
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(arithmetic.name)
     frugal = getattr(config.net, "checkpoint_activations", False)
@@ -114,7 +118,7 @@ def measure(
     return Measured(padded_pixels(config, shape), live.peak, state, min(times))
 
 
-def trained(method: Learned, shape: Shape, device: torch.device, arithmetic: devices.Arithmetic) -> Measured:
+def _trained(method: Learned, shape: Shape, device: torch.device, arithmetic: devices.Arithmetic) -> Measured:
     """Memory and time of a step of `method` on an image of `shape` (C, H, W). `state` is not counted."""
     half = torch.bfloat16 if arithmetic.name == "bf16" else None
     y = torch.rand(1, *shape, generator=generator(0, "cost")).to(device, arithmetic.dtype)

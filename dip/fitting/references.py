@@ -12,7 +12,7 @@ from dip import images
 from dip.errors import ImageError
 from dip.images import Picture
 from dip.images.picture import read_values
-from dip.images.scaling import WHITE, choose, to_unit
+from dip.images.scaling import BITS, WHITE, choose, to_unit
 from dip.options import log
 
 if TYPE_CHECKING:
@@ -20,26 +20,37 @@ if TYPE_CHECKING:
     from dip.targets import Observation
 
 
-def of_image(size: Any, made: tuple[int, int], image: Picture, pictures: Pictures) -> Tensor:
+def of_image(size: Any, made: tuple[int, int], image: Picture, pictures: Pictures, chosen: bool = False) -> Tensor:
     """The reference of an image, (1, C, *made) in [0, 1].
 
-    A reference of the type of the image, or one whose values only units explain, has the units of the image. Black and
-    white of others are those of their type.
+    A reference of the integer type of the image has the units of the image, and so has one of about its size, if one of
+    the two has values in units. Otherwise black and white of both are those of their types, or of their bits.
 
     Args:
         size: the option `size`.
         made: (H, W) of the restored image.
         image: the image.
         pictures: hold the reference.
+        chosen: whether the option `range` set black and white of the image.
 
     Raises:
-        ImageError: it cannot be read, or has another shape.
+        ImageError: it cannot be read, has another shape, or has other units than the image.
     """
     # A target that enlarges the image has a larger reference, cropped and resized in the same way.
     wanted = None if size is None else made[0] if isinstance(size, int) else made
     stored = pictures.load("reference")
-    if stored.mode == image.mode or (stored.scaled and stored.mode not in WHITE):
+    typed = all(picture.mode in WHITE or not picture.scaled for picture in (image, stored))
+    if (stored.mode == image.mode and not stored.mode.startswith("float")) or (not typed and _alike(image, stored)):
         stored = images.rescaled(stored, image.units)
+    elif not typed and _full(stored) and (chosen or _full(image)):
+        log.info("reference: a picture, whose black is %g and whose white is %g", *image.units)
+    elif not typed:
+        theirs, ours = ("from {:.4g} to {:.4g}".format(*picture.units) for picture in (stored, image))
+        raise ImageError(
+            f"reference={pictures.sources['reference']}: its values, {theirs}, are in another unit than those of the image, "
+            f"{ours}; give both in one unit, or a reference of uint8, uint16 or floats in [0, 1] and black and white of the "
+            "image, for example range=[0,255]"
+        )
     known = images.prepare(stored, wanted).pixels
     want = (image.pixels.shape[1], *made)
     if known.shape[1:] != want:
@@ -84,6 +95,25 @@ def of_measurements(span: Any, pictures: Pictures, seen: Observation) -> Tensor:
     low, high = seen.scale
     # The network's image is real; its parts are scaled alike.
     return ((image.double() - low) / (high - low)).float()
+
+
+def _full(picture: Picture) -> bool:
+    """Whether black is 0 and white that of a type or of a number of bits: not the extremes of the values."""
+    low, high = picture.units
+    return low == 0 and high in (1, *(2**bits - 1 for bits in BITS))
+
+
+def _alike(image: Picture, reference: Picture) -> bool:
+    """Whether two pictures of a scene are in one unit: their large values differ by less than a factor of 3.
+
+    8 and 10 bits, the nearest of the usual units, differ by a factor of 4.
+    """
+    sizes = []
+    for picture in (image, reference):
+        low, high = picture.units
+        values = picture.pixels.double().numpy() * (high - low) + low
+        sizes.append(np.quantile(np.abs(values[np.isfinite(values)]), 0.95))
+    return bool(max(sizes) < 3 * min(sizes) or sizes[0] == sizes[1])
 
 
 def _other_shape(pictures: Pictures, what: str, wanted: tuple[int, ...]) -> ImageError:

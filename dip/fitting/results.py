@@ -92,9 +92,11 @@ def baselines(target: Target, observation: Observation, folder: Path, slices: in
         log.info("baselines: skipped above %d pixels, because they would take minutes", bm3d.LIMIT)
         return {}
     try:
+        from dip.targets.baselines import compute  # scikit-image is slow to import
+
         y, known = observation.y, observation.known
         levels = noise_levels(y, known) if target.task == "denoising" else (noise_level(y, known), None)
-        found = target.baselines(observation, *levels)
+        found = compute(target.task, observation, target.noise_model(*levels))
         for name, image in found.items():
             save(folder / f"baseline-{name}.png", image, slices=slices)
         return {name: target.scores(image, observation) for name, image in found.items()}
@@ -104,7 +106,7 @@ def baselines(target: Target, observation: Observation, folder: Path, slices: in
 
 
 def constant_loss(module: DeepImagePrior, observation: Observation) -> float:
-    """The loss of a constant image, the mean of each channel of the observation: what any fit should undercut.
+    """The objective of a constant image, the mean of each channel of the observation: what any fit should undercut.
 
     For measurements it is the multiple of the image of ones that fits `y` best.
     """
@@ -121,8 +123,7 @@ def constant_loss(module: DeepImagePrior, observation: Observation) -> float:
             if y.shape[1] != output.shape[1]:
                 level = level.mean().view(1, 1, 1, 1)
             image = level.expand_as(output)
-        loss = module.criterion(module.operator(image), y, image, module.weights)
-        return float(module.extras[0].objective(loss, image))
+        return float(module.objective(image, y))
 
 
 def warning(loss: float | None, constant: float, lr: float, steps: int) -> str | None:

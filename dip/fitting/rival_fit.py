@@ -22,7 +22,7 @@ from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
 from dip.methods import Classical, Learned, Rival
 from dip.options import log
-from dip.stopping.noise_level import noise_levels
+from dip.stopping.noise_level import noise_levels, unclipped
 
 
 @dataclasses.dataclass
@@ -139,6 +139,8 @@ class RivalFit(WholeImage):
 
             image = BASELINES["denoising"][self.method.name](seen, self.noise)
             assert image is not None, "None only for impulses"
+            if self.method.unclip:
+                image = unclipped(image.clamp(0, 1), seen.y, self.noise.level(seen.y))
             after(1, (image - seen.y).square().mean().to(self.device), lambda: image.to(self.device))
             return image
         assert isinstance(self.method, Learned)

@@ -20,7 +20,8 @@ Paths, the bytes of files, open files, PIL images, arrays and tensors are read b
 | 16 bits and more                      | / 255, 1023, 4095, 16383 or 65535, the first that holds all        |
 |                                       | values; negative and larger ones: minimum .. maximum. 24 bits of   |
 |                                       | precision are kept                                                 |
-| float                                 | unchanged if within [0, 1], else minimum .. maximum                |
+| float                                 | unchanged if within [0, 1], clipped if noise alone leaves it, else |
+|                                       | minimum .. maximum                                                 |
 | `range=[low,high]`                    | low .. high for every type; values outside are clipped             |
 | NaN, infinite and masked values       | NaN: missing. `target=inpaint` fills them in, others refuse them   |
 | alpha, a transparent colour           | kept beside the pixels, never blended; saved with the result       |

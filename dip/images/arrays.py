@@ -12,7 +12,7 @@ from dip.options import log
 from dip.sources import canonical
 
 FEW = 4
-"""An axis of at most so many entries holds channels, not rows or columns."""
+"""An axis of at most FEW entries holds channels, not rows or columns."""
 
 
 def as_array(source: Any) -> Array:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from dip.images.stored import Array, Stored, check_size, lacking
+from dip.images.stored import Array, Stored, check_size, optional
 
 HEAD = 64
 """The number of bytes that `recognised` looks at."""
@@ -22,10 +22,7 @@ def recognised(head: bytes) -> bool:
 
 def read(file: BinaryIO) -> Stored:
     """Decode the primary image of a HEIF file, 8 bits or, for more than 8, scaled to 16. Rotations are applied."""
-    try:
-        import pi_heif
-    except ImportError:
-        raise lacking("HEIC files", "pi-heif", "heic", "a JPEG or PNG") from None
+    pi_heif = optional("pi_heif", "HEIC files", "heic", "a JPEG or PNG")
     file.seek(0)
     image = pi_heif.open_heif(file, convert_hdr_to_8bit=False)
     check_size(*image.size)

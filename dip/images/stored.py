@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,10 +119,14 @@ def chosen(keys: Sequence[str], key: str | None) -> str:
     raise Unreadable(reason, f"FILE:KEY, where KEY is the name of one, for example FILE:{one_line(keys[0])}")
 
 
-def lacking(what: str, package: str, extra: str, instead: str = "an .npy file") -> Unreadable:
-    """The error for a kind of file whose package is not installed."""
-    install = f"pip install 'deep-image-prior[{extra}]'"
-    return Unreadable(f"{what} need the package {package}", f"{instead}, or install it, for example {install}")
+def optional(module: str, what: str, extra: str, instead: str = "an .npy file") -> Any:
+    """The module that reads `what`. Raises `Unreadable` if its package, which comes with `extra`, is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        package, install = module.partition(".")[0].replace("_", "-"), f"pip install 'deep-image-prior[{extra}]'"
+        reason = f"{what} need the package {package}"
+        raise Unreadable(reason, f"{instead}, or install it, for example {install}") from None
 
 
 def no_key(key: str | None) -> None:

@@ -88,7 +88,7 @@ class WeightNoise(Extras):
 
 
 class Autoencoding(Extras):
-    """Base of the variants whose input z is an image that the network shall reproduce.
+    """Base of the variants whose input z is an image that the network is trained to reproduce.
 
     Args:
         z: the first input, (1, C, H', W').

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dip.methods.method import Learned, Rival
-from dip.options import integer, option
+from dip.options import flag, integer, option
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +64,12 @@ class Classical(Rival):
     """Base of the methods that are also baselines, with their settings: see `dip.targets.baselines`."""
 
     name: str = "classical"
+    unclip: bool = option(
+        False,
+        "correct the bias near 0 and 1 that clipped Gaussian noise leaves (Foi, Signal Processing 2009), as method=guided does",
+        flag(),
+        "true",
+    )
 
     ignores = (*Rival.ignores, "precision", "record_every", "snapshot_every")
     impulses = False

@@ -61,7 +61,7 @@ class WeightNoise(Variant):
 
 @dataclass
 class Autoencoding(Variant):
-    """Base of the variants whose input z is an image that the network shall reproduce."""
+    """Base of the variants whose input z is an image that the network is trained to reproduce."""
 
     name: str = "autoencoding"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -51,8 +52,5 @@ def draw(z: Z, size: tuple[int, int], seed: int, slices: int = 1) -> Tensor:
 
 def extend(z: Tensor, size: tuple[int, int]) -> Tensor:
     """Extend the input (1, C, H, W) below and to the right to `size` by symmetric reflection, repeated if needed."""
-    for dim, wanted in zip((2, 3), size, strict=True):
-        length = z.shape[dim]
-        period = torch.cat([torch.arange(length), torch.arange(length).flip(0)])
-        z = z.index_select(dim, period[torch.arange(wanted) % (2 * length)])
-    return z
+    margins = [(0, 0), (0, 0), *((0, wanted - length) for wanted, length in zip(size, z.shape[2:], strict=True))]
+    return torch.from_numpy(np.pad(z.numpy(), margins, mode="symmetric"))

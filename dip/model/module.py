@@ -150,11 +150,7 @@ class DeepImagePrior(LightningModule):
         image = whole[..., :height, :width]  # (1, C, H, W)
         seen = image.detach().requires_grad_()  # divides the backward pass into that of the operator and the network's
         with exact(image.device):
-            observed = self.operator(seen)
-            predicted = extras.predicted(observed)
-            if self.intervals is not None:
-                y = self.intervals(predicted.detach())
-            loss = self.criterion(predicted, y, seen, self.weights, self.kernel)
+            observed, predicted, loss = self._compared(seen, y, extras)
             extras.descend(loss, predicted)
             loss = extras.objective(loss, seen)
             self.manual_backward(loss)
@@ -162,6 +158,26 @@ class DeepImagePrior(LightningModule):
         with torch.autocast(image.device.type, enabled=False):  # each operator runs in the number format of its forward
             image.backward(seen.grad)  # type: ignore[no-untyped-call]
         return whole.detach(), observed.detach(), loss.detach()
+
+    def _compared(self, image: Tensor, y: Tensor, extras: Extras) -> tuple[Tensor, Tensor, Tensor]:
+        """A of `image` (1, C, H, W), what is compared with y, both (1, C, h, w), and the loss, ()."""
+        observed = self.operator(image)
+        predicted = extras.predicted(observed)
+        if self.intervals is not None:
+            y = self.intervals(predicted.detach())
+        return observed, predicted, self.criterion(predicted, y, image, self.weights, self.kernel)
+
+    @torch.no_grad()
+    def objective(self, image: Tensor, y: Tensor) -> Tensor:
+        """What the fit minimises, (), for any `image` (1, C, H, W) in place of the first network's."""
+        with exact(image.device):
+            *_, loss = self._compared(image, y, self.extras[0])
+        return self.extras[0].objective(loss, image)
+
+    @torch.no_grad()
+    def least_loss(self, y: Tensor) -> Tensor:
+        """The loss of a perfect agreement with y (1, C, h, w), (): 0 for the losses of this package."""
+        return self.criterion(y, y, torch.zeros_like(self.output), self.weights, self.kernel)
 
     @torch.no_grad()
     def _averaged(self, average: Tensor | None, output: Tensor) -> Tensor:

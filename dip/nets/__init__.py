@@ -4,8 +4,7 @@ To add one, write a subclass of `dip.nets.net.Net`, list it in `NETS`, and add a
 package does not import torch, so options can be listed and checked at once; `build` imports it.
 """
 
-from dip.nets.architectures import MLP, ConvDecoder, Decoder, Pixels, ResNet, Swin, UNet
-from dip.nets.hourglass_options import Hourglass, Hourglass3d
+from dip.nets.architectures import MLP, ConvDecoder, Decoder, Hourglass, Hourglass3d, Pixels, ResNet, Swin, UNet
 from dip.nets.net import Net, Network, Size, Skips
 
 __all__ = [

@@ -1,15 +1,65 @@
-"""The options of the networks beside the hourglass: other priors, for comparison. Imports no torch."""
+"""The networks: the hourglass, and other priors for comparison. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dip.errors import OptionError
+from dip.nets.hourglass_options import FEATURE_MAPS, PER_LEVEL, HourglassOptions
 from dip.nets.net import Net, Network, Size, Skips
 from dip.options import choice, integer, integers, is_integer, number, option, reject
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+@dataclass
+class Hourglass(HourglassOptions):
+    """The encoder-decoder with skip connections of Ulyanov et al., Deep Image Prior (arXiv 1711.10925)."""
+
+    name: str = "hourglass"
+
+    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
+        """Build `dip.nets.fast_hourglass`, which computes what `dip.nets.hourglass` defines.
+
+        By default the image's values lie in [0, 1]. With default options, 32 input channels and five skips the network
+        has 2,214,591 parameters. The paper's network has 2,217,831: it also has 2,580 biases of convolutions and 660 of
+        the normalisations of concatenations, which have no effect because a normalisation follows.
+        """
+        from dip.nets.fast_hourglass import FastHourglass
+
+        return FastHourglass(self, in_channels, out_channels, self.ordered(skips))
+
+
+@dataclass
+class Hourglass3d(HourglassOptions):
+    """The hourglass in three dimensions. The channels of the image are slices, or channels x slices.
+
+    An axis is halved only while it keeps two voxels or more. `bilinear` stands for trilinear upsampling.
+    """
+
+    name: str = "hourglass3d"
+    channels: Any = option(32, FEATURE_MAPS, PER_LEVEL, "16")
+
+    volumetric = True
+
+    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
+        """See `Net.build`. The channels are those of z and of the image times their slices."""
+        from dip.nets.hourglass3d import Hourglass3dModule
+
+        for channels, slices in ((in_channels, self.z_slices()), (out_channels, self.slices)):
+            if channels % slices:
+                legal = f"hourglass for {channels} channels, which are not a multiple of {slices} slices"
+                raise OptionError("net", self.name, legal, "net=hourglass")
+        return Hourglass3dModule(self, in_channels, out_channels, self.ordered(skips))
+
+    def sides(self) -> tuple[int, int]:
+        """Levels may have odd sizes. Reflection by p voxels needs p + 1 at each, and a normalisation several."""
+        return 1, max(2, max(self.kernel_down, self.kernel_up, self.kernel_skip) // 2 + 1)
+
+    def z_slices(self) -> int:
+        return max(self.slices, self.sides()[1])
 
 
 @dataclass
@@ -40,8 +90,6 @@ class UNet(Network):
         "[32,64,128]",
     )
 
-    ignores = ("skips",)
-
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
         from dip.nets.unet import UNetModule
 
@@ -59,8 +107,6 @@ class ResNet(Network):
     name: str = "resnet"
     channels: int = option(32, "feature maps", integer(1), "64")
     blocks: int = option(8, "residual blocks of two convolutions", integer(1), "4")
-
-    ignores = ("skips",)
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
         from dip.nets.resnet import ResNetModule
@@ -81,8 +127,6 @@ class Decoder(Network):
     layers: int = option(
         6, "layers, d in the paper; all but the last double the resolution, z has 1 / 2**(d - 1)", integer(2, 10), "5"
     )
-
-    ignores = ("skips",)
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
         from dip.nets.decoders import DecoderModule
@@ -108,8 +152,6 @@ class ConvDecoder(Network):
         6, "3 x 3 convolutions; all but the last enlarge their input by the same factor", integer(2, 20), "8"
     )
     coarsest: int = option(8, "shorter side of z in pixels", integer(2), "16")
-
-    ignores = ("skips",)
 
     def module(self, in_channels: int, out_channels: int, size: Size) -> nn.Module:
         from dip.nets.decoders import ConvDecoderModule
@@ -175,8 +217,6 @@ class Swin(Network):
     blocks: int = option(4, "attention blocks", integer(1), "6")
     heads: int = option(4, "heads of each attention", integer(1), "6")
     patch: int = option(2, "side of a token in pixels", integer(1, 16), "4")
-
-    ignores = ("skips",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dip.nets.fast_hourglass import concatenated
+from dip.nets.fast_hourglass import upsampled
 from dip.nets.hourglass import normalization
 from dip.nets.unet import Conv3x3
 
@@ -38,7 +38,7 @@ class DecoderModule(nn.Module):
         for number, (mix, norm) in enumerate(zip(self.mix, self.norms, strict=True), 1):
             x = mix(x)  # before upsampling, with which it commutes: a quarter of the work
             if number < len(self.mix):
-                x = concatenated(x, None, bilinear=True)  # (1, C, 2H, 2W)
+                x = upsampled(x, bilinear=True)  # (1, C, 2H, 2W)
             x = norm(F.relu(x, inplace=True))
         image: Tensor = self.head(x)
         return image

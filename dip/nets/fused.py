@@ -43,7 +43,7 @@ def activation_of(module: nn.Module) -> tuple[str, float] | None:
     return {nn.ReLU: ("leaky", 0.0), nn.ELU: ("elu", 0.0), nn.SiLU: ("silu", 0.0)}.get(type(module))
 
 
-def normalised(x: Tensor, norm: nn.BatchNorm2d, activation: nn.Module) -> Tensor:
+def normalised(x: Tensor, norm: nn.BatchNorm2d | nn.BatchNorm3d, activation: nn.Module) -> Tensor:
     """`activation(norm(x))` by the kernels."""
     from dip.nets.normalization_kernels import activated
 

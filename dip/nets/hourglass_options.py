@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from dip.errors import OptionError
-from dip.nets.net import Network, Size, Skips
+from dip.nets.net import Network, Skips
 from dip.options import Legal, choice, flag, integer, is_integer, option, reject
 
-if TYPE_CHECKING:
-    from torch import nn
-
-UPSAMPLINGS = ("bilinear", "nearest")
-PADDINGS = ("reflection", "zeros")
-ACTIVATIONS = ("leaky_relu", "relu", "elu", "swish")
-
-_FEATURE_MAPS = (
+FEATURE_MAPS = (
     "feature maps of each level, in encoder and decoder: one number for all, or one per level from the finest"
 )
-_PER_LEVEL = "an integer >= 1 or a list of net.depth such integers"
+PER_LEVEL = "an integer >= 1 or a list of net.depth such integers"
 
 
 def _odd(value: Any) -> int:
@@ -34,31 +27,33 @@ _KERNEL = Legal("an odd integer from 1 to 15", _odd)
 
 
 @dataclass
-class Hourglass(Network):
-    """The encoder-decoder with skip connections of Ulyanov et al., Deep Image Prior (arXiv 1711.10925).
+class HourglassOptions(Network):
+    """The options of the hourglass networks, which `dip.nets.hourglass` reads.
 
     Levels count from 1, the finest (the resolution of the image), to `depth`, the coarsest.
     """
 
-    name: str = "hourglass"
+    ignores: ClassVar[tuple[str, ...]] = ()
     depth: int = option(5, "how many times the encoder halves the resolution", integer(1, 10), "5")
-    channels: Any = option(128, _FEATURE_MAPS, _PER_LEVEL, "[16,32,64,128,128]")
+    channels: Any = option(128, FEATURE_MAPS, PER_LEVEL, "[16,32,64,128,128]")
     skip_channels: Any = option(
         4,
         "feature maps of each skip connection: one number for all, or one per level from the finest (values of "
         "levels that are not in `skips` have no effect)",
-        _PER_LEVEL,
+        PER_LEVEL,
         "4",
     )
     kernel_down: int = option(3, "kernel size of the encoder's convolutions, in pixels", _KERNEL, "3")
     kernel_up: int = option(3, "kernel size of the decoder's convolutions, in pixels", _KERNEL, "3")
     kernel_skip: int = option(1, "kernel size of the skip connections, in pixels", _KERNEL, "1")
-    upsampling: str = option("bilinear", "how the decoder doubles the resolution", choice(UPSAMPLINGS), "bilinear")
-    padding: str = option("reflection", "padding of the convolutions", choice(PADDINGS), "reflection")
+    upsampling: str = option(
+        "bilinear", "how the decoder doubles the resolution", choice(("bilinear", "nearest")), "bilinear"
+    )
+    padding: str = option("reflection", "padding of the convolutions", choice(("reflection", "zeros")), "reflection")
     activation: str = option(
         "leaky_relu",
         "activation after each normalisation; leaky_relu has slope 0.2 below zero",
-        choice(ACTIVATIONS),
+        choice(("leaky_relu", "relu", "elu", "swish")),
         "leaky_relu",
     )
     use_1x1: bool = option(True, "follow each convolution of the decoder by a 1 x 1 convolution", flag(), "true")
@@ -73,20 +68,9 @@ class Hourglass(Network):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("channels", "skip_channels"):
-            per_level = _per_level(getattr(self, name), self.depth)
+            per_level = self.per_level(name)
             if len(per_level) != self.depth or not all(is_integer(n) and n >= 1 for n in per_level):
                 raise reject(self, name)
-
-    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
-        """Build `dip.nets.fast_hourglass`, which computes what `dip.nets.hourglass` defines.
-
-        By default the image's values lie in [0, 1]. With default options, 32 input channels and five skips the network
-        has 2,214,591 parameters. The paper's network has 2,217,831: it also has 2,580 biases of convolutions and 660 of
-        the normalisations of concatenations, which have no effect because a normalisation follows.
-        """
-        from dip.nets.fast_hourglass import FastHourglass
-
-        return FastHourglass(self, in_channels, out_channels, self.ordered(skips))
 
     def sides(self) -> tuple[int, int]:
         """As many pixels at each level as reflection padding and normalisation need."""
@@ -103,48 +87,7 @@ class Hourglass(Network):
             raise OptionError("skips", list(skips) if listed else skips, legal, f"skips=[{max(self.depth - 1, 1)}]")
         return sorted(skips)
 
-    def channels_per_level(self) -> list[int]:
-        """Feature maps of each level, from the finest."""
-        return _per_level(self.channels, self.depth)
-
-    def skip_channels_per_level(self) -> list[int]:
-        """Feature maps of each level's skip connection, from the finest, also of levels without one."""
-        return _per_level(self.skip_channels, self.depth)
-
-
-@dataclass
-class Hourglass3d(Hourglass):
-    """The hourglass in three dimensions. The channels of the image are slices, or channels x slices.
-
-    An axis is halved only while it keeps two voxels or more. `bilinear` stands for trilinear upsampling.
-    """
-
-    name: str = "hourglass3d"
-    channels: Any = option(32, _FEATURE_MAPS, _PER_LEVEL, "16")
-
-    volumetric = True
-
-    def build(self, in_channels: int, out_channels: int, skips: Skips, size: Size | None = None) -> nn.Module:
-        """See `Net.build`. The channels are those of z and of the image times their slices."""
-        from dip.nets.hourglass3d import Hourglass3dModule
-
-        for channels, slices in ((in_channels, self.z_slices()), (out_channels, self.slices)):
-            if channels % slices:
-                legal = f"hourglass for {channels} channels, which are not a multiple of {slices} slices"
-                raise OptionError("net", self.name, legal, "net=hourglass")
-        return Hourglass3dModule(self, in_channels, out_channels, self.ordered(skips))
-
-    def sides(self) -> tuple[int, int]:
-        """Levels may have odd sizes."""
-        return 1, self.shortest()
-
-    def z_slices(self) -> int:
-        return max(self.slices, self.shortest())
-
-    def shortest(self) -> int:
-        """The shortest length of an axis at any level, in voxels: reflection by p voxels needs p + 1."""
-        return max(2, max(self.kernel_down, self.kernel_up, self.kernel_skip) // 2 + 1)
-
-
-def _per_level(value: Any, depth: int) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value] * depth
+    def per_level(self, name: str) -> list[int]:
+        """Option `name`, channels or skip_channels, of each level from the finest, also of levels without a skip."""
+        value = getattr(self, name)
+        return list(value) if isinstance(value, (list, tuple)) else [value] * self.depth

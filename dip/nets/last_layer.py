@@ -11,7 +11,7 @@ from torch import Tensor, nn
 FUNCTIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
     None: torch.sigmoid, "sigmoid": torch.sigmoid, "linear": nn.Identity(), "softplus": F.softplus,
 }  # fmt: skip
-"""The functions of `dip.nets.net.OUTPUTS`, and the default."""
+"""The functions of `net.output`, and the default."""
 
 
 class LastLayer(nn.Module):

@@ -13,8 +13,6 @@ from dip.options import Options, choice, option
 if TYPE_CHECKING:
     from torch import nn
 
-OUTPUTS = ("sigmoid", "linear", "softplus")
-
 Skips = Sequence[int]
 Size = tuple[int, int]
 
@@ -88,9 +86,11 @@ class Network(Net):
         None,
         "function of the last layer: sigmoid (values in [0, 1]), linear (any) or softplus (positive); null: sigmoid, or "
         "linear where the image's values are not bounded",
-        choice(OUTPUTS, none=True),
+        choice(("sigmoid", "linear", "softplus"), none=True),
         "softplus",
     )
+
+    ignores: ClassVar[tuple[str, ...]] = ("skips",)
 
     def fitting(self, bounded: bool) -> Self:
         free = not bounded and self.output is None

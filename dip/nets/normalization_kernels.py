@@ -94,7 +94,7 @@ def _normalise(
 
 @triton.jit
 def _gradient(x, dy, at, c, inside, C, weight, bias, mean, rstd, SLOPE: tl.constexpr, KIND: tl.constexpr):
-    """The normalised x, and the gradient of what the activation gets."""
+    """The normalised x, and the gradient of the input of the activation."""
     there = c < C
     n = (tl.load(x + at, inside, 0.0) - tl.load(mean + c, there, 0.0)[None, :]) * tl.load(rstd + c, there, 0.0)[None, :]
     z = n * tl.load(weight + c, there, 0.0)[None, :] + tl.load(bias + c, there, 0.0)[None, :]

@@ -6,11 +6,12 @@ and named in `Run.problems`.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,20 @@ class Run:
 
     @property
     def steps(self) -> int | None:
-        """Steps done; None if unknown."""
+        """Steps done; None if unknown, and of an unfinished run in tiles."""
+        if self.tiles is not None:
+            return None
         steps = self.result.get("steps") if self.status != "running" else None
         if steps is None and self.history.get("step"):
             return int(self.history["step"][-1])
         return steps
+
+    @functools.cached_property
+    def tiles(self) -> str | None:
+        """How many tiles have ended, such as "2 of 9"; None if the run has finished or is not in tiles."""
+        places = [] if self.done else [*(self.path / runs.TILES).glob("y*")]  # a copied tile has none
+        ended = sum(any(map(runs.finished, place.iterdir())) for place in places)
+        return f"{ended} of {len(places)}" if places else None
 
     @property
     def target(self) -> str | None:
@@ -111,7 +121,8 @@ def collect(root: Path) -> list[Run]:
             found.append(_read(Path(place), root))
             folders.clear()  # a run folder holds no other run
     if not found:
-        raise RunError(f"{root}: holds no run; give a folder of runs, for example outputs")
+        what = "holds no run" if root.is_dir() else "there is no such folder"
+        raise RunError(f"{root}: {what}; give a folder of runs; python train.py makes them in outputs")
     found.sort(
         key=lambda run: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(run.folder))]
     )
@@ -181,29 +192,26 @@ def not_started(folder: Path, found: Sequence[Run]) -> list[str]:
 def _read(path: Path, root: Path) -> Run:
     """Read one run folder. Without a result, its options are those that it was started with."""
     problems: list[str] = []
+
+    def tried(name: str, read: Callable[[Path], Any], default: Any) -> Any:
+        try:
+            return read(path / name) if (path / name).is_file() else default
+        except (OSError, ValueError, EOFError, RunError, yaml.YAMLError) as error:
+            problems.append(f"{name} cannot be read: {' '.join(str(error).split())}")
+            return default
+
     result = runs.read_result(path) or {}
-    config, history, losses = result.get("config"), {}, np.empty(0)
-    try:
-        history = runs.history(path)
-    except RunError as error:
-        problems.append(str(error))
-    started, every = path / ".hydra" / "config.yaml", path / "losses.npy"
-    try:
-        if config is None and started.is_file():
-            config = yaml.safe_load(started.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        problems.append(f"config.yaml cannot be read: {' '.join(str(error).split())}")
-    try:
-        if every.is_file():
-            losses = np.load(every, allow_pickle=False).astype(np.float64).reshape(-1)
-    except (OSError, ValueError, EOFError) as error:
-        problems.append(f"losses.npy cannot be read: {error}")
-    typed = path / ".hydra" / "overrides.yaml"
-    named = re.search(r"^- '?experiment=([\w-]+)", typed.read_text("utf-8", "replace") if typed.is_file() else "", re.M)
+    history = tried("metrics.csv", lambda _: runs.history(path), {})
+    losses = tried("losses.npy", lambda file: np.load(file).astype(np.float64).reshape(-1), np.empty(0))
+    config = result.get("config") or tried(
+        ".hydra/config.yaml", lambda file: yaml.safe_load(file.read_text("utf-8")), {}
+    )
+    config = config if isinstance(config, dict) else {}
+    words = tried(".hydra/overrides.yaml", lambda file: file.read_text(encoding="utf-8"), "")
+    named = re.search(r"^- '?experiment=([\w-]+)", words, re.MULTILINE)
     if isinstance(result.get("warning"), str):
         problems.append(result["warning"])
     status = "running" if _alive(path / ".lock") else result.get("status", "unfinished")
-    config = config if isinstance(config, dict) else {}
     experiment = named[1] if named else None
     return Run(path.relative_to(root), path, status, config, result, history, losses, problems, experiment)
 

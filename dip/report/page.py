@@ -19,7 +19,7 @@ from dip.errors import RunError
 from dip.report import sweep_figures, tables
 from dip.report.collect import Run, collect, description, not_started, option_names, shared, shown, typed_commands
 from dip.report.thumbnails import Thumbnails, data_uri
-from dip.report.titles import QUESTION, follows, questions, titles
+from dip.report.titles import QUESTION, distinguishing, questions, titles
 
 PLOTS = ("figure3-loss", "psnr", "rules")
 """Figures on the page; those of images are shown by its viewer."""
@@ -93,13 +93,12 @@ def _page(found: Sequence[Run], folder: Path, title: str | None, plots: Sequence
     ]
     hidden = HIDDEN | ({"run"} if all(run.options for run in found) else set())
     for name in options:
-        group, dot, _ = name.partition(".")
-        if dot and follows(found, name, [run.options.get(group) for run in found]):
+        if "." in name and name not in distinguishing(found, [name.partition(".")[0], name]):
             hidden.add(name)  # such as `net.channels`, where each network has other ones
     return rendered(
         "page.html", folder, title, counts=counts, missing=missing, shared=shared(found),
         experiments=experiments if len(experiments) < sum(bool(run.config) for run in found) else [],
-        experiment_columns=tables.columns(experiments), rows=rows, columns=columns, hidden=hidden, plots=plots, runs=data,
+        experiment_columns=tables.columns(experiments, hidden), rows=rows, columns=tables.columns(rows, hidden), plots=plots, runs=data,
         total=len(data) + len(missing), groups=groups.items(), unfinished=unfinished, images=thumbnails.data(),
     )  # fmt: skip
 
@@ -142,7 +141,7 @@ def _payload(
 
 
 def _row(run: Run) -> dict[str, Any]:
-    """A run's row of `results.csv`: as a row of `dip.runs.read`, of a run in any state."""
+    """A run's row of `results.csv`: every result and option, nested keys joined by dots."""
     known = {name: value for name, value in run.result.items() if name != "config"}
     found = {"folder": run.folder, **known, "status": run.status, "steps": run.steps, "config": run.config}
     return {name: shown(value) if isinstance(value, tuple) else value for name, value in runs.flat(found).items()}

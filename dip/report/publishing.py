@@ -88,8 +88,9 @@ def numbers_table(rows: Sequence[tables.Row]) -> str:
         hidden |= {*options} - {*target}
     if all(row.get("psnr") == row.get("end_psnr") for row in rows):
         hidden |= {"psnr", "restored_step", "gap"}
-    columns = {name: column for name, column in tables.columns(rows).items() if name not in hidden}
-    return tables.markdown(rows, columns | {name: (f"`{name}`", "") for name in options if name not in hidden})
+    return tables.markdown(
+        rows, tables.columns(rows, hidden) | {name: (f"`{name}`", "") for name in options if name not in hidden}
+    )
 
 
 def _page(

@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dip.report.collect import Run, option_names, shown
@@ -111,7 +111,7 @@ def run_rows(found: Sequence[Run]) -> list[dict[str, Any]]:
     measured = [results(run) for run in found]
     options, names = option_names(found), _result_names(measured)
     return [
-        {"run": run.name, **_options(run, options), "seed": run.seed, "status": run.status}
+        {"run": run.name, **_options(run, options), "seed": run.seed, "status": run.status, "tiles": run.tiles}
         | {name: values.get(name) for name in names}
         for run, values in zip(found, measured, strict=True)
     ]
@@ -150,9 +150,9 @@ def rule_rows(found: Sequence[Run]) -> list[dict[str, Any]]:
     return sorted(table, key=lambda row: row["gap_mean"])
 
 
-def columns(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
-    """The columns of `rows` that are known in some row, without standard deviations, which `cell` adds to the mean."""
-    names = dict.fromkeys(name for row in rows for name in row if not name.endswith("_std"))
+def columns(rows: Sequence[Row], hidden: Collection[str] = ()) -> dict[str, tuple[str, str]]:
+    """The columns that are known in some row and not `hidden`, without standard deviations, which `cell` adds to the mean."""
+    names = dict.fromkeys(name for row in rows for name in row if name not in hidden and not name.endswith("_std"))
     names = {name: None for name in names if any(row.get(name) not in (None, "") for row in rows)}
     baselines = {name: (f"{name.removesuffix('_psnr')}, dB", ".2f") for name in names if name.endswith("_psnr")}
     return {name: (RESULTS.get(name) or baselines.get(name) or (name, "")) for name in names}

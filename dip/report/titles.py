@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from dip.report.collect import Run, option_names, shown
@@ -25,42 +24,38 @@ def questions(found: Sequence[Run]) -> list[str]:
 
     Options that are needed to tell two questions apart are added, such as `coffee, noisy, target.noise.sigma=0.2`.
     """
-    keys = [_key(run) for run in found]
-    images = [shown(run.config.get("image")) for run in found]
-    several = len({image for image, run in zip(images, found, strict=True) if run.config}) > 1
+    images = [shown(run.config.get("image")) if run.config else "" for run in found]
+    several = len({*images} - {""}) > 1
     texts = [
-        f"{image}, {task(run)}" if several and run.config else task(run)
-        for image, run in zip(images, found, strict=True)
+        f"{image}, {task(run)}" if image and several else task(run) for image, run in zip(images, found, strict=True)
     ]
-    meanings = defaultdict(set)
-    for key, text in zip(keys, texts, strict=True):
-        meanings[text].add(key)
-    return [
-        text if len(meanings[text]) == 1 else ", ".join([text, *(f"{name}={value}" for name, value in key[2:])])
-        for key, text in zip(keys, texts, strict=True)
-    ]
+    return _told_apart(found, texts, [name for name in option_names(found) if name.partition(".")[0] in QUESTION])
 
 
 def titles(found: Sequence[Run]) -> list[str]:
-    """The title of each run: its question, if several are asked, and as many options as tell the runs of one question apart.
+    """The title of each run: its question and its experiment file, if there are several, and the options that differ then.
 
-    An option that is the same in all runs of an experiment file follows from the experiment and is left out.
+    There are as many options as tell the runs of one question and experiment apart.
     """
-    asked = questions(found)
-    experiments = [run.experiment for run in found]
-    several = len(set(experiments)) > 1
-    implied = {name for name in option_names(found) if several and follows(found, name, experiments)}
-    parts: list[list[str]] = [[] for _ in found]
-    for question in dict.fromkeys(asked):
-        members = [number for number, text in enumerate(asked) if text == question]
-        names = [name for name in option_names(found) if name.partition(".")[0] not in QUESTION and name not in implied]
-        differ = distinguishing([found[number] for number in members], names)
-        for number in members:
-            options = found[number].options
-            parts[number] += [question] if len(set(asked)) > 1 else []
-            parts[number] += [f"experiment={experiments[number]}"] if implied and experiments[number] else []
-            parts[number] += [f"{name}={shown(options[name])}" for name in differ if name in options]
-    return [", ".join(part) or run.name for part, run in zip(parts, found, strict=True)]
+    asked, experiments = questions(found), [f"experiment={run.experiment}" if run.experiment else "" for run in found]
+    several = [column for column in (asked, experiments) if len(set(column)) > 1]
+    texts = [", ".join(filter(None, parts)) for parts in zip(*several, strict=True)] or [""] * len(found)
+    names = [name for name in option_names(found) if name.partition(".")[0] not in QUESTION]
+    return [text or run.name for text, run in zip(_told_apart(found, texts, names), found, strict=True)]
+
+
+def _told_apart(found: Sequence[Run], texts: Sequence[str], names: Sequence[str]) -> list[str]:
+    """`texts`, of which each run has one, each with those of the options `names` that tell its runs apart."""
+    groups: dict[str, list[Run]] = {}
+    for run, text in zip(found, texts, strict=True):
+        groups.setdefault(text, []).append(run)
+    differ = {text: distinguishing(same, names) for text, same in groups.items()}
+    return [
+        ", ".join(
+            [text] * bool(text) + [f"{name}={shown(run.options[name])}" for name in differ[text] if name in run.options]
+        )
+        for run, text in zip(found, texts, strict=True)
+    ]
 
 
 def distinguishing(found: Sequence[Run], names: Sequence[str]) -> list[str]:
@@ -73,17 +68,3 @@ def distinguishing(found: Sequence[Run], names: Sequence[str]) -> list[str]:
     for name in sorted(names, key=lambda name: name != "name"):
         chosen += [name] if settings([*chosen, name]) > settings(chosen) else []
     return chosen
-
-
-def follows(found: Sequence[Run], name: str, keys: Sequence[object]) -> bool:
-    """Whether runs that are equal in `keys`, of which each run has one, are equal in option `name`."""
-    known = [*map(repr, keys)]
-    pairs = {(key, repr(run.options.get(name))) for key, run in zip(known, found, strict=True)}
-    return len(pairs) == len(set(known))
-
-
-def _key(run: Run) -> tuple[tuple[str, str], ...]:
-    """The question of a run: image and target first, then the other options of `QUESTION` that differ."""
-    first = [("image", shown(run.config.get("image"))), ("target", str(run.target))]
-    differ = [(name, shown(value)) for name, value in run.options.items() if name.partition(".")[0] in QUESTION]
-    return (*first, *(pair for pair in differ if pair[0] not in ("image", "target")))

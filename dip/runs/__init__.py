@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,6 @@ from dip.files import read_json
 from dip.files import write_bytes as write_bytes
 from dip.files import write_json as write_json
 from dip.files import write_text as write_text
-from dip.options import log
 from dip.runs.locks import Lock as Lock
 
 STATUSES = ("finished", "stopped", "failed", "interrupted")
@@ -83,30 +81,17 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
-def read(root: str | Path) -> list[dict[str, Any]]:
-    """The runs in `root` and below, sorted by folder, one flat row each: `pandas.DataFrame(read("outputs"))`.
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, str]:
+    """Key -> how its value `there` and `here` differ, in words, of two mappings as `flat` returns them."""
 
-    A row holds `folder`, every option as `config.<option>` and every result, with nested keys joined by dots. A run
-    without a valid result is left out with a warning. Symbolic links are not followed. The tiles of a run are not listed.
+    def text(value: Any) -> str:
+        return str(list(value) if isinstance(value, tuple) else value)
 
-    Raises:
-        RunError: `root` is not a folder.
-    """
-    if not Path(root).is_dir():
-        raise RunError(f"{root}: is not a folder; give a folder of runs, for example outputs")
-    rows = []
-    for place, folders, files in os.walk(root):
-        folders.sort()
-        if "result.json" not in files and ".lock" not in files and "metrics.csv" not in files:
-            continue
-        if TILES in folders:
-            folders.remove(TILES)
-        result = None if (Path(place) / "result.json").is_symlink() else read_result(place)
-        if result is None:
-            log.warning("%s: unfinished", place)
-        else:
-            rows.append({"folder": place, **flat(result)})
-    return rows
+    return {
+        key: f"{key} is {text(there.get(key))} there and {text(here.get(key))} here"
+        for key in dict.fromkeys([*there, *here])
+        if there.get(key) != here.get(key)
+    }
 
 
 def history(folder: str | Path) -> dict[str, list[float]]:

@@ -22,7 +22,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from dip.errors import NotFiniteError, RunError
 from dip.files import remove_temporaries, write_bytes
 from dip.options import log
-from dip.runs import flat
+from dip.runs import differences, flat
 from dip.runs.checkpoint_names import path_of as path_of
 from dip.runs.checkpoint_names import step_of as step_of
 from dip.runs.checkpoint_names import stored as stored
@@ -222,9 +222,7 @@ def _intact(path: Path) -> bool:
 def _refusal(path: Path, footer: Mapping[str, Any], identity: str, options: Any) -> str:
     text = f"{path}: belongs to configuration {footer['identity'][:8]}, not to {identity[:8]}"
     if options is not None and footer["options"] is not None:
-        there, here = flat(footer["options"]), flat(options)
-        changed = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
-        text += f" ({'; '.join(f'{key} is {there.get(key)} there and {here.get(key)} here' for key in changed)})"
+        text += f" ({'; '.join(differences(flat(footer['options']), flat(options)).values())})"
     return text + "; restart with overwrite=true"
 
 

@@ -14,7 +14,7 @@ from dip.options import default_of
 from dip.sources import split
 
 WITHOUT_EFFECT = frozenset({"name", "out", "device", "logger", "snapshot_every", "checkpoint_every", "keep_checkpoint",
-                            "baselines", "overwrite"})  # fmt: skip
+                            "baselines", "wait", "overwrite"})  # fmt: skip
 """Options that change where and how often something is written, not what is computed. They do not change the folder,
 except that `name` is the first part of its name."""
 

@@ -7,9 +7,9 @@ loaded.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dip import runs
 from dip.configuration.schema import Config, plain
@@ -43,13 +43,14 @@ def weights(config: Config, shape: tuple[int, int, int]) -> dict[str, Tensor]:
 
     path = _checkpoint(config.init)
     state = load(path, None)
-    there, here = (runs.flat(options) for options in (footer_of(path)["options"], plain(config)))
-    size = tuple(state["dip"]["average"].shape[1:])
-    there, here = {**there, "image.channels": size[0]}, {**here, "image.channels": shape[0]}
-    if lines := _differences(there, here, _of_network):
-        raise _other(config.init, "; ".join(lines))
-    lines = _differences({**there, "image.size": size[1:]}, {**here, "image.size": shape[1:]}, _of_input)
-    if lines:
+    channels, *size = state["dip"]["average"].shape[1:]
+    there = runs.flat(footer_of(path)["options"]) | {"image.channels": channels, "image.size": tuple(size)}
+    here = runs.flat(plain(config)) | {"image.channels": shape[0], "image.size": shape[1:]}
+    differ = runs.differences(there, here)
+    # Of two kinds of networks, all options differ.
+    if lines := [differ.get("net.name", line) for name, line in differ.items() if _of_network(name)]:
+        raise _other(config.init, "; ".join(dict.fromkeys(lines)))
+    if lines := [line for name, line in differ.items() if name.startswith("z.") or name in ("seed", "image.size")]:
         log.warning(
             "init=%s: z is another input than in that run, so its weights help less (%s)", config.init, "; ".join(lines)
         )
@@ -63,7 +64,7 @@ def start(module: nn.Module, state: Mapping[str, Tensor], folder: str) -> None:
         {name: tuple(tensor.shape) for name, tensor in held.items() if name.startswith(_NETS)}
         for held in (state, module.state_dict())
     )
-    if lines := _differences(there, here):
+    if lines := [*runs.differences(there, here).values()]:
         more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
         raise _other(folder, "; ".join(lines[:3]) + more)
     module.load_state_dict({**module.state_dict(), **state})
@@ -83,23 +84,6 @@ def _checkpoint(folder: str) -> Path:
 def _of_network(name: str) -> bool:
     counts = name.startswith("net.") and name not in SAME_FUNCTION
     return counts or name in ("skips", "z.channels", "ensemble", "image.channels")
-
-
-def _of_input(name: str) -> bool:
-    return name.startswith("z.") or name in ("seed", "image.size")
-
-
-def _differences(
-    there: Mapping[str, Any], here: Mapping[str, Any], counts: Callable[[str], bool] = lambda name: True
-) -> list[str]:
-    """A text for each entry that differs, of those that count; of two kinds of networks only their names."""
-    names = ["net.name"] if there.get("net.name") != here.get("net.name") else dict.fromkeys([*there, *here])
-    values = [(name, there.get(name), here.get(name)) for name in names if counts(name)]
-    return [f"{name} is {_text(before)} there and {_text(now)} here" for name, before, now in values if before != now]
-
-
-def _text(value: Any) -> str:
-    return str(list(value) if isinstance(value, tuple) else value)
 
 
 def _other(folder: str, lines: str) -> OptionError:

@@ -116,8 +116,10 @@ def explain(chosen: dict[str, Any]) -> str:
         return (
             f"stop=adaptive: no noise to remove ({level}); the image is returned unchanged. stop=never fits it anyway"
         )
+    from dip.stopping.noise_level import WHITE
+
     measured = "not measured" if chosen["whiteness"] is None else f"{chosen['whiteness']:.2f}"
-    facts = f"whiteness {measured}, about 1 for white noise, {level}"
+    facts = f"whiteness {measured}, white above {WHITE}, {level}"
     kind = "correlated, and too strong to be texture" if chosen.get("strong") else chosen["noise"]
     return f"stop=adaptive: {chosen['name']}, since the noise is {kind} ({facts})"
 

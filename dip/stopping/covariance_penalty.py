@@ -177,7 +177,7 @@ class CovariancePenalty(Rule):
         if self.last_step < self.first:
             return None
         noise, fitted = self.details[self.flat], fp.without_plane(average[self.flat])
-        # Each patch has the same weight, whatever its noise level, except those that tell nothing.
+        # Each patch has the same weight, whatever its noise level, except patches below quantisation.
         weight = torch.where(fp.energy(noise) < fp.QUANTISATION, fp.LEAST, 1.0)  # (m,)
         weight = weight / weight.sum() / fp.energy(noise).clamp(min=fp.QUANTISATION)
         self.residual = (self.target - average).square().mean()

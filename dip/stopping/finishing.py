@@ -26,7 +26,7 @@ SHARE = 0.35
 """Weight of BM3D in the mean. 0.5 is 0.03 dB better on photographs, and 0.06 dB worse on simulated ones."""
 
 TOLD = 0.05
-"""Weight of the photograph above which a warning says so."""
+"""Weight of the photograph above which a warning is logged."""
 
 
 def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = False) -> tuple[Tensor, Tensor]:

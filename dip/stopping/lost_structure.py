@@ -35,7 +35,7 @@ VARIATION = 0.55
 """Increase of the weight with the logarithm of the fit's variation, relative to the residual."""
 
 SMOOTH = -0.4
-"""Lower limit of that logarithm: a smooth photograph varies as little as it likes."""
+"""Lower limit of that logarithm: smooth photographs get no larger weight."""
 
 MOST = 0.6
 """Largest weight of the photograph, except where the mean would still differ from the photograph by more than VISIBLE. The

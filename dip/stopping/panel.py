@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ class Combined(Stop):
     parts: ClassVar[tuple[str, ...]] = ("heldout", "emv")
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
-        return CombinedRule(self.parts, self.patience, target, seed, known, warm_up)
+        return CombinedRule(self, self.parts, target, seed, known, warm_up)
 
 
 @dataclass
@@ -35,25 +34,20 @@ class Compare(Stop):
     name: str = "compare"
 
     ends = False
-    image = True  # see `suited`
-
-    def suited(self, noisy: bool = False, image: bool = True) -> Stop:
-        """These options; for measurements, rules that need an image are left out."""
-        chosen = copy.copy(self)
-        chosen.image = image
-        return chosen
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
+        # For measurements, rules that need an image are left out.
         comparable = [name for name, kind in STOPS.items() if kind.comparable and (self.image or not kind.needs_image)]
-        return Panel(comparable, self.patience, target, seed, known, warm_up)
+        return Panel(self, comparable, target, seed, known, warm_up)
 
 
 class _Several(Rule):
-    """Shows every step to all of `rules` (by name), started with the arguments of `Stop.start`."""
+    """Shows every step to all of `rules` (by name), started with `whole.patience` and the arguments of `Stop.start`."""
 
-    def __init__(self, names: Collection[str], patience: int, *start: Any) -> None:
+    def __init__(self, whole: Stop, names: Collection[str], *start: Any) -> None:
         super().__init__(patience=1)
-        started = {name: STOPS[name].within(patience).start(*start) for name in names}
+        stops = {name: STOPS[name].within(whole.patience).suited(image=whole.image) for name in names}
+        started = {name: stop.start(*start) for name, stop in stops.items()}
         self.rules = {name: rule for name, rule in started.items() if rule is not None}
         masks = [rule.loss_mask for rule in self.rules.values() if rule.loss_mask is not None]
         assert all(mask.equal(masks[0]) for mask in masks), "all rules leave the same pixels out of the loss"

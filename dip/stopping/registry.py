@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -36,6 +37,8 @@ class Stop(Options):
     """Whether the rule watches the variance of the outputs, which falls when the perturbation shrinks."""
     needs_image: ClassVar[bool] = False
     """Whether the rule only works where the observation is an image."""
+    image = True
+    """Whether the observation is an image; `suited` sets it."""
     comparable: ClassVar[bool] = False
     """Whether `stop=compare` includes the rule."""
     patience_limit: ClassVar[int | None] = None
@@ -69,7 +72,7 @@ class Stop(Options):
         return self
 
     def suited(self, noisy: bool = False, image: bool = True) -> Stop:
-        """The options for one observation: these, or those of another rule.
+        """The options for one observation: these, with `image`, or those of another rule.
 
         Args:
             noisy: the target should be exact, but its observation is not.
@@ -81,7 +84,9 @@ class Stop(Options):
         if self.needs_image and not image:
             legal = "a rule that does not look for noise in an image, such as heldout, wmv, emv, combined or never"
             raise OptionError("stop", self.name, legal, "stop=heldout")
-        return self
+        chosen = copy.copy(self)
+        chosen.image = image
+        return chosen
 
     @classmethod
     def within(cls, patience: int) -> Stop:

@@ -26,6 +26,9 @@ TOLERANCE = 0.4 / 255
 """Root mean square distance, for values in [0, 1], that counts as agreement with exact data. Found on JPEG restoration: the PSNR
 hardly changes below it."""
 
+LARGEST = 0.05
+"""Fraction of the measurements, those of the largest magnitude, that is never held out."""
+
 EVERY = 10  # steps between two measurements of that distance, each of which costs a transform of the image
 
 NEWEST = 0.01  # weight of the newest observed output in their average, as with the default `ema` of the restored image
@@ -42,7 +45,7 @@ class HeldOut(Stop):
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule:
         if target.shape[-2] * target.shape[-1] < 2 or (known is not None and int((known != 0).sum()) < 2):
             raise OptionError("stop", self.name, "another rule for a target of one pixel", "stop=wmv")
-        return HeldOutError(target, self.fraction, self.patience, seed, known)
+        return HeldOutError(target, self.fraction, self.patience, seed, known, self.image)
 
 
 @dataclass
@@ -126,16 +129,32 @@ class HeldOutError(_AverageError):
     value of this error is the restored image's own squared error plus the noise variance. Both have their minimum at
     the same step. The cost: the fit does not see these pixels. An error below `least` contradicts these assumptions and
     ends the fit.
+
+    Where the target is no image (`image` false), the `LARGEST` part of the measurements by magnitude always stays in the
+    loss. In Fourier data a few coefficients carry nearly all the energy. Without frequency 0 the mean of the image is
+    undetermined, and its error is larger than all others together.
     """
 
     least = 0.0
 
-    def __init__(self, target: Tensor, fraction: float, patience: int, seed: int, known: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        target: Tensor,
+        fraction: float,
+        patience: int,
+        seed: int,
+        known: Tensor | None = None,
+        image: bool = True,
+    ) -> None:
         import torch
 
         _, channels, height, width = target.shape
         pixels = torch.arange(height * width) if known is None else known.cpu().flatten().nonzero().flatten()
         count = min(max(1, round(fraction * len(pixels))), len(pixels) - 1)
+        if not image:
+            energy = target.detach().square().sum(1).flatten().cpu()[pixels]
+            few = max(1, round(LARGEST * len(pixels)))
+            pixels = pixels[energy.argsort(stable=True)[:-few].sort().values]
         held = pixels[sample(len(pixels), seed, limit=count)]  # (m,)
         positions = (held + torch.arange(channels)[:, None] * height * width).flatten()  # (C m,)
         super().__init__(patience, target, positions)

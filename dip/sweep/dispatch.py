@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
+from dip.options import log
 from dip.sweep.jobs import Job
 from dip.sweep.outcomes import Outcome, fail, read_finished, settle, signature
 from dip.sweep.progress import Progress
@@ -67,8 +68,7 @@ class Loop:
         self.outcomes: dict[Job, Outcome] = {}
         self.signal: int | None = None
         self.at_once = False
-        self._told = False  # that nothing can start
-        self._say_once = functools.cache(progress.say)
+        self._waits = functools.cache(self._warn)
 
     def run(self) -> list[Outcome]:
         """Run all jobs, or after a signal end the running ones. Returns one outcome per job, in the order of `jobs`."""
@@ -131,15 +131,22 @@ class Loop:
                 continue
             if attempt is None:
                 if not self.running:
-                    if not self._told:
-                        self.progress.say(f"waiting: {self.others()}")
-                    self._told = True
+                    self._waits(self.others)
                 return
             self.waiting.remove(job)
             self.running.append(Running(job, attempt, before, time.monotonic()))
             self.progress.started(job)
         if self.waiting and not self.running:
-            self._say_once(f"waiting for another sweep, which runs {len(self.waiting)} of the jobs")
+            self._waits(self._theirs)
+
+    def _theirs(self) -> str:
+        jobs, first = len(self.waiting), self.waiting[0].folder
+        return f"another process runs the jobs that are left ({jobs}, the first in {first}); wait for it, or stop it"
+
+    def _warn(self, reason: Callable[[], str]) -> None:
+        """Say why no job runs; also where no progress is shown, because the wait may be long."""
+        with self.progress.bar.external_write_mode():
+            log.warning("waiting: %s", reason())
 
     def _collect(self) -> None:
         """Wait for `TICK` seconds, then settle the jobs that have ended."""

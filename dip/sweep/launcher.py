@@ -55,7 +55,7 @@ class SweepLauncher(Launcher, Options):
 
     def others(self) -> str:
         """The reason, for a message, for which `start` finds no room."""
-        return "other sweeps use all devices"
+        raise NotImplementedError
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs, print a table of them and write the report.

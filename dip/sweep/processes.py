@@ -72,14 +72,17 @@ class ProcessesLauncher(SweepLauncher):
         self.running = [process for process in self.running if process.poll() is None]
         # A job of a sweep that starts jobs itself, the tiles of an image, has its device already.
         own, label = IN_SWEEP in os.environ, f"process {os.getpid()}, {job.folder.parent.absolute()}"
-        load = [process.device for process in self.running]
-        for device in sorted(self._with_room(), key=load.count) if len(load) < self.most else ():
-            share = 1 if job in self.alone else self.share
+        load, share = [process.device for process in self.running], 1 if job in self.alone else self.share
+        roomy = self._with_room() or ([] if job.config.wait else self.devices)
+        places = sorted(roomy, key=load.count) if len(load) < self.most else []
+        for device in places:
             claim = [] if own else claims.take(device, share, label)
             if claim is not None:
                 break
         else:
-            return None
+            if job.config.wait or not places or load.count(places[0]) >= share:
+                return None
+            device, claim = places[0], []  # beside the jobs of another sweep
         # On a CPU place, a GPU that was not found must not be used by all jobs at a time.
         chosen = gpus.VARIABLES if gpus.VARIABLES[1] in os.environ else gpus.VARIABLES[:1]
         visible = dict.fromkeys(chosen, "" if device == gpus.CPU else device)
@@ -115,26 +118,22 @@ class ProcessesLauncher(SweepLauncher):
         if time.monotonic() < self._looked + LOOK_AGAIN:
             return self._roomy
         self._looked, free = time.monotonic(), gpus.free_memory() or {}
-        if free:
-            self._drop([device for device in self.devices if device.startswith("GPU-") and device not in free])
+        lost = [device for device in self.devices if free and device.startswith("GPU-") and device not in free]
+        if lost:
+            self.devices = [device for device in self.devices if device not in lost]
+            log.warning("lost: %s; GPUs that are left: %d", ", ".join(lost), len(self.devices))
         self._roomy = [device for device in self.devices if free.get(device, 1.0) >= LEAST_FREE]
-        if self.devices and not self._roomy:
-            log.warning("other processes use the memory of all GPUs; waiting until %.0f %% are free", 100 * LEAST_FREE)
         # Rounded, because each process takes some memory: GPUs that are as good as free keep their order.
         self._roomy.sort(key=lambda device: -round(free.get(device, 1.0), 1))
         return self._roomy
-
-    def _drop(self, lost: Sequence[str]) -> None:
-        for device in lost:
-            self.devices = [other for other in self.devices if other != device]
-            self._roomy = [other for other in self._roomy if other != device]
-            log.warning("the GPU %s is lost; %d are left", device, len(self.devices))
 
     def others(self) -> str:
         """See `SweepLauncher.others`."""
         found = [label for device in self.devices for label in claims.labels(device)]
         named = f" ({'; '.join(dict.fromkeys(found))})" if found else ""
-        return super().others() + named
+        if self.devices != [gpus.CPU] and not self._roomy:
+            named += f"; a job starts where {LEAST_FREE:.0%} of a GPU's memory are free"
+        return f"other sweeps or processes use all devices{named}; wait=false starts beside them"
 
     def again(self, job: Job, error: str) -> str | None:
         """See `SweepLauncher.again`."""

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -21,14 +21,19 @@ LINES_EVERY, BAR_EVERY = 60.0, 2.0
 
 
 class Progress:
-    """Shows the progress of a sweep of `jobs` on `stream` (default: stderr)."""
+    """Shows the progress of a sweep of `jobs` on `stream` (default: stderr).
 
-    def __init__(self, jobs: Sequence[Job], stream: TextIO | None = None) -> None:
+    `names` are those of the jobs; default: the options that not all jobs share, or the name of the run folder.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], stream: TextIO | None = None, names: Mapping[Job, str] | None = None
+    ) -> None:
         self.stream = stream or sys.stderr
         self.terminal = self.stream.isatty()
         self.ended = self.failed = 0
         self.total = len(jobs)
-        self.overrides = apart(jobs)
+        self.names = names or {job: options or job.name for job, options in apart(jobs).items()}
         self.steps: dict[str, str] = {}
         self._due = time.monotonic() + (BAR_EVERY if self.terminal else LINES_EVERY)
         self.bar = tqdm(
@@ -48,7 +53,7 @@ class Progress:
     def started(self, job: Job) -> None:
         """Note that a job has started."""
         if not self.terminal:
-            self.say(f"started: {self._name(job)}")
+            self.say(f"started: {self.names[job]}")
 
     def finished(self, outcome: Outcome) -> None:
         """Note how a job has ended. In a terminal, only failed and interrupted jobs get a line."""
@@ -62,7 +67,7 @@ class Progress:
         details += [f"{outcome.seconds:.0f} s"] if outcome.seconds is not None else []
         details += [f"{outcome.error}; log: {outcome.job.console}"] if outcome.error else []
         place = f"[{self.ended}/{self.total}]"
-        self.say(", ".join([f"{place} {outcome.label}: {self._name(outcome.job)}", *details]))
+        self.say(", ".join([f"{place} {outcome.label}: {self.names[outcome.job]}", *details]))
 
     def update(self, running: Sequence[Job]) -> None:
         """Show the steps of the running jobs, and in a terminal the number of running and failed jobs."""
@@ -72,7 +77,7 @@ class Progress:
             wanted = sum(job.steps for job in running)
             self.steps = {"steps": f"{sum(done.values()):,}/{wanted:,}"} if running else {}
             for job, step in done.items() if not self.terminal else ():
-                self.say(f"running: {self._name(job)}" + f", step {step:,} of at most {job.steps:,}" * (job.steps > 1))
+                self.say(f"running: {self.names[job]}" + f", step {step:,} of at most {job.steps:,}" * (job.steps > 1))
         with contextlib.suppress(OSError, ValueError):
             self.bar.set_postfix({"running": len(running), "failed": self.failed, **self.steps}, refresh=False)
             self.bar.update(0)
@@ -81,10 +86,6 @@ class Progress:
         """Remove the bar."""
         with contextlib.suppress(OSError, ValueError):
             self.bar.close()
-
-    def _name(self, job: Job) -> str:
-        """The options of `job` that not all jobs share; its run folder's name if there are none."""
-        return self.overrides[job] or job.name
 
 
 def table(outcomes: Sequence[Outcome], seconds: float) -> str:

@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 from skimage import filters, restoration
 from torch import Tensor
+from torch.nn import functional
 
 from dip.bm3d import bm3d
 from dip.targets import reconstruction
 from dip.targets.noise_models import NoiseModel
-from dip.targets.operators import Blur
+from dip.targets.operators import Blur, adjoint
 
 if TYPE_CHECKING:
     from dip.targets.observation import Observation
@@ -116,11 +117,10 @@ def _richardson_lucy(observation: Observation, noise: NoiseModel) -> Tensor:
     assert isinstance(observation.operator, Blur)
     y = observation.y.detach().float().cpu()
     blur = copy.deepcopy(observation.operator).to("cpu", torch.float32)  # a fit in float64 has converted it
-    adjoint = torch.func.vjp(blur, y)[1]  # A' y, as a tuple: the gradient of <A x, y>
-    weight = adjoint(torch.ones_like(y))[0].clamp(min=1e-6)
+    weight = adjoint(blur, torch.ones_like(y), y).clamp(min=1e-6)
     x = torch.full_like(y, 0.5)
     for _ in range(10 if noise.level(y) > 0.01 else 30):
-        x = x * adjoint(y / blur(x).clamp(min=1e-6))[0] / weight
+        x = x * adjoint(blur, y / blur(x).clamp(min=1e-6), x) / weight
     return x
 
 
@@ -165,8 +165,7 @@ def _shifted(observation: Observation, noise: NoiseModel) -> Tensor | None:
     height, width = y.shape[-2:]
     total = torch.zeros_like(y)
     for down, right in itertools.product(range(0, 8, 2), repeat=2):
-        wide = torch.cat([y[..., :1, :].expand(-1, -1, down, -1), y], -2)
-        wide = torch.cat([wide[..., :1].expand(-1, -1, -1, right), wide], -1)
+        wide = functional.pad(y, (right, 0, down, 0), mode="replicate")
         total += intervals.requantized(wide)[..., down : down + height, right : right + width].clamp(0, 1)
     return intervals.project(total / 16)
 

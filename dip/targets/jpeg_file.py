@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from dip.errors import ImageError
 
@@ -139,8 +140,7 @@ def extend(planes: Tensor, factor: Sequence[int]) -> Tensor:
     """(1, C, h, w) with the last row and column repeated, up to whole blocks of `factor` pixels per sample."""
     height, width = planes.shape[-2:]
     down, right = -height % int(BLOCK * factor[0]), -width % int(BLOCK * factor[1])
-    planes = torch.cat([planes, planes[..., -1:, :].expand(-1, -1, down, -1)], -2)
-    return torch.cat([planes, planes[..., -1:].expand(-1, -1, -1, right)], -1)
+    return functional.pad(planes, (0, right, 0, down), mode="replicate")
 
 
 def transform(planes: Tensor) -> Tensor:

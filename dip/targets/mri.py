@@ -13,7 +13,6 @@ from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES, draws
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -55,18 +54,11 @@ class MRI(Laboratory):
         y = mask * self.with_noise(operator(image), seed)
         return Observation(y, operator, image, size, known=mask, channels=image.shape[1])
 
-    def observe_raw(
-        self,
-        values: NDArray[Any],
-        span: Sequence[float] | None,
-        device: torch.device,
-        dtype: torch.dtype,
-        given: Mapping[str, Any],
-    ) -> Observation:
+    def observe_raw(self, values: NDArray[Any], given: Mapping[str, Any], **how: Any) -> Observation:
         """See `Target.observe_raw`. Frequencies that are 0 were not sampled, and are not `known`."""
         import torch
 
-        seen = super().observe_raw(values, span, device, dtype, given)
+        seen = super().observe_raw(values, given, **how)
         sampled = torch.from_numpy(values != 0)[None, None].float()
         return dataclasses.replace(seen, known=sampled if seen.known is None else sampled * seen.known)
 

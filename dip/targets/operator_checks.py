@@ -6,7 +6,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,12 @@ from torch import Tensor
 
 from dip.errors import DipError
 from dip.targets.operators import Operator, adjoint
+
+DIFFERENTIABLE = (
+    "must be written with torch functions, without numpy, detach or no_grad, so that it is differentiable, for example "
+    "torch.fft.fft2(x) in place of numpy.fft.fft2(x)"
+)
+"""What is required of an operator, for messages."""
 
 Shape = tuple[int, int, int, int]
 
@@ -24,30 +30,13 @@ CLOSE = 0.01
 """Relative error of the scale that is found for the image of a nonlinear operator."""
 
 
-class Raw(Protocol):
-    """The part of an operator that is checked."""
-
-    complex: bool
-
-    def raw(self, image: Tensor) -> Any:
-        """What the user's code returns for the network's image."""
-
-
-Checked = TypeVar("Checked", bound=Raw)
-
-
 def checked(
-    make: Callable[[torch.dtype], Checked],
-    y: Tensor,
-    shape: Shape,
-    device: torch.device,
-    dtype: torch.dtype,
-    name: str,
-) -> Checked:
+    make: Callable[[torch.dtype], Any], y: Tensor, shape: Shape, device: torch.device, dtype: torch.dtype, name: str
+) -> Any:
     """The operator for images of `dtype`, or of the other of float32 and float64 if it only accepts that.
 
     Args:
-        make: makes the operator for a type.
+        make: makes the `dip.targets.user_operator.UserOperator` for a type.
         y: the measurements as they were given.
         shape: of the network's image.
         device: where the operator is tried, on a random image.
@@ -76,6 +65,8 @@ def checked(
         _check_gradient(result, image, name)
         return operator
     assert first is not None
+    if "numpy" in str(first):  # torch refuses to convert a tensor with a gradient, and advises detach
+        raise DipError(f"{name}: {DIFFERENTIABLE}; it uses numpy or scipy on the image") from first
     moved = "" if device.type == "cpu" else f"; its tensors must be on {device}, or set device=cpu"
     shown = f"(1, {shape[1] // 2 if make(dtype).complex else shape[1]}, {shape[2]}, {shape[3]})"
     raise DipError(
@@ -86,7 +77,7 @@ def checked(
 
 def _check_result(result: Any, y: Tensor, device: torch.device, name: str) -> None:
     if not isinstance(result, Tensor):
-        raise DipError(f"{name}: returned {type(result).__name__}; it must return one tensor")
+        raise DipError(f"{name}: returned {type(result).__name__}, not one tensor; it {DIFFERENTIABLE}")
     if _core(result) != _core(y):
         raise DipError(
             f"{name}: returned the shape {tuple(result.shape)}, y has {tuple(y.shape)}; both must be equal, apart from "
@@ -109,15 +100,16 @@ def _check_result(result: Any, y: Tensor, device: torch.device, name: str) -> No
 
 
 def _check_gradient(result: Tensor, image: Tensor, name: str) -> None:
-    advice = "it must compute with torch functions, without detach, numpy or no_grad"
     if not result.requires_grad:
-        raise DipError(f"{name}: its result has no gradient with respect to the image; {advice}")
+        raise DipError(f"{name}: {DIFFERENTIABLE}; its result has no gradient with respect to the image")
     try:
         (gradient,) = torch.autograd.grad(_norm(result).square(), image, allow_unused=True)
     except Exception as error:
-        raise DipError(f"{name}: its backward pass raised {type(error).__name__}: {_line(error)}; {advice}") from error
+        raise DipError(
+            f"{name}: its backward pass raised {type(error).__name__}: {_line(error)}; it {DIFFERENTIABLE}"
+        ) from error
     if gradient is None or not gradient.any():
-        raise DipError(f"{name}: its result does not depend on the image (the gradient is 0); {advice}")
+        raise DipError(f"{name}: its result does not depend on the image (the gradient is 0); it {DIFFERENTIABLE}")
     if not gradient.isfinite().all():
         raise DipError(f"{name}: its gradient is NaN or infinite for an image in [0, 1]")
 

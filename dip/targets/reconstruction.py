@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dip.targets import fourier
 from dip.targets.noise_models import NoiseModel
+from dip.targets.operators import adjoint
 from dip.targets.sparse_operator import SparseOperator
 
 if TYPE_CHECKING:
@@ -123,11 +124,8 @@ def _on_cpu(observation: Observation) -> tuple[Any, Tensor]:
 
 def _gradient(operator: Any, x: Tensor, y: Tensor) -> tuple[Tensor, float]:
     """A'(A x - y), and the sum of the squares of A x - y."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        value = (operator(x) - y).square().sum() / 2
-        (found,) = torch.autograd.grad(value, x)
-    return found, 2 * float(value.detach())
+    residual = operator(x) - y
+    return adjoint(operator, residual, x), float(residual.square().sum())
 
 
 def _largest_eigenvalue(operator: Any, shape: tuple[int, ...]) -> float:

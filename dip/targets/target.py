@@ -14,7 +14,6 @@ from dip.targets.noise_options import NoiseOptions
 from dip.targets.observation import Observation
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
     from torch import Generator, Tensor
 
@@ -116,22 +115,13 @@ class Target(Options):
         """`observe`, with the content of the JPEG file that `image` was read from, if it was."""
         return self.observe(image, seed, pictures)
 
-    def observe_raw(
-        self,
-        values: NDArray[Any],
-        span: Sequence[float] | None,
-        device: torch.device,
-        dtype: torch.dtype,
-        given: Mapping[str, Any],
-    ) -> Observation:
+    def observe_raw(self, values: NDArray[Any], given: Mapping[str, Any], **how: Any) -> Observation:
         """The observation that measurements make, where `raw` is true.
 
         Args:
             values: the measurements, of any shape, real or complex.
-            span: the bounds of the image in its units (the option `range`); None: it is not bounded.
-            device: of the fit.
-            dtype: of the fit, float32 or float64.
             given: objects that were given from Python, by the option of this target that they replace.
+            how: `span`, `device` and `dtype` of `dip.targets.user_operator.observation`.
 
         Raises:
             DipError: the measurements and the options do not fit together.
@@ -139,7 +129,7 @@ class Target(Options):
         from dip.targets.user_operator import observation
 
         call, shape, complex, name = self.measured_by(values, given)
-        return observation(call, values, shape, span, device, dtype, complex, name)
+        return observation(call, values, shape, complex=complex, name=name, **how)
 
     def measured_by(self, values: NDArray[Any], given: Mapping[str, Any]) -> tuple[Any, Sequence[int], bool, str]:
         """What measured `values`, where `raw` is true: the operator, see `dip.targets.user_operator.UserOperator`; the
@@ -163,20 +153,9 @@ class Target(Options):
         return {name: getattr(metrics, name)(restored, reference).item() for name in ("psnr", "ssim")}
 
     def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
-        """The noise of the observation: the simulated one, else Gaussian noise of the estimated level `sigma`."""
+        """The noise of the observation: the simulated one, else Gaussian noise of the estimated level `sigma`, for which
+        BM3D assumes the level `for_bm3d`."""
         return Estimated(sigma, for_bm3d)
-
-    def baselines(self, observation: Observation, sigma: float, for_bm3d: Levels | None = None) -> dict[str, Tensor]:
-        """The results of baselines for the same observation, by name, (1, C, H, W) float32 on the CPU.
-
-        Args:
-            observation: made by `observe`.
-            sigma: the noise level estimated from the observation; not used where the noise was simulated.
-            for_bm3d: the level that BM3D assumes in its place.
-        """
-        from dip.targets import baselines
-
-        return baselines.compute(self.task, observation, self.noise_model(sigma, for_bm3d))
 
 
 @dataclasses.dataclass

@@ -114,7 +114,7 @@ def observation(
     y = (y / unit).nan_to_num(nan=0.0).float()
     channels, height, width = shape
     inner = (1, channels * (2 if complex else 1), height, width)
-    operator = checked(
+    operator: UserOperator = checked(
         lambda kind: UserOperator(call, unit, complex, kind), given, inner, torch.device(device), dtype, name
     )
     if missing:

@@ -39,7 +39,7 @@ READING = ("size", "range", "axes")
 
 @dataclass(frozen=True)
 class Geometry:
-    """What the observation asks of tiles, in pixels of the observation."""
+    """Constraints of the observation on tiles, in pixels of the observation."""
 
     grid: int = 1
     """Tiles start at multiples of it."""

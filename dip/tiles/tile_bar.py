@@ -23,8 +23,9 @@ class TileProgress(Progress):
     """
 
     def __init__(self, names: Mapping[Job, str], steps: int, shown: bool = True, stream: TextIO | None = None) -> None:
-        super().__init__(list(names), stream if shown else io.StringIO())
-        self.names, self.most = names, steps
+        named = {job: f"tile {name}" for job, name in names.items()}
+        super().__init__(list(names), stream if shown else io.StringIO(), named)
+        self.most = steps
         self.bar.unit, self.bar.total, self.bar.desc = "step", self.total * steps, "tiles: "
         self._done: dict[Job, int] = {}
 
@@ -39,6 +40,3 @@ class TileProgress(Progress):
             self._done |= {job: recorded_step(job) for job in running}
         self.bar.n = sum(self._done.values())
         super().update(running)
-
-    def _name(self, job: Job) -> str:
-        return f"tile {self.names[job]}"

@@ -85,7 +85,7 @@ class TiledFit(Work):
         """Fit the tiles that have not finished, and blend all. See `Work.run`.
 
         Raises:
-            RunError: a tile has failed. The others are kept.
+            RunError: a tile has failed. The others are kept, if `pictures`.
         """
         self._describe()
         rows, columns = [list(row[0].rows) for row in self.boxes], [list(box.columns) for box in self.boxes[0]]
@@ -115,7 +115,7 @@ class TiledFit(Work):
         self.outcomes = {jobs[outcome.job]: outcome for outcome in loop.run()}
         if loop.signal is not None:
             return self.result("interrupted", signal=loop.signal)
-        self._refuse_failed()
+        self._refuse_failed(kept=pictures)
         blended = blend(self.boxes, self._tile, self.shape.margin, self.shape.factor)
         if not self.unchanged:
             blended = finished(self.config, self.stop, self.seen, blended, self.chosen)
@@ -152,15 +152,16 @@ class TiledFit(Work):
         if len(jobs) > 1 and not math.isnan(seconds := len(jobs) * steps * found.seconds_per_step):
             log.info("%d tiles, one after the other: about %s at the present load", len(jobs), cost.duration(seconds))
 
-    def _refuse_failed(self) -> None:
+    def _refuse_failed(self, kept: bool) -> None:
         failed = {box: outcome for box, outcome in self.outcomes.items() if outcome.status not in GOOD}
         if failed:
             outcome = next(iter(failed.values()))
             names = " ".join(box.name for box in failed)
+            error, log = outcome.error or outcome.status, f"; log: {outcome.job.console}" * kept
+            others = "the others are kept, and the same command runs only the missing ones"
+            others = others if kept else f"no tile is kept; with out=FOLDER {others}"
             raise RunError(
-                f"{len(failed)} of {len(self.outcomes)} tiles failed ({names}; the first: "
-                f"{outcome.error or outcome.status}; log: {outcome.job.console}); the others are kept, and the same "
-                "command runs only the missing ones"
+                f"{len(failed)} of {len(self.outcomes)} tiles failed ({names}; the first: {error}{log}); {others}"
             )
 
     def _tile(self, box: Box) -> Tensor:

@@ -91,6 +91,9 @@ def test_pictures_in_memory_are_read_by_the_axes(caplog):
     ("options", "message"),
     [
         ({"imagee": "x"}, "imagee: no such option; did you mean image?"),
+        ({"exprement": "photo"}, "exprement: no such option; did you mean experiment?"),
+        ({"shape": (1, 8, 8)}, "shape: measurements need operator too, for example dip.restore(y, operator="),
+        ({"operator": abs}, "operator: measurements need shape too, for example dip.restore(y, operator="),
         ({"sigma": 0.1}, "sigma: no such option; did you mean target.sigma or "),
         ({"target": {"name": "noisy", "sgima": 1}}, "target.sgima: no such option; did you mean target.sigma?"),
         ({"target": "denoise"}, "target=denoise: must be one of binning, clean, deblur, "),

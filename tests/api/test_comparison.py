@@ -108,7 +108,7 @@ def test_a_run_that_fails_is_a_row(tmp_path, capfd):
     table = dip.compare("camera", {"bad": {"reference": "astronaut"}}, **options)
     assert table.loc[("bad", 0), "status"] == "failed"
     assert "reference=astronaut: has 3 x 16 x 16" in table.loc[("bad", 0), "error"]
-    assert "[1/1] failed: camera-degraded-" in capfd.readouterr().err
+    assert "[1/1] failed: bad, seed 0, " in capfd.readouterr().err
 
 
 def test_mistakes_are_one_line_before_any_run(path, tmp_path, monkeypatch):
@@ -130,10 +130,12 @@ def test_mistakes_are_one_line_before_any_run(path, tmp_path, monkeypatch):
     assert not out.exists()
 
 
-def test_objects_run_in_this_process(path, tmp_path, monkeypatch, caplog):
+def test_objects_run_in_this_process(path, tmp_path, monkeypatch, caplog, capsys):
     monkeypatch.setattr("dip.sweep.processes.Process", None)  # none is started
     variants = {"own": {"loss": lambda x, y: (x - y).abs(), "name": "mine"}, "bad": {"loss": lambda x, y: 1}}
-    table = dip.compare(path, variants, out=tmp_path, progress=False, skips=[1], stop="never", **OPTIONS)
+    table = dip.compare(path, variants, out=tmp_path, skips=[1], stop="never", **OPTIONS)
+    shown = [line.split(": ")[:2] for line in capsys.readouterr().err.splitlines() if ", seed" in line]
+    assert shown == [["finished", "own, seed 0"], ["failed", "bad, seed 0"]]
     same = dip.restore(path, loss="l1", progress=False, skips=[1], stop="never", **OPTIONS)
     assert table["status"].tolist() == ["finished", "failed"]
     assert caplog.text.count("the table will have no scores without a clean image") == 1

@@ -13,6 +13,7 @@ from dip import runs
 from dip.callbacks import rollback
 from dip.errors import DivergedError
 from dip.fitting import fit as fit_module
+from dip.model.losses import MSE
 from dip.model.module import DeepImagePrior
 from dip.runs.checkpoint_files import load
 from tests.disturbed import contents, killed, only, rows_of
@@ -191,3 +192,18 @@ def test_killed_around_a_rollback_it_ends_the_same(fit, monkeypatch, tmp_path, d
     resumed, result = fit(*options)
     assert len(result["events"]) == 1
     assert contents(resumed) == contents(whole)
+
+
+@pytest.mark.parametrize("at", [None, 83])
+def test_a_constant_added_to_the_loss_changes_no_rollback(fit, monkeypatch, tmp_path, at):
+    """A loss below 0, as many likelihoods have: each improvement of it would be a rise by its ratio."""
+    damaged(monkeypatch, {} if at is None else {at: explode})
+    folder, plain = fit(*STEPS, "steps=300", f"out={tmp_path / 'plain'}")
+    real = MSE.entries
+    monkeypatch.setattr(MSE, "entries", lambda self, x, y: real(self, x, y) - 1)
+    below, shifted = fit(*STEPS, "steps=300", f"out={tmp_path / 'shifted'}")
+    assert shifted["loss"] < -0.9
+    wanted = [] if at is None else [(90, 50)]
+    for result in (plain, shifted):
+        assert [(event["step"], event["back_to"]) for event in result["events"]] == wanted
+    assert numpy.allclose(numpy.load(below / "losses.npy") + 1, numpy.load(folder / "losses.npy"), atol=1e-6)

@@ -25,6 +25,17 @@ def test_an_operator_excludes_other_targets() -> None:
     assert replaced(["target=measured", "operator=a.py"]) == ["target=measured", "target.operator=a.py"]
 
 
+@pytest.mark.parametrize("words", [["y=y.npy"], ["y=y.npy", "shape=[1,8,8]"], ["steps=3", "complex=true"]])
+def test_measurements_without_an_operator_are_told_what_is_missing(words: list[str]) -> None:
+    for selected in ("target=matrix", "experiment=mine", "target.operator=a.py"):
+        assert len(replaced([*words, selected])) == len(words) + 1
+    replaced([*words, "-cn", "mine"])
+    with pytest.raises(
+        DipError, match=r"measurements need operator= too.*operator=my_operator\.py y=.*shape=\[1,256,256"
+    ):
+        replaced(words)
+
+
 def test_help_lists_every_short_word() -> None:
     assert all(f"\n  {word}=..." in help_text() for word in ALIASES)
 

@@ -6,7 +6,6 @@ import signal
 from pathlib import Path
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from dip.configuration import cli, shipped
 from dip.errors import DipError
@@ -35,34 +34,23 @@ NAMES = ["plain.png", "photo (1).png", "Küche.png", "a[1].png", "a'b.png", 'a"b
 def test_files_of_any_name(name: str, tmp_path: Path):
     path = tmp_path / name
     path.touch()
-    found = composed(
-        "target=inpaint", *cli.files_quoted([f"{option}={path}" for option in ("image", "target.mask", "out")])
-    )
+    words = cli.adapted([f"{option}={path}" for option in ("image", "target.mask", "out")])
+    found = composed("target=inpaint", *words)
     assert found.image == found.target.mask == found.out == str(path)
 
 
-def test_commas_in_names_of_files_do_not_split_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_comma_in_the_name_of_a_file_does_not_split_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("a,b.png", "c.png", "d, e (1).png", "f,g,h.png"):
-        (tmp_path / name).touch()
-    parser = OverridesParser.create()
-
-    def swept(value: str) -> list[str]:
-        (quoted,) = cli.files_quoted(["-m", f"image={value}"])[1:]
-        override = parser.parse_override(quoted)
-        return [*override.sweep_string_iterator()] if override.is_sweep_override() else [override.get_value_string()]
-
-    assert swept("a,b.png") == ["'a,b.png'"]
-    assert swept("c.png,a,b.png,x.png") == ["c.png", "'a,b.png'", "x.png"]
-    assert swept("d, e (1).png,f,g,h.png,c.png") == ["'d, e (1).png'", "'f,g,h.png'", "c.png"]
-    assert swept("photos/*.jpg,c.png") == ["photos/*.jpg", "c.png"]
+    (tmp_path / "a,b.png").touch()
+    assert cli.adapted(["-m", "image=a,b.png"]) == ["-m", "image='a,b.png'"]
+    assert cli.adapted(["-m", "image=photos/*.jpg,c.png"]) == ["-m", "image=photos/*.jpg,c.png"]
 
 
 def test_only_files_are_quoted():
     typed = ["-m", "image=a.png,b.png", "skips=[3,4]", "reference=null", "image='a (1).png'", "target.mask=black"]
-    assert cli.files_quoted(typed) == typed
-    assert cli.files_quoted(["image=a.png,b.png"]) == ["image=a.png,b.png"]  # two files, or a forgotten -m
-    assert cli.files_quoted(["image=~/a.png"]) == [f"image={Path.home()}/a.png"]
+    assert cli.adapted(typed) == typed
+    assert cli.adapted(["image=a.png,b.png"]) == ["image=a.png,b.png"]  # two files, or a forgotten -m
+    assert cli.adapted(["image=~/a.png"]) == [f"image={Path.home()}/a.png"]
 
 
 @pytest.mark.parametrize(
@@ -70,11 +58,11 @@ def test_only_files_are_quoted():
     [
         ("size=(256,128)", "size=[256,128]"), ("skips=(3,)", "skips=[3]"), ("skips=()", "skips=()"),
         ("steps=1e4", "steps=10000"), ("net.depth=2E0", "net.depth=2"), ("steps=1.5e0", "steps=1.5e0"),
-        ("lr=1e2", "lr=1e2"), ("image=1e4", "image=1e4"), ("image=a(1).png", "image=a(1).png"),
+        ("lr=1e2", "lr=100"), ("lr=1e-2", "lr=1e-2"), ("image=1e4", "image=1e4"), ("image=a(1).png", "image='a(1).png'"),
     ],
 )  # fmt: skip
 def test_numbers_as_in_python(typed: str, taken: str):
-    assert cli.literals_adapted([typed]) == [taken]
+    assert cli.adapted([typed]) == [taken]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ WRONG = [
     ("factor=4", "factor: no such option; did you mean target.factor?"),
     ("sigma=0.1", "sigma: no such option; did you mean target.sigma or "),
     ("targt=noisy", "targt: no such option; did you mean target?"),
+    ("exprement=photo", "exprement: no such option; did you mean experiment?"),
+    ("enrty=fast", "enrty: no such option; did you mean entry?"),
     ("target.sgma=1", "target.sgma: no such option; did you mean target.sigma?"),
     ("z.mean=1", "z.mean: no such option (there are z.channels, z.distribution, z.scale, z.guide)"),
     (
@@ -98,12 +100,13 @@ def test_an_unknown_option_in_a_users_experiment(tmp_path: Path, written: str, s
 
 
 @pytest.mark.fault(21)
-@pytest.mark.parametrize("typed", ["steps=0", "image=nowhere.png", "z={a:1}", "-cn figure9"])
+@pytest.mark.parametrize("typed", ["steps=0", "image=nowhere.png", "z={a:1}", "-cn figure9", "-cd sweeps"])
 def test_an_error_in_the_terminal(main: Main, tmp_path: Path, typed: str):
     status, printed, error = main("device=cpu", f"out={tmp_path / 'outputs'}", *typed.split())
     assert (status, printed) == (1, "")
     assert re.fullmatch(rf"error: .*\b{typed.split('=')[0].split()[-1]}.*\n", error), error
     assert "figure9" not in typed or "the shipped sweeps are architectures, " in error
+    assert "sweeps" not in typed or ("add -cn and one of architectures, " in error and "-cd sweeps -cn " in error)
     assert not list((tmp_path / "outputs").glob("*"))
 
 

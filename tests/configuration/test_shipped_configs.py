@@ -102,8 +102,8 @@ def test_the_papers_rows_have_the_papers_settings(name: str):
     config = composed(f"experiment={'prior-network' if name == 'prior' else f'paper-{name}'}")
     channels, skips, z_channels, z_kind, upsampling, perturbation, lr, steps = PAPER[name]
     net = config.net
-    assert net.channels_per_level() == channels
-    wide = net.skip_channels_per_level()
+    assert net.per_level("channels") == channels
+    wide = net.per_level("skip_channels")
     assert [wide[i] if i + 1 in config.skips else 0 for i in range(net.depth)] == skips
     if z_kind is not None:
         assert (config.z.channels, config.z.distribution) == (z_channels, z_kind)

@@ -12,7 +12,8 @@ from dip.fitting import results
 from dip.metrics import psnr
 from dip.stopping import STOPS, Adaptive, HeldOut
 from dip.stopping.noise_level import noise_levels
-from dip.targets import Degraded, NoiseOptions, Noisy
+from dip.targets import Degraded, NoiseOptions, Noisy, baselines
+from dip.targets.noise_models import Estimated
 from dip.targets.observation import direct
 from tests.conftest import composed
 from tests.targets.photos import photo
@@ -123,7 +124,7 @@ def test_the_log_says_which_rule_runs_for_noise_that_the_user_names(noise, rule,
 
 def test_baselines_are_told_the_level_of_correlated_noise(monkeypatch, tmp_path):
     told: list[float] = []
-    monkeypatch.setattr(Degraded, "baselines", lambda self, observation, sigma, for_bm3d: told.append(sigma) or {})
+    monkeypatch.setattr(baselines, "compute", lambda task, observation, noise: told.append(noise.sigma) or {})
     scene = photo("rocket", 192, 192)
     for noise in (NoiseOptions("camera", iso=12800.0), NoiseOptions("gaussian", sigma=0.05)):
         noisy = Noisy(noise=noise).observe(scene, 0).y
@@ -140,7 +141,7 @@ def test_the_bm3d_baseline_is_told_what_the_program_tells_its_own(tmp_path):
     correlated = Noisy(noise=NoiseOptions("camera", iso=12800.0)).observe(photo("rocket", 64, 64), 0).y
     for y, clean, gain in ((gray, scene, 1.5), (correlated, photo("rocket", 64, 64), 0.3)):
         sigma, told = noise_levels(y)
-        found = Degraded().baselines(direct(y, clean), sigma, told)["bm3d"]
+        found = baselines.BASELINES["denoising"]["bm3d"](direct(y, clean), Estimated(sigma, told))
         assert torch.equal(found, denoised(y, told))
-        plain = Degraded().baselines(direct(y, clean), sigma)["bm3d"]
+        plain = baselines.BASELINES["denoising"]["bm3d"](direct(y, clean), Estimated(sigma))
         assert psnr(found, clean) > psnr(plain, clean) + gain

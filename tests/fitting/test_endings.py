@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from dip import runs
@@ -127,3 +128,43 @@ def test_the_constant_image_has_the_objective_of_the_method(fit):
     folder, result = fit("steps=2", "method=random_projector", "stop=never")
     pixels = np.asarray(Image.open(folder / "images" / "target.png")) / 255
     assert result["constant_loss"] == pytest.approx(pixels.var(axis=(0, 1)).mean() ** 0.5, rel=1e-2)
+
+
+def test_an_exact_restoration_has_a_score(fit, tmp_path):
+    photo = tmp_path / "flat.png"
+    Image.fromarray(np.full((32, 32), 100, np.uint8)).save(photo)
+    given = ("steps=1", "target=degraded", "stop=adaptive", f"image={photo}", f"reference={photo}")
+    folder, result = fit(*given)
+    assert (result["psnr"], result["ssim"]) == (100, pytest.approx(1))
+    fit(*given)
+    assert _log(folder).count("PSNR 100.00 dB") == 1
+    assert "adds scores" not in _log(folder)
+
+
+@pytest.mark.parametrize("given", [("stop=covariance",), ("target=jpeg", "target.quality=10")], ids=str)
+def test_the_constant_image_has_the_objective_that_training_has(fit, monkeypatch, given):
+    """The loss of a network whose output is that image, computed by a step: with the filter of the residual, or intervals."""
+    modules: list[DeepImagePrior] = []
+    real = results.constant_loss
+
+    def constant_loss(module, observation):
+        modules.append(module)
+        y, losses = observation.y, []
+        level = y.mean((2, 3), keepdim=True).expand_as(y)
+        monkeypatch.setattr(
+            DeepImagePrior, "manual_backward", lambda self, loss: losses.append(loss.item()) or loss.backward()
+        )
+
+        class Constant(torch.nn.Module):
+            def forward(self, z: torch.Tensor) -> torch.Tensor:
+                return level + 0 * z.mean().requires_grad_()
+
+        module._backward(Constant(), module.extras[0], lambda z, step: z, torch.zeros(1, 1), y)
+        found = real(module, observation)
+        assert found == pytest.approx(losses[0], rel=1e-5)
+        assert found != pytest.approx(float((level - y).square().mean()), rel=1e-2)
+        return found
+
+    monkeypatch.setattr(results, "constant_loss", constant_loss)
+    fit("steps=2", *given)
+    assert modules[0].kernel is not None or modules[0].intervals is not None

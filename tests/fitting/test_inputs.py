@@ -42,7 +42,11 @@ def test_the_identity_of_a_file_is_its_content_and_of_a_sample_its_name(file, mo
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"target": Inpaint(mask="no.png")}, "target.mask=no.png: there is no such file; give a path; for example target.mask=mask.png"),
+        (
+            {"target": Inpaint(mask="Redd")},
+            "target.mask=Redd: there is no such file (did you mean red?); give a path, alpha, a colour (red, orange, yellow, "
+            "green, cyan, blue, purple, magenta, pink, black, white or #rrggbb) or null; for example target.mask=mask.png",
+        ),
         ({"target": Measured(operator="a.py", shape=[1, 4, 4])}, "operator=a.py: needs the file of the measurements, for example y=measurements.npy"),
         (
             {"image": "no.npy", "target": Measured(operator="a.py", shape=[1, 4, 4])},
@@ -51,9 +55,12 @@ def test_the_identity_of_a_file_is_its_content_and_of_a_sample_its_name(file, mo
     ],
 )  # fmt: skip
 def test_a_file_that_is_missing_is_named_as_the_user_names_it(options, line):
-    with pytest.raises(ImageError) as error:
-        place(Config(**options))
-    assert str(error.value) == line
+    config = Config(**options)
+    option = "target.mask" if "Redd" in line else "image"
+    for read in (place, lambda config: Pictures(config).load(option)):
+        with pytest.raises(ImageError) as error:
+            read(config)
+        assert str(error.value) == line
 
 
 def test_a_size_that_enlarges_the_image_is_told(file, caplog):

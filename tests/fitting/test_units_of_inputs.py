@@ -99,3 +99,68 @@ def test_a_reference_of_another_type_has_its_own_range():
     given = {"image": images.load(values), "reference": images.load(deep)}
     picture, seen = observed(image="array", reference="array", target=Degraded(), given=given)
     torch.testing.assert_close(seen.reference[..., 1:, :], picture.pixels[..., 1:, :], rtol=0, atol=1e-6)
+
+
+CLEAN = images.load("camera").pixels[0, 0, 100:300, 100:300].double().numpy()
+NOISY = CLEAN + 0.1 * np.random.default_rng(0).standard_normal(CLEAN.shape)
+WIDE = CLEAN + 0.4 * np.random.default_rng(0).standard_normal(CLEAN.shape)
+BYTES = (CLEAN * 255).round().astype(np.uint8)
+
+
+def _referred(values, reference, **options):
+    given = {"image": images.load(values), "reference": images.load(reference)}
+    return observed(image="array", reference="array", target=Degraded(), given=given, **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "reference", "black", "white", "span"),
+    [
+        (NOISY.astype(np.float32), CLEAN, 0, 1, None),
+        (NOISY, CLEAN.astype(np.float32), 0, 1, None),
+        (NOISY.astype(np.float32), BYTES, 0, 1, None),
+        (WIDE.astype(np.float32), CLEAN, 0, 1, None),
+        ((255 * NOISY).astype(np.float32), BYTES, 0, 255, None),
+        ((255 * NOISY).astype(np.float32), 255 * CLEAN, 0, 255, None),
+        ((4095 * NOISY).astype(np.float32), (4095 * CLEAN).round().astype(np.uint16), 0, 4095, None),
+        ((4095 * NOISY).round().astype(np.int32), (4095 * CLEAN).astype(np.float32), 0, 4095, None),
+        ((4095 * NOISY.clip(0, 1)).astype(np.int32), BYTES, 0, 4095, None),
+        ((NOISY.clip(0, 1) * 65535).astype(np.uint16), BYTES, 0, 65535, None),
+        (BYTES, CLEAN, 0, 255, None),
+        (BYTES // 50, CLEAN, 0, 255, None),
+        ((4095 * NOISY).astype(np.float32), CLEAN, 0, 4095, [0, 4095]),
+        ((3000 * NOISY - 1000).astype(np.float32), BYTES, -1000, 2000, [-1000, 2000]),
+    ],
+)
+def test_the_reference_is_on_the_scale_of_the_image_whatever_its_type(values, reference, black, white, span):
+    """Of what is black and white in the image's units, whose scale may be wider."""
+    picture, seen = _referred(values, reference, range=span)
+    low, high = picture.units
+    expected = (black + (white - black) * CLEAN - low) / (high - low)
+    np.testing.assert_allclose(seen.reference[0, 0], expected, rtol=0, atol=0.003)
+
+
+@pytest.mark.parametrize(
+    ("values", "reference"),
+    [
+        (WIDE, BYTES),
+        (4095 * NOISY, BYTES),
+        (NOISY, 255 * CLEAN + 1),
+        (100 * CLEAN + 100, CLEAN),
+        (BYTES, 3000 * CLEAN - 1000),
+    ],
+)
+def test_a_reference_in_unknown_units_is_refused(values, reference):
+    with pytest.raises(ImageError, match=r"^reference=array: its values, from .*another unit.*range=\[0,255\].*"):
+        _referred(values, reference)
+
+
+def test_values_outside_0_1_are_told(caplog):
+    with caplog.at_level(logging.INFO, "dip"):
+        observed(image="array", target=Degraded(), given={"image": images.load(NOISY)})
+        observed(image="array", target=Degraded(), given={"image": images.load(CLEAN)})
+    (told,) = caplog.messages
+    share = 100 * ((NOISY < 0) | (NOISY > 1)).mean()
+    assert (
+        f"0 becomes 0 and 1 becomes 1; restored.tif and saved files have the units of the input; {share:.1f} %" in told
+    )
+    assert told.endswith("outside and clipped; another range is set by range=[low,high]")

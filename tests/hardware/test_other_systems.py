@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dip import runs
+from dip.report.collect import collect
 from dip.sweep import claims
 from tests.conftest import TINY, python
 
@@ -28,8 +28,8 @@ def test_the_command_line_needs_neither(tmp_path: Path, arguments: list[str], pr
     assert done.returncode == 0, done.stderr
     assert printed in done.stdout
     if printed == "":
-        (run,) = runs.read(tmp_path)
-        assert (run["status"], run["peak_memory_bytes"]) == ("finished", None)
+        (run,) = collect(tmp_path)
+        assert (run.status, run.result["peak_memory_bytes"]) == ("finished", None)
 
 
 def test_devices_are_used_without_claims(monkeypatch: pytest.MonkeyPatch):

@@ -32,6 +32,37 @@ def test_a_constant_of_any_size_has_a_scale():
         assert low == value < high
 
 
+CLEAN = load("camera").pixels[0].permute(1, 2, 0).double().numpy()[100:300, 100:300]
+NOISE = np.random.default_rng(0).standard_normal(CLEAN.shape)
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_noise_that_leaves_0_1_does_not_change_the_scale(sigma, dtype):
+    noisy = (CLEAN + sigma * NOISE).astype(dtype)
+    assert not 0 <= noisy.min() <= noisy.max() <= 1
+    noisy[3:9, 4:8], noisy[20:22, 20:22] = np.nan, np.inf
+    picture = load(noisy)
+    assert picture.units == (0, 1)
+    expected = np.where(np.isinf(noisy), np.nan, noisy.clip(0, 1)).astype(np.float32)[..., 0]
+    assert np.array_equal(picture.pixels[0, 0].numpy(), expected, equal_nan=True)
+    holed, known = noisy.copy(), torch.ones(1, 1, 200, 200)
+    known[..., 50:90, 60:80] = 0
+    holed[50:90, 60:80] = -9999
+    assert load(holed).units[0] == -9999
+    assert rescaled(load(holed), known=known).units == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("gain", "offset", "sigma"),
+    [(2, -1, 0), (2, -1, 0.1), (1, -0.5, 0), (1, -0.5, 0.1), (1.5, 0, 0.02), (255, 0, 0), (255, 0, 10), (4095, 0, 50),
+     (4000, -1000, 20), (0, 0, 0.1), (0, 0, 1), (1e-3, 0, 1e-4), (1, 0, 0.4)],
+)  # fmt: skip
+def test_what_noise_does_not_explain_is_scaled_from_the_data(gain, offset, sigma):
+    values = gain * CLEAN + offset + sigma * NOISE
+    assert choose(values) == (values.min(), values.max())
+
+
 def test_a_declared_maximum_decides(tmp_path):
     values = random((6, 5), np.uint16) >> 8
     assert choose(values, white=4095) == (0, 4095)

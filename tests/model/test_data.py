@@ -2,11 +2,10 @@
 
 import itertools
 
-import numpy as np
 import pytest
 import torch
 
-from dip.model.data import FixedPair, draw, extend
+from dip.model.data import FixedPair, draw
 from dip.z import Z
 
 
@@ -43,10 +42,3 @@ def test_the_pair_is_repeated_without_copies_and_can_be_iterated_twice():
     for _ in range(2):
         assert all(batch is pair.pair for batch in itertools.islice(loader, 1000))
     assert not hasattr(loader, "__len__")
-
-
-@pytest.mark.parametrize("size", [(3, 5), (4, 8), (8, 16)])
-def test_a_user_s_input_is_extended_by_symmetric_reflection(size):
-    z = torch.rand(1, 2, 3, 5)
-    pad = ((0, 0), (0, 0), (0, size[0] - 3), (0, size[1] - 5))
-    assert np.array_equal(extend(z, size).numpy(), np.pad(z.numpy(), pad, mode="symmetric"))

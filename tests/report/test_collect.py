@@ -67,8 +67,8 @@ def test_a_damaged_file_does_not_affect_other_runs(tmp_path):
 
 
 def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
-    for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(RunError, match="for example outputs"):
+    for folder, what in ((tmp_path, "holds no run"), (tmp_path / "absent", "there is no such folder")):
+        with pytest.raises(RunError, match=f"{what}; give a folder of runs; python train.py makes them in outputs"):
             write(folder)
 
 

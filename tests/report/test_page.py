@@ -55,6 +55,20 @@ def test_each_task_is_shown_with_its_restored_image(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_an_unfinished_run_in_tiles_tells_how_many_have_ended_and_that_there_is_no_image(tmp_path):
+    run = make(tmp_path / "runs" / "a", status="interrupted")
+    (run / "images" / "restored.png").unlink(missing_ok=True)
+    for name, status in {"y0000-x0000": "finished", "y0000-x0024": "interrupted", "y0024-x0000": None}.items():
+        make(run / "tiles" / name / "image-degraded", status=status)
+    page = write(tmp_path / "runs").read_text()
+    assert "1 of 3 tiles have ended; the restored image is blended when all have" in page
+    assert "steps done" not in page
+    assert '<span class="missing"></span>no image yet</span>' in page
+    change(run, status="finished")
+    assert "1 of 3" not in write(tmp_path / "runs").read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_options_that_follow_from_the_choice_of_a_group_have_no_column(tmp_path):
     for number, name in enumerate(("unet", "resnet", "resnet")):
         net = {"name": name, "blocks": len(name), "channels": 8 * number}

@@ -212,7 +212,7 @@ def test_another_configuration_is_refused_with_the_differing_options(tmp_path):
     write(tmp_path, state(), 10, "a" * 64, options=theirs)
     with pytest.raises(RunError, match="belongs to configuration aaaaaaaa, not to bbbbbbbb; restart with overwrite"):
         latest(tmp_path, "b" * 64)
-    changes = re.escape("(net.channels is 8 there and 16 here; skips is (3, 4) there and (3,) here)")
+    changes = re.escape("(net.channels is 8 there and 16 here; skips is [3, 4] there and [3] here)")
     ours = {"net": {"channels": 16}, "skips": (3,), "lr": 0.01}
     with pytest.raises(RunError, match=changes):
         latest(tmp_path, "b" * 64, ours)

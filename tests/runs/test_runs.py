@@ -82,15 +82,14 @@ def test_a_missing_or_damaged_result_is_none(tmp_path):
     assert runs.read_result(tmp_path / "none") is None
 
 
-def test_reading_gives_one_flat_row_per_run(tmp_path):
-    run_folder(tmp_path / "b" / "run", status="failed", psnr=None)
-    run_folder(tmp_path / "a")
-    run_folder(tmp_path / "c", config={"z": {"shape": [[1, 2], [3]]}, "none": {}})
-    first, second, third = runs.read(tmp_path)
-    same = {"config.net.name": "hourglass", "config.skips": (3, 4)}
-    assert first == {"folder": str(tmp_path / "a"), "status": "finished", **same, "psnr": 31.5}
-    assert second == {"folder": str(tmp_path / "b" / "run"), "status": "failed", **same, "psnr": None}
-    assert third["config.z.shape"] == ((1, 2), (3,)), "hashable, so that rows can be grouped by it"
+def test_flat_values_are_hashable():
+    nested = {"psnr": 31.5, "config": {"net": {"name": "hourglass"}, "shape": [[1, 2], [3]]}, "none": {}}
+    assert runs.flat(nested) == {"psnr": 31.5, "config.net.name": "hourglass", "config.shape": ((1, 2), (3,))}
+
+
+def test_differences_name_each_value_that_is_not_the_same():
+    found = runs.differences({"a": 1, "b": (2,), "c": None}, {"a": 1, "b": (3, 4), "d": "x"})
+    assert found == {"b": "b is [2] there and [3, 4] here", "d": "d is None there and x here"}
 
 
 def test_snapshots_are_sorted_by_step_beyond_six_digits(tmp_path):
@@ -102,29 +101,6 @@ def test_snapshots_are_sorted_by_step_beyond_six_digits(tmp_path):
         (tmp_path / "images" / other).touch()
     assert [step for step, _ in runs.snapshots(tmp_path)] == sorted(steps)
     assert runs.snapshots(tmp_path / "none") == []
-
-
-def test_an_unfinished_run_is_skipped_with_one_line(tmp_path, caplog):
-    run_folder(tmp_path / "whole")
-    (run_folder(tmp_path / "cut") / "result.json").write_text('{"status": "fin')
-    (tmp_path / "locked").mkdir()
-    (tmp_path / "locked" / ".lock").touch()
-    (tmp_path / "begun").mkdir()
-    (tmp_path / "begun" / "metrics.csv").touch()
-    (tmp_path / "notes").mkdir()
-    assert [row["folder"] for row in runs.read(tmp_path)] == [str(tmp_path / "whole")]
-    told = [record.getMessage() for record in caplog.records]
-    assert told == [f"{tmp_path / name}: unfinished" for name in ("begun", "cut", "locked")]
-
-
-def test_links_are_not_followed_and_a_missing_folder_is_refused(tmp_path, caplog):
-    run_folder(tmp_path / "elsewhere" / "run")
-    (tmp_path / "out" / "linked").mkdir(parents=True)
-    (tmp_path / "out" / "folder").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "out" / "linked" / "result.json").symlink_to(tmp_path / "elsewhere" / "run" / "result.json")
-    assert runs.read(tmp_path / "out") == []
-    with pytest.raises(RunError, match="none: is not a folder"):
-        runs.read(tmp_path / "none")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dip.stopping import Combined, Consistent, Discrepancy, HeldOut, Stop
+from dip.stopping import Combined, Compare, Consistent, Discrepancy, HeldOut, Stop
 from dip.stopping.panel import CombinedRule
 from dip.stopping.residual import EVERY, TOLERANCE, Agreement, HeldOutError
 from dip.stopping.rule import Rule
@@ -167,3 +167,31 @@ def test_outputs_that_are_not_finite_do_not_change_the_average():
     rule.update(11, broken, broken, broken, torch.tensor(torch.nan))
     assert rule.mean.isfinite().all()
     assert rule.step < 11
+
+
+@pytest.mark.parametrize("options", [HeldOut(), Combined(), Compare()], ids=lambda options: options.name)
+def test_the_largest_measurements_are_never_held_out(options: Stop) -> None:
+    """Without the largest Fourier coefficient, that of frequency 0, the mean of the image is undetermined."""
+    spectrum = torch.fft.fft2(torch.rand(1, 1, 20, 15, generator=torch.Generator().manual_seed(5)))
+    y = torch.cat([spectrum.real, spectrum.imag], 1)
+    order = spectrum.abs().flatten().argsort(descending=True)
+    held = torch.zeros(300)
+    for seed in range(300):
+        rule = options.suited(image=False).start(y, seed)
+        assert rule is not None
+        assert rule.loss_mask is not None
+        left_out = (rule.loss_mask == 0).flatten()
+        assert int(left_out.sum()) == 6, "a fraction of 0.02 of all 300"
+        held += left_out
+    assert not held[order[:15]].any()
+    assert int((held > 0).sum()) > 270, "some seed draws any of the others"
+    assert any(options.start(y, seed).loss_mask.flatten()[order[0]] == 0 for seed in range(300)), "images: no exception"
+
+
+@pytest.mark.parametrize("pixels", [2, 3, 7])
+def test_few_measurements_leave_one_in_the_loss(pixels: int) -> None:
+    y = torch.arange(pixels).float().view(1, 1, 1, -1)
+    rule = HeldOut(fraction=0.5).suited(image=False).start(y, 0)
+    assert rule.loss_mask is not None
+    assert int((rule.loss_mask == 0).sum()) == round(0.5 * pixels)
+    assert float(rule.loss_mask[..., -1]) > 0

@@ -114,13 +114,13 @@ def test_a_killed_sweep_takes_its_jobs_with_it_in_order(tmp_path):
     assert [times(job) for job in three] == [1, 1, 1]
 
 
-def test_a_job_of_another_sweep_is_waited_for(tmp_path):
+def test_a_job_of_another_sweep_is_waited_for(tmp_path, caplog):
     one = jobs(tmp_path, 1)
     other = start(tmp_path, 1, "gpu-a", "environment")
     until(lambda: (one[0].folder / "environment.json").exists())
-    outcomes, said = sweep(one, local(cards=["gpu-b"]))
+    outcomes, _ = sweep(one, local(cards=["gpu-b"]))
     other.communicate()
-    assert "waiting for another sweep, which runs 1 of the jobs" in said
+    assert f"waiting: another process runs the jobs that are left (1, the first in {one[0].folder})" in caplog.text
     assert (outcomes[0].before, times(one[0])) == (True, 1)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from dip import runs
+from dip.report.collect import collect
 from dip.sweep.processes import ProcessesLauncher
 from tests.conftest import ROOT, TINY, environment, python
 from tests.disturbed import contents
@@ -87,16 +87,16 @@ def test_a_refused_sweep_deletes_only_what_it_made(tmp_path, monkeypatch):
 def test_a_sweep_with_a_failing_job(multirun, tmp_path):
     done = multirun("seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=4")
     assert done.returncode == 1
-    good, bad = sorted(runs.read(tmp_path / "outputs"), key=lambda row: row["config.lr"])
-    assert (good["status"], bad["status"]) == ("finished", "failed")
+    good, bad = sorted(collect(tmp_path / "outputs"), key=lambda run: run.config["lr"])
+    assert (good.status, bad.status) == ("finished", "failed")
     assert "is the same run as" in done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["status", "PSNR", "dB", "seconds", "run"]
     assert lines[1].startswith("finished ")
-    assert lines[1].endswith(f"{Path(good['folder']).name}  lr=0.01")
+    assert lines[1].endswith(f"{good.name}  lr=0.01")
     assert lines[2].startswith("failed ")
-    assert lines[3].strip() == bad["error"]
-    assert lines[4].strip() == f"log: {bad['folder']}/console.log"
+    assert lines[3].strip() == bad.result["error"]
+    assert lines[4].strip() == f"log: {bad.path}/console.log"
     assert lines[5].startswith("2 jobs in ")
     assert lines[5].endswith(": 1 finished, 1 failed")
     assert lines[6] == f"report: {tmp_path / 'outputs' / 'report.html'}"
@@ -104,7 +104,7 @@ def test_a_sweep_with_a_failing_job(multirun, tmp_path):
     typed = shlex.split(line)
     assert typed[:3] == ["python", "train.py", "-m"]
     assert typed[-4:] == ["seed=0,0", "lr=0.01,1e20", "steps=20", "record_every=4"]
-    log = Path(bad["folder"], "console.log").read_text()
+    log = (bad.path / "console.log").read_text()
     assert "not finite" in log
     assert "\r" not in log
 

@@ -81,16 +81,34 @@ def test_the_environment_of_a_job(tmp_path, monkeypatch, cards, threads):
     assert visible == ({"gpu-a": 2, "gpu-b": 2} if cards else {"": 4})
 
 
-def test_a_second_sweep_waits_for_a_device(tmp_path):
+def test_a_second_sweep_waits_for_a_device(tmp_path, caplog):
     (theirs,), (mine,) = jobs(tmp_path / "theirs", 1), jobs(tmp_path / "mine", 1)
     other = start(tmp_path / "theirs", 1, "gpu-a", "environment")
     until(lambda: (theirs.folder / "environment.json").exists())
-    outcomes, said = sweep([mine], local(cards=["gpu-a"]))
+    outcomes, _ = sweep([mine], local(cards=["gpu-a"]))
     other.communicate()
-    (line,) = [line for line in said.splitlines() if "waiting: other sweeps use all devices" in line]
-    assert f"(process {other.pid}, {(tmp_path / 'theirs').absolute()})" in line
+    (line,) = [line for line in caplog.messages if "waiting: other sweeps or processes use all devices" in line]
+    assert f"(process {other.pid}, {(tmp_path / 'theirs').absolute()}); wait=false starts beside them" in line
     assert outcomes[0].status == "finished"
     assert (theirs.folder / "times").stat().st_mtime_ns <= (mine.folder / "times").stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_without_waiting_a_job_starts_beside_another_sweep_but_not_beside_its_own(tmp_path, caplog, monkeypatch, alone):
+    monkeypatch.setattr(gpus, "free_memory", lambda: {"GPU-a": 0.0, "GPU-b": 0.0})
+    some = jobs(tmp_path, 3)
+    for job in some:
+        job.config.wait = False
+    launcher, claim = local(dict.fromkeys(some, "long"), ["GPU-a", "GPU-b"], most=None), claims.take("GPU-a", 1)
+    launcher.alone |= set(some) if alone else set()
+    running = [launcher.start(job) for job in some[:2]]
+    assert {process.device for process in running} == {"GPU-a", "GPU-b"}
+    assert launcher.start(some[2]) is None, "the limit of its own sweep holds"
+    for process in running:
+        process.kill()
+        process.wait()
+    claims.release(claim)
+    assert "waiting" not in caplog.text
 
 
 def test_a_job_keeps_its_gpu_when_its_sweep_is_killed(tmp_path):
@@ -123,7 +141,7 @@ def test_jobs_go_where_memory_is_free_and_wait_where_there_is_none(tmp_path, mon
         process.wait()
     free.update(dict.fromkeys(free, 0.01))
     assert launcher.start(some[2]) is None
-    assert "waiting until 10 % are free" in caplog.text
+    assert "a job starts where 10% of a GPU's memory are free; wait=false" in launcher.others()
     free["GPU-c"] = 0.9
     process = launcher.start(some[2])
     assert process.device == "GPU-c"
@@ -139,7 +157,7 @@ def test_a_gpu_that_is_lost_gets_no_more_jobs(tmp_path, monkeypatch, caplog):
     outcomes, _ = sweep(jobs(tmp_path, 2), launcher)
     assert [outcome.status for outcome in outcomes] == ["finished"] * 2
     assert launcher.devices == ["GPU-b"]
-    assert "the GPU GPU-a is lost; 1 are left" in caplog.text
+    assert "lost: GPU-a; GPUs that are left: 1" in caplog.text
     free.clear()
     free["GPU-other"] = 1.0
     outcomes, _ = sweep(jobs(tmp_path / "later", 2), launcher)

@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from dip import runs
 from dip.configuration.schema import Config
 from dip.methods.rivals import BM3D, Pixel2Pixel
+from dip.report.collect import collect
 from dip.sweep.jobs import Job
 from dip.sweep.outcomes import Outcome
 from dip.sweep.progress import Progress, table, write_reports
@@ -126,7 +126,7 @@ def test_the_report_shows_failed_jobs_too(tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "killed by SIGKILL (out of memory?)" in page
     assert "exit status 3: no such thing" in page
-    assert {row["status"] for row in runs.read(tmp_path)} == {"failed"}
+    assert {run.status for run in collect(tmp_path)} == {"failed"}
 
 
 def test_a_sweep_that_ended_before_its_first_record_has_no_report(tmp_path, caplog):

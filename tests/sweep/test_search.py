@@ -4,8 +4,8 @@ import pytest
 import yaml
 from hydra.errors import MissingConfigException
 
-from dip import runs
 from dip.configuration.explain import in_one_line
+from dip.report.collect import collect
 from dip.sweep import score
 from tests.conftest import ROOT, TINY, python
 
@@ -33,9 +33,9 @@ def test_optuna_finds_the_run_with_the_highest_score(tmp_path, launcher, trials)
     typed += ["hydra.launcher.jobs=2"] if launcher == "gpus" else []
     done = python(ROOT / "train.py", *typed, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = runs.read(tmp_path)
+    found = [run.result for run in collect(tmp_path)]
     assert len(found) == trials
     best = max(found, key=lambda run: run["psnr"])
     results = yaml.safe_load((tmp_path / "optimization_results.yaml").read_text())
     assert results["best_value"] == best["psnr"]
-    assert results["best_params"]["lr"] == best["config.lr"]
+    assert results["best_params"]["lr"] == best["config"]["lr"]

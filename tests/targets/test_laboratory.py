@@ -14,7 +14,7 @@ from skimage.transform import iradon, radon
 from dip import metrics
 from dip.errors import ImageError, OptionError
 from dip.targets import MRI, Binning, Matrix, NoiseOptions, Tomography
-from dip.targets.baselines import BASELINES
+from dip.targets.baselines import BASELINES, compute
 from dip.targets.fourier import MaskedFourier, inverse, sampling, transform
 from dip.targets.operators import Bins
 from dip.targets.projections import radon_matrix
@@ -140,7 +140,10 @@ def test_baselines_restore_more_than_a_gray_image(target):
     image = photo("astronaut", 32, 32)[:, :1]
     seen = target.observe(image, 0)
     plain = float(metrics.psnr(torch.full_like(image, float(image.mean())), image))
-    found = {name: target.scores(made, seen)["psnr"] for name, made in target.baselines(seen, 0).items()}
+    found = {
+        name: target.scores(made, seen)["psnr"]
+        for name, made in compute(target.task, seen, target.noise_model(0)).items()
+    }
     assert set(found) == set(BASELINES[target.task])
     assert found["tv"] > plain + 2, found
 
@@ -186,7 +189,7 @@ def test_measurements_in_a_file_are_read_by_the_operator(tmp_path):
     )
     for target, values, inside in cases:
         assert target.raw
-        seen = target.observe_raw(values, [0.0, 1.0], device, torch.float32, {})
+        seen = target.observe_raw(values, {}, span=[0.0, 1.0], device=device)
         assert seen.size == (24, 20)
         assert seen.complex == (target.name == "mri")
         np.testing.assert_allclose(seen.operator(inside).numpy(), seen.y.numpy(), rtol=0, atol=1e-5)
@@ -194,8 +197,8 @@ def test_measurements_in_a_file_are_read_by_the_operator(tmp_path):
         if target.name == "mri":
             np.testing.assert_array_equal(seen.known, (spectrum != 0)[None, None])
     with pytest.raises(ImageError, match="31 angles"):
-        Tomography(angles=31, simulate=False).observe_raw(np.ones((9, 6)), None, device, torch.float32, {})
+        Tomography(angles=31, simulate=False).observe_raw(np.ones((9, 6)), {}, device=device)
     with pytest.raises(ImageError, match="one coil"):
-        MRI(simulate=False).observe_raw(np.ones((4, 9, 6), complex), None, device, torch.float32, {})
+        MRI(simulate=False).observe_raw(np.ones((4, 9, 6), complex), {}, device=device)
     with pytest.raises(OptionError, match="target.matrix"):
         Matrix(simulate=False).check_complete()

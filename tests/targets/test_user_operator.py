@@ -123,7 +123,8 @@ def raising(x: Tensor) -> Tensor:
         (lambda x: [x], "returned list"),
         (lambda x: None, "returned NoneType"),
         (raising, r"raised KeyError.*lost.*; shape=\[C,H,W\] sets the shape of the image$"),
-        (lambda x: x.detach().numpy() * 2, "returned ndarray"),
+        (lambda x: x.detach().numpy() * 2, "returned ndarray, not one tensor; it must be written with torch functions"),
+        (lambda x: torch.from_numpy(np.abs(x)), "^operator: must be written with torch functions.*differentiable"),
         ("text", "str cannot be called"),
     ],
 )

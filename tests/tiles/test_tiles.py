@@ -22,6 +22,7 @@ from dip.errors import DipError, OptionError, RunError
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.model.module import DeepImagePrior
+from dip.report.collect import collect
 from tests.conftest import composed
 from tests.disturbed import Child, killed, numbers, only
 from tests.tiles.in_process import IMAGE, TINY, TWO, InProcess, fit, names
@@ -56,7 +57,7 @@ def test_the_result_is_the_weighted_sum_of_the_tiles_own_results(done: dict[str,
     assert result["seconds"] == pytest.approx(sum(part["seconds"] for part in parts))
     assert {part["config"]["tile"] for part in parts} == {0}
     assert not list((folder / "tiles").glob("*/*.tif")), "parts of the image are not kept"
-    assert [row["folder"] for row in runs.read(folder.parent)] == [str(folder)], "tiles are no runs of the report"
+    assert [run.path for run in collect(folder.parent)] == [folder], "tiles are no runs of the report"
 
 
 def test_a_finished_image_is_not_fitted_again_and_overwrite_starts_anew(tmp_path: Path):
@@ -105,6 +106,14 @@ def test_a_tile_that_fails_is_named_and_the_others_are_kept(tmp_path: Path):
     launcher = InProcess()
     assert fit(tmp_path, *IMAGE, launcher=launcher)["status"] == "finished"
     assert launcher.started == TWO[:1]
+
+
+def test_without_a_folder_an_error_does_not_promise_that_tiles_are_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tiles, "chosen", lambda out: InProcess(TWO[:1]))
+    tiny = {"net": {"channels": 8, "depth": 2}, "skips": [1], "steps": 4, "stop": "never", "progress": False}
+    with pytest.raises(RunError, match=r"1 of 2 tiles failed .*; no tile is kept; with out=FOLDER") as caught:
+        dip.restore("coffee", "noisy", size=[32, 56], tile=32, **tiny)
+    assert "log:" not in str(caught.value)
 
 
 def test_a_signal_ends_the_loop_and_the_result_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture):

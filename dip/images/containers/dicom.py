@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from dip.images.stored import Contents, Unreadable, check_bytes, check_size, lacking, no_key
+from dip.images.stored import Contents, Unreadable, check_bytes, check_size, no_key, optional
 
 
 def read(file: BinaryIO, key: str | None) -> Contents:
@@ -15,13 +15,7 @@ def read(file: BinaryIO, key: str | None) -> Contents:
     Frames are slices, (D, H, W). The bits above those that the header declares as stored are ignored.
     """
     no_key(key)
-    try:
-        import pydicom
-    except ImportError:
-        raise lacking("DICOM files", "pydicom", "dicom") from None
-    from pydicom.pixels.processing import apply_rescale
-
-    header = pydicom.dcmread(file)
+    header = optional("pydicom", "DICOM files", "dicom").dcmread(file)
     if "Rows" not in header or not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(header.dir()):
         raise Unreadable("the file holds no image", "a DICOM image")
     check_size(header.Columns, header.Rows)
@@ -32,6 +26,8 @@ def read(file: BinaryIO, key: str | None) -> Contents:
     values = header.pixel_array  # YCbCr becomes RGB
     slope, intercept = float(header.get("RescaleSlope", 1)), float(header.get("RescaleIntercept", 0))
     if (slope, intercept) != (1, 0):
+        from pydicom.pixels.processing import apply_rescale
+
         values = apply_rescale(values, header)  # float64
         if slope.is_integer() and intercept.is_integer() and abs(values).max() < 2**31:
             values = values.astype(np.int32)

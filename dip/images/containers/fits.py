@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dip.images.stored import Contents, check_bytes, chosen, lacking
+from dip.images.stored import Contents, check_bytes, chosen, optional
 
 
 def read(file: BinaryIO, key: str | None) -> Contents:
@@ -15,10 +15,7 @@ def read(file: BinaryIO, key: str | None) -> Contents:
 
     BSCALE and BZERO are applied, BLANK becomes NaN. Three axes are taken as bands, rows and columns.
     """
-    try:
-        from astropy.io import fits
-    except ImportError:
-        raise lacking("FITS files", "astropy", "fits") from None
+    fits = optional("astropy.io.fits", "FITS files", "fits")
     with fits.open(file, memmap=False, lazy_load_hdus=False) as extensions:
         found: dict[str, Any] = {}
         for number, extension in enumerate(extensions):

@@ -6,11 +6,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dip.images.stored import Contents, Unreadable, check_bytes, chosen, lacking
+from dip.images.stored import Contents, Unreadable, check_bytes, chosen, optional
 
 MATLAB = b"MATLAB 7.3 MAT-file"
-COMPLEX: dict[int, np.dtype[Any]] = {4: np.dtype("c8"), 8: np.dtype("c16")}
-"""Complex types, by the bytes of the real part."""
 
 
 def read(file: BinaryIO, key: str | None) -> Contents:
@@ -19,10 +17,7 @@ def read(file: BinaryIO, key: str | None) -> Contents:
     Links to other files are not followed. MATLAB stores the last axis first: its axes are reversed.
     """
     matlab = file.read(len(MATLAB)) == MATLAB
-    try:
-        import h5py
-    except ImportError:
-        raise lacking("MATLAB files of version 7.3" if matlab else "HDF5 files", "h5py", "hdf5") from None
+    h5py = optional("h5py", "MATLAB files of version 7.3" if matlab else "HDF5 files", "hdf5")
     file.seek(0)
     with h5py.File(file, "r") as content:
         found: dict[str, Any] = {}
@@ -52,7 +47,6 @@ def complex_of(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
     if dtype.kind == "c":
         return dtype
     kinds = [dtype[name] for name in dtype.names or ()]
-    if dtype.names != ("real", "imag") or kinds[0] != kinds[1] or kinds[0].kind != "f":
+    if dtype.names != ("real", "imag") or kinds[0] != kinds[1] or kinds[0].str[1:] not in ("f4", "f8"):
         return None
-    found = COMPLEX.get(kinds[0].itemsize)
-    return None if found is None else found.newbyteorder(kinds[0].byteorder)
+    return np.dtype(f"{kinds[0].str[0]}c{2 * kinds[0].itemsize}")

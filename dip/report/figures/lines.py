@@ -54,8 +54,11 @@ def psnr_curve(
     restored_step: int | None = None,
     watched: ArrayLike | None = None,
     stopped: bool = False,
+    restored_psnr: float | None = None,
 ) -> list[Path]:
     """PSNR of one run against its reference, above the value that its stopping rule watches; each if it is known.
+
+    The restored image has a marker of its own, because it may combine the average with another image, such as BM3D.
 
     Args:
         path: where to write; the suffix is replaced by .png and .svg.
@@ -66,6 +69,7 @@ def psnr_curve(
         restored_step: the step of the restored image.
         watched: (records,), in the unit of the stopping rule.
         stopped: whether the stopping rule ended the run at the last record.
+        restored_psnr: dB, of the restored image.
 
     Returns:
         The paths written; none if neither a PSNR nor a watched value is known.
@@ -79,13 +83,17 @@ def psnr_curve(
     with sheet(path, (6.0, 1.2 + sum(heights))) as figure:
         grid = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
         panels = list(grid[:, 0])
+        label, scored = f"restored image, step {restored_step or 0:,}", False
+        if curve is not None and restored_step and restored_psnr is not None:
+            label, scored = f"restored image, {restored_psnr:.2f} dB, step {restored_step:,}", True
+            if restored_psnr > np.nanmax(curve) + 0.005:
+                label += "\n(above the curve: a combination,\nor a step between two records)"
+        if stopped and restored_step and restored_step < at[-1]:
+            label += f"\nended at step {at[-1]:,.0f} by the stopping rule"
         for axes in panels:
             step_axis(axes, label=axes is panels[-1])
             if restored_step:
-                label = f"restored image, step {restored_step:,}"
-                if stopped and restored_step < at[-1]:
-                    label += f" (the watched minimum)\nended at step {at[-1]:,.0f}, without a new minimum"
-                axes.axvline(restored_step, label=label if axes is panels[0] else None, **DASHED)
+                axes.axvline(restored_step, label=label if axes is panels[0] and not scored else None, **DASHED)
         if curve is not None:
             panels[0].set_ylabel("PSNR (dB)")
             if raw is not None:
@@ -94,8 +102,10 @@ def psnr_curve(
                 panels[0].plot(at, averaged, color=COLORS[0], lw=1.7, label="averaged output")
             if best_step in at:
                 best = float(curve[at == best_step][0])
-                text = f"best, {best:.2f} dB at step {best_step:,}"
+                text = f"best recorded, {best:.2f} dB, step {best_step:,}"
                 panels[0].plot([best_step], [best], "o", color=COLORS[1], label=text, **DOT)
+            if scored:
+                panels[0].plot([restored_step], [restored_psnr], "D", color=COLORS[2], label=label, **DOT)
         if rule is not None:
             panels[-1].plot(at, rule, color=COLORS[2], lw=1.2)
             panels[-1].set_ylabel("watched value\n(stopping rule)")

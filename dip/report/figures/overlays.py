@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dip.report.figures.curves import spans_decades, trend
 from dip.report.figures.sheet import COLORS, DASHES, DOT, INK, files, fit_steps, log_values, sheet, step_axis
@@ -68,10 +68,13 @@ def overlay(
         for number, label in enumerate(order or labels):
             for axes, panel in zip(row, panels, strict=True) if label in labels else ():
                 _draw_group(axes, number, label, [x for x in lines if (x.label, x.panel) == (label, panel)])
-        drawn = np.concatenate([_points(axes) for axes in row])
+        limits = np.array(
+            [axes.dataLim.get_points() for axes in row]
+        )  # (panels, 2, 2); infinite where nothing is drawn
+        steps, values = (limits[..., axis][np.isfinite(limits[..., axis])] for axis in (0, 1))
         for axes in row:
-            fit_steps(axes, drawn[:, 0])
-            if unit == "loss" and spans_decades(drawn[:, 1]):
+            fit_steps(axes, steps)
+            if unit == "loss" and spans_decades(values):
                 log_values(axes)
         _draw_legend(figure, row[0], outside, legend)
     return files(path)
@@ -111,9 +114,3 @@ def _draw_legend(figure: Figure, axes: Axes, outside: bool, title: str | None) -
         figure.legend(curves, texts, loc="outside right upper", title=title, alignment="left")
     else:
         axes.legend(curves, texts, loc="best", title=title, alignment="left")
-
-
-def _points(axes: Axes) -> NDArray[np.float64]:
-    """(points, 2) step and value of everything that is drawn."""
-    points = [np.asarray(line.get_xydata(), dtype=np.float64).reshape(-1, 2) for line in axes.lines]
-    return np.concatenate([np.empty((0, 2)), *points])

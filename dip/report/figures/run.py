@@ -45,6 +45,7 @@ def _draw(folder: Path) -> None:
     psnr_curve(
         place / ("psnr.png" if scored else "watched.png"), history["step"], history["psnr"], history["psnr_ema"],
         result["oracle_step"], result["restored_step"], history["watched"], result["status"] == "stopped",
+        result["psnr"],
     )  # fmt: skip
     reference, target = images / "reference.png", images / "target.png"
     steps_strip(  # last: `runs.lacks_figures` looks for it

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike
 
 DPI = 150
@@ -63,9 +63,7 @@ def files(path: Path, formats: Sequence[str] = BOTH) -> list[Path]:
 def step_axis(axes: Axes, label: bool = True) -> None:
     """A logarithmic x axis for steps: 1, 10, 100, 1,000."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(base=10, numticks=12))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
-    axes.xaxis.set_minor_locator(LogLocator(base=10, subs=range(2, 10), numticks=12))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, which="major")
     if label:
@@ -78,7 +76,7 @@ def log_values(axes: Axes) -> None:
     low, high = axes.get_ylim()
     subs = (1.0,) if high > 3e3 * low else (1.0, 2.0, 5.0)
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=subs, numticks=20))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
 
 

@@ -62,7 +62,18 @@ def steps_strip(
         formats: "png", "svg".
         measurements: `target` shows measurements of the image, such as k-space, which have no PSNR.
     """
-    return _draw(path, _cells(snapshots, target, reference, psnr or {}, restored, measurements), formats)
+    answer = None if reference is None else read_picture(reference)
+
+    def cell(path: Path, title: str, known: float | None = None) -> Cell:
+        image = read_picture(path)
+        score = _psnr(image, answer) if known is None else known
+        return image, title if score is None else f"{title}\n{score:.2f} dB"
+
+    cells = [(read_picture(target), "measurements") if measurements else cell(target, "target")] if target else []
+    cells += [cell(path, f"step {step:,}", (psnr or {}).get(step)) for step, path in _evenly(snapshots, _SNAPSHOTS)]
+    cells += [cell(restored[0], "restored", restored[1])] if restored else []
+    cells += [(answer, "reference")] if answer else []
+    return _draw(path, cells, formats)
 
 
 def read_picture(path: Path) -> Image.Image:
@@ -79,27 +90,6 @@ def read_picture(path: Path) -> Image.Image:
             return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
     except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise OSError(f"{path}: {error}") from error
-
-
-def _cells(
-    snapshots: Snapshots,
-    target: Path | None,
-    reference: Path | None,
-    psnr: Mapping[int, float],
-    restored: tuple[Path, float | None] | None,
-    measurements: bool = False,
-) -> list[Cell]:
-    answer = None if reference is None else read_picture(reference)
-
-    def cell(path: Path, title: str, known: float | None = None) -> Cell:
-        image = read_picture(path)
-        score = _psnr(image, answer) if known is None else known
-        return image, title if score is None else f"{title}\n{score:.2f} dB"
-
-    cells = [(read_picture(target), "measurements") if measurements else cell(target, "target")] if target else []
-    cells += [cell(path, f"step {step:,}", psnr.get(step)) for step, path in _evenly(snapshots, _SNAPSHOTS)]
-    cells += [cell(restored[0], "restored", restored[1])] if restored else []
-    return cells + ([(answer, "reference")] if answer else [])
 
 
 def _psnr(image: Image.Image, answer: Image.Image | None) -> float | None:

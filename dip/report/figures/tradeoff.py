@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import FuncFormatter
-
 from dip.report.figures.sheet import COLORS, DASHED, DOT, INK, MUTED, files, sheet
 
 Points = Mapping[str, tuple[float, float]]
@@ -47,7 +45,7 @@ def frontier(path: Path, points: Points) -> list[Path]:
             }
             axes.annotate(str(number), points[name], color=color, fontsize=7, zorder=6, **place)
         axes.margins(0.1, 0.08)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.xaxis.set_major_formatter("{x:,g}")
         axes.grid(True)
         axes.set_xlabel("seconds until the method has its image (logarithmic)")
         axes.set_ylabel("PSNR of that image (dB)")

@@ -2,6 +2,7 @@
 const byId = (id) => document.getElementById(id);
 const runs = JSON.parse(byId("data").textContent), album = JSON.parse(byId("album").textContent);
 const frame = byId("frame"), left = byId("left"), right = byId("right");
+const preferred = { leftside: "target", rightside: "restored" }; // the images to compare, as far as a run has them
 let shown = runs, run = null;
 
 // Every word must be found. A word "name=value" must match exactly: "seed=1" does not find seed=10.
@@ -26,10 +27,9 @@ function show(chosen) {
   }));
   byId("runcommand").textContent = run.command || "The options of this run are unknown.";
   const names = Object.keys(run.images);
-  for (const [side, preferred] of [["leftside", "target"], ["rightside", "restored"]]) {
-    const select = byId(side), before = select.value || preferred;
-    select.replaceChildren(...names.map((name) => new Option(name, name)));
-    select.value = [before, preferred, names[0]].find((name) => names.includes(name)) || "";
+  for (const [side, other] of [["leftside", names.length > 1 ? names[0] : ""], ["rightside", names.at(-1)]]) {
+    byId(side).replaceChildren(...names.map((name) => new Option(name, name)));
+    byId(side).value = names.length > 1 && names.includes(preferred[side]) ? preferred[side] : other || "";
   }
   document.querySelectorAll("[data-run]").forEach((node) => node.classList.toggle("chosen", node.dataset.run === String(run.id)));
   load();
@@ -78,7 +78,7 @@ for (const image of [left, right]) {
     frame.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
     arrange();
   });
-  byId(`${image.id}side`).addEventListener("change", load);
+  byId(`${image.id}side`).addEventListener("change", (event) => { preferred[event.target.id] = event.target.value; load(); });
 }
 for (const id of ["cut", "zoom"]) byId(id).addEventListener("input", arrange);
 for (const [id, by] of [["previous", -1], ["next", 1]])

@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from dip import runs
+from dip.report.collect import Run, collect
 from dip.report.figures.sheet import COLORS, DASHED, sheet
 from dip.report.tables import csv_text
 
 NEAR = 0.1  # dB
 
 
-def by_image(folder: str) -> dict[str, list[dict]]:
-    found: dict[str, list[dict]] = {}
-    for run in runs.read(folder):
-        found.setdefault(Path(run["config.image"]).stem.removesuffix("_noisy"), []).append(run)
+def by_image(folder: str) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in collect(Path(folder)):
+        found.setdefault(Path(run.config["image"]).stem.removesuffix("_noisy"), []).append(run)
     return found
 
 
@@ -30,7 +30,7 @@ def curves(folder: str, seconds: float) -> list[dict]:
     """The PSNR in dB of the averaged output at each record, by image and seconds."""
     points = []
     for image, same in by_image(folder).items():
-        histories = [runs.history(run["folder"]) for run in same]
+        histories = [run.history for run in same]
         psnr = np.mean([history["psnr_ema"] for history in histories], axis=0)
         steps = zip(histories[0]["step"], psnr, strict=True)
         points += [{"image": image, "seconds": step * seconds, "psnr": value} for step, value in steps]
@@ -82,7 +82,7 @@ def main(slow: str, slow_seconds: str, fast: str, fast_seconds: str, ended: str,
     points = {"slow": curves(slow, float(slow_seconds)), "fast": curves(fast, float(fast_seconds))}
     table, stopped = compared(**points), by_image(ended)
     for row in table:
-        psnr, steps = (np.mean([run[name] for run in stopped[row["image"]]]) for name in ("psnr", "steps"))
+        psnr, steps = (np.mean([run.result[name] for run in stopped[row["image"]]]) for name in ("psnr", "steps"))
         seconds = steps * float(fast_seconds)
         row |= {"ended": psnr, "ended_seconds": seconds, "ended_ratio": row["slow_seconds"] / seconds}
     rows = [{"image": point["image"], "way": way, **point} for way, given in points.items() for point in given]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dip.report import figures
-from dip.report.figures.strips import _cells, _evenly, read_picture
+from dip.report.figures.strips import _evenly, read_picture
 from tests.fake_runs import photograph, save
 
 
@@ -54,8 +54,18 @@ def test_a_psnr_curve_names_its_best_and_its_restored_step(tmp_path):
     psnr = 30 - (np.log(steps / 1800)) ** 2
     paths = figures.psnr_curve(tmp_path / "psnr", steps, psnr, psnr + 1, 1800, 5000)
     _, words = svg(paths[1])
-    assert {"PSNR (dB)", "best, 31.00 dB at step 1,800", "restored image, step 5,000"} <= set(words)
+    assert {"PSNR (dB)", "best recorded, 31.00 dB, step 1,800", "restored image, step 5,000"} <= set(words)
     assert "(stopping rule)" not in " ".join(words)
+
+
+@pytest.mark.parametrize(("restored", "above"), [(31.2, True), (30.9, False)])
+def test_a_restored_image_above_the_curve_is_explained(tmp_path, restored, above):
+    paths = figures.psnr_curve(
+        tmp_path / "psnr", [1, 10, 100], [20, 30, 29], [20, 31, 30], 10, 8, restored_psnr=restored
+    )
+    _, words = svg(paths[1])
+    assert {"best recorded, 31.00 dB, step 10", f"restored image, {restored:.2f} dB, step 8"} <= set(words)
+    assert ("(above the curve: a combination," in words) == above
 
 
 def test_without_a_reference_the_watched_value_is_drawn_and_without_both_nothing(tmp_path):
@@ -63,8 +73,7 @@ def test_without_a_reference_the_watched_value_is_drawn_and_without_both_nothing
     paths = figures.psnr_curve(tmp_path / "psnr", steps, unknown, None, None, 10, watched=[3, 1, 2], stopped=True)
     _, words = svg(paths[1])
     assert "PSNR (dB)" not in words
-    assert "restored image, step 10 (the watched minimum)" in words
-    assert "ended at step 100, without a new minimum" in words
+    assert {"restored image, step 10", "ended at step 100 by the stopping rule"} <= set(words)
     assert figures.psnr_curve(tmp_path / "none", steps, unknown, unknown, watched=unknown) == []
     assert not (tmp_path / "none.png").exists()
 
@@ -146,15 +155,18 @@ def test_a_strip_gives_the_psnr_of_each_picture(tmp_path):
     snapshots = [(10, images["far"]), (1000, images["near"])]
     _, words = svg(figures.steps_strip(tmp_path / "a", snapshots, images["near"], images["answer"])[1])
     assert {"step 10", "19.83 dB", "step 1,000", "42.11 dB", "target", "reference"} <= set(words)
-    cells = _cells(snapshots, images["near"], images["answer"], {}, None, measurements=True)
-    assert cells[0][1] == "measurements", "a PSNR of k-space has no meaning"
+    known = {"target": images["near"], "reference": images["answer"]}
+    _, words = svg(figures.steps_strip(tmp_path / "b", snapshots, **known, measurements=True)[1])
+    assert words.count("42.11 dB") == 1, "a PSNR of k-space has no meaning"
+    assert "measurements" in words
 
 
 def test_a_score_that_is_known_is_not_computed_from_the_rounded_picture(tmp_path):
     images = stored(tmp_path, answer=np.full((4, 4, 3), 0.4), far=np.full((4, 4, 3), 0.5))
     snapshots = [(7, images["far"]), (9, images["far"])]
-    cells = _cells(snapshots, None, images["answer"], {9: 30.0}, (images["far"], 25.5))
-    assert [title for _, title in cells] == ["step 7\n19.83 dB", "step 9\n30.00 dB", "restored\n25.50 dB", "reference"]
+    given = {"reference": images["answer"], "psnr": {9: 30.0}, "restored": (images["far"], 25.5)}
+    _, words = svg(figures.steps_strip(tmp_path / "strip", snapshots, **given)[1])
+    assert words == ["step 7", "19.83 dB", "step 9", "30.00 dB", "restored", "25.50 dB", "reference"]
 
 
 def test_a_large_photograph_gets_a_detail_in_full_resolution(tmp_path):
