@@ -21,3 +21,9 @@ def sweep(tmp_path_factory):
     (folder / "command.txt").write_text("python train.py -cd sweeps -cn skips seed=0,1\n")
     write(folder)
     return folder
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pages without figures, which take seconds."""
+    monkeypatch.setattr("dip.report.sweep_figures.draw", lambda found, folder: [])

@@ -55,9 +55,9 @@ def test_one_tile_with_a_start_from_bm3d_is_the_whole_fit(tmp_path: Path):
 
 
 def test_one_tile_of_a_photograph_is_the_whole_fit_up_to_the_estimated_level(tmp_path: Path):
-    size = ("size=[128,192]", "steps=200", "net.channels=4")
+    size = ("size=[128,128]", "steps=120", "net.channels=4")
     config = composed(*TINY, "image=coffee", *size, "target.noise.kind=camera", "stop=covariance", f"out={tmp_path}")
-    whole, tiled = Fit(config, tmp_path, "", with_images=False), in_tiles(config, tmp_path / "tiled", 192)
+    whole, tiled = Fit(config, tmp_path, "", with_images=False), in_tiles(config, tmp_path / "tiled", 128)
     assert tiled.cutter.config.stop == Covariance(patience=config.stop.patience, smoothing=0, strong=False)
     whole.run(False)
     tiled.run(False)
