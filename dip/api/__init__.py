@@ -230,7 +230,7 @@ def raise_interrupt(metrics: Mapping[str, Any]) -> None:
     """Raise the signal that interrupted a fit again, for the caller's handlers."""
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
+        at = "" if "tiles" in metrics else f" at step {metrics['steps']}"  # each tile has its own
         raise RunError(
-            f"the fit was interrupted at step {metrics['steps']}; the same call resumes it if it has a folder, for example "
-            'out="runs"'
+            f'the fit was interrupted{at}; the same call resumes it if it has a folder, for example out="runs"'
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dip import runs
+from dip.errors import RunError
 from dip.report.collect import collect
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,8 @@ def measure(name: str, words: str, seconds: float) -> dict[str, Any]:
     found: dict[str, Any] = {"status": status, "seconds": round(time.monotonic() - began, 1)}
     if (OUT / name).is_dir():
         wanted = ("name", "status", "steps", "psnr", "step_seconds", "seconds", "peak_memory_bytes", "error")
-        found["runs"] = [{key: run.result.get(key) for key in wanted} for run in collect(OUT / name)]
+        with contextlib.suppress(RunError):  # ended before its first run
+            found["runs"] = [{key: run.result.get(key) for key in wanted} for run in collect(OUT / name)]
     return found
 
 

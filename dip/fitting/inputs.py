@@ -59,7 +59,7 @@ def _photographed(config: Config, pictures: Pictures) -> tuple[Picture, Observat
     whole = {option: pictures.load(f"target.{option}") for option in target.files() if option not in target.data}
     known, fitted = known_pixels(target, photo, whole, size)
     photo = images.rescaled(photo, config.range, known)
-    pictures.log_scale(photo, chosen=config.range is not None)
+    pictures.log_scale(photo, config.range is not None, known)
     pictures.log_crop(photo, size)
     image = images.prepare(photo, size)
     if config.net.volumetric and image.depth == 1:  # `axes` has no Z

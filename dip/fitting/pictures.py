@@ -21,6 +21,8 @@ from dip.samples import SAMPLES, missing
 from dip.sources import split
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from dip.fitting.observed import Observed
     from dip.images import Picture
 
@@ -126,8 +128,11 @@ class Pictures:
                 width, height, size, size,
             )  # fmt: skip
 
-    def log_scale(self, picture: Picture, chosen: bool) -> None:
-        """Log which stored values became 0 and 1, if these are not the full range of the type or clip values."""
+    def log_scale(self, picture: Picture, chosen: bool, known: Tensor | None = None) -> None:
+        """Log which stored values became 0 and 1, if these are not the full range of the type or clip values.
+
+        Values where `known`, (1, 1, H, W), is 0 do not count.
+        """
         import numpy as np
 
         from dip.images.scaling import TOLERANCE
@@ -136,6 +141,7 @@ class Pictures:
         advice, outside = "another range is set by range=[low,high]", 0.0
         if picture.stored is not None and (chosen or not picture.scaled):
             values, margin = picture.stored.values, TOLERANCE * (high - low)
+            values = values if known is None else values[known[0, 0].numpy() > 0]
             outside = 100 * float((((values < low - margin) | (values > high + margin)) & np.isfinite(values)).mean())
             clipped = f"{outside:.1f} % of the values are outside and clipped"
             advice = clipped if chosen else f"{clipped}; {advice}"

@@ -139,7 +139,10 @@ class RivalFit(WholeImage):
             image = BASELINES["denoising"][self.method.name](seen, self.noise)
             assert image is not None, "None only for impulses"
             if self.method.unclip:
-                image = unclipped(image.clamp(0, 1), seen.y, self.noise.level(seen.y))
+                if self.noise.stabilise(seen.y)[0] is seen.y:
+                    image = unclipped(image.clamp(0, 1), seen.y, self.noise.level(seen.y))
+                else:
+                    log.warning("method.unclip: has no effect on noise whose level depends on the brightness")
             after(1, (image - seen.y).square().mean().to(self.device), lambda: image.to(self.device))
             return image
         assert isinstance(self.method, Learned)

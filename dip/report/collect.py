@@ -75,8 +75,8 @@ class Run:
     @functools.cached_property
     def tiles(self) -> str | None:
         """How many tiles have ended, such as "2 of 9"; None if the run has finished or is not in tiles."""
-        places = [] if self.done else [*(self.path / runs.TILES).glob("y*")]  # a copied tile has none
-        ended = sum(any(map(runs.finished, place.iterdir())) for place in places)
+        places = [] if self.done else [*(self.path / runs.TILES).glob("y*/")]  # a copied tile has none
+        ended = sum(any(map(runs.finished, place.glob("*"))) for place in places)
         return f"{ended} of {len(places)}" if places else None
 
     @property

@@ -82,7 +82,9 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
         runs.write_text(to / "runs.csv", text)
         rows = list(csv.DictReader(io.StringIO(text)))
         asked, notes = description(folder, title)
-        commands = publishing.commands(_sweep(folder) or publishing.typed(found, folder), folder, to, "--leaderboard")
+        typed = publishing.typed(found, folder)
+        made = typed if len(typed) == 1 else _sweep(folder) or typed  # of a sweep in parts the command of all
+        commands = publishing.commands(made, folder, to, "--leaderboard")
         parts = [f"# {asked}", *map(publishing.wrapped, notes), f"```bash\n{commands}\n```"]
         parts += ["\n".join(f"- {fact}" for fact in _facts(rows)), *leaderboard.differences(found)]
         parts += ["## Reading", publishing.reading(to)]

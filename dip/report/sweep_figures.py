@@ -75,7 +75,7 @@ def labels(found: Sequence[Run]) -> tuple[dict[Path, tuple[str, str]], str | Non
     pairs = {(run.options.get("net"), run.options.get("target")) for run in found}
     nets, targets = ({*column} - {None} for column in zip(*pairs, strict=True))
     if len(nets) > 1 < len(targets) and len(pairs) == len(experiments):
-        names, panels = ["target"], {run.path: f"net={run.options['net']}" for run in found}
+        names, panels = ["target"], {run.path: f"net={run.options.get('net', '')}" for run in found}
     elif len(experiments) > PANELS_FROM and 2 <= len(targets) <= 3:
         names.remove("target")
         panels = {run.path: f"target={run.options.get('target', '')}" for run in found}
@@ -83,7 +83,10 @@ def labels(found: Sequence[Run]) -> tuple[dict[Path, tuple[str, str]], str | Non
     texts: dict[Path, str] = {}
     for panel in dict.fromkeys(panels.values()):
         members = [run for run in found if panels[run.path] == panel]
-        written = titles(members) if len(names) > 1 else [_value(run, *names) for run in members]
+        if len(names) <= 1:
+            written = [_value(run, *names) for run in members]
+        else:  # seeds of one experiment are one curve
+            written = titles(members) if len({run.label for run in members}) > 1 else [task(run) for run in members]
         texts |= {run.path: text for run, text in zip(members, _short(written), strict=True)}
     return {path: (panel, texts[path]) for path, panel in panels.items()}, names[0] if len(names) == 1 else None
 

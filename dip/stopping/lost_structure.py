@@ -178,7 +178,7 @@ def local_share(observed: Tensor, restored: Tensor) -> Tensor:
     noise = slope * fp.smoothed(restored.mean(1, keepdim=True), AROUND) + least
     noise = noise.clamp(min=max(fp.QUANTISATION, float(variance.quantile(LOWEST))))
     power = fp.smoothed(residual.square().mean(1, keepdim=True), AROUND)
-    return (1 - EXCESS * noise / power.clamp(min=fp.LEAST)).clamp(0, 1)
+    return (1 - EXCESS * noise / power.clamp(min=fp.LEAST)).clamp(0, 1).to(restored)
 
 
 def agreement(difference: Tensor, residual: Tensor) -> float:

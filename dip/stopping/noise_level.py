@@ -49,9 +49,10 @@ FEWEST = 16
 """Values near 0 or 1 below which nothing is corrected there."""
 
 
-TONES, GAP = 16, 3 / 255
-"""At most so many values, with at least this distance, make an image a halftone, a drawing or a text. Noise takes all values
-in its range; a dark photograph has few, without gaps."""
+TONES, GAP, UNIFORM = 16, 3 / 255, 0.75
+"""Two values with at least the distance GAP make an image a halftone or a text; up to TONES values a drawing, if that share of
+neighbours is equal. Gaussian noise takes all values in its range, a dark photograph has few without gaps, and photon counts
+are few with gaps but differ between neighbours."""
 
 
 @dataclass
@@ -70,7 +71,8 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     """The noise of an image (1, C, H, W) in [0, 1], of blocks of a large one; `known` is not 0 where it was observed."""
     image, known = fp.blocks(image), None if known is None else fp.blocks(known)
     tones = np.unique(image.numpy(force=True))
-    if len(tones) <= min(TONES, image.numel() // TONES) and np.diff(tones).min(initial=1.0) > GAP:
+    few = len(tones) <= min(TONES, image.numel() // TONES) and np.diff(tones).min(initial=1.0) > GAP
+    if few and (len(tones) <= 2 or float((image.diff() == 0).float().mean()) > UNIFORM):
         return Noise("none", None, 0.0)
     floor = fp.noise_floor(image, known)
     if floor < CLEAN:

@@ -178,7 +178,7 @@ class Rule:
         """Continues from a `state_dict` of a rule with the same options, target and seed, on any device."""
         self.seen, self.last_step = int(state["seen"]), int(state["last_step"])
         for name in (*self._SAVED, *self.saved):
-            if state[name] is not None:
+            if state.get(name) is not None:
                 setattr(self, name, state[name].clone())
         self._device = None  # the tensors may come from another device: the next update moves them
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from dip.options import log
+
 CPU = "cpu"
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 """The environment variables that select GPUs. ROCm also reads the first one."""
@@ -34,6 +36,8 @@ def gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
         return []
     visible = environment.get(VARIABLES[0], environment.get(VARIABLES[1]))
     lines = _output([sys.executable, "-c", _PROBE], 120).split()
+    if not lines and visible not in ("", "-1"):
+        log.warning("this machine has a GPU, but torch finds none that works; jobs run on the CPU")
     names = [str(number) for number in range(len(lines))] if visible is None else visible.replace(" ", "").split(",")
     pairs = zip(lines, names, strict=False)  # entries behind one that names no GPU are ignored
     return list(dict.fromkeys(name if line == "number" else line for line, name in pairs))

@@ -36,6 +36,7 @@ class Process(subprocess.Popen[bytes]):
     """The process of a job on `device`; see `dip.sweep.dispatch.Attempt`."""
 
     device = gpus.CPU
+    share = 1  # jobs at a time on the device
     end = subprocess.Popen.terminate
 
 
@@ -80,7 +81,9 @@ class ProcessesLauncher(SweepLauncher):
             if claim is not None:
                 break
         else:
-            if job.config.wait or not places or load.count(places[0]) >= share:
+            alone = {process.device for process in self.running if process.share == 1}
+            places = [device for device in places if load.count(device) < share and device not in alone]
+            if job.config.wait or not places:
                 return None
             device, claim = places[0], []  # beside the jobs of another sweep
         # On a CPU place, a GPU that was not found must not be used by all jobs at a time.
@@ -102,7 +105,7 @@ class ProcessesLauncher(SweepLauncher):
                 )
         finally:
             claims.release(claim)  # the job's process has inherited it
-        process.device = device
+        process.device, process.share = device, share
         self.running.append(process)
         return process
 

@@ -50,7 +50,7 @@ def test_kernels_that_were_asked_for_and_do_not_exist_are_a_warning(
         caplog.clear()
         run = Fit(composed("target=noise", "size=32", "stop=never", "device=cpu", *words), tmp_path, "")
         monkeypatch.setattr(run, "device", torch.device(device))
-        monkeypatch.setattr("dip.fitting.fit.network_input", lambda *_: torch.zeros(1, 32, 32, 32))
+        monkeypatch.setattr("dip.fitting.network_input.network_input", lambda *_: torch.zeros(1, 32, 32, 32))
         monkeypatch.setattr("dip.model.data.FixedPair", lambda *_: None)
         asked = run.build()[0].speedups
         assert ("kernels" in asked) == (not any("precision.kernels" in line for line in caplog.messages))

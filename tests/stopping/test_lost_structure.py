@@ -179,5 +179,7 @@ def test_the_photograph_returns_only_where_texture_was_lost() -> None:
 def test_removed_noise_does_not_return_locally(channels: int) -> None:
     assert local_share(slope(channels) + camera(6, channels), slope(channels)).mean() < 0.02
     assert not local_share(slope(channels), slope(channels)).any()
+    exact = local_share(slope(channels).double(), slope(channels).double())
+    assert exact.dtype == torch.float64, "it is mixed with an average of fp64"
     tiny = torch.rand(1, channels, 5, 7, generator=torch.Generator().manual_seed(1))
     assert local_share(tiny, tiny).shape == (1, 1, 5, 7)

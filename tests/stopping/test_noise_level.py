@@ -112,3 +112,6 @@ def test_halftones_and_drawings_have_no_noise_and_dark_or_noisy_photographs_have
     dark = stored(ramp / 30 + 0.01 * noise)
     assert len(dark.unique()) <= 16
     assert examine(dark).kind == "white"
+    counts = torch.from_numpy(np.random.default_rng(0).poisson(10 * ramp.numpy())).clamp(max=10).float() / 10
+    assert len(counts.unique()) <= 16
+    assert examine(counts).kind != "none", "photons that were counted"
