@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from dip.configuration.schema import GROUPS
-from dip.methods import METHODS, Rival, Variant
+from dip.methods import METHODS, Learned, Rival, Variant
 
 Case = dict[str, str]
 
@@ -58,6 +58,7 @@ def words(case: Case) -> list[str]:
     return [
         *(f"{name}={value}" for name, value in case.items() if name != "resumed"), *TARGETS.get(case["target"], ()),
         *(word for option, word in small.items() if option in options), *(["skips=[2]"] if "depth" in options else []),
+        *(["method.steps=24"] if issubclass(METHODS[case["method"]], Learned) else []),
         "size=32", "steps=24", "record_every=12", "snapshot_every=12", "logger=csv", "baselines=false", "keep_checkpoint=true",
         "checkpoint_every=100000",
     ]  # fmt: skip
