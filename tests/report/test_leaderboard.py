@@ -212,7 +212,9 @@ def test_a_publication_keeps_the_rows_and_crops_of_runs_whose_folders_are_elsewh
 
 def test_the_command_of_a_sweep_made_in_parts_is_that_of_its_file(runs, tmp_path):
     shutil.copytree(runs, tmp_path / "board")
-    (tmp_path / "board" / "command.txt").write_text("python train.py -cn leaderboard entry=quick\n")
+    (tmp_path / "board" / "command.txt").write_text(
+        "python train.py -cn leaderboard entry=quick\npython train.py -cn leaderboard entry=slow\n"
+    )
     text = leaderboard_page.publish(tmp_path / "board", tmp_path / "to").read_text()
     assert "```bash\npython train.py -cn leaderboard\npython -m dip.report board --leaderboard" in text
 
