@@ -191,7 +191,10 @@ def _stored(picture: Picture, option: str, digest: str | None, out: str) -> str:
 
 
 def _run(jobs: Mapping[Job, str], at_once: int | None, progress: bool) -> None:
-    """Run the jobs that have not finished; the values are their names. A signal ends the others with a checkpoint and reaches the caller."""
+    """Run the jobs that have not finished; the values are their names.
+
+    A signal ends the others with a checkpoint and reaches the caller.
+    """
     from omegaconf import OmegaConf
 
     from dip.sweep.dispatch import Loop
@@ -210,7 +213,10 @@ def _run(jobs: Mapping[Job, str], at_once: int | None, progress: bool) -> None:
 
 
 def _run_here(job: Job, pictures: Pictures, name: str | None) -> None:
-    """Run one job in this process, and print its status after its `name`, unless that is None. An error is written into its `result.json`; a signal reaches the caller."""
+    """Run one job in this process, and print its status after its `name`, unless that is None.
+
+    An error is written into its `result.json`; a signal reaches the caller.
+    """
     from dip import tiles
     from dip.sweep.outcomes import fail
 

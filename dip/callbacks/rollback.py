@@ -24,9 +24,7 @@ from dip.options import log
 
 EVERY = 50  # minimum number of steps between two kept states; copying one costs about as much as some Adam updates
 TAIL = 10  # number of last losses whose median is the level; a shorter spike needs no rollback
-COLLAPSE = (
-    0.3  # rise of the level from which a fit has collapsed, relative to the kept one's height above the least loss
-)
+COLLAPSE = 0.3  # rise of the level from which a fit has collapsed, relative to its height above the least loss
 ATTEMPTS = 3  # maximum number of rollbacks of either kind
 
 

@@ -1,8 +1,8 @@
 """The cost of a run, memory and time, estimated by a few steps on crops of the image's size before the fit.
 
 Both are linear in the number of pixels. Memory is counted from the tensors that exist during a step (on a GPU: from the
-allocator), at two or three sizes, of which the two largest count. Time is measured at the largest. The probe has networks, input and noise of its own, so that
-it changes nothing of the run.
+allocator), at two or three sizes, of which the two largest count. Time is measured at the largest. The probe has networks,
+input and noise of its own, so that it changes nothing of the run.
 """
 
 from __future__ import annotations

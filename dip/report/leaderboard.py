@@ -96,16 +96,6 @@ def run_rows(found: Sequence[Run]) -> list[dict[str, Any]]:
     return rows
 
 
-def continued(earlier: Iterable[Row], rows: Iterable[Row]) -> list[Row]:
-    """The rows of a published leaderboard with those of later runs: a later run replaces the same one if it has scores."""
-    table: dict[tuple[str, ...], Row] = {}
-    for row in [*earlier, *rows]:
-        same = tuple(str(row[name]) for name in ("entry", "condition", "image", "seed"))
-        if same not in table or known(row["own"]):
-            table[same] = row
-    return list(table.values())
-
-
 def entries(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """The rows of a table of entries, for the runs of one condition: means over images, the best method first.
 

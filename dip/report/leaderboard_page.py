@@ -78,7 +78,7 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
     page = to / "README.md"
     try:
         to.mkdir(parents=True, exist_ok=True)
-        text = tables.csv_text(leaderboard.continued(_published(to / "runs.csv"), rows))
+        text = tables.csv_text(_continued(_published(to / "runs.csv"), rows))
         runs.write_text(to / "runs.csv", text)
         rows = list(csv.DictReader(io.StringIO(text)))
         asked, notes = description(folder, title)
@@ -203,6 +203,16 @@ def _embedded(name: str, path: Path) -> tuple[str, str, str]:
 def _published(path: Path) -> list[Row]:
     """The rows of a published CSV file; [] without one."""
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.is_file() else []
+
+
+def _continued(earlier: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """The rows of a published leaderboard with those of later runs: a later run replaces the same one if it has scores."""
+    table: dict[tuple[str, ...], Row] = {}
+    for row in [*earlier, *rows]:
+        same = tuple(str(row[name]) for name in ("entry", "condition", "image", "seed"))
+        if same not in table or leaderboard.known(row["own"]):
+            table[same] = row
+    return list(table.values())
 
 
 def _sweep(folder: Path) -> list[str]:
