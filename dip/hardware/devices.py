@@ -192,11 +192,12 @@ def _set_tf32_flags(allowed: bool, matmul: str, newer: list[str]) -> None:
 
 
 def describe(device: torch.device) -> str:
-    """Describe the device; on a CPU with the number of threads, for which alone results are bit-exact."""
+    """Describe the device; a CPU with its vector unit and the number of threads, for which alone results are bit-exact."""
     if device.type == "cuda":
         return f"{device.type} ({torch.cuda.get_device_name(device)})"
     threads = torch.get_num_threads()
-    return f"{device.type} ({platform.machine()}, {threads} thread{'s' * (threads > 1)})"
+    unit = torch.backends.cpu.get_cpu_capability()  # a step takes several times as long on AVX2 as on AVX-512
+    return f"{device.type} ({platform.machine()}, {unit}, {threads} thread{'s' * (threads > 1)})"
 
 
 def noise_source(device: torch.device) -> str:

@@ -132,13 +132,12 @@ def markdown(rows: Sequence[Row]) -> list[str]:
 
 
 def _facts(rows: Sequence[Row]) -> list[str]:
-    """On what the runs were computed. Different machines are named, since their seconds cannot be compared."""
+    """On what the runs were computed, the most frequent first."""
     facts = []
     for name in ("machine", "precision", "torch"):
-        values = dict.fromkeys(str(row[name]) for row in rows if leaderboard.known(row[name]))
+        values = Counter(str(row[name]) for row in rows if leaderboard.known(row[name]))
         if values:
-            several = ", so that the seconds of different runs cannot be compared"
-            facts.append(f"{name}: {', '.join(values)}{several if name == 'machine' and len(values) > 1 else ''}")
+            facts.append(f"{name}: {', '.join(value for value, _ in values.most_common())}")
     return facts
 
 

@@ -128,7 +128,8 @@ def test_auto_before_ampere_is_fp32_and_says_so(monkeypatch, caplog, capability,
     assert caplog.text.count("precision=fp16 may be faster") == said
 
 
-@pytest.mark.parametrize(("threads", "words"), [(1, ", 1 thread)"), (2, ", 2 threads)")])
-def test_the_machine_is_described_with_its_threads(threads, words, monkeypatch):
+@pytest.mark.parametrize(("threads", "words"), [(1, "AVX2, 1 thread)"), (2, "AVX2, 2 threads)")])
+def test_the_machine_is_described_with_its_vector_unit_and_threads(threads, words, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     assert devices.describe(torch.device("cpu")).endswith(words)

@@ -83,11 +83,21 @@ def test_means_are_over_images_and_incomplete_entries_come_last(runs):
     assert {row["entry"] for row in leaderboard.unfinished(rows)} == {"failing", "going"}
 
 
+def test_seconds_of_another_machine_are_left_out(runs):
+    _, rows = leaderboard.read(runs)
+    same = [dict(row) for row in leaderboard.conditions(rows)[NAME]]
+    next(row for row in same if row["entry"] == "slow" and row["image"] == "chelsea")["machine"] = "cpu (slow)"
+    table = {row["entry"]: row for row in leaderboard.entries(same)}
+    assert (table["slow"]["own"], table["slow"]["own_seconds"], table["slow"]["seconds"]) == (29.5, None, None)
+    assert table["quick"]["own_seconds"] == 2.0
+    assert set(leaderboard.points([*table.values()])) == {"quick", "middle"}
+
+
 def test_several_seeds_count_once_per_image():
     values = {("a", 0): 30.0, ("a", 1): 31.0, ("b", 0): 20.0, ("b", 1): 23.0}
     blank = dict.fromkeys(leaderboard.SCORES)
     rows = [
-        {"entry": "e", "condition": "c", "image": image, "seed": seed, **blank, "own": value}
+        {"entry": "e", "condition": "c", "image": image, "seed": seed, "machine": "cpu", **blank, "own": value}
         for (image, seed), value in values.items()
     ]
     (row,) = leaderboard.entries(rows)
