@@ -16,10 +16,10 @@ from dip import bm3d, images
 from dip.configuration.schema import Config
 from dip.methods.variants import Guided
 from dip.nets import NETS
+from dip.noise.finishing import with_photograph
+from dip.noise.level import colour_levels, examine, unclipped
+from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.options import log
-from dip.stopping.finishing import with_photograph
-from dip.stopping.lost_structure import CERTAIN, VISIBLE, share_if_white
-from dip.stopping.noise_level import colour_levels, examine, unclipped
 from dip.targets import Observation
 from dip.targets.noise_models import Levels
 

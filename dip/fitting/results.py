@@ -16,8 +16,8 @@ from dip.hardware import devices
 from dip.images import Picture, preview
 from dip.images.scaling import WHITE
 from dip.model.module import DeepImagePrior
+from dip.noise.level import noise_level, noise_levels
 from dip.options import log
-from dip.stopping.noise_level import noise_level, noise_levels
 from dip.stopping.panel import Panel
 from dip.stopping.rule import Rule
 from dip.targets import Observation, Target

@@ -21,8 +21,8 @@ from dip.fitting.lightning_alone import alone
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
 from dip.methods import Classical, Learned, Rival
+from dip.noise.level import noise_levels, unclipped
 from dip.options import log
-from dip.stopping.noise_level import noise_levels, unclipped
 
 
 @dataclasses.dataclass

@@ -66,8 +66,8 @@ class Adaptive(Stop):
 
     def find(self, target: Tensor, known: Tensor | None = None) -> dict[str, Any]:
         """What the noise of `target` is, and the name of the rule for it: `Rule.chosen`. The arguments are those of `start`."""
-        from dip.stopping.noise_level import Noise, examine, noise_level
-        from dip.stopping.texture import certain
+        from dip.noise.level import Noise, examine, noise_level
+        from dip.noise.texture import certain
 
         if self.noise is None:
             noise = examine(target, known)
@@ -117,7 +117,7 @@ def explain(chosen: dict[str, Any]) -> str:
             f"stop=adaptive: no noise to remove ({level}); the image is returned unchanged. stop=never fits it "
             "anyway, stop.noise=white takes it for noisy"
         )
-    from dip.stopping.noise_level import WHITE
+    from dip.noise.level import WHITE
 
     measured = "not measured" if chosen["whiteness"] is None else f"{chosen['whiteness']:.2f}"
     facts = f"whiteness {measured}, white above {WHITE}, {level}"

@@ -9,7 +9,7 @@ This does not assume independent noise. The covariance is measured in the flatte
 plus noise, so k = <y, f> / <y, y>, computed without the planes, is the fraction of the noise that f contains. The rule
 minimises the mean of |y - f|^2 + 2 k s^2, where f is the average of the outputs and s^2 the noise variance.
 
-The average still contains the fraction k of the noise. `dip.stopping.finishing` removes part of it in the end.
+The average still contains the fraction k of the noise. `dip.noise.finishing` removes part of it in the end.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ class Covariance(Stop):
 
     def for_part(self, target: Tensor, known: Tensor | None = None) -> Covariance:
         """These options for a part of the image `target`: `strong` is decided by the whole, without the last step."""
-        from dip.stopping.texture import certain
+        from dip.noise.texture import certain
 
         return replace(self, smoothing=0.0, strong=certain(target, known) if self.strong is None else self.strong)
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
-        from dip.stopping.flat_patches import whole
-        from dip.stopping.whitening import whitening
+        from dip.noise.flat_patches import whole
+        from dip.noise.whitening import whitening
 
         if known is not None and not whole(known).any():
             log.warning("stop=covariance: never stops here, since no square of 16 x 16 pixels is completely known")
@@ -97,7 +97,7 @@ class CovariancePenalty(Rule):
     variance is s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is too large.
     The bound falls with the residual while the texture is being fitted, so an early minimum is replaced. It does
     not fall below FLOOR times the variance of the flat patches. Strong noise that cannot be texture needs no bound: s^2 is
-    that variance (`dip.stopping.texture.certain`). A reading replaces the best one if r + 2 k s^2 is
+    that variance (`dip.noise.texture.certain`). A reading replaces the best one if r + 2 k s^2 is
     smaller, both with the newest s^2.
 
     It reads the average and not the observed output, so it applies where the operator is the identity at known pixels.
@@ -126,8 +126,8 @@ class CovariancePenalty(Rule):
     ) -> None:
         import torch
 
-        from dip.stopping.flat_patches import GROUPS, flattest, patches, whole, without_plane
-        from dip.stopping.texture import certain
+        from dip.noise.flat_patches import GROUPS, flattest, patches, whole, without_plane
+        from dip.noise.texture import certain
 
         super().__init__(patience)
         side = math.sqrt(target.shape[2] * target.shape[3])
@@ -165,7 +165,7 @@ class CovariancePenalty(Rule):
     def watch(self, observed: Tensor, image: Tensor, finite: Tensor) -> Tensor | None:
         import torch
 
-        from dip.stopping import flat_patches as fp
+        from dip.noise import flat_patches as fp
 
         if self._average is None or self.direct is None or (self.last_step < self.first and self.last_step != FIRST):
             return None
@@ -202,7 +202,7 @@ class CovariancePenalty(Rule):
         return better | ~self.direct
 
     def weight(self, removed: float) -> float:
-        from dip.stopping.lost_structure import MOST, share_of_texture
+        from dip.noise.lost_structure import MOST, share_of_texture
 
         if self.photograph is None or self.certain or removed * (1 - MOST) > INVISIBLE or not self.smoothing:
             return 0.0  # the largest weight would not suffice
@@ -210,7 +210,7 @@ class CovariancePenalty(Rule):
 
     def image(self) -> Tensor:
         """The kept average, combined with BM3D of the observation. Without a reading it is returned as it is."""
-        from dip.stopping.finishing import combined
+        from dip.noise.finishing import combined
 
         sigma = math.sqrt(max(0.0, float(self.variance)))
         image, self.fitted = combined(super().image(), self.whole, self.smoothing * sigma, self.certain)

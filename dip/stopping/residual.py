@@ -69,7 +69,7 @@ class Discrepancy(Stop):
 
 def least_error(target: Tensor, known: Tensor | None, sigma: float) -> float:
     """The mean squared error at held-out pixels below which white noise of standard deviation `sigma` is excluded."""
-    from dip.stopping import texture
+    from dip.noise import texture
 
     return texture.varied(target, known) * (AGREES * sigma) ** 2
 
@@ -180,8 +180,8 @@ class NoiseReached(_AverageError):
     def __init__(self, target: Tensor, sigma: float | None, seed: int, known: Tensor | None = None) -> None:
         import torch
 
-        from dip.stopping.flat_patches import smoothed
-        from dip.stopping.noise_level import ENOUGH, moments, noise_level
+        from dip.noise.flat_patches import smoothed
+        from dip.noise.level import ENOUGH, moments, noise_level
 
         self.sigma = noise_level(target, known) if sigma is None else sigma
         around = smoothed(target, 5)

@@ -52,7 +52,7 @@ class Rule:
     loss_mask: Tensor | None = None
     """Weights of the pixels in the loss, (1, 1, h, w) with mean 1; None: all pixels count equally."""
     loss_filter: Tensor | None = None
-    """Filter of the residual in the loss, (k, k) with k odd: see `dip.stopping.whitening`. None: no filter."""
+    """Filter of the residual in the loss, (k, k) with k odd: see `dip.noise.whitening`. None: no filter."""
     project: Callable[[Tensor], Tensor] | None = None
     """Maps an image (1, C, H, W) to the nearest one that agrees with exact data; None: the data are not exact."""
     chosen: dict[str, Any] | None = None

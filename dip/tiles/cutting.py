@@ -21,9 +21,9 @@ from dip.files import write_bytes
 from dip.fitting import experiment
 from dip.methods.method import Rival, Variant
 from dip.methods.variants import Guided
+from dip.noise.level import noise_levels
 from dip.options import log
 from dip.stopping import Stop
-from dip.stopping.noise_level import noise_levels
 from dip.sweep.jobs import Job
 from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Observation, SuperRes, Target
 from dip.targets.operators import KERNELS, Blur, Identity

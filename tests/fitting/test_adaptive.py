@@ -10,8 +10,8 @@ from dip import images
 from dip.bm3d import denoised
 from dip.fitting import results
 from dip.metrics import psnr
+from dip.noise.level import noise_levels
 from dip.stopping import STOPS, Adaptive, HeldOut
-from dip.stopping.noise_level import noise_levels
 from dip.targets import Degraded, NoiseOptions, Noisy, baselines
 from dip.targets.noise_models import Estimated
 from dip.targets.observation import direct

@@ -16,8 +16,8 @@ from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
 from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
-from dip.stopping.lost_structure import CERTAIN, VISIBLE, share_if_white
-from dip.stopping.noise_level import examine, unclipped
+from dip.noise.level import examine, unclipped
+from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.targets import Observation
 from dip.targets.baselines import compute
 from dip.targets.noise_models import Camera

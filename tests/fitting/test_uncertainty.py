@@ -8,7 +8,7 @@ from skimage.measure import block_reduce
 
 import dip
 from dip.fitting import prefilter, uncertainty
-from dip.stopping import finishing
+from dip.noise import finishing
 
 TINY = {"size": 32, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False, "device": "cpu"}
 

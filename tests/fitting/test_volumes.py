@@ -11,7 +11,7 @@ from dip.fitting import cost, probe
 from dip.hardware import devices
 from dip.model.module import DeepImagePrior
 from dip.nets import Hourglass3d
-from dip.stopping.noise_level import examine
+from dip.noise.level import examine
 from tests.conftest import composed
 from tests.disturbed import ends_the_same
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dip.stopping import Adaptive, flat_patches
-from dip.stopping.lost_structure import share_if_white, share_of_photograph
-from dip.stopping.noise_level import noise_levels
+from dip.noise import flat_patches
+from dip.noise.level import noise_levels
+from dip.noise.lost_structure import share_if_white, share_of_photograph
+from dip.stopping import Adaptive
 from dip.targets.noise_models import Camera, Gaussian
 from tests.targets.photos import draw, photo
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from dip.noise.finishing import combined
 from dip.stopping import Compare, Covariance
 from dip.stopping.covariance_penalty import EVERY, CovariancePenalty
-from dip.stopping.finishing import combined
 from dip.stopping.panel import Panel
 from dip.targets.noise_models import Camera
 from tests.targets.photos import blurred_noise

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from dip.noise.lost_structure import MOST, share_of_texture
 from dip.stopping import WMV, Combined, Covariance, HeldOut, Stop
-from dip.stopping.lost_structure import MOST, share_of_texture
 from dip.stopping.rule import Rule
 from tests.stopping.sequences import FINE, SHAPE, begin, feed
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dip.metrics import psnr, psnr_hole
-from dip.stopping.noise_level import noise_level
+from dip.noise.level import noise_level
 from dip.targets import Clean, Deblur, Degraded, Inpaint, Jpeg, Noisy, SuperRes, Target, baselines, masks
 from dip.targets.noise_models import NOISE_MODELS, Gaussian, NoiseModel, NoNoise, Poisson, SaltAndPepper, Speckle
 from dip.targets.observation import Observation, direct

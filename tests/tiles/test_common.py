@@ -15,11 +15,11 @@ from dip.fitting.cost import Cost
 from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
+from dip.noise.finishing import combined
+from dip.noise.level import examine
+from dip.noise.texture import certain
 from dip.stopping.covariance_penalty import FIRST, Covariance, CovariancePenalty
-from dip.stopping.finishing import combined
-from dip.stopping.noise_level import examine
 from dip.stopping.residual import HeldOutError, least_error
-from dip.stopping.texture import certain
 from dip.targets import Observation
 from dip.targets.observation import direct
 from dip.tiles.common import common_rule, finished

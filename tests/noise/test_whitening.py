@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dip.noise.whitening import FLOOR, SIZE, whitening
 from dip.stopping import Covariance
-from dip.stopping.whitening import FLOOR, SIZE, whitening
 
 
 def noise(kernel: Tensor, sigma: float = 0.05, side: int = 512) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dip.stopping.noise_level import colour_levels, examine, moments, noise_level, unclipped
+from dip.noise.level import colour_levels, examine, moments, noise_level, unclipped
 
 SIGMA = 0.1
 

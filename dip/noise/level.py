@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from dip.bm3d import CORRELATED, opponent
-from dip.stopping import flat_patches as fp
-from dip.stopping import texture
+from dip.noise import flat_patches as fp
+from dip.noise import texture
 
 WHITE = 0.27
 """Value of `flat_patches.whiteness` above which noise is treated as white. Chosen on simulated and on real noise."""

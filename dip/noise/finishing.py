@@ -3,7 +3,7 @@
 At the best step of a fit the average still contains 7 to 64 % of correlated noise (measured on six photographs), and
 non-local means remove part of it. BM3D of the photograph itself has other errors, so a weighted mean of both is better
 than either. The strengths and the weight were chosen on six photographs of 256 x 256 pixels and on simulated ones. Where
-BM3D or the fit has lost structure, it has less weight: see `dip.stopping.lost_structure`.
+BM3D or the fit has lost structure, it has less weight: see `dip.noise.lost_structure`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from dip import bm3d
+from dip.noise.lost_structure import agreement, local_share, share_of_photograph
 from dip.options import log
-from dip.stopping.lost_structure import agreement, local_share, share_of_photograph
 
 FITTED = 0.4
 """Strength of the non-local means for the average of the fit, in standard deviations of the noise."""
@@ -38,7 +38,7 @@ def combined(average: Tensor, observed: Tensor, sigma: float, certain: bool = Fa
         average: restored by a fit, (1, C, h, w) in [0, 1]; values outside are clipped.
         observed: the photograph, of the same shape.
         sigma: standard deviation of the noise in `observed`; 0 returns `average`.
-        certain: it is too unlike texture for the fit to have lost any, see `dip.stopping.texture.certain`.
+        certain: it is too unlike texture for the fit to have lost any, see `dip.noise.texture.certain`.
     """
     if not sigma > 0:
         return average, average.new_ones(1, 1, 1, 1)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dip.stopping.flat_patches import correlation, patches
-from dip.stopping.lost_structure import (
+from dip.noise.flat_patches import correlation, patches
+from dip.noise.lost_structure import (
     ACCEPTED,
     CERTAIN,
     CORRELATION,

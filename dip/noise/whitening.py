@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dip.stopping.flat_patches import GROUPS, QUANTISATION, SIDE, flat_details, spectrum
+from dip.noise.flat_patches import GROUPS, QUANTISATION, SIDE, flat_details, spectrum
 
 SIZE = 7
 """Side of the filter in pixels."""

@@ -11,10 +11,10 @@ import skimage.transform
 import torch
 from torch import Tensor
 
-from dip.stopping import flat_patches
-from dip.stopping.lost_structure import share_if_white
-from dip.stopping.noise_level import colour_levels, examine, noise_level
-from dip.stopping.texture import SHARE, certain, smallest_variation, varied
+from dip.noise import flat_patches
+from dip.noise.level import colour_levels, examine, noise_level
+from dip.noise.lost_structure import share_if_white
+from dip.noise.texture import SHARE, certain, smallest_variation, varied
 from dip.targets.noise_models import Camera, Gaussian
 from tests.targets.photos import blurred_noise, draw, photo
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dip.stopping import flat_patches as fp
+from dip.noise import flat_patches as fp
 
 CORRELATION = 0.5
 """Correlation of neighbouring pixels that the residual of a good fit has at least, unless the noise itself has less."""

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dip.stopping import flat_patches
-from dip.stopping.noise_level import examine, noise_level
+from dip.noise import flat_patches
+from dip.noise.level import examine, noise_level
 from dip.targets.noise_models import Camera, Gaussian
 from tests.targets.photos import photo
 

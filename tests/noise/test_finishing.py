@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional
 
 from dip import bm3d
-from dip.stopping.finishing import SHARE, combined, smoothed
-from dip.stopping.lost_structure import VISIBLE
+from dip.noise.finishing import SHARE, combined, smoothed
+from dip.noise.lost_structure import VISIBLE
 
 
 def plain(image: np.ndarray, y: int, x: int, sigma: float) -> np.ndarray:

@@ -6,7 +6,7 @@ Estimates from 16 x 16 patches take texture for noise in an image without a flat
 that was shrunk to 128 x 128 pixels is measured at 25 of 255. Some 8 x 8 patches are flat in most images. The noise of a
 camera is correlated, so a patch of 8 x 8 shows only a part of its level: a third to a half on 13 photographs.
 
-`image` and `known` are as in `dip.stopping.flat_patches`.
+`image` and `known` are as in `dip.noise.flat_patches`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from dip.stopping import flat_patches as fp
+from dip.noise import flat_patches as fp
 
 SIDE = 8
 """Side of a patch in pixels."""
