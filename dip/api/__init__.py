@@ -192,7 +192,7 @@ def _in_folder(config: Config, pictures: Pictures, progress: bool, on_record: On
 
 def _in_memory(config: Config, pictures: Pictures, progress: bool, on_record: OnRecord | None) -> Restoration:
     """Run in a temporary folder, without pictures, figures and checkpoints."""
-    from dip.fitting.rival_fit import whole
+    from dip.fitting.denoiser_fit import whole
 
     never = dataclasses.replace(config, checkpoint_every=1e9, snapshot_every=config.method.total(config.steps) + 1)
     with tempfile.TemporaryDirectory(prefix="dip-") as out:

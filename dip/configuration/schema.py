@@ -20,7 +20,7 @@ from dip.configuration.loggers import LOGGERS, Logger, TensorBoard
 from dip.configuration.matching import check
 from dip.errors import OptionError
 from dip.hardware.precision import PRECISIONS, Precision
-from dip.methods import METHODS, Method, Rival, Variant
+from dip.methods import METHODS, Denoiser, Method, Variant
 from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
@@ -203,8 +203,8 @@ class Config(ImageOptions):
                 f"skips={self.skips}: the finest details of z.guide reach the image only through a skip connection at level 1; "
                 "add it, for example skips=[1,2,3,4,5]"
             )
-        if isinstance(self.target, Degraded) and self.target.noise.kind and not isinstance(self.method, Rival):
-            lines.append(f"target.noise: rivals and baselines use it; method={self.method.name} estimates the noise")
+        if isinstance(self.target, Degraded) and self.target.noise.kind and not isinstance(self.method, Denoiser):
+            lines.append(f"target.noise: denoisers and baselines use it; method={self.method.name} estimates the noise")
         auto = Auto().choose(self.target.auto_stop, self.perturbation_shrinks)
         # stop=auto is not a choice of the user; adaptive selects its rule later.
         if self.stop.comparable and self.stop != auto and (line := self.stop.too_long(self.steps)):

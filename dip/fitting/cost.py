@@ -18,7 +18,7 @@ from dip.errors import DipError, RunError
 from dip.fitting.probe import Measured, Shape, cropped, measure, padded_pixels, together
 from dip.hardware import devices, memory
 from dip.hardware.free_memory import available
-from dip.methods import Classical, Rival
+from dip.methods import Classical, Denoiser
 from dip.options import log
 
 SIDES = (64, 128, 256)
@@ -72,11 +72,11 @@ def estimate(config: Config, shape: Shape) -> Cost:
     device = devices.pick_device(config.device)
     arithmetic = devices.pick_precision(config.precision.name, device)
     free = available(device)
-    rival, crops = isinstance(config.method, Rival), [cropped(config, shape, side) for side in SIDES]
+    denoiser, crops = isinstance(config.method, Denoiser), [cropped(config, shape, side) for side in SIDES]
     if isinstance(config.method, Classical):
         growing, constant = config.method.memory
         return Cost(int(growing * math.prod(shape) + constant + CPU_MEMORY[1]), math.nan, free)
-    if not rival and free is not None and _rough(*crops[0]) > free / 2:  # the probe itself would need too much
+    if not denoiser and free is not None and _rough(*crops[0]) > free / 2:  # the probe itself would need too much
         return Cost(_rough(config, shape), math.nan, free)
     networks, pixels = min(config.ensemble, together(config, device)), padded_pixels(config, shape)
     found: list[Measured] = []
@@ -116,7 +116,7 @@ def _rough(config: Config, shape: Shape) -> int:
 
 def _widest(config: Config) -> int:
     """The largest number of feature maps of a level; 4 for a network without this option, and for a method without one."""
-    if isinstance(config.method, Rival):
+    if isinstance(config.method, Denoiser):
         return 4
     channels = getattr(config.net, "channels", 4)
     return max(channels) if isinstance(channels, (list, tuple)) else int(channels)
@@ -182,7 +182,7 @@ def _smaller(config: Config, shape: Shape, factor: float) -> Iterator[str]:
         yield f"tile={TILE}"
     side = [max(32, int(length * factor**0.5) // 32 * 32) for length in (height, width)]
     yield f"size={side[0]}" if height == width else f"size=[{side[0]},{side[1]}]"
-    if isinstance(config.method, Rival):
+    if isinstance(config.method, Denoiser):
         return
     channels = getattr(config.net, "channels", None)
     if isinstance(channels, int) and channels * factor >= 16:

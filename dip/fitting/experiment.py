@@ -2,7 +2,7 @@
 
 1. `place`: the run folder, from the options and the content of the files that they name (`pictures`)
 2. `observe` (`inputs`): the image, and its observation by the target
-3. `fit` (`fit`, `rival_fit` or `dip.tiles.tiled_fit`): the networks, their data and the callbacks, checked and in memory
+3. `fit` (`fit`, `denoiser_fit` or `dip.tiles.tiled_fit`): the networks, their data and the callbacks, checked and in memory
 4. `fit.run`: the fit itself; writes checkpoints, metrics and images into the folder (`results`)
 5. `result.json`, after which the checkpoints are deleted; figures are drawn by `dip.report.figures.run`
 
@@ -56,7 +56,7 @@ def run(
         array: also write `images/restored.npy`, the restored image (H, W, C) float32, exactly. For measurements it is
             always written.
         on_record: called at each record, see `dip.callbacks.recorder.OnRecord`; not for a run that has finished before.
-        prepare: makes what computes the run; default: `dip.fitting.rival_fit.whole`.
+        prepare: makes what computes the run; default: `dip.fitting.denoiser_fit.whole`.
 
     Returns:
         The content of the run's `result.json`, with its `folder`. `status` is "finished", "stopped" (by the stopping
@@ -75,8 +75,8 @@ def run(
         from dip.fitting.inputs import observe  # imports torch
 
         observed = observe(config, pictures)  # a picture that does not fit is refused before Lightning is imported
+        from dip.fitting.denoiser_fit import whole
         from dip.fitting.fit_errors import one_line
-        from dip.fitting.rival_fit import whole
         from dip.hardware.devices import pick_device
         from dip.runs.extension import extend
 

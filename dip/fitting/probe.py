@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from dip.configuration.schema import Config
 from dip.hardware import devices, memory, threads
-from dip.methods import Learned, Rival
+from dip.methods import Denoiser, Learned
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.seeds import generator
@@ -34,7 +34,7 @@ def together(config: Config, device: torch.device) -> int:
 
 def padded_pixels(config: Config, shape: Shape) -> int:
     """The number of pixels that the network makes for an image of `shape` (C, H, W), of voxels for a volume."""
-    if isinstance(config.method, Rival):
+    if isinstance(config.method, Denoiser):
         return shape[1] * shape[2]
     height, width = config.net.padded(*shape[1:])
     return height * width * config.net.z_slices()
@@ -81,7 +81,7 @@ class _Alone(DeepImagePrior):
 def measure(
     config: Config, shape: Shape, device: torch.device, arithmetic: devices.Arithmetic, networks: int
 ) -> Measured:
-    """Memory and time of a step of `networks` networks, or of a rival, on an image of `shape`."""
+    """Memory and time of a step of `networks` networks, or of a denoiser, on an image of `shape`."""
     if isinstance(config.method, Learned):
         return _trained(config.method, shape, device, arithmetic)
     dtype = torch.float64 if arithmetic.name == "fp64" else torch.float32

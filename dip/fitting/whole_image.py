@@ -1,4 +1,4 @@
-"""Base class of `Fit` and `RivalFit`: the observation, the device, the records, and the files of the run folder."""
+"""Base class of `Fit` and `DenoiserFit`: the observation, the device, the records, and the files of the run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The computation of a run: base class of a fit of one image, of a rival, and of a fit in tiles. Imports no torch."""
+"""The computation of a run: base class of a fit of one image, of a denoiser, and of a fit in tiles. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
 """Methods: how an image is restored from its observation.
 
-`dip` fits a network to the observation. A variant (`Variant`) fits one in another way, and a rival (`Rival`) restores
+`dip` fits a network to the observation. A variant (`Variant`) fits one in another way, and a denoiser (`Denoiser`) restores
 the observation without Deep Image Prior. To add one, write a dataclass of its options, list it in `METHODS`, and add a
 file to `conf/method/`. What a variant computes is a subclass of `dip.methods.extras.Extras`.
 
 Importing this package does not import torch.
 """
 
-from dip.methods.method import Learned, Method, Rival, Variant
-from dip.methods.rivals import BM3D, NLM, TV, ZSN2N, Classical, Noise2Self, Pixel2Pixel, Wavelet
+from dip.methods.denoisers import BM3D, NLM, TV, ZSN2N, Classical, Noise2Self, Pixel2Pixel, Wavelet
+from dip.methods.method import Denoiser, Learned, Method, Variant
 from dip.methods.variants import Guided, RandomProjector, SelfGuided, Sequential, SparseNoise, WeightNoise
 
-__all__ = ["METHODS", "Classical", "Guided", "Learned", "Method", "Rival", "Variant"]
+__all__ = ["METHODS", "Classical", "Denoiser", "Guided", "Learned", "Method", "Variant"]
 
 _KINDS: tuple[type[Method], ...] = (
     Variant, Guided, WeightNoise, SelfGuided, Sequential, RandomProjector, SparseNoise,

@@ -74,10 +74,10 @@ class Variant(Method):
 
 
 @dataclass
-class Rival(Method):
+class Denoiser(Method):
     """Base of the methods that restore the observation without Deep Image Prior."""
 
-    name: str = "rival"
+    name: str = "denoiser"
 
     ignores: ClassVar[tuple[str, ...]] = (
         "net", "skips", "steps", "loss", "optimizer", "lr", "perturbation", "z", "ema", "ensemble", "stop", "init",
@@ -95,8 +95,8 @@ class Rival(Method):
 
 
 @dataclass
-class Learned(Rival):
-    """Base of the rivals that train a small network on the observation alone."""
+class Learned(Denoiser):
+    """Base of the denoisers that train a small network on the observation alone."""
 
     steps: int = option(2000, "optimisation steps; the default is the published number", integer(1), "500")
 

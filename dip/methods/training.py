@@ -1,4 +1,4 @@
-"""What the rivals that learn share: their network, and the loop that trains it."""
+"""What the denoisers that learn share: their network, and the loop that trains it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from dip.configuration import shipped
 from dip.errors import RunError
-from dip.methods import METHODS, Rival
+from dip.methods import METHODS, Denoiser
 from dip.options import head_comment
 from dip.report.collect import Run, collect, shown
 from dip.report.figures import frontier_of
@@ -236,7 +236,7 @@ def _end(run: Run) -> float | None:
     """PSNR at the last step. What has no stopping rule returns the image of its last step."""
     stop: Mapping[str, Any] = run.config.get("stop") or {}
     method = METHODS.get((run.config.get("method") or {}).get("name", "dip"))
-    if (method is not None and issubclass(method, Rival)) or stop.get("name") == "never":
+    if (method is not None and issubclass(method, Denoiser)) or stop.get("name") == "never":
         return run.result.get("psnr")
     curve = run.psnr_curve()[1]
     return curve[-1] if run.status == "finished" and len(curve) and np.isfinite(curve[-1]) else None

@@ -36,8 +36,8 @@ def _prepared(launcher: SweepLauncher, config: Config, folder: Path, *given: Any
 
     The arguments are those of `dip.fitting.work.Work`.
     """
+    from dip.fitting.denoiser_fit import whole
     from dip.fitting.network_input import with_all_channels
-    from dip.fitting.rival_fit import whole
     from dip.tiles.cutting import geometry, unregistered
     from dip.tiles.sizing import choose
     from dip.tiles.tiled_fit import TiledFit, side_file

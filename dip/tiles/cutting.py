@@ -19,7 +19,7 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
 from dip.files import write_bytes
 from dip.fitting import experiment
-from dip.methods.method import Rival, Variant
+from dip.methods.method import Denoiser, Variant
 from dip.methods.variants import Guided
 from dip.noise.level import noise_levels
 from dip.options import log
@@ -147,7 +147,7 @@ class Cutter:
         self.target, self.planes = observed(
             config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
         )
-        if isinstance(config.method, Rival) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
+        if isinstance(config.method, Denoiser) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
             # The level of the whole image, for all tiles; but BM3D may have one for each channel.
             sigma, for_bm3d = noise_levels(seen.y)
             for_all = for_bm3d if config.method.name == "bm3d" else sigma

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dip.configuration.schema import Config
 from dip.errors import OptionError
-from dip.methods import Rival
+from dip.methods import Denoiser
 from dip.options import log
 
 SIDES: tuple[int, ...] = (1024, 512, 256)
@@ -27,7 +27,7 @@ def choose(config: Config, shape: tuple[int, int, int], here: str | None = None)
     """
     channels, height, width = shape
     sides = SIDES
-    if not isinstance(config.method, Rival) and config.target.task == "denoising" and height * width > LARGE:
+    if not isinstance(config.method, Denoiser) and config.target.task == "denoising" and height * width > LARGE:
         sides = SIDES[-1:]
         reason = "more details are restored in tiles"
     elif not fits(config, shape):
@@ -44,7 +44,7 @@ def choose(config: Config, shape: tuple[int, int, int], here: str | None = None)
             log.info("tile=auto: %d x %d pixels in tiles of at most %d, since %s", height, width, side, reason)
             return side
     legal = f"null or a smaller size; the memory is too small even for tiles of {SIDES[-1]} x {SIDES[-1]} pixels"
-    if isinstance(config.method, Rival):
+    if isinstance(config.method, Denoiser):
         raise OptionError("size", config.size, legal, "size=128")
     raise OptionError("net.channels", getattr(config.net, "channels", None), legal, "net.channels=32")
 

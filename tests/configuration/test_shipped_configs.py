@@ -9,7 +9,7 @@ import yaml
 
 from dip.configuration import shipped
 from dip.configuration.schema import GROUPS
-from dip.methods import METHODS, Learned, Rival, Variant
+from dip.methods import METHODS, Denoiser, Learned, Variant
 from dip.model.losses import MSE
 from dip.model.optimizers import Adam
 from dip.options import head_comment
@@ -64,15 +64,15 @@ def test_runs_for_two_steps(fit: Fit, choice: str):
         pytest.skip("test_measured.py tests it")
     method = METHODS.get(choice.partition("=")[2], Variant)
     own_net = choice.startswith("net=") and not choice.startswith("net=hourglass")
-    whole = choice.startswith(("experiment=", "entry=")) or own_net or issubclass(method, Rival)
+    whole = choice.startswith(("experiment=", "entry=")) or own_net or issubclass(method, Denoiser)
     narrow = () if whole else ("net.depth=3", "net.channels=8", "skips=[2]")
     logger = () if choice.startswith("logger=") else (SMALL[4],)
     needed = (NEEDS[choice],) if choice in NEEDS else ("method.steps=2",) if issubclass(method, Learned) else ()
     folder, result = fit(choice, *needed, *SMALL[:4], *logger, *SMALL[5:], *narrow, tiny=False)
     assert result["status"] == "finished"
     chosen = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
-    rival = issubclass(METHODS[chosen["method"]["name"]], Rival)
-    assert (chosen["method"].get("steps", 2) if rival else chosen["steps"]) == 2
+    denoiser = issubclass(METHODS[chosen["method"]["name"]], Denoiser)
+    assert (chosen["method"].get("steps", 2) if denoiser else chosen["steps"]) == 2
 
 
 @pytest.mark.parametrize("name", ["quick", "fast", "photo"])

@@ -87,7 +87,7 @@ def test_others_are_not_told(fit, tmp_path, caplog, how):
     assert not [message for message in caplog.messages if "target=jpeg removes" in message]
 
 
-def test_a_tiny_image_is_told_to_a_rival_too(fit, tmp_path, caplog):
+def test_a_tiny_image_is_told_to_a_denoiser_too(fit, tmp_path, caplog):
     file = saved(tmp_path, camera(photo("rocket", 20, 15)))
     with caplog.at_level(logging.WARNING, "dip"):
         fit(f"image={file}", "method=nlm", "target=degraded", "baselines=false", tiny=False)

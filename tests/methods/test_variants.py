@@ -112,8 +112,8 @@ def test_the_input_has_the_channels_of_the_image(name: str, tmp_path: Path):
     assert all(perturb.sigma == 0 for perturb in module.perturb)
 
 
-def test_the_known_noise_of_a_photograph_is_for_rivals(caplog: pytest.LogCaptureFixture):
+def test_the_known_noise_of_a_photograph_is_for_denoisers(caplog: pytest.LogCaptureFixture):
     composed("target=degraded", "method=bm3d", "target.noise.sigma=0.1")
     assert not caplog.records
     composed("target=degraded", "method=guided", "target.noise.sigma=0.1")
-    assert caplog.messages == ["target.noise: rivals and baselines use it; method=guided estimates the noise"]
+    assert caplog.messages == ["target.noise: denoisers and baselines use it; method=guided estimates the noise"]

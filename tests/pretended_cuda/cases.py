@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from dip.configuration.schema import GROUPS
-from dip.methods import METHODS, Learned, Rival, Variant
+from dip.methods import METHODS, Denoiser, Learned, Variant
 
 Case = dict[str, str]
 
@@ -24,7 +24,7 @@ PLAIN: Case = {
     "optimizer": "adam", "ensemble": "1", "resumed": "no",
 }  # fmt: skip
 
-RIVALS = [{**PLAIN, "method": name} for name, kind in METHODS.items() if issubclass(kind, Rival)]
+DENOISERS = [{**PLAIN, "method": name} for name, kind in METHODS.items() if issubclass(kind, Denoiser)]
 
 TARGETS: Mapping[str, Sequence[str]] = {
     "inpaint": ["target.missing=0.5"], "superres": ["target.simulate=true"], "deblur": ["target.simulate=true"],

@@ -11,7 +11,7 @@ import pytest
 import torchgen
 import yaml
 
-from tests.pretended_cuda.cases import AXES, RIVALS, covering, name_of
+from tests.pretended_cuda.cases import AXES, DENOISERS, covering, name_of
 from tests.pretended_cuda.conftest import Pretended
 
 CASES = covering(AXES)
@@ -21,7 +21,7 @@ NEAR = {"fp64": 1e-2, "fp32": 2e-2, "tf32": 2e-2, "bf16": 0.1, "fp16": 0.1}
 
 @pytest.fixture(scope="module")
 def found(pretended: Pretended) -> dict[str, Any]:
-    return pretended("fits", [*CASES, *RIVALS])
+    return pretended("fits", [*CASES, *DENOISERS])
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
@@ -44,7 +44,7 @@ def test_a_run_on_a_gpu_is_one_on_the_cpu(case: dict[str, str], found: dict[str,
         assert run["same"] == [True, True], "losses and restored image"
 
 
-@pytest.mark.parametrize("case", RIVALS, ids=name_of)
+@pytest.mark.parametrize("case", DENOISERS, ids=name_of)
 def test_a_method_without_a_fit_restores_on_a_gpu(case: dict[str, str], found: dict[str, Any]):
     run = found[name_of(case)]
     assert "error" not in run, run["error"]

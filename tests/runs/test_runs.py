@@ -9,7 +9,7 @@ from dip import runs
 from dip.configuration.schema import Config
 from dip.errors import RunError
 from dip.methods import Guided
-from dip.methods.rivals import BM3D
+from dip.methods.denoisers import BM3D
 from dip.nets import NETS
 from dip.runs import naming
 

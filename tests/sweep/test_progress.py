@@ -5,7 +5,7 @@ import io
 import pytest
 
 from dip.configuration.schema import Config
-from dip.methods.rivals import BM3D, Pixel2Pixel
+from dip.methods.denoisers import BM3D, Pixel2Pixel
 from dip.report.collect import collect
 from dip.sweep.jobs import Job
 from dip.sweep.outcomes import Outcome
@@ -73,7 +73,7 @@ def test_running_jobs_show_their_steps_before_the_first_has_ended(tmp_path, kind
         ]
 
 
-def test_the_steps_of_a_rival_are_its_own(tmp_path, monkeypatch):
+def test_the_steps_of_a_denoiser_are_its_own(tmp_path, monkeypatch):
     screen, now = io.StringIO(), [0.0]
     monkeypatch.setattr("dip.sweep.progress.time.monotonic", lambda: now[0])
     methods = (Pixel2Pixel(), BM3D())

@@ -183,7 +183,7 @@ def test_the_cost_of_a_tile_and_of_all_is_told_before_the_first_step(
     assert "one after the other" not in caplog.text, "one of two tiles is left"
 
 
-def test_a_rival_removes_noise_of_the_same_level_in_all_tiles(tmp_path: Path):
+def test_a_denoiser_removes_noise_of_the_same_level_in_all_tiles(tmp_path: Path):
     photo = tmp_path / "photo.png"
     images.save(photo, seen_by(composed(*TINY, *IMAGE)).y)
     config = composed("method=nlm", f"image={photo}", "target=degraded", "tile=64", "baselines=false")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dip.methods.method import Learned, Rival
+from dip.methods.method import Denoiser, Learned
 from dip.options import flag, integer, option
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Noise2Self(Learned):
 
 
 @dataclass
-class Classical(Rival):
+class Classical(Denoiser):
     """Base of the methods that are also baselines, with their settings: see `dip.targets.baselines`."""
 
     name: str = "classical"
@@ -71,7 +71,7 @@ class Classical(Rival):
         "true",
     )
 
-    ignores = (*Rival.ignores, "precision", "record_every", "snapshot_every")
+    ignores = (*Denoiser.ignores, "precision", "record_every", "snapshot_every")
     impulses = False
     memory = (40.0, 0.0)
 

@@ -1,4 +1,4 @@
-"""The rivals that learn: their parts against an analytic answer or a second implementation."""
+"""The denoisers that learn: their parts against an analytic answer or a second implementation."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ LEARNED = ["zs_n2n", "pixel2pixel", "noise2self"]
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_a_rival_denoises(name: str):
+def test_a_denoiser_denoises(name: str):
     clean = photo("astronaut", 48, 48)
     y = (clean + 0.1 * torch.randn(clean.shape, generator=draw())).clamp(0, 1)
     found = restored(name, 150, y)
@@ -113,7 +113,7 @@ def test_a_rival_denoises(name: str):
 
 @pytest.mark.parametrize("name", LEARNED)
 @pytest.mark.parametrize("shape", [(1, 1, 2, 2), (1, 5, 3, 9), (1, 3, 9, 4)])
-def test_a_rival_takes_any_image_and_the_seed_decides(name: str, shape: tuple[int, ...]):
+def test_a_denoiser_takes_any_image_and_the_seed_decides(name: str, shape: tuple[int, ...]):
     y = noise(*shape)
     torch.manual_seed(1)
     one = restored(name, 3, y)

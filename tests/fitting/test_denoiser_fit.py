@@ -13,7 +13,7 @@ import dip
 from dip import runs, tiles
 from dip.errors import ImageError, OptionError, RunError
 from dip.fitting import cost, experiment
-from dip.methods import METHODS, Learned, Rival
+from dip.methods import METHODS, Denoiser, Learned
 from dip.methods.training import Training
 from dip.report.figures.run import draw
 from dip.report.page import write
@@ -26,8 +26,8 @@ from tests.conftest import composed
 from tests.disturbed import rows_of
 from tests.tiles.in_process import InProcess
 
-RIVALS = sorted(name for name, kind in METHODS.items() if issubclass(kind, Rival))
-LEARNED = [name for name in RIVALS if issubclass(METHODS[name], Learned)]
+DENOISERS = sorted(name for name, kind in METHODS.items() if issubclass(kind, Denoiser))
+LEARNED = [name for name in DENOISERS if issubclass(METHODS[name], Learned)]
 SMALL = ("size=32", "logger=csv", "baselines=false")
 
 
@@ -35,8 +35,8 @@ def few(name: str, steps: int = 12) -> tuple[str, ...]:
     return (f"method={name}", *((f"method.steps={steps}",) if name in LEARNED else ()))
 
 
-@pytest.mark.parametrize("name", RIVALS)
-def test_a_rival_leaves_an_ordinary_run_folder(fit, name):
+@pytest.mark.parametrize("name", DENOISERS)
+def test_a_denoiser_leaves_an_ordinary_run_folder(fit, name):
     words = (*few(name), *SMALL, "record_every=5" if name in LEARNED else "seed=1")
     folder, result = fit(*words, tiny=False)
     assert folder.name.startswith(f"{name}-noisy-size32-seed")
@@ -61,15 +61,15 @@ def test_a_rival_leaves_an_ordinary_run_folder(fit, name):
     assert (folder / "result.json").stat().st_mtime_ns == before
 
 
-def test_the_report_shows_rivals_beside_deep_image_prior(fit):
+def test_the_report_shows_denoisers_beside_deep_image_prior(fit):
     folders = [fit(*few(name), *SMALL, tiny=False)[0] for name in ("zs_n2n", "tv")]
     folders.append(fit("steps=3")[0])
     text = write(folders[0].parent).read_text()
     assert all(folder.name in text for folder in folders)
 
 
-@pytest.mark.parametrize("name", sorted(set(RIVALS) - set(LEARNED)))
-def test_a_classical_rival_is_the_baseline(name):
+@pytest.mark.parametrize("name", sorted(set(DENOISERS) - set(LEARNED)))
+def test_a_classical_denoiser_is_the_baseline(name):
     found = dip.restore("camera", "noisy", method=name, size=32, progress=False)
     seen = direct(torch.from_numpy(found.observed)[None, None], None)
     expected = baselines.compute("denoising", seen, Gaussian(0.1))[name]
@@ -79,7 +79,7 @@ def test_a_classical_rival_is_the_baseline(name):
 def test_any_noise_of_a_photograph_and_any_type_of_array():
     """The level is estimated, and the result has the type and units of the input."""
     photo = numpy.random.default_rng(0).integers(0, 4096, (24, 20), dtype=numpy.uint16)
-    for name in RIVALS:
+    for name in DENOISERS:
         method = {"name": name, **({"steps": 3} if name in LEARNED else {})}
         found = dip.restore(photo, method=method, range=(0, 4095), progress=False)
         assert found.values.dtype == numpy.uint16
@@ -88,7 +88,7 @@ def test_any_noise_of_a_photograph_and_any_type_of_array():
 
 
 @pytest.mark.parametrize("target", ["inpaint", "superres", "shuffled", "clean", "deblur"])
-def test_a_target_that_a_rival_cannot_restore_is_refused(target):
+def test_a_target_that_a_denoiser_cannot_restore_is_refused(target):
     with pytest.raises(OptionError, match=f"target={target}: must be degraded or noisy with method=zs_n2n"):
         composed("method=zs_n2n", f"target={target}")
 
@@ -129,7 +129,7 @@ def test_options_of_the_network_are_ignored_with_a_warning_each(caplog):
     assert "steps: has no effect with method=zs_n2n; its number of steps is method.steps" in caplog.text
 
 
-def test_an_interrupted_rival_starts_again(fit, tmp_path, caplog):
+def test_an_interrupted_denoiser_starts_again(fit, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     words = (*few("zs_n2n", 30), *SMALL, "record_every=10", "tile=auto")
     config = composed(*words, f"out={tmp_path / 'outputs'}")
@@ -166,7 +166,7 @@ def test_a_large_image_in_tiles_of_the_same_noise(name, tmp_path, monkeypatch):
         assert (noise["kind"], noise["peak"]) == ("poisson", 20)
 
 
-def test_the_memory_of_a_rival_decides_on_tiles(tmp_path, monkeypatch):
+def test_the_memory_of_a_denoiser_decides_on_tiles(tmp_path, monkeypatch):
     """A network that does not exist does not count: it would need hundreds of megabytes."""
     for name in ("zs_n2n", "tv"):
         config = composed(*few(name), "net.channels=512", "size=[32,100]")
