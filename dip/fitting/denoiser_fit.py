@@ -1,4 +1,4 @@
-"""The computation of a run whose method is no Deep Image Prior: a rival restores the observation."""
+"""The computation of a run whose method is no Deep Image Prior: a denoiser restores the observation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dip.fitting.fit_errors import one_line
 from dip.fitting.lightning_alone import alone
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
-from dip.methods import Classical, Learned, Rival
+from dip.methods import Classical, Denoiser, Learned
 from dip.noise.level import noise_levels, unclipped
 from dip.options import log
 
@@ -47,20 +47,20 @@ class Present:
     average = output
 
 
-def whole(config: Config, *given: Any) -> Fit | RivalFit:
-    """The computation of a run on the whole image: `Fit`, or `RivalFit` for a method that is no Deep Image Prior.
+def whole(config: Config, *given: Any) -> Fit | DenoiserFit:
+    """The computation of a run on the whole image: `Fit`, or `DenoiserFit` for a method that is no Deep Image Prior.
 
     The arguments are those of `dip.fitting.work.Work`.
     """
-    return (RivalFit if isinstance(config.method, Rival) else Fit)(config, *given)
+    return (DenoiserFit if isinstance(config.method, Denoiser) else Fit)(config, *given)
 
 
-class RivalFit(WholeImage):
-    """A run of a method in `dip.methods.Rival`. There are no checkpoints: an interrupted run starts again."""
+class DenoiserFit(WholeImage):
+    """A run of a method in `dip.methods.Denoiser`. There are no checkpoints: an interrupted run starts again."""
 
     def __post_init__(self) -> None:
         config, method = self.config, self.config.method
-        assert isinstance(method, Rival)
+        assert isinstance(method, Denoiser)
         self.method = method
         self.observation = self.prepare("fp32" if isinstance(method, Classical) else config.precision.name)
         if self.arithmetic.name == "fp16":
