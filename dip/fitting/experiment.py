@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from dip.callbacks.recorder import OnRecord
     from dip.fitting.observed import Observed
 
+SAVED = ("baselines", "keep_checkpoint", "snapshot_every", "logger")
+"""Options of what a run saves, which have no effect once it has finished."""
+
 
 def run(
     config: Config,
@@ -119,6 +122,9 @@ def _finished(config: Config, folder: Path) -> dict[str, Any] | None:
         return None
     result = runs.read_result(folder) or {}
     _log_result(folder, f"already {result['status']}", result)
+    before, now = result.get("config", {}), schema.plain(config)
+    if changed := [name for name in SAVED if now[name] != before.get(name, now[name])]:
+        log.warning("%s: changed since this run, without effect on it; overwrite=true repeats it", ", ".join(changed))
     return {**result, "folder": str(folder)}
 
 

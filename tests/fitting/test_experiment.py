@@ -88,6 +88,14 @@ def test_the_same_command_again_reports_the_finished_run_and_changes_nothing(tra
     assert (run / "result.json").stat().st_mtime_ns != before[run / "result.json"]
 
 
+def test_what_a_finished_run_no_longer_saves_is_told(fit, caplog):
+    fit("steps=3")
+    fit("steps=3", "device=cpu", "checkpoint_every=7")
+    assert "overwrite=true" not in caplog.text
+    fit("steps=3", "keep_checkpoint=true", "snapshot_every=2")
+    assert "keep_checkpoint, snapshot_every: changed since this run" in caplog.text
+
+
 @pytest.mark.fault(15)
 def test_a_finished_run_without_figures_gets_them_when_it_is_asked_for_again(main, fit):
     run, _ = fit("steps=3")
