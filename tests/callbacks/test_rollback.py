@@ -19,7 +19,7 @@ from dip.runs.checkpoint_files import load
 from tests.disturbed import contents, killed, only, rows_of
 
 pytestmark = pytest.mark.fault(17)
-STEPS = ("steps=150", "record_every=10")
+STEPS = ("size=16", "net.depth=2", "net.channels=4", "skips=[1]", "steps=150", "record_every=10")
 
 
 def damaged(monkeypatch: pytest.MonkeyPatch, at: dict[int, Callable[[torch.Tensor], Any]]) -> None:
