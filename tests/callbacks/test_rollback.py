@@ -19,7 +19,7 @@ from dip.runs.checkpoint_files import load
 from tests.disturbed import contents, killed, only, rows_of
 
 pytestmark = pytest.mark.fault(17)
-STEPS = ("steps=150", "record_every=10")
+STEPS = ("size=16", "net.depth=2", "net.channels=4", "skips=[1]", "steps=150", "record_every=10")
 
 
 def damaged(monkeypatch: pytest.MonkeyPatch, at: dict[int, Callable[[torch.Tensor], Any]]) -> None:
@@ -104,13 +104,13 @@ def test_the_collapse_of_one_network_rolls_all_back(fit, monkeypatch):
 
     def training_step(module: DeepImagePrior, *given: Any) -> None:
         real(module, *given)
-        if 120 < module.step <= 135:
+        if 60 < module.step <= 75:
             module.losses = module.losses * torch.tensor([1, 1, 1, 2])
             module.loss = module.losses.mean()
 
     monkeypatch.setattr(DeepImagePrior, "training_step", training_step)
-    _, result = fit("steps=136", "record_every=15", "ensemble=4")
-    assert [event["step"] for event in result["events"]] == [135]
+    _, result = fit(*STEPS, "steps=76", "record_every=15", "ensemble=4")
+    assert [event["step"] for event in result["events"]] == [75]
 
 
 def test_a_spike_that_ends_before_the_record_needs_no_rollback(fit, monkeypatch):
@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_halves_the_rate(fit, monkeypatch):
         return real(self, trainer, *args)
 
     monkeypatch.setattr(fit_module.Fit, "_finish", finish)
-    folder, result = fit(*STEPS, "keep_checkpoint=true", "checkpoint_every=0")
+    folder, result = fit(*STEPS)
     assert [(event["step"], event["back_to"]) for event in result["events"]] == [(80, 50)]
     assert "not finite at step 74" in result["events"][0]["why"]
     assert rates == [0.005]
@@ -156,7 +156,7 @@ def test_a_loss_that_is_not_finite_halves_the_rate(fit, monkeypatch):
 
 
 def test_no_checkpoint_has_weights_that_are_not_finite(fit, monkeypatch, tmp_path):
-    damaged(monkeypatch, {73: make_nan})
+    damaged(monkeypatch, {23: make_nan})
     written: list[int] = []
     real = fit_module.Checkpoints.save
 
@@ -168,8 +168,8 @@ def test_no_checkpoint_has_weights_that_are_not_finite(fit, monkeypatch, tmp_pat
         written.append(int(newest.stem[5:]))
 
     monkeypatch.setattr(fit_module.Checkpoints, "save", save)
-    fit(*STEPS, "steps=85", "checkpoint_every=0")
-    assert written[71:80] == [72, *[72] * 7, 80], "none at the steps with NaN, one after the rollback"
+    fit(*STEPS, "steps=35", "checkpoint_every=0")
+    assert written[21:30] == [22, *[22] * 7, 30], "none at the steps with NaN, one after the rollback"
 
 
 def test_it_fails_after_three_halvings(fit, tmp_path):
@@ -181,12 +181,12 @@ def test_it_fails_after_three_halvings(fit, tmp_path):
     assert "not finite" in result["error"]
 
 
-@pytest.mark.parametrize(("damage", "at"), [(explode, 97), (explode, 104), (make_nan, 104), (explode, 123)])
+@pytest.mark.parametrize(("damage", "at"), [(explode, 47), (explode, 54), (make_nan, 54), (explode, 63)])
 def test_killed_around_a_rollback_it_ends_the_same(fit, monkeypatch, tmp_path, damage, at):
-    """At 97 the damage is not found yet, nor (if it is an explosion) at 104. At 123 it is undone."""
-
-    options = (*STEPS, "stop=heldout", "checkpoint_every=1000")
-    damaged(monkeypatch, {95: damage})
+    """At 47 the damage is not found yet, nor (if it is an explosion) at 54. At 63 it is undone."""
+    monkeypatch.setattr(rollback, "EVERY", 20)
+    options = (*STEPS, "steps=80", "stop=heldout", "checkpoint_every=1000")
+    damaged(monkeypatch, {45: damage})
     whole, _ = fit(*options, f"out={tmp_path / 'whole'}")
     killed(monkeypatch, fit, DeepImagePrior, "training_step", at + 1, *options, "checkpoint_every=0")
     resumed, result = fit(*options)
@@ -198,10 +198,10 @@ def test_killed_around_a_rollback_it_ends_the_same(fit, monkeypatch, tmp_path, d
 def test_a_constant_added_to_the_loss_changes_no_rollback(fit, monkeypatch, tmp_path, at):
     """A loss below 0, as many likelihoods have: each improvement of it would be a rise by its ratio."""
     damaged(monkeypatch, {} if at is None else {at: explode})
-    folder, plain = fit(*STEPS, "steps=300", f"out={tmp_path / 'plain'}")
+    folder, plain = fit(*STEPS, f"out={tmp_path / 'plain'}")
     real = MSE.entries
     monkeypatch.setattr(MSE, "entries", lambda self, x, y: real(self, x, y) - 1)
-    below, shifted = fit(*STEPS, "steps=300", f"out={tmp_path / 'shifted'}")
+    below, shifted = fit(*STEPS, f"out={tmp_path / 'shifted'}")
     assert shifted["loss"] < -0.9
     wanted = [] if at is None else [(90, 50)]
     for result in (plain, shifted):

@@ -72,10 +72,15 @@ def test_a_compiled_network_computes_the_same(fit: Fit, monkeypatch: pytest.Monk
     assert contents(compiled)["losses"] == contents(plain)["losses"]
 
 
+SMALL: dict[str, dict[str, Any]] = {
+    "unet": {"channels": [8, 8, 8]}, "resnet": {"channels": 8, "blocks": 2}, "swin": {"blocks": 2},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("net", ["unet", "resnet", "decoder", "convdecoder", "mlp", "swin"])
 def test_each_network_can_be_compiled(monkeypatch: pytest.MonkeyPatch, net: str):
     compiling_with(monkeypatch, "eager")
-    options = NETS[net]()
+    options = NETS[net](**SMALL.get(net, {}))
     size = options.padded(16, 16)
     torch.manual_seed(0)
     module, z = options.build(4, 3, [], size), torch.randn(1, 4, *options.input_size(size))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def _compile(compiler: str, made: Path) -> None:
     include, lib = torch_folder / "include", torch_folder / "lib"
     part = made.with_suffix(".part")
     words = [
-        compiler, "-O1", "-shared", "-fPIC", "-std=c++20", f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
+        compiler, "-O0", "-shared", "-fPIC", "-std=c++20", f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
         f"-I{include}", f"-I{include / 'torch/csrc/api/include'}", str(HERE / "device.cpp"), "-o", str(part),
         f"-L{lib}", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{lib}",
     ]  # fmt: skip
@@ -53,21 +53,40 @@ def _compile(compiler: str, made: Path) -> None:
     part.replace(made)
 
 
-def program(cache: Path, name: str, given: Any = None) -> dict[str, Any]:
-    """Call function `name` of `programs.py` in a process with the pretended device; the results that it yielded by key."""
-    variables = {
-        **environment(),
-        "LD_PRELOAD": str(library(cache)),
-        "CUDA_VISIBLE_DEVICES": "0",
-        "PYTHONWARNINGS": "ignore",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.pretended_cuda.programs", name], input=json.dumps(given), cwd=ROOT,
-        capture_output=True, text=True, timeout=1200, env={**variables, "TMPDIR": os.environ.get("TMPDIR", "/tmp")},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    lines = [line.removeprefix(MARK) for line in done.stdout.splitlines() if line.startswith(MARK)]
-    return dict(json.loads(line) for line in lines)
+class Programs:
+    """A process with the pretended device, started at the first call: `program("fits", cases)` calls `programs.fits(cases)`
+    and returns the results that it yielded, by key."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self.process: subprocess.Popen[str] | None = None
+
+    def __call__(self, name: str, given: Any = None) -> dict[str, Any]:
+        if self.process is None:
+            variables = {
+                "LD_PRELOAD": str(library(self.cache)),
+                "CUDA_VISIBLE_DEVICES": "0",
+                "PYTHONWARNINGS": "ignore",
+            }
+            self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.pretended_cuda.programs"], cwd=ROOT, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env={**environment(), **variables},
+            )  # fmt: skip
+        print(json.dumps([name, given]), file=self.process.stdin, flush=True)
+        found: dict[str, Any] = {}
+        for line in self.process.stdout:
+            if line == ENDED:
+                return found
+            if line.startswith(MARK):
+                found.update([json.loads(line.removeprefix(MARK))])
+        self.errors.seek(0)
+        raise AssertionError(f"the process ended: {self.errors.read()[-3000:]}")
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.communicate()
+            self.errors.close()
 
 
-MARK = "result: "
+MARK, ENDED = "result: ", "ended\n"

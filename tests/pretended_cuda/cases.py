@@ -54,11 +54,12 @@ def words(case: Case) -> list[str]:
     net = GROUPS["net"][case["net"]]()
     options = {field.name for field in dataclasses.fields(net)}
     per_level = isinstance(getattr(net, "channels", None), list)
-    small = {"depth": "net.depth=3", "channels": f"net.channels={'[8,8,8]' if per_level else 8}"}
+    channels = "[8,8]" if per_level else "8"
+    small = {"depth": "2", "channels": channels, "blocks": "2", "layers": "3", "features": "32"}
     return [
         *(f"{name}={value}" for name, value in case.items() if name != "resumed"), *TARGETS.get(case["target"], ()),
-        *(word for option, word in small.items() if option in options), *(["skips=[2]"] if "depth" in options else []),
-        *(["method.steps=24"] if issubclass(METHODS[case["method"]], Learned) else []),
-        "size=32", "steps=24", "record_every=12", "snapshot_every=12", "logger=csv", "baselines=false", "keep_checkpoint=true",
+        *(f"net.{option}={value}" for option, value in small.items() if option in options), *(["skips=[2]"] if "depth" in options else []),
+        *(["method.steps=12"] if issubclass(METHODS[case["method"]], Learned) else []),
+        "size=32", "steps=12", "record_every=6", "snapshot_every=6", "logger=csv", "baselines=false", "keep_checkpoint=true",
         "checkpoint_every=100000",
     ]  # fmt: skip

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.pretended_cuda.building import program
-
-Pretended = Callable[..., dict[str, Any]]
+from tests.pretended_cuda.building import Programs
 
 
-@pytest.fixture(scope="module")
-def pretended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pretended:
+@pytest.fixture(scope="session")
+def pretended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
     """`pretended("fits", cases)` calls `programs.fits(cases)` on the device; the results by key."""
     kept = getattr(request.config, "cache", None)
     cache: Path = kept.mkdir("pretended_cuda") if kept is not None else tmp_path_factory.mktemp("pretended")
-    return lambda name, given=None: program(cache, name, given)
+    programs = Programs(cache)
+    yield programs
+    programs.close()

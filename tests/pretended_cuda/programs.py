@@ -1,4 +1,5 @@
-"""What runs on the pretended device: `python -m tests.pretended_cuda.programs NAME` reads its argument as JSON.
+"""What runs on the pretended device: `python -m tests.pretended_cuda.programs` reads lines of JSON, each the name and the
+argument of a function.
 
 Each function yields pairs of a key and a result, which are printed as lines of JSON.
 """
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from tests.pretended_cuda import device  # before anything asks torch for a GPU
 
@@ -35,12 +37,12 @@ from dip.nets import Hourglass  # isort: skip
 from dip.nets.hourglass import HourglassModule  # isort: skip
 from dip.seeds import Perturbation, generator  # isort: skip
 from tests.conftest import composed  # isort: skip
-from tests.pretended_cuda.building import MARK  # isort: skip
+from tests.pretended_cuda.building import ENDED, MARK  # isort: skip
 from tests.pretended_cuda.cases import PLAIN, Case, name_of, words  # isort: skip
 
 Results = Iterator[tuple[str, Any]]
-QUIET = range(13, 24)  # steps after which nothing is recorded or saved, see `cases.words`
-INTERRUPTED = 17
+QUIET = range(7, 12)  # steps after which nothing is recorded or saved, see `cases.words`
+INTERRUPTED = 9
 
 
 @contextlib.contextmanager
@@ -169,16 +171,22 @@ def mutations(_: None) -> Results:
 
 
 def networks(names: list[str]) -> Results:
-    """Two networks of each kind: plain, replayed as CUDA graphs, and traced as one graph, but not compiled to kernels."""
+    """Each network (two of the perceptron): plain, replayed as CUDA graphs, and traced as one graph, but not compiled."""
     real = torch.nn.Module.compile
-    torch.nn.Module.compile = lambda net, **options: real(net, **options, backend="eager", fullgraph=True)  # type: ignore[method-assign]
+
+    def traced(net: torch.nn.Module, **options: Any) -> None:
+        real(net, **options, backend="eager", fullgraph=True)
+
     for name in names:
-        case = {**PLAIN, "net": name, "precision": "bf16", "ensemble": "2", "precision.graph": "false"}
+        case = {**PLAIN, "net": name, "precision": "bf16", "precision.graph": "false"}
+        if name == "mlp":
+            case["ensemble"] = "2"
         try:
             with tempfile.TemporaryDirectory() as folder:
                 faster = {way: {**case, f"precision.{way}": "true"} for way in ("graph", "compile")}
                 runs = {"plain": case, **faster}
-                made = {way: fit(Path(folder) / way, one, "cuda") for way, one in runs.items()}
+                with mock.patch.object(torch.nn.Module, "compile", traced):
+                    made = {way: fit(Path(folder) / way, one, "cuda") for way, one in runs.items()}
             yield name, {
                 way: {
                     "worked": one["result"]["precision"].get(way), "waits": one["waits"],
@@ -195,10 +203,12 @@ def operators(ways: list[str]) -> Results:
 
     With "kernels", the second of `ways`, each launch of a Triton kernel counts as one.
     """
-    # As cuDNN, but not as the convolutions of a CPU build of torch.
-    torch._C._conv_determine_backend_memory_format = lambda *_: torch.channels_last  # type: ignore[assignment]
     for way in ways:
-        yield way, operators_of_a_step(way == "kernels")
+        # As cuDNN, but not as the convolutions of a CPU build of torch.
+        name = "_conv_determine_backend_memory_format"
+        with mock.patch.object(torch._C, name, return_value=torch.channels_last):
+            found = operators_of_a_step(way == "kernels")
+        yield way, found
 
 
 def operators_of_a_step(kernels: bool) -> dict[str, Any]:
@@ -256,5 +266,8 @@ VIEWS = frozenset(
 
 
 if __name__ == "__main__":
-    for key, result in globals()[sys.argv[1]](json.load(sys.stdin)):
-        print(MARK + json.dumps([key, result]), flush=True)
+    for line in sys.stdin:
+        name, given = json.loads(line)
+        for result in globals()[name](given):
+            print(MARK + json.dumps(result), flush=True)
+        print(ENDED, end="", flush=True)
