@@ -183,6 +183,6 @@ def test_the_estimate_is_proportional_to_the_pixels_and_told(fit, monkeypatch):
     assert "cost: about" in (folder / "run.log").read_text()
     assert result["estimate"]["step_seconds"] > 0
     config = composed("method=zs_n2n")
-    one, four = (cost.estimate(config, (3, side, side)).bytes for side in (256, 512))
+    one, four = (cost.estimate(config, (3, side, side)).bytes for side in (128, 256))
     start = cost.CPU_MEMORY[1]
     assert (four - start) / (one - start) == pytest.approx(4, rel=0.05)

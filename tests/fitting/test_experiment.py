@@ -1,4 +1,4 @@
-"""A run as a user sees it: `python train.py` in its own process, and its run folder."""
+"""A run as a user sees it: `python train.py`, and its run folder."""
 
 import importlib.util
 import math
@@ -20,9 +20,10 @@ from tests.conftest import TINY, composed
 from tests.disturbed import contents, only, rows_of
 
 
-def test_the_files_of_a_run(train, tmp_path):
-    done = train("steps=25", "record_every=10", "logger=tensorboard", "baselines=true")
-    assert done.returncode == 0, done.stderr
+def test_the_files_of_a_run(main, tmp_path):
+    words = ("steps=25", "record_every=10", "logger=tensorboard", "baselines=true", f"out={tmp_path / 'outputs'}")
+    status, _, said = main(*TINY, *words)
+    assert status == 0, said
     run = only(tmp_path / "outputs")
     assert run.name.startswith("noisy-skips2-size32-fp32-steps25-seed0-")
 

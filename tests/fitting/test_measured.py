@@ -109,6 +109,7 @@ def test_an_operator_is_tried_once(tmp_path, monkeypatch):
     assert len(tried) == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_run_resumes_to_the_bit(tmp_path, monkeypatch):
     y, matrix = rand(500).numpy(), rand(500, 32 * 32, seed=1)
 

@@ -23,6 +23,8 @@ from tests.conftest import composed
 from tests.disturbed import ends_the_same
 from tests.fitting.observed import observed
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SMALL = {"net": {"channels": 8, "depth": 3}, "skips": [2], "precision": "fp32", "logger": "csv", "baselines": False}
 
 

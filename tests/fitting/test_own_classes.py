@@ -1,7 +1,6 @@
 """Objects of a user's own classes: runs that differ in code, observation or operator have folders of their own."""
 
 import dataclasses
-import types
 from typing import Any
 
 import pytest
@@ -10,42 +9,7 @@ from dip.api.assemble import assemble
 from dip.fitting import experiment
 from dip.fitting.pictures import Pictures
 from tests.conftest import python
-
-TARGET = """
-import dataclasses
-import torch
-from dip.targets import Observation, Target
-from dip.targets.operators import Operator
-
-FACTOR = 0.5
-
-def darker(x):
-    return FACTOR * x
-
-class Dark(Operator):
-    def __init__(self, factor):
-        super().__init__()
-        self.register_buffer("factor", torch.tensor(factor))
-    def forward(self, x):
-        return self.factor * x
-
-@dataclasses.dataclass
-class Own(Target):
-    name: str = "own"
-    strength: float = 0.5
-    def observe(self, image, seed, pictures=None):
-        return Observation(darker(image), Dark(0.5), image, tuple(image.shape[-2:]))
-    def finish(self, restored, observation):
-        return restored
-"""
-
-
-def folder(source: str, **fields: Any) -> str:
-    """The name of the run folder with the target that `source` defines."""
-    module = types.ModuleType("own_module")
-    exec(compile(source, "own.py", "exec", dont_inherit=True), vars(module))
-    config, given = assemble({"image": "astronaut", "size": 32, "steps": 5, "target": vars(module)["Own"](**fields)})
-    return experiment.place(config, Pictures(config, given))[1].name
+from tests.fitting.own_target import TARGET, folder
 
 
 @pytest.mark.parametrize(
@@ -73,7 +37,7 @@ def test_the_same_target_is_the_same_run():
 def test_the_name_is_that_of_another_process_which_needs_no_hydra():
     source = TARGET.replace("return restored", 'return restored if "a" in {"a", "b", "c", "d"} else -restored')
     code = "import sys, dip\ndip.restore\nprint('hydra' in sys.modules)\n"
-    code += f"from tests.fitting.test_own_classes import folder\nprint(folder({source!r}))"
+    code += f"from tests.fitting.own_target import folder\nprint(folder({source!r}))"
     done = python("-c", code, PYTHONHASHSEED="7")
     assert done.stdout.split() == ["False", folder(source)], done.stderr
 

@@ -15,6 +15,8 @@ from dip.nets import Hourglass
 from dip.stopping.variance import WindowedVariance
 from tests.disturbed import killed
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 NET = {"channels": 6, "depth": 2, "skip_channels": 2}
 OPTIONS = {
     "steps": 12, "z": {"channels": 4}, "precision": "fp32", "progress": False, "stop": "heldout", "record_every": 4,

@@ -15,6 +15,8 @@ from dip.stopping import Never
 from tests.conftest import TINY, composed
 from tests.disturbed import ends_the_same, evidence, killed, only
 
+NETS = ("unet net.channels=[8,16]", "resnet", "decoder", "convdecoder", "mlp", "mlp net.encoding=siren", "swin")
+
 
 @pytest.mark.fault(1, 5, 8)
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def test_killed_at_any_step_or_while_it_saves_its_images_it_ends_the_same(
 
 
 @pytest.mark.fault(1)
-@pytest.mark.parametrize("net", ["unet", "resnet", "decoder", "convdecoder", "mlp", "mlp net.encoding=siren", "swin"])
+@pytest.mark.parametrize("net", NETS)
 def test_each_network_resumes_exactly(fit, monkeypatch, tmp_path, net):
     words = f"net={net} image=astronaut size=[9,16] steps=6 record_every=2 checkpoint_every=0 ensemble=2 precision=bf16"
     whole_network, options = functools.partial(fit, tiny=False), (*words.split(), "logger=csv")

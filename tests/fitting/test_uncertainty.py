@@ -10,6 +10,8 @@ import dip
 from dip.fitting import prefilter, uncertainty
 from dip.noise import finishing
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 TINY = {"size": 32, "net": {"channels": 8, "depth": 3}, "skips": [2], "progress": False, "device": "cpu"}
 
 

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: sorting, filtering, slider, zoom, keyboard, phone, two hundred runs."""
+"""The page in a real Chromium: sorting, filtering, slider, zoom, keyboard, phone, many runs."""
 
 import json
 import shutil
@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from dip.report import leaderboard_page
+from dip.report import leaderboard_page, thumbnails
 from dip.report.page import write
 from tests.fake_runs import change, make, photograph, save
 
@@ -200,10 +200,12 @@ def test_a_hostile_name_is_shown_as_text(opened):
     assert "<b>bold</b>.png" in opened.find("#unfinished").text
 
 
-def test_a_page_of_two_hundred_runs_stays_small_and_works(browser, tmp_path):
+def test_a_page_of_many_runs_stays_small_and_works(browser, tmp_path, monkeypatch):
+    """A fifth of 200 runs, with a fifth of the bytes: images as they are would take 8 MB."""
+    monkeypatch.setattr(thumbnails, "BUDGET", thumbnails.BUDGET // 5)
     first = make(tmp_path / "r0", size=256, status="finished")
     result = json.loads((first / "result.json").read_text())
-    for number in range(1, 200):  # copies with a different seed and restored image, which are faster to make
+    for number in range(1, 40):  # copies with a different seed and restored image, which are faster to make
         folder = tmp_path / f"r{number}"
         shutil.copytree(first, folder, ignore=shutil.ignore_patterns("step-*"))
         result["config"] |= {"seed": number % 20, "lr": 0.001 * (1 + number // 20)}
@@ -211,11 +213,11 @@ def test_a_page_of_two_hundred_runs_stays_small_and_works(browser, tmp_path):
         noise = np.random.default_rng(number).normal(0, 0.05, (256, 256, 3))
         save(folder / "images" / "restored.png", photograph(256) + noise)
     page = write(tmp_path)
-    assert page.stat().st_size < 15e6
+    assert page.stat().st_size < 3e6
     browser.open(page)
-    assert len(browser.column("seed")) == 200
+    assert len(browser.column("seed")) == 40
     browser.filter("seed=3")
-    assert len(browser.column("seed")) == 10
+    assert len(browser.column("seed")) == 2
     assert browser.driver.get_log("browser") == []
 
 

@@ -46,8 +46,9 @@ def in_tiles(config: Config, folder: Path, side: int) -> TiledFit:
 
 
 def test_one_tile_with_a_start_from_bm3d_is_the_whole_fit(tmp_path: Path):
-    config = composed(*TINY, *IMAGE, *GUIDED, "z.distribution=uniform", "ensemble=2", f"out={tmp_path}")
-    whole, tiled = Fit(config, tmp_path, "", with_images=False), in_tiles(config, tmp_path / "tiled", 112)
+    small = ("size=[32,56]", "tile=32", "z.distribution=uniform", "ensemble=2")
+    config = composed(*TINY, *IMAGE, *GUIDED, *small, f"out={tmp_path}")
+    whole, tiled = Fit(config, tmp_path, "", with_images=False), in_tiles(config, tmp_path / "tiled", 56)
     results = whole.run(False), tiled.run(False)
     assert torch.equal(whole.restored, tiled.restored)
     assert torch.equal(whole.spread, tiled.spread)
@@ -55,9 +56,9 @@ def test_one_tile_with_a_start_from_bm3d_is_the_whole_fit(tmp_path: Path):
 
 
 def test_one_tile_of_a_photograph_is_the_whole_fit_up_to_the_estimated_level(tmp_path: Path):
-    size = ("size=[128,128]", "steps=120", "net.channels=4")
+    size = ("size=[64,64]", "steps=120", "net.channels=4")
     config = composed(*TINY, "image=coffee", *size, "target.noise.kind=camera", "stop=covariance", f"out={tmp_path}")
-    whole, tiled = Fit(config, tmp_path, "", with_images=False), in_tiles(config, tmp_path / "tiled", 128)
+    whole, tiled = Fit(config, tmp_path, "", with_images=False), in_tiles(config, tmp_path / "tiled", 64)
     assert tiled.cutter.config.stop == Covariance(patience=config.stop.patience, smoothing=0, strong=False)
     whole.run(False)
     tiled.run(False)
@@ -90,10 +91,10 @@ def test_bm3d_is_computed_once_and_the_tiles_return_the_averages_of_their_networ
 def test_a_run_that_resumes_does_not_compute_bm3d_again(
     noise: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    words = (*IMAGE, *GUIDED, *noise)
+    words = (*IMAGE, *GUIDED, *noise, "size=[32,56]", "tile=32")
     whole = fit(tmp_path / "whole", *words)
     with pytest.raises(RunError):
-        fit(tmp_path / "parts", *words, launcher=InProcess(TWO[1:]))
+        fit(tmp_path / "parts", *words, launcher=InProcess(["y0000-x0024"]))
     monkeypatch.setattr(prefilter.bm3d, "denoised", None)
     resumed = fit(tmp_path / "parts", *words)
     files = [Path(result["folder"], "images", "restored.png").read_bytes() for result in (whole, resumed)]

@@ -23,8 +23,8 @@ from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.model.module import DeepImagePrior
 from dip.report.collect import collect
-from tests.conftest import composed
-from tests.disturbed import Child, killed, numbers, only
+from tests.conftest import Main, composed
+from tests.disturbed import killed, numbers, only
 from tests.tiles.in_process import IMAGE, TINY, TWO, InProcess, fit, names
 
 
@@ -213,13 +213,18 @@ def test_every_kind_of_target(tmp_path: Path, target, size):
     assert restored(result["folder"]).shape == (1, 3, *size)
 
 
-def test_processes_of_their_own_two_at_a_time(tmp_path: Path, done: dict[str, Any]):
-    """Against the same tiles, run one after the other in this process."""
-    words = ("hydra/launcher=gpus", "hydra.launcher.jobs=2", f"out={tmp_path / 'outputs'}")
-    child = Child([*TINY, *IMAGE, *words], tmp_path / "console.log")
-    assert child.ended(600) == 0, child.output
-    assert "[2/2] finished: tile" in child.output
-    (folder,) = (tmp_path / "outputs").iterdir()
+@pytest.mark.fault(1)
+def test_a_tile_in_a_process_of_its_own_ends_the_same(tmp_path: Path, done: dict[str, Any], main: Main):
+    """Of two tiles, one was fitted in this process. `tests/sweep` runs several processes at a time."""
+    out = tmp_path / "outputs"
+    with pytest.raises(RunError):
+        fit(out, *IMAGE, launcher=InProcess(TWO[1:]))
+    words = ("hydra/launcher=gpus", "hydra.launcher.jobs=2", f"out={out}")
+    status, _, said = main(*TINY, *IMAGE, *words)
+    assert status == 0, said
+    assert "finished: tile y0000-x0024" in said
+    assert "started: tile y0000-x0000" not in said
+    (folder,) = out.iterdir()
     result = json.loads((folder / "result.json").read_text())
     assert torch.equal(restored(folder), restored(done["folder"]))
     assert result["psnr"] == done["psnr"]
@@ -257,7 +262,7 @@ def test_from_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: py
     np.testing.assert_array_equal(kept.spread, found.spread)
     file = io.BytesIO()
     Image.fromarray(photo).save(file, "JPEG", quality=20)
-    dip.restore(file.getvalue(), tile=32, precision="fp32", **tiny)
+    dip.restore(file.getvalue(), tile=32, precision="fp32", **tiny | {"ensemble": 1, "steps": 1})
     assert "a JPEG of quality 20, whose artefacts are not noise; target=jpeg removes them" in caplog.text
 
 
