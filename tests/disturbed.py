@@ -29,9 +29,10 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload([__name__, "dip.__main__", "dip.fitting.fit", "dip.report.figures.run", "hydra"])
 
 
-def _train(
+def train(
     options: Sequence[str], console: Path, variables: dict[str, str], prepare: Callable[[], object] | None
 ) -> None:
+    """Run `train.py` with `options` in this process, which is new. See `Child`."""
     os.setsid()
     os.environ.clear()
     os.environ.update(variables)
@@ -42,17 +43,20 @@ def _train(
     if prepare is not None:
         prepare()
     sys.argv = [str(ROOT / "train.py"), *options]
+    sys.orig_argv = [sys.executable, *sys.argv]
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 class Child(SERVER.Process):  # type: ignore[name-defined]
     """A run of `train.py` with `options` in its own process and session; `console` gets its output.
 
-    `prepare`, which must be picklable, is called first in the new process.
+    `prepare`, which must be picklable, is called first in the new process. A sweep is not `daemon`: it starts others.
     """
 
-    def __init__(self, options: Sequence[str], console: Path, prepare: Callable[[], object] | None = None) -> None:
-        super().__init__(target=_train, args=(options, console, environment(), prepare), daemon=True)
+    def __init__(
+        self, options: Sequence[str], console: Path, prepare: Callable[[], object] | None = None, daemon: bool = True
+    ) -> None:
+        super().__init__(target=train, args=(options, console, environment(), prepare), daemon=daemon)
         self.console = console
         console.write_text("")
         self.start()

@@ -32,7 +32,7 @@ WORDS = st.one_of(
 VALUES = st.one_of(NUMBERS, WORDS, st.lists(NUMBERS, max_size=4).map(lambda words: f"[{','.join(words)}]"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.sampled_from(sorted(listing.option_names())), VALUES)
 @example("skips", "[1e400]")
 @example("target.sigma", "nan")

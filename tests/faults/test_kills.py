@@ -24,7 +24,7 @@ def recorded_step(out: Path) -> int:
 
 
 @pytest.mark.fault(1, 4, 8)
-@pytest.mark.parametrize(("times", "stop"), [(3, "wmv"), pytest.param(50, "emv", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("times", "stop"), [(2, "wmv"), pytest.param(50, "emv", marks=pytest.mark.slow)])
 def test_random_kills_in_one_run_change_nothing(fit, tmp_path, times, stop):
     rng, out = random.Random(0), tmp_path / "killed"
     given = (*OPTIONS, f"steps={20 * times}", f"stop={stop}", "stop.patience=100000")
