@@ -21,8 +21,10 @@ from dip.fitting.lightning_alone import alone
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
 from dip.methods import Classical, Denoiser, Learned
-from dip.noise.level import noise_levels, unclipped
+from dip.noise.clipping import unclipped
+from dip.noise.level import noise_levels
 from dip.options import log
+from dip.targets.noise_models import Estimated
 
 
 @dataclasses.dataclass
@@ -126,7 +128,8 @@ class DenoiserFit(WholeImage):
         super().announce(steps)
         name = self.method.name
         computed = "" if steps == 1 else f"{steps:,} steps in {self.arithmetic.name}, "
-        log.info("method=%s: %snoise level %.1f of 255", name, computed, 255 * self.noise.level(self.observation.y))
+        level = f"noise level {255 * self.noise.level(self.observation.y):.1f} of 255"
+        log.info("method=%s: %s%s", name, computed, self.noise if isinstance(self.noise, Estimated) else level)
         for option in self.config.precision.speedups("cpu"):  # those that were asked for
             log.warning("precision.%s: has no effect with method=%s", option, name)
 

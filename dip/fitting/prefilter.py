@@ -16,12 +16,13 @@ from dip import bm3d, images
 from dip.configuration.schema import Config
 from dip.methods.variants import Guided
 from dip.nets import NETS
+from dip.noise.clipping import unclipped
 from dip.noise.finishing import with_photograph
-from dip.noise.level import colour_levels, examine, unclipped
+from dip.noise.level import colour_levels, examine, noise_levels
 from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.options import log
 from dip.targets import Observation
-from dip.targets.noise_models import Levels
+from dip.targets.noise_models import Estimated, Levels
 
 TESTED = 512
 """Side, in pixels, of the middle of an image in which texture is looked for if the fit does not start from BM3D."""
@@ -69,13 +70,18 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
-            stable, level, inverse = config.target.noise_model(noise.sigma).stabilise(seen.y)
+            model = config.target.noise_model(*noise_levels(seen.y))
+            stable, level, inverse = model.stabilise(seen.y)
             if stable is seen.y:
                 denoised, share = _tested(seen.y, file)
                 return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
-            # Simulated noise whose level depends on brightness: neither its clipping nor texture is examined.
-            denoised = inverse(_bm3d(stable, level, file)).clamp(0, 1)
-            return dataclasses.replace(seen, z=denoised, denoised=denoised)
+            if isinstance(model, Estimated):
+                log.info("method=guided: %s", model)
+            # The level depends on brightness. Clipping is not examined, and texture only where the noise is not simulated.
+            found = _bm3d(stable, level, file)
+            share = share_if_white(stable, found, level) if isinstance(model, Estimated) else 0.0
+            denoised = inverse(found).clamp(0, 1)
+            return dataclasses.replace(seen, z=denoised, denoised=denoised, share=share)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: starts without BM3D, as method=dip, since %s", reason)
     return seen

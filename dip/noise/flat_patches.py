@@ -139,11 +139,9 @@ def flattest(guide: Tensor, details: Tensor, groups: int = 1, fewest: int = 4) -
     """
     flatness = energy(without_plane(guide))  # (n,)
     flatness = torch.where(energy(details) < QUANTISATION, flatness + 1, flatness)  # + 1: behind all others
-    by_brightness = guide.mean((1, 2, 3)).argsort().tensor_split(max(1, min(groups, len(guide) // ENOUGH)))
-    fewest = max(2, fewest // len(by_brightness))
-    return torch.cat(
-        [group[flatness[group].argsort()[: max(fewest, round(FRACTION * len(group)))]] for group in by_brightness]
-    )
+    parts = guide.mean((1, 2, 3)).argsort().tensor_split(max(1, min(groups, len(guide) // ENOUGH)))
+    fewest = max(2, fewest // len(parts))
+    return torch.cat([group[flatness[group].argsort()[: max(fewest, round(FRACTION * len(group)))]] for group in parts])
 
 
 def flat_details(image: Tensor, known: Tensor | None, groups: int = 1) -> Tensor:
@@ -175,6 +173,11 @@ def whiteness(image: Tensor, known: Tensor | None = None) -> float:
     return float(power[high][:, high].mean() / power[middle][:, middle].mean().clamp(min=LEAST))
 
 
+def by_brightness(patch: Tensor) -> tuple[Tensor, ...]:
+    """Indices of `BINS` groups of patches (n, C, SIDE, SIDE), the darkest first; fewer groups if there are not ENOUGH."""
+    return patch.mean((1, 2, 3)).argsort().tensor_split(max(1, min(BINS, 2 * len(patch) // ENOUGH)))
+
+
 def noise_by_brightness(image: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Mean brightness and noise standard deviation of groups of patches, (n,) each, ascending: `BINS` groups if there are enough.
 
@@ -184,7 +187,7 @@ def noise_by_brightness(image: Tensor, known: Tensor | None = None) -> tuple[Ten
     patch = patches(image, known)
     details, guide = without_plane(patch), patches(smoothed(image), known)
     brightness, level = [], []
-    for group in patch.mean((1, 2, 3)).argsort().tensor_split(max(1, min(BINS, 2 * len(patch) // ENOUGH))):
+    for group in by_brightness(patch):
         chosen = group[flattest(guide[group], details[group], fewest=2)]
         brightness.append(patch[group].mean())
         level.append((energy(details[chosen]).mean() * UNBIASED).sqrt())

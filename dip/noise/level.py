@@ -1,10 +1,4 @@
-"""The noise of an image: its kind, its level, and its bias where white noise was clipped.
-
-An average of noisy white is gray, because no value lies above white: of noise n with standard deviation s, the mean of
-clip(x + n, 0, 1) is a function m(x) that increases with x. At x = 1 it is 1 - s / sqrt(2 pi): 0.96 for s = 25 / 255. A
-denoiser estimates m(x), so x is its inverse. Foi, "Clipped noisy images: Heteroskedastic modeling and practical denoising",
-Signal Processing 2009.
-"""
+"""The noise of an image: its kind and its level."""
 
 from __future__ import annotations
 
@@ -19,6 +13,7 @@ from torch.nn import functional
 from dip.bm3d import CORRELATED, opponent
 from dip.noise import flat_patches as fp
 from dip.noise import texture
+from dip.noise.dependence import Line, line
 
 WHITE = 0.27
 """Value of `flat_patches.whiteness` above which noise is treated as white. Chosen on simulated and on real noise."""
@@ -34,19 +29,6 @@ _NORMAL_MEDIAN = 0.6744897501960817  # median of |n| for n ~ N(0, 1)
 _DEPENDENT = 0.2  # relative difference of the luminance's level, above which the noise of the channels is correlated
 _ROUNDING = 0.29 / 255  # standard deviation of rounding to 8 bits
 ENOUGH = 64  # fewest values for a restriction to be kept
-
-POINTS = 4096
-"""Points of the table by which m is inverted."""
-
-NEAR = 0.5
-"""Distance from 0 or 1, in standard deviations, below which a pixel shows whether the noise was clipped there."""
-
-RATIO = 1.5
-"""Factor by which the variance of the noise near 0 or 1 may differ from that of clipped noise. Photon noise differs more near
-0, where it vanishes."""
-
-FEWEST = 16
-"""Values near 0 or 1 below which nothing is corrected there."""
 
 
 TONES, GAP, UNIFORM = 16, 3 / 255, 0.75
@@ -86,15 +68,17 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     return Noise("correlated", white, level if math.isnan(least) else min(level, texture.SHARE * least))
 
 
-def noise_levels(image: Tensor, known: Tensor | None = None) -> tuple[float, float | list[float]]:
-    """The noise level of an image, and the level for BM3D, which assumes independent white noise in the channels.
+def noise_levels(image: Tensor, known: Tensor | None = None) -> tuple[float, float | list[float], Line | None]:
+    """The noise level of an image; the level for BM3D, which assumes independent white noise; and `dependence.line`.
 
-    The arguments are those of `examine`. Where the noise is white, there is one level for each channel of `dip.bm3d`.
+    The arguments are those of `examine`. Where the noise is white, there is one level for each channel of `dip.bm3d`. There is
+    a line only where the channels are independent.
     """
     noise = examine(image, known)
     if noise.kind == "white" and known is None:
-        return noise.sigma, colour_levels(image)
-    return noise.sigma, noise.sigma * (CORRELATED if noise.kind == "correlated" else 1)
+        levels = colour_levels(image)
+        return noise.sigma, levels, line(image) if len(set(levels)) == 1 else None
+    return noise.sigma, noise.sigma * (CORRELATED if noise.kind == "correlated" else 1), None
 
 
 def noise_level(image: Tensor, known: Tensor | None = None) -> float:
@@ -150,40 +134,3 @@ def _all_of_3x3(mask: Tensor) -> Tensor:
     """True where a pixel and its eight neighbours are true: (1, C, h, w) -> (1, C, h-2, w-2)."""
     missing: Tensor = functional.max_pool2d((~mask).float(), 3, stride=1)
     return missing == 0
-
-
-def moments(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
-    """Mean and variance of clip(x + n, 0, 1), for values `x` in [0, 1] and noise n of standard deviation `sigma` > 0."""
-    x = x.double()
-    low, high = -x / sigma, (1 - x) / sigma
-    below, above = torch.special.ndtr(low), torch.special.ndtr(-high)
-    density = torch.stack([low, high]).square().mul(-0.5).exp() / (2 * torch.pi) ** 0.5
-    inside = 1 - below - above
-    mean = x * inside + sigma * (density[0] - density[1]) + above
-    second = (x**2 + sigma**2) * inside + 2 * x * sigma * (density[0] - density[1])
-    second = second + sigma**2 * (low * density[0] - high * density[1]) + above
-    return mean, (second - mean.square()).clamp(min=0)
-
-
-def unclipped(image: Tensor, observed: Tensor, sigma: float) -> Tensor:
-    """`image` without the bias near 0 and 1, where the noise of `observed` shows that it was clipped.
-
-    Args:
-        image: restored from `observed`, (1, C, h, w) in [0, 1].
-        observed: of the same shape, with white Gaussian noise.
-        sigma: the noise's standard deviation before clipping.
-    """
-    if not sigma > 0:
-        return image
-    table = torch.linspace(0, 1, POINTS, dtype=torch.float64)
-    mean, variance = moments(table, sigma)
-    values, means = image.detach().double().cpu().numpy(), mean.numpy()
-    corrected = np.interp(values, means, table.numpy())
-    residual = observed.detach().double().cpu().numpy() - values
-    for near, half in ((corrected < NEAR * sigma, values < 0.5), (corrected > 1 - NEAR * sigma, values >= 0.5)):
-        if near.sum() >= FEWEST:
-            expected = np.interp(corrected[near], table.numpy(), variance.numpy()).mean()
-            if expected / RATIO < np.square(residual[near]).mean() < expected * RATIO:
-                continue
-        corrected[half] = values[half]
-    return torch.from_numpy(corrected).to(image)

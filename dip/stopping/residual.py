@@ -180,8 +180,9 @@ class NoiseReached(_AverageError):
     def __init__(self, target: Tensor, sigma: float | None, seed: int, known: Tensor | None = None) -> None:
         import torch
 
+        from dip.noise.clipping import moments
         from dip.noise.flat_patches import smoothed
-        from dip.noise.level import ENOUGH, moments, noise_level
+        from dip.noise.level import ENOUGH, noise_level
 
         self.sigma = noise_level(target, known) if sigma is None else sigma
         around = smoothed(target, 5)

@@ -77,14 +77,44 @@ class Gaussian(NoiseModel):
         return image.new_full(image.shape, self.sigma**2)
 
 
+def anscombe(image: Tensor, gain: float, offset: float) -> Stabilised:
+    """The generalised Anscombe transform of noise of variance gain * x + offset (Starck, Murtagh, Bijaoui 1998).
+
+    For photon counts it is Anscombe's 2 sqrt(x + 3/8), whose variance is about 1 (Biometrika 1948).
+    """
+    shift = 3 / 8 * gain**2 + offset
+    white = math.sqrt(gain + shift)
+    root = (gain * image + shift).sqrt() / white
+    # The algebraic inverse would subtract `shift` and be too dark: the mean of a root is below the root of the mean.
+    return root, gain / 2 / white, lambda denoised: ((white * denoised) ** 2 - gain**2 / 8 - offset) / gain
+
+
 @dataclasses.dataclass
 class Estimated(Gaussian):
-    """Noise whose level was estimated, and the level that BM3D assumes; None: the same."""
+    """Noise whose level was estimated.
+
+    BM3D assumes the level `for_bm3d`; None: the same. `line`: gain and offset of the variance where it depends on the
+    brightness, see `dip.noise.dependence`.
+    """
 
     for_bm3d: Levels | None = None
+    line: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        """What was estimated, for the log."""
+        if self.line is None:
+            return f"noise level {255 * self.sigma:.1f} of 255"
+        gain, offset = self.line
+        return f"the variance of the noise is {gain:.2g} x brightness + {offset:.2g}, as where photons are counted"
+
+    def variance(self, image: Tensor) -> Tensor:
+        return super().variance(image) if self.line is None else self.line[0] * image + self.line[1]
+
+    def stabilise(self, image: Tensor) -> Stabilised:
+        return super().stabilise(image) if self.line is None else anscombe(image, *self.line)
 
     def bm3d_levels(self, sigma: float) -> Levels:
-        return sigma if self.for_bm3d is None else self.for_bm3d
+        return sigma if self.for_bm3d is None or self.line is not None else self.for_bm3d
 
 
 @dataclasses.dataclass
@@ -102,11 +132,7 @@ class Poisson(NoiseModel):
         return image / self.peak
 
     def stabilise(self, image: Tensor) -> Stabilised:
-        """Anscombe's transform 2 sqrt(x + 3/8) of counts x, whose variance is about 1 (Biometrika 1948)."""
-        white = math.sqrt(self.peak + 3 / 8)
-        # The algebraic inverse would subtract 3/8 and be too dark: the mean of a root is below the root of the mean.
-        root = (self.peak * image + 3 / 8).sqrt() / white
-        return root, 0.5 / white, lambda denoised: ((white * denoised) ** 2 - 1 / 8) / self.peak
+        return anscombe(image, 1 / self.peak, 0.0)
 
 
 @dataclasses.dataclass

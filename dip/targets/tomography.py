@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dip.errors import ImageError
 from dip.options import Legal, integer, is_integer, number, option
 from dip.targets.laboratory import Laboratory
-from dip.targets.noise_models import Levels, NoiseModel, Poisson
+from dip.targets.noise_models import NoiseModel, Poisson
 from dip.targets.observation import Observation
 from dip.targets.target import NO_PICTURES
 
@@ -70,9 +70,9 @@ class Tomography(Laboratory):
             return self.angles
         return [number * self.arc / self.angles for number in range(self.angles)]
 
-    def noise_model(self, sigma: float, for_bm3d: Levels | None = None) -> NoiseModel:
+    def noise_model(self, *estimated: Any) -> NoiseModel:
         """With kind=poisson that of a transmission measurement. Levels are relative to the largest line integral."""
-        model = super().noise_model(sigma, for_bm3d)
+        model = super().noise_model(*estimated)
         return Transmission(model.peak) if isinstance(model, Poisson) else model
 
     def projections(self, size: tuple[int, int], detectors: int) -> SparseOperator:

@@ -148,10 +148,10 @@ class Cutter:
             config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
         )
         if isinstance(config.method, Denoiser) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
-            # The level of the whole image, for all tiles; but BM3D may have one for each channel.
-            sigma, for_bm3d = noise_levels(seen.y)
+            # The level of the whole image, for all tiles; but BM3D may have one for each channel, or it depends on brightness.
+            sigma, for_bm3d, line = noise_levels(seen.y)
             for_all = for_bm3d if config.method.name == "bm3d" else sigma
-            if isinstance(for_all, float):
+            if isinstance(for_all, float) and line is None:
                 self.target = Degraded(noise=NoiseOptions(kind="gaussian", sigma=min(for_all, 1.0)))
         self.whole = dict(pictures)
         if seen.intervals is not None and seen.intervals.part((0, 16), (0, 16)) is None:

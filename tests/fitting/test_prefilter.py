@@ -16,7 +16,8 @@ from dip.fitting.fit import Fit
 from dip.fitting.inputs import observe
 from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
-from dip.noise.level import examine, unclipped
+from dip.noise.clipping import unclipped
+from dip.noise.level import examine
 from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.targets import Observation
 from dip.targets.baselines import compute

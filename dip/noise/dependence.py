@@ -1,0 +1,97 @@
+"""How the variance of white noise depends on brightness: along a line where photons are counted (microscopes, raw data).
+
+The variance of a sensor's noise at brightness x is gain * x + offset, from photons and from reading them (Foi et al.,
+"Practical Poissonian-Gaussian noise modeling and fitting for single-image raw-data", IEEE TIP 2008). The variance of noise
+of one level that was clipped at 0 and 1 depends on brightness too, so the line has to explain the image clearly better.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dip.noise import flat_patches as fp
+from dip.noise.clipping import POINTS, moments
+
+Line = tuple[float, float]
+"""Gain > 0 and offset >= 0 of the variance, for values in [0, 1]."""
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+BETTER = 0.5
+"""Squared error of the line, relative to that of one level, below which it is taken."""
+
+RANGE = 1.5
+"""Quotient of the largest and the smallest variance on the line from which it is taken: below, one level is good enough."""
+
+CLIPPED = 0.02
+"""Share of values at 1 above which a group of brightness is left out if FEWEST remain: clipping has reduced its variance."""
+
+FEWEST = 3
+"""Groups of brightness without which there is no line."""
+
+ROUNDS = 3
+"""Repetitions of the weighted least squares; the weights are those of the line before."""
+
+LEVELS = np.geomspace(0.01, 0.6, 80)
+"""Levels of clipped noise that are compared with the line."""
+
+
+def line(image: Tensor) -> Line | None:
+    """The line of an image (1, C, h, w) in [0, 1] with white noise; None if one level describes its noise as well.
+
+    Measured on 23 photographs of scikit-image with photon noise, 10 to 300 photons at white: a gain of 0.9 to 1.3 times the
+    true one where there is a line. With Gaussian noise of 10, 25 and 50 of 255 there is none, except on one photograph, whose
+    bright parts have texture everywhere.
+    """
+    mean, variance = variances(image)
+    if len(mean) < FEWEST:
+        return None
+    gain, offset = _fitted(mean, variance)
+    found = gain * mean + offset
+    if gain <= 0 or found.max() < RANGE * found.min():
+        return None
+    better = _error(found, variance) < BETTER * min(_error(_clipped(mean, level), variance) for level in LEVELS)
+    return (gain, offset) if better else None
+
+
+def variances(image: Tensor) -> tuple[Array, Array]:
+    """Mean and noise variance of groups of brightness, (n,) each: of the flattest patches in each group, by channel."""
+    patch, guide = (fp.patches(x).flatten(0, 1)[:, None] for x in (fp.blocks(image), fp.smoothed(fp.blocks(image))))
+    details = fp.without_plane(patch)
+    clipped, rows = (patch >= 1).float().mean((1, 2, 3)), []
+    for group in fp.by_brightness(patch):
+        flat = group[fp.flattest(guide[group], details[group], fewest=2)]
+        # Second differences in both directions remove texture that is left, but also half of a noise that is not white.
+        x = patch[flat].diff(n=2, dim=-1).diff(n=2, dim=-2)
+        white, any = x.square().mean() / 36, fp.energy(details[flat]).mean() * fp.UNBIASED
+        rows.append([float(x) for x in (patch[flat].mean(), torch.minimum(white, any), clipped[flat].mean())])
+    table = np.array([row for row in rows if row[1] > fp.QUANTISATION]).reshape(-1, 3)
+    inside = table[table[:, 2] <= CLIPPED]
+    mean, variance, _ = (inside if len(inside) >= FEWEST else table).T
+    return mean, variance
+
+
+def _fitted(mean: Array, variance: Array) -> Line:
+    """The line through variances whose errors are proportional to them."""
+    weight = 1 / variance
+    for _ in range(ROUNDS):
+        design = np.stack([mean, np.ones_like(mean)], 1) * weight[:, None]
+        gain, offset = np.linalg.lstsq(design, variance * weight, rcond=None)[0]
+        if offset < 0:
+            gain, offset = (design[:, 0] @ (variance * weight)) / np.square(design[:, 0]).sum(), 0.0
+        weight = 1 / np.maximum(gain * mean + offset, variance / 10)
+    return float(gain), float(offset)
+
+
+def _clipped(mean: Array, level: float) -> Array:
+    """Variance of noise of one level that was clipped to [0, 1], where its mean is `mean`."""
+    means, found = moments(torch.linspace(0, 1, POINTS, dtype=torch.float64), level)
+    return np.asarray(np.interp(mean, means.numpy(), found.numpy()))
+
+
+def _error(model: Array, variance: Array) -> float:
+    return float(np.square(np.log(model / variance)).sum())
