@@ -131,8 +131,8 @@ def composed(*overrides: str) -> schema.Config:
     Composing takes a third of a second, setting values a hundredth. So Hydra composes each choice of files once, and
     the values are set in a copy as Hydra sets them. What cannot be set so is left to Hydra, with its messages.
     """
-    chosen = [word for word in overrides if not _sets_a_value(word)]
     try:
+        chosen = [word for word in overrides if not _sets_a_value(word)]
         found = copy.deepcopy(_by_hydra(*chosen))
         for word in (word for word in overrides if word not in chosen):
             OmegaConf.update(found, _parsed(word).key_or_group, _parsed(word).value())
