@@ -17,12 +17,13 @@ from dip.configuration.schema import Config
 from dip.methods.variants import Guided
 from dip.nets import NETS
 from dip.noise.clipping import unclipped
+from dip.noise.dependence import Line
 from dip.noise.finishing import with_photograph
 from dip.noise.level import colour_levels, examine, noise_levels
 from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.options import log
 from dip.targets import Observation
-from dip.targets.noise_models import Estimated, Levels
+from dip.targets.noise_models import Estimated, Levels, anscombe
 
 TESTED = 512
 """Side, in pixels, of the middle of an image in which texture is looked for if the fit does not start from BM3D."""
@@ -72,26 +73,30 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
             )
             model = config.target.noise_model(*noise_levels(seen.y))
             stable, level, inverse = model.stabilise(seen.y)
-            if stable is seen.y:
-                denoised, share = _tested(seen.y, file)
-                return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
-            if isinstance(model, Estimated):
+            if isinstance(model, Estimated) and model.line is not None:
                 log.info("method=guided: %s", model)
-            # The level depends on brightness. Clipping is not examined, and texture only where the noise is not simulated.
-            found = _bm3d(stable, level, file)
-            share = share_if_white(stable, found, level) if isinstance(model, Estimated) else 0.0
-            denoised = inverse(found).clamp(0, 1)
-            return dataclasses.replace(seen, z=denoised, denoised=denoised, share=share)
+                denoised, share = _tested(seen.y, model.line, file)
+                return dataclasses.replace(seen, z=denoised, denoised=denoised, share=share)
+            if stable is seen.y:
+                denoised, share = _tested(seen.y, None, file)
+                return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
+            # Simulated noise whose level depends on brightness: neither its clipping nor texture is examined.
+            denoised = inverse(_bm3d(stable, level, file)).clamp(0, 1)
+            return dataclasses.replace(seen, z=denoised, denoised=denoised)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
     log.info("method=guided: starts without BM3D, as method=dip, since %s", reason)
     return seen
 
 
-def _tested(y: Tensor, file: Path | None = None) -> tuple[Tensor, float]:
-    """BM3D of `y`, and the weight of `y`, because some of the noise may be texture."""
-    levels = colour_levels(y)
-    denoised = _bm3d(y, levels, file)
-    return denoised, share_if_white(y, denoised, max(levels))
+def _tested(y: Tensor, line: Line | None, file: Path | None = None) -> tuple[Tensor, float]:
+    """BM3D of `y`, and the weight of `y`, because some of the noise may be texture. `line`: see `dip.noise.dependence`."""
+    if line is None:
+        levels = colour_levels(y)
+        denoised = _bm3d(y, levels, file)
+        return denoised, share_if_white(y, denoised, max(levels))
+    stable, level, inverse = anscombe(y, *line)
+    denoised = _bm3d(stable, level, file)
+    return inverse(denoised).clamp(0, 1), share_if_white(stable, denoised, level)
 
 
 def _bm3d(y: Tensor, levels: Levels, file: Path | None) -> Tensor:
@@ -125,7 +130,7 @@ def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = No
         if noise is None or noise["noise"] != "white" or noise["sigma"] >= CERTAIN or seen.known is not None:
             return image, 1.0
         top, left = (max(0, side - TESTED) // 2 for side in seen.size)
-        share = _tested(seen.y[..., top : top + TESTED, left : left + TESTED])[1]
+        share = _tested(seen.y[..., top : top + TESTED, left : left + TESTED], noise_levels(seen.y)[2])[1]
         if share > DOUBTED:  # the fit lost more than BM3D
             removed = float((seen.y - image.to(seen.y)).square().mean()) ** 0.5
             share = max(share, 1 - VISIBLE / max(VISIBLE, removed))

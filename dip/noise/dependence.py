@@ -17,7 +17,7 @@ from dip.noise import flat_patches as fp
 from dip.noise.clipping import POINTS, moments
 
 Line = tuple[float, float]
-"""Gain > 0 and offset >= 0 of the variance, for values in [0, 1]."""
+"""Gain > 0 and offset of the variance, for values in [0, 1]. The offset is negative if black is not 0."""
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -52,7 +52,7 @@ def line(image: Tensor) -> Line | None:
         return None
     gain, offset = _fitted(mean, variance)
     found = gain * mean + offset
-    if gain <= 0 or found.max() < RANGE * found.min():
+    if gain <= 0 or found.min() <= 0 or found.max() < RANGE * found.min():
         return None
     better = _error(found, variance) < BETTER * min(_error(_clipped(mean, level), variance) for level in LEVELS)
     return (gain, offset) if better else None
@@ -81,8 +81,6 @@ def _fitted(mean: Array, variance: Array) -> Line:
     for _ in range(ROUNDS):
         design = np.stack([mean, np.ones_like(mean)], 1) * weight[:, None]
         gain, offset = np.linalg.lstsq(design, variance * weight, rcond=None)[0]
-        if offset < 0:
-            gain, offset = (design[:, 0] @ (variance * weight)) / np.square(design[:, 0]).sum(), 0.0
         weight = 1 / np.maximum(gain * mean + offset, variance / 10)
     return float(gain), float(offset)
 

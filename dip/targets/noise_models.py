@@ -84,7 +84,7 @@ def anscombe(image: Tensor, gain: float, offset: float) -> Stabilised:
     """
     shift = 3 / 8 * gain**2 + offset
     white = math.sqrt(gain + shift)
-    root = (gain * image + shift).sqrt() / white
+    root = (gain * image + shift).clamp(min=0).sqrt() / white
     # The algebraic inverse would subtract `shift` and be too dark: the mean of a root is below the root of the mean.
     return root, gain / 2 / white, lambda denoised: ((white * denoised) ** 2 - gain**2 / 8 - offset) / gain
 
@@ -105,10 +105,12 @@ class Estimated(Gaussian):
         if self.line is None:
             return f"noise level {255 * self.sigma:.1f} of 255"
         gain, offset = self.line
-        return f"the variance of the noise is {gain:.2g} x brightness + {offset:.2g}, as where photons are counted"
+        return f"the variance of the noise is {gain:.2g} x brightness {offset:+.2g}, as where photons are counted"
 
     def variance(self, image: Tensor) -> Tensor:
-        return super().variance(image) if self.line is None else self.line[0] * image + self.line[1]
+        if self.line is None:
+            return super().variance(image)
+        return (self.line[0] * image + self.line[1]).clamp(min=0)
 
     def stabilise(self, image: Tensor) -> Stabilised:
         return super().stabilise(image) if self.line is None else anscombe(image, *self.line)

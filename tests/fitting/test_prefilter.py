@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from dip import images
 from dip.bm3d import bm3d
 from dip.bm3d import denoised as bm3d_of
 from dip.fitting import experiment, prefilter
@@ -21,7 +22,7 @@ from dip.noise.level import examine
 from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.targets import Observation
 from dip.targets.baselines import compute
-from dip.targets.noise_models import Camera
+from dip.targets.noise_models import Camera, Poisson
 from tests.conftest import composed
 from tests.disturbed import rows_of
 from tests.targets.photos import photo
@@ -72,6 +73,23 @@ def test_noise_that_depends_on_brightness_is_removed_as_by_the_baseline(kind):
     torch.testing.assert_close(seen.denoised, compute("denoising", seen, model)["bm3d"])
     assert seen.z is seen.denoised
     assert (seen.sigma, seen.share) == (0, 0)
+
+
+def test_unknown_photon_noise_is_recognised_and_removed_nearly_as_well_as_if_known(tmp_path, caplog):
+    clean = photo("coffee", 96, 96)
+    y = Poisson(30.0).sample(clean, torch.Generator().manual_seed(0)).clamp(0, 1)
+    images.save(tmp_path / "y.png", y, images.Picture(y))
+    config = composed(f"image={tmp_path / 'y.png'}", "target=degraded", *SMALL)
+    with caplog.at_level(logging.INFO, "dip"):
+        seen = prefilter.prefiltered(config, observe(config, Pictures(config)).seen)
+    assert "as where photons are counted" in caplog.text
+
+    def error(image):
+        return (image - clean).square().mean().sqrt().item()
+
+    known = compute("denoising", seen, Poisson(30.0))["bm3d"]
+    one_level = bm3d_of(seen.y, examine(seen.y).sigma)
+    assert error(seen.denoised) < 1.02 * error(known) < 0.95 * error(one_level)
 
 
 def test_a_large_image_has_a_guide_but_not_one_of_many_channels(monkeypatch):

@@ -32,6 +32,13 @@ def test_a_ramp_has_the_line_of_its_noise(peak: float, read: float):
     assert found[1] == pytest.approx(read**2, abs=0.1 / peak)
 
 
+def test_black_may_be_brighter_than_0():
+    found = line(0.2 + 0.8 * counted(ramp(3), 30))
+    assert found is not None
+    assert found[0] == pytest.approx(0.8 / 30, rel=0.1)
+    assert -found[1] / found[0] == pytest.approx(0.2, abs=0.03)
+
+
 def test_the_variances_are_those_of_the_noise():
     mean, variance = variances(counted(ramp(3), 50))
     assert len(mean) == 8

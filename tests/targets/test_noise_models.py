@@ -12,7 +12,7 @@ from scipy import stats
 from dip.api.assemble import assemble
 from dip.errors import DipError, OptionError
 from dip.targets import NOISE_MODELS, Deblur, Flash, Inpaint, Jpeg, NoiseOptions, Noisy, SuperRes, Target
-from dip.targets.noise_models import Gaussian, NoiseModel, Poisson, SaltAndPepper, Speckle
+from dip.targets.noise_models import Estimated, Gaussian, NoiseModel, Poisson, SaltAndPepper, Speckle
 from tests.conftest import composed
 from tests.targets.photos import draw, photo
 
@@ -39,6 +39,19 @@ def test_stabilised_noise_has_the_stated_level_at_every_brightness(model: NoiseM
     # The logarithm stabilises values that are large compared with its offset, 1/16.
     assert noisy.std().item() == pytest.approx(sigma, rel=0.2 if isinstance(model, Speckle) else 0.03)
     assert inverse(noisy.mean()).item() == pytest.approx(value, rel=0.02)
+
+
+@pytest.mark.parametrize("value", [0.2, 0.4, 0.8])
+def test_estimated_noise_of_photons_and_their_reading_is_stabilised_without_bias(value: float) -> None:
+    gain, read, black = 1 / 30, 0.05, 0.1
+    photons = Poisson(1 / gain).sample(torch.full((1, 1, 512, 512), value - black), draw())
+    y = black + photons + read * torch.randn(photons.shape, generator=draw())
+    model = Estimated(0.1, line=(gain, read**2 - gain * black))
+    assert model.variance(torch.tensor(value)).item() == pytest.approx(y.var().item(), rel=0.03)
+    noisy, sigma, inverse = model.stabilise(y)
+    assert noisy.std().item() == pytest.approx(sigma, rel=0.05)
+    assert inverse(noisy.mean()).item() == pytest.approx(value, abs=0.004)
+    assert model.bm3d_levels(sigma) == sigma
 
 
 def test_gaussian_noise_is_normal_and_independent_between_pixels_and_channels() -> None:
