@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import functools
+import gc
 import logging
 import os
 import re
@@ -43,6 +45,8 @@ settings.load_profile("same")
 
 composition.register()
 
+atexit.register(gc.unfreeze)  # of `spared_objects`: some libraries list the objects that live at the end
+
 Train = Callable[..., subprocess.CompletedProcess[str]]
 Main = Callable[..., tuple[int, str, str]]
 Fit = Callable[..., tuple[Path, dict[str, Any]]]
@@ -77,12 +81,28 @@ def own_claims(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 
 @pytest.fixture(autouse=True)
+def spared_objects():
+    """Hide the objects of earlier tests and imports from the garbage collector.
+
+    `dip.restore` runs it at its end, which would take half of the time of a tiny fit.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
 def untouched_log():
     """Reset our logger before each test, because `dip.configuration.cli` may have redirected it in an earlier one."""
     log = logging.getLogger("dip")
     log.handlers.clear()
     log.propagate = True
     log.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures, which take longer than a tiny fit; others test the figures."""
+    monkeypatch.setattr("dip.report.figures.run.draw", lambda folder: None)
 
 
 @pytest.fixture

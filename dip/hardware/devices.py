@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import platform
@@ -210,7 +211,12 @@ def noise_source(device: torch.device) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions that a result depends on: of Python and of the packages that compute it."""
-    found = {"python": platform.python_version()}
+    return {"python": platform.python_version(), **_installed()}
+
+
+@functools.cache  # read from files
+def _installed() -> dict[str, str]:
+    found = {}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # the project itself, run from a checkout
             found[package] = importlib.metadata.version(package)

@@ -12,6 +12,8 @@ import dip
 from tests.api.conftest import TINY
 from tests.conftest import python
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.mark.parametrize(
     ("target", "shape", "scores"),

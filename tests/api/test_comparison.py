@@ -17,6 +17,8 @@ from tests.api.conftest import TINY
 from tests.conftest import composed
 from tests.tiles.in_process import InProcess
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 OPTIONS = {name: value for name, value in TINY.items() if name not in ("progress", "skips")}
 VARIANTS = {"none": {"skips": []}, "one": {"skips": [1]}}
 

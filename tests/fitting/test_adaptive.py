@@ -37,7 +37,7 @@ def test_white_noise_gives_the_same_bits_as_heldout(fit):
 
 @pytest.mark.parametrize(("noise", "correlated"), [(CAMERA, True), (WHITE, False)])
 def test_only_correlated_noise_filters_the_loss_and_changes_the_kept_average(fit, tmp_path, noise, correlated):
-    options = ("image=coffee", "size=48", "steps=110", "record_every=10", "net.channels=4", *noise)
+    options = ("image=coffee", "size=32", "steps=110", "record_every=10", "net.channels=4", "net.depth=2", *noise)
     kept, plain = (
         fit(*options, "stop=adaptive", f"stop.smoothing={strength}", f"out={tmp_path / str(strength)}")
         for strength in (0.3, 0)
@@ -81,7 +81,7 @@ def test_a_clean_image_comes_back_unchanged_and_at_once(fit, tmp_path):
 @pytest.mark.fault(5, 8)
 def test_a_resumed_run_stops_at_the_same_step(fit, tmp_path):
     """The first parts end at steps 104 and 115: their state is extended, as a killed run's is."""
-    options = ("image=coffee", "size=48", "net.channels=12", "lr=0.03", "record_every=10", *CAMERA)
+    options = ("image=coffee", "size=32", "net.channels=8", "net.depth=2", "lr=0.05", "record_every=10", *CAMERA)
     options += ("stop=adaptive", "stop.patience=20")
     whole_folder, whole = fit(*options, "steps=400", f"out={tmp_path / 'whole'}")
     assert whole["status"] == "stopped"

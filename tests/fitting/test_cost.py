@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 from dip.errors import OptionError, RunError
 from dip.fitting import cost, probe
 from dip.fitting.cost import Cost
+from dip.fitting.fit import Fit
 from dip.hardware import devices
-from tests.conftest import Fit, composed, python
-from tests.disturbed import contents
+from tests import conftest
+from tests.conftest import composed
+from tests.disturbed import SERVER, contents
 
 CPU, GB = torch.device("cpu"), 10**9
 FP32 = devices.Arithmetic("fp32")
@@ -62,30 +65,32 @@ def test_memory_grows_in_proportion_to_the_pixels():
     assert line == pytest.approx(peaks[256], rel=0.1)
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
-def test_the_estimate_is_the_growth_of_a_process_that_fits():
-    code = """
-import sys, resource, tempfile
-from pathlib import Path
-from dip.fitting import cost
-from dip.fitting.fit import Fit
-from tests.conftest import composed
-with tempfile.TemporaryDirectory() as out:
-    config = composed("size=192", "net.channels=24", "precision=fp32", "steps=3", "device=cpu", "logger=csv", f"out={out}")
-    fit = Fit(config, Path(out), "test", with_images=False)
+def estimate_and_fit(out: Path, found: Any) -> None:
+    """Put the estimated and the measured bytes of a run in this new process."""
+    torch.set_num_threads(1)
+    config = composed(
+        "size=192", "net.channels=24", "precision=fp32", "steps=3", "device=cpu", "logger=csv", f"out={out}"
+    )
+    fit = Fit(config, out, "test", with_images=False)
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     expected = cost.estimate(config, (3, 192, 192)).bytes
     fit.run(progress=False)
-    status = Path("/proc/self/status").read_text()  # not getrusage, which also counts the parent before it started this
-    print(expected, int(status.partition("VmHWM:")[2].split()[0]) * 1024 - before)
-"""
-    done = python("-c", code)
-    assert done.returncode == 0, done.stderr
-    expected, grown = map(int, done.stdout.split())
+    peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    found.put((expected, peak - before))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_the_estimate_is_the_growth_of_a_process_that_fits(tmp_path: Path):
+    found = SERVER.SimpleQueue()
+    process = SERVER.Process(target=estimate_and_fit, args=(tmp_path, found))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+    expected, grown = found.get()
     assert expected == pytest.approx(grown, rel=0.25)
 
 
-def test_the_probe_changes_neither_the_result_nor_the_random_state(fit: Fit, tmp_path: Path, always: None):
+def test_the_probe_changes_neither_the_result_nor_the_random_state(fit: conftest.Fit, tmp_path: Path, always: None):
     torch.manual_seed(3)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     given = ("steps=20", "record_every=5", "ensemble=2", "checkpoint_every=0")
@@ -104,7 +109,7 @@ def test_the_probe_changes_neither_the_result_nor_the_random_state(fit: Fit, tmp
     assert "if it runs all 20 steps of " in line
 
 
-def test_a_small_run_is_not_estimated(fit: Fit, monkeypatch: pytest.MonkeyPatch):
+def test_a_small_run_is_not_estimated(fit: conftest.Fit, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cost, "estimate", lambda *_: pytest.fail("a probe"))
     folder, result = fit("steps=2")
     assert result["estimate"] is None
@@ -112,7 +117,7 @@ def test_a_small_run_is_not_estimated(fit: Fit, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_run_that_memory_cannot_hold_is_refused_and_leaves_nothing(
-    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, always: None
+    fit: conftest.Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, always: None
 ):
     monkeypatch.setattr(cost, "available", lambda device: 20_000_000)
     with pytest.raises(RunError) as error:
@@ -148,7 +153,7 @@ def test_weights_that_memory_cannot_hold_are_not_even_probed(monkeypatch: pytest
     assert found.plain()["step_seconds"] is None
 
 
-def test_a_failing_probe_does_not_fail_the_run(fit: Fit, monkeypatch: pytest.MonkeyPatch, always: None):
+def test_a_failing_probe_does_not_fail_the_run(fit: conftest.Fit, monkeypatch: pytest.MonkeyPatch, always: None):
     def fail(*_: Any) -> None:
         raise RuntimeError("a loss for one size only")
 

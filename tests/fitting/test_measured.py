@@ -36,7 +36,7 @@ def test_a_mask_as_operator_has_the_loss_of_inpainting():
 def test_complex_images_come_back_complex_and_in_their_units():
     x = 1000 * torch.complex(rand(*SHAPE), rand(*SHAPE, seed=1))
     y = torch.fft.fft2(x, norm="ortho")
-    tiny = {**TINY, "steps": 300, "stop": "never", "skips": [1]}
+    tiny = {**TINY, "steps": 150, "stop": "never", "skips": [1]}
     result = dip.restore(
         y, operator=lambda x: torch.fft.fft2(x, norm="ortho"), shape=SHAPE, complex=True, reference=x, **tiny
     )
@@ -68,6 +68,7 @@ def test_a_reference_is_read_by_one_rule_from_any_file(file, tmp_path):
     torch.testing.assert_close(seen.reference, torch.from_numpy(x)[None] / 255, atol=1e-4, rtol=0)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_missing_measurements_are_nan(tmp_path):
     y = rand(32, 32).numpy()
     y[3, 4] = y[10:14, 5] = np.nan
@@ -102,6 +103,7 @@ def test_a_run_is_found_again_by_what_its_operator_is(tmp_path):
     assert (one.folder / "figures" / "snapshots.png").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_operator_is_tried_once(tmp_path, monkeypatch):
     tried, found = [], user_operator.checked
     monkeypatch.setattr(user_operator, "checked", lambda *given: tried.append(given) or found(*given))

@@ -15,7 +15,10 @@ from dip.stopping import Never
 from tests.conftest import TINY, composed
 from tests.disturbed import ends_the_same, evidence, killed, only
 
-NETS = ("unet net.channels=[8,16]", "resnet", "decoder", "convdecoder", "mlp", "mlp net.encoding=siren", "swin")
+NETS = (
+    "unet net.channels=[4,8]", "resnet net.channels=8 net.blocks=2", "decoder net.channels=8 net.layers=3",
+    "convdecoder net.channels=8 net.layers=3", "mlp", "mlp net.encoding=siren", "swin net.channels=16 net.blocks=2",
+)  # fmt: skip
 
 
 @pytest.mark.fault(1, 5, 8)

@@ -104,9 +104,9 @@ def test_networks_of_a_users_own_class_are_compared_by_their_weights(before):
         start(module, state, "outputs/RUN")
 
 
-def test_a_stack_slice_by_slice(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("undrawn")
+def test_a_stack_slice_by_slice(tmp_path):
     """The loop of the documentation."""
-    monkeypatch.setattr("dip.report.figures.run.draw", lambda folder: None)  # takes longer than the fit
     rng = np.random.default_rng(0)
     stack = np.clip(np.linspace(0.3, 0.7, 32) + 0.05 * rng.standard_normal((3, 32, 32)), 0, 1)
     options = {"net": {"channels": 8, "depth": 3}, "skips": [2], "out": tmp_path, "progress": False}

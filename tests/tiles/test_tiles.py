@@ -23,8 +23,10 @@ from dip.fitting.inputs import observe
 from dip.fitting.pictures import Pictures
 from dip.model.module import DeepImagePrior
 from dip.report.collect import collect
+from dip.sweep import processes
 from tests.conftest import Main, composed
 from tests.disturbed import killed, numbers, only
+from tests.sweep.forked import ForkedJob
 from tests.tiles.in_process import IMAGE, TINY, TWO, InProcess, fit, names
 
 
@@ -214,8 +216,11 @@ def test_every_kind_of_target(tmp_path: Path, target, size):
 
 
 @pytest.mark.fault(1)
-def test_a_tile_in_a_process_of_its_own_ends_the_same(tmp_path: Path, done: dict[str, Any], main: Main):
+def test_a_tile_in_a_process_of_its_own_ends_the_same(
+    tmp_path: Path, done: dict[str, Any], main: Main, monkeypatch: pytest.MonkeyPatch
+):
     """Of two tiles, one was fitted in this process. `tests/sweep` runs several processes at a time."""
+    monkeypatch.setattr(processes, "Process", ForkedJob)
     out = tmp_path / "outputs"
     with pytest.raises(RunError):
         fit(out, *IMAGE, launcher=InProcess(TWO[1:]))
