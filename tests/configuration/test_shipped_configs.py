@@ -18,7 +18,7 @@ from tests.conftest import ROOT, Fit, composed
 CONF = ROOT / "conf"
 FILES = sorted(path for path in CONF.rglob("*.yaml") if "hydra" not in path.relative_to(CONF).parts)
 # A small problem. Files that name another image get the sample.
-SMALL = ("image=astronaut", "size=64", "steps=2", "device=cpu", "logger=csv", "record_every=1", "baselines=false")
+SMALL = ("image=astronaut", "size=32", "steps=2", "device=cpu", "logger=csv", "record_every=1", "baselines=false")
 
 
 def option_of(path: Path) -> str:

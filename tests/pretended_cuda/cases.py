@@ -60,6 +60,6 @@ def words(case: Case) -> list[str]:
         *(f"{name}={value}" for name, value in case.items() if name != "resumed"), *TARGETS.get(case["target"], ()),
         *(f"net.{option}={value}" for option, value in small.items() if option in options), *(["skips=[2]"] if "depth" in options else []),
         *(["method.steps=12"] if issubclass(METHODS[case["method"]], Learned) else []),
-        "size=32", "steps=12", "record_every=6", "snapshot_every=6", "logger=csv", "baselines=false", "keep_checkpoint=true",
+        "size=16", "steps=12", "record_every=6", "snapshot_every=6", "logger=csv", "baselines=false", "keep_checkpoint=true",
         "checkpoint_every=100000",
     ]  # fmt: skip

@@ -4,8 +4,15 @@
 //
 // It is preloaded (LD_PRELOAD), because torch looks for the device's hooks once, while it is imported. `device.py`
 // replaces what `torch.cuda` asks of the driver.
+#define AT_PER_OPERATOR_HEADERS  // not those of all operators, which take longer to read than the rest to compile
 #include <ATen/EmptyTensor.h>
 #include <ATen/SparseCsrTensorUtils.h>
+#include <ATen/ops/_local_scalar_dense.h>
+#include <ATen/ops/_sparse_csr_tensor_unsafe.h>
+#include <ATen/ops/addmv.h>
+#include <ATen/ops/view_as_complex.h>
+#include <ATen/ops/view_as_real.h>
+#include <c10/util/strides.h>
 #include <torch/library.h>
 
 #include "driver.hpp"

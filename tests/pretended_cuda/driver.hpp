@@ -1,6 +1,6 @@
 // The driver of the pretended device: its log, its stream, its generator and its memory; see device.cpp.
 #pragma once
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CPUAllocator.h>

@@ -4,13 +4,14 @@ import json
 import re
 import shutil
 import statistics
+import sys
 
 import pytest
 
 from dip.errors import RunError
 from dip.report import leaderboard, leaderboard_page
+from dip.report.__main__ import main
 from dip.report.collect import collect
-from tests.conftest import python
 from tests.disturbed import rows_of
 from tests.fake_runs import change, make
 
@@ -253,7 +254,9 @@ def test_only_runs_without_names_or_without_results(tmp_path):
     assert "0 of 1" in leaderboard_page.write(tmp_path).read_text()
 
 
-def test_the_command_line(runs, tmp_path):
-    done = python("-m", "dip.report", runs, "--leaderboard", "--publish", tmp_path / "to")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path / 'to' / 'README.md'}\n", "")
+def test_the_command_line(runs, tmp_path, monkeypatch, capsys):
+    """In this process; test_wheel.py starts one."""
+    monkeypatch.setattr(sys, "argv", ["dip.report", str(runs), "--leaderboard", "--publish", str(tmp_path / "to")])
+    assert main() == 0
+    assert capsys.readouterr() == (f"{tmp_path / 'to' / 'README.md'}\n", "")
     assert "python -m dip.report board --leaderboard --publish to" in (tmp_path / "to" / "README.md").read_text()

@@ -8,6 +8,8 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 
+from dip.report import sweep_figures
+from dip.report.figures import run
 from dip.sweep import gpus, processes
 from tests.disturbed import Child, train
 
@@ -39,7 +41,9 @@ def as_new(preexec_fn: Callable[[], object] | None) -> None:
 
 
 def fork_jobs() -> None:
-    """Let the sweep of this process fork its jobs."""
+    """Let the sweep of this process fork its jobs, and leave out figures, which take longer than the runs."""
+    run.draw = lambda folder: None
+    sweep_figures.draw = lambda found, folder: []
     processes.Process = ForkedJob  # type: ignore[misc, assignment]
 
 
