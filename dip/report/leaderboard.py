@@ -48,9 +48,8 @@ PROTOCOL = (
     " A method with one result has the same value in all three columns.",
     "PSNR is in dB over all pixels and channels, peak 1, not rounded to 8 bit. SSIM and VIF (visual information fidelity,"
     " Sheikh and Bovik 2006) are of the image that the method returns.",
-    "Seconds are wall-clock time until the stopping rule ends the run, and for all steps, on the machine that most runs of"
-    " the table have; there are none where an entry has a run on another one. Memory is the peak of the whole process, or of"
-    " the GPU.",
+    "Seconds are wall-clock time until the stopping rule ends the run, and for all steps, in the runs on the machine that"
+    " most runs of the table have. Memory is the peak of the whole process, or of the GPU.",
     "Methods that need the noise level get the true one where the noise is simulated, else an estimate.",
     "Values are means over the images, and over seeds where there are several. A method that lacks an image is listed last,"
     " because its means are over other images, and is not on the frontier.",
@@ -102,7 +101,7 @@ def entries(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """The rows of a table of entries, for the runs of one condition: means over images, the best method first.
 
     Entries that lack an image come last. With several seeds, `own_std` is the standard deviation of the means of each.
-    Seconds are None where a run was on another machine than most of the rows.
+    Seconds are those of runs on the machine that most of the rows have; None without such a run.
     """
     rows = list(rows)
     wanted = images(rows)
@@ -113,11 +112,11 @@ def entries(rows: Iterable[Row]) -> list[dict[str, Any]]:
         scored = [row for row in own if known(row["own"])]
         by_image = _grouped(scored, "image")
         row: dict[str, Any] = {"entry": entry, "images": f"{len(by_image)} of {len(wanted)}"}
+        timed = _grouped([one for one in scored if one["machine"] == clock], "image")
         for name in SCORES:
-            means = [mean for same in by_image.values() if (mean := _mean(same, name)) is not None]
-            row[name] = statistics.fmean(means) if means and len(means) == len(by_image) else None
-        if any(one["machine"] != clock for one in scored):
-            row |= {"own_seconds": None, "seconds": None}
+            groups = timed if name in ("own_seconds", "seconds") else by_image
+            means = [mean for same in groups.values() if (mean := _mean(same, name)) is not None]
+            row[name] = statistics.fmean(means) if means and len(means) == len(groups) else None
         repeats = [_mean(same, "own") for same in _grouped(scored, "seed").values() if len(same) == len(by_image)]
         row["own_std"] = statistics.stdev(map(float, filter(None, repeats))) if len(repeats) > 1 else None
         table.append(row)
