@@ -140,7 +140,7 @@ def test_the_bm3d_baseline_is_told_what_the_program_tells_its_own(tmp_path):
     gray = (scene + 0.1 * drawn).clamp(0, 1)
     correlated = Noisy(noise=NoiseOptions("camera", iso=12800.0)).observe(photo("rocket", 64, 64), 0).y
     for y, clean, gain in ((gray, scene, 1.5), (correlated, photo("rocket", 64, 64), 0.3)):
-        sigma, told = noise_levels(y)
+        sigma, told, _ = noise_levels(y)
         found = baselines.BASELINES["denoising"]["bm3d"](direct(y, clean), Estimated(sigma, told))
         assert torch.equal(found, denoised(y, told))
         plain = baselines.BASELINES["denoising"]["bm3d"](direct(y, clean), Estimated(sigma))
