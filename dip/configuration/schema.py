@@ -204,7 +204,9 @@ class Config(ImageOptions):
                 "add it, for example skips=[1,2,3,4,5]"
             )
         if isinstance(self.target, Degraded) and self.target.noise.kind and not isinstance(self.method, Denoiser):
-            lines.append(f"target.noise: denoisers and baselines use it; method={self.method.name} estimates the noise")
+            lines.append(
+                "target.noise: denoisers and baselines use it, and BM3D of method=guided; stopping rules estimate the noise"
+            )
         auto = Auto().choose(self.target.auto_stop, self.perturbation_shrinks)
         # stop=auto is not a choice of the user; adaptive selects its rule later.
         if self.stop.comparable and self.stop != auto and (line := self.stop.too_long(self.steps)):

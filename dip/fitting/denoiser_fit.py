@@ -1,4 +1,4 @@
-"""The computation of a run whose method is no Deep Image Prior: a denoiser restores the observation."""
+"""The computation of a run with a method other than Deep Image Prior: a denoiser restores the observation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Present:
 
 
 def whole(config: Config, *given: Any) -> Fit | DenoiserFit:
-    """The computation of a run on the whole image: `Fit`, or `DenoiserFit` for a method that is no Deep Image Prior.
+    """The computation of a run on the whole image: `Fit`, or `DenoiserFit` for a method other than Deep Image Prior.
 
     The arguments are those of `dip.fitting.work.Work`.
     """
@@ -129,7 +129,8 @@ class DenoiserFit(WholeImage):
         name = self.method.name
         computed = "" if steps == 1 else f"{steps:,} steps in {self.arithmetic.name}, "
         level = f"noise level {255 * self.noise.level(self.observation.y):.1f} of 255"
-        log.info("method=%s: %s%s", name, computed, self.noise if isinstance(self.noise, Estimated) else level)
+        shown = self.noise if isinstance(self.method, Classical) and isinstance(self.noise, Estimated) else level
+        log.info("method=%s: %s%s", name, computed, shown)
         for option in self.config.precision.speedups("cpu"):  # those that were asked for
             log.warning("precision.%s: has no effect with method=%s", option, name)
 

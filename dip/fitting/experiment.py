@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from dip.callbacks.recorder import OnRecord
     from dip.fitting.observed import Observed
 
-SAVED = ("baselines", "keep_checkpoint", "snapshot_every", "logger")
-"""Options of what a run saves, which have no effect once it has finished."""
+SAVED = ("baselines", "keep_checkpoint", "snapshot_every")
+"""Options that control what a run saves. They have no effect once it has finished."""
 
 
 def run(
@@ -71,7 +71,7 @@ def run(
     """
     pictures = pictures or Pictures(config)
     identity, folder = place(config, pictures)
-    if done := _finished(config, folder):
+    if done := _finished(config, folder, overrides):
         return done
     early = MemoryHandler(capacity=10**6, flushOnClose=False)
     with _added(early):
@@ -88,7 +88,7 @@ def run(
         with one_line(folder, observed.seen.size, pick_device(config.device)):
             fit = (prepare or whole)(config, folder, fingerprint, pictures, on_record)
     with fit.signals, runs.Lock(folder):
-        if done := _finished(config, folder):  # by another process, since the first check
+        if done := _finished(config, folder, overrides):  # by another process, since the first check
             return done
         if config.overwrite:
             _clear(folder)
@@ -116,15 +116,15 @@ def place(config: Config, pictures: Pictures | None = None) -> tuple[dict[str, A
     return identity, Path(config.out) / naming.name(config, identity)
 
 
-def _finished(config: Config, folder: Path) -> dict[str, Any] | None:
-    """The result of a run that has finished before; None if there is something to compute."""
+def _finished(config: Config, folder: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
+    """The result of a run that has finished before; None if there is something to compute. Warns of `SAVED` in `overrides`."""
     if config.overwrite or not runs.finished(folder):
         return None
     result = runs.read_result(folder) or {}
     _log_result(folder, f"already {result['status']}", result)
-    before, now = result.get("config", {}), schema.plain(config)
-    if changed := [name for name in SAVED if now[name] != before.get(name, now[name])]:
-        log.warning("%s: changed since this run, without effect on it; overwrite=true repeats it", ", ".join(changed))
+    before, now, typed = result.get("config", {}), schema.plain(config), {word.partition("=")[0] for word in overrides}
+    if changed := [name for name in SAVED if name in typed and now[name] != before.get(name, now[name])]:
+        log.warning("%s: no effect, since the run has finished; overwrite=true repeats it", ", ".join(changed))
     return {**result, "folder": str(folder)}
 
 

@@ -41,7 +41,7 @@ MANY = 3 * 2**20
 def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> Observation:
     """`seen` with BM3D of its y as `z` and as `denoised`, if method=guided applies; else `seen`.
 
-    BM3D is applied after the transform that gives noise of a known model one level (`NoiseModel.stabilise`).
+    BM3D is applied after the transform that gives noise of a known or recognised model one level (`NoiseModel.stabilise`).
     It applies to an image with white noise that is not impulses, without another guide, and to the networks of this project
     whose input has the size of the image. An image of more than three channels has at most `MANY` values.
 
@@ -95,8 +95,9 @@ def _tested(y: Tensor, line: Line | None, file: Path | None = None) -> tuple[Ten
         denoised = _bm3d(y, levels, file)
         return denoised, share_if_white(y, denoised, max(levels))
     stable, level, inverse = anscombe(y, *line)
-    denoised = _bm3d(stable, level, file)
-    return inverse(denoised).clamp(0, 1), share_if_white(stable, denoised, level)
+    denoised = _bm3d(stable, level, None if file is None else file.with_name(f"{file.stem}-anscombe{file.suffix}"))
+    clipped = (y <= 0) | (y >= 1)  # values that the test for texture leaves out
+    return inverse(denoised).clamp(0, 1), share_if_white(y.where(clipped, stable), denoised, level)
 
 
 def _bm3d(y: Tensor, levels: Levels, file: Path | None) -> Tensor:
@@ -117,7 +118,7 @@ def without_impulses(config: Config, noise: Mapping[str, Any] | None) -> Mapping
 def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = None) -> tuple[Tensor, float]:
     """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter. And its weight.
 
-    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part,
+    The mean is corrected for noise of one level that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part,
     without `seen.denoised` too. The scores of the records are those of the networks alone, so the image that is returned may
     be better than the best of them.
 

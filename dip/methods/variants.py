@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Guided(Variant):
     """Deep Image Prior on top of BM3D: where the noise is white, BM3D of the observation is the network's input.
 
-    The restored image is the mean of both, corrected for clipped noise. Otherwise, and where the task is not denoising,
+    Where its level depends on the brightness, BM3D restores the image after the generalised Anscombe transform. The restored
+    image is the mean of both, corrected for clipped noise of one level. Otherwise, and where the task is not denoising,
     it is the same as dip.
     """
 

@@ -17,14 +17,13 @@ from dip.noise import flat_patches as fp
 from dip.noise.clipping import POINTS, moments
 
 Line = tuple[float, float]
-"""Gain > 0 and offset of the variance, for values in [0, 1]. The offset is negative if black is not 0."""
+"""Gain > 0 and offset of the variance, for values in [0, 1]. If black is brighter than 0, the offset is negative."""
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 BETTER = 0.25
-"""Squared error of the line, relative to that of one level, below which it is taken. Of crops of 15 samples (64 to 256 pixels a
-side) with Gaussian noise of 10, 25 and 50 of 255, one of 180 has a line then, with 0.5 twelve; with 10, 30 and 100 photons 102
-and 109 of 180."""
+"""Squared error of the line, relative to that of one level, below which it is taken. With 0.5, twelve of 180 crops of samples
+with Gaussian noise have a line, and 109 of 180 with photon noise; see sweeps/results/photos."""
 
 RANGE = 1.5
 """Quotient of the largest and the smallest variance on the line from which it is taken: below, one level is good enough."""
@@ -38,7 +37,10 @@ FEWEST = 3
 ROUNDS = 3
 """Repetitions of the weighted least squares; the weights are those of the line before."""
 
-LEVELS = np.geomspace(0.01, 0.6, 80)
+DARKEST = 0.01
+"""Share of an image that may be darker than black, the brightness at which the line is 0."""
+
+LEVELS = np.geomspace(0.002, 0.6, 100)
 """Levels of clipped noise that are compared with the line."""
 
 
@@ -47,10 +49,16 @@ def line(image: Tensor) -> Line | None:
 
     Where there is one for photon noise, its gain is mostly 0.9 to 1.3 times the true one. See sweeps/results/photos.
     """
+    if min(image.shape[-2:]) < fp.SIDE:
+        return None
     mean, variance = variances(image)
     if len(mean) < FEWEST:
         return None
+    darkest = float(np.quantile(fp.smoothed(fp.blocks(image)).numpy(force=True), DARKEST))
     gain, offset = _fitted(mean, variance)
+    if gain > 0 and -offset / gain > darkest:
+        gain = float(np.average(variance / (mean - darkest), weights=np.square((mean - darkest) / variance)))
+        offset = -gain * darkest
     found = gain * mean + offset
     if gain <= 0 or found.min() <= 0 or found.max() < RANGE * found.min():
         return None
@@ -65,10 +73,10 @@ def variances(image: Tensor) -> tuple[Array, Array]:
     clipped, rows = (patch >= 1).float().mean((1, 2, 3)), []
     for group in fp.by_brightness(patch):
         flat = group[fp.flattest(guide[group], details[group], fewest=2)]
-        # Second differences in both directions remove texture that is left, but also half of a noise that is not white.
+        # Second differences in both directions remove the rest of the texture. Of correlated noise they remove a part, too.
         x = patch[flat].diff(n=2, dim=-1).diff(n=2, dim=-2)
-        white, any = x.square().mean() / 36, fp.energy(details[flat]).mean() * fp.UNBIASED
-        rows.append([float(x) for x in (patch[flat].mean(), torch.minimum(white, any), clipped[flat].mean())])
+        white, total = x.square().mean() / 36, fp.energy(details[flat]).mean() * fp.UNBIASED
+        rows.append([float(x) for x in (patch[flat].mean(), torch.minimum(white, total), clipped[flat].mean())])
     table = np.array([row for row in rows if row[1] > fp.QUANTISATION]).reshape(-1, 3)
     inside = table[table[:, 2] <= CLIPPED]
     mean, variance, _ = (inside if len(inside) >= FEWEST else table).T

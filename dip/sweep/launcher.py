@@ -35,7 +35,8 @@ class SweepLauncher(Launcher, Options):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `launch`."""
         self.context, self.config = hydra_context, config
-        # Hydra's sweepers compose each job as a check; `launch` does it again, and its messages name the job.
+        # Hydra's sweepers compose each job as a check; `launch` does it again, and its messages name the job. This holds for
+        # all sweepers of the process, which runs one sweep.
         Sweeper.validate_batch_is_legal = lambda *_: None  # type: ignore[method-assign]
         folder = Path(config.hydra.sweep.dir).absolute()
         self.missing = [path for path in (folder / "multirun.yaml", folder, *folder.parents) if not path.exists()]

@@ -35,7 +35,7 @@ class Observation:
     denoised: Tensor | None = None
     """BM3D of `y`, (1, C, H, W) in [0, 1], which is then also `z`; only for method=guided."""
     sigma: float = 0.0
-    """Estimated standard deviation of the noise of `y`, with `denoised`."""
+    """Estimated standard deviation of the noise of `y`, with `denoised`; 0 where it depends on the brightness."""
     share: float = 0.0
     """With `denoised`: the weight of `y` in the restored image, because some of the noise may be texture."""
     intervals: Intervals | None = None

@@ -39,6 +39,9 @@ READING = ("size", "range", "axes")
 DEFAULT_OVERLAP = 64
 """Overlap in pixels where the option is null and a quarter of the tile is not less."""
 
+READ = 0.1
+"""Share of the noise that reading adds to photons, or a black level takes from it, up to which tiles have photon noise alone."""
+
 RAMP = 16
 """Width in pixels of the ramp between two tiles with large margins; an eighth of a small tile."""
 
@@ -148,10 +151,12 @@ class Cutter:
             config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
         )
         if isinstance(config.method, Denoiser) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
-            # The level of the whole image, for all tiles; but BM3D may have one for each channel, or it depends on brightness.
+            # The noise of the whole image, for all tiles; but BM3D may have a level for each channel.
             sigma, for_bm3d, line = noise_levels(seen.y)
-            for_all = for_bm3d if config.method.name == "bm3d" else sigma
-            if isinstance(for_all, float) and line is None:
+            for_all = for_bm3d if config.method.name == "bm3d" and line is None else sigma
+            if line is not None and abs(line[1]) < READ * line[0] * float(seen.y.mean()):
+                self.target = Degraded(noise=NoiseOptions(kind="poisson", peak=1 / line[0]))
+            elif isinstance(for_all, float):
                 self.target = Degraded(noise=NoiseOptions(kind="gaussian", sigma=min(for_all, 1.0)))
         self.whole = dict(pictures)
         if seen.intervals is not None and seen.intervals.part((0, 16), (0, 16)) is None:

@@ -94,7 +94,7 @@ def test_what_a_finished_run_no_longer_saves_is_told(fit, caplog):
     fit("steps=3", "device=cpu", "checkpoint_every=7")
     assert "overwrite=true" not in caplog.text
     fit("steps=3", "keep_checkpoint=true", "snapshot_every=2")
-    assert "keep_checkpoint, snapshot_every: changed since this run" in caplog.text
+    assert "keep_checkpoint, snapshot_every: no effect, since the run has finished" in caplog.text
 
 
 @pytest.mark.fault(15)

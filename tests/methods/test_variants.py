@@ -116,4 +116,6 @@ def test_the_known_noise_of_a_photograph_is_for_denoisers(caplog: pytest.LogCapt
     composed("target=degraded", "method=bm3d", "target.noise.sigma=0.1")
     assert not caplog.records
     composed("target=degraded", "method=guided", "target.noise.sigma=0.1")
-    assert caplog.messages == ["target.noise: denoisers and baselines use it; method=guided estimates the noise"]
+    assert caplog.messages == [
+        "target.noise: denoisers and baselines use it, and BM3D of method=guided; stopping rules estimate the noise"
+    ]
