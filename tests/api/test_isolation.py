@@ -100,7 +100,6 @@ def test_tensors_made_in_inference_mode(photo, usual):
     assert np.array_equal(run(given, ensemble=2), usual)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_threads_give_the_images_of_one_after_the_other_and_keep_the_state(photo, tmp_path):
     options = [{"seed": 0}, {"seed": 1, "out": tmp_path}, {"seed": 2, "precision": "fp64"}]
     expected = [run(photo, **option) for option in options[::2]]

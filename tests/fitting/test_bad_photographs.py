@@ -17,7 +17,15 @@ from tests.conftest import composed
 from tests.targets.photos import draw, photo
 
 SMALL = ("experiment=photo", "net.channels=8", "net.depth=3", "skips=[2,3]", "ensemble=1", "stop.patience=30")
-OPTIONS = (*SMALL, "steps=1500", "lr=0.05", "perturbation_warm_up=50", "perturbation_half_life=50", "record_every=10")
+OPTIONS = (
+    *SMALL,
+    "precision=fp32",
+    "steps=1500",
+    "lr=0.05",
+    "perturbation_warm_up=50",
+    "perturbation_half_life=50",
+    "record_every=10",
+)
 
 
 def saved(tmp_path, image: Tensor, name: str = "photo.png", **how: int) -> str:

@@ -82,7 +82,7 @@ def estimate_and_fit(out: Path, found: Any) -> None:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 def test_the_estimate_is_the_growth_of_a_process_that_fits(tmp_path: Path):
     found = SERVER.SimpleQueue()
-    process = SERVER.Process(target=estimate_and_fit, args=(tmp_path, found))
+    process = SERVER.Process(target=estimate_and_fit, args=(tmp_path, found), daemon=True)
     process.start()
     process.join(120)
     assert process.exitcode == 0

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dip.noise.dependence import line, variances
+from dip.noise.flat_patches import smoothed
 from dip.noise.level import noise_levels
 from tests.targets.photos import photo
 
@@ -28,21 +29,21 @@ def ramp(channels: int = 1) -> torch.Tensor:
 def test_a_ramp_has_the_line_of_its_noise(peak: float, read: float):
     found = line(counted(ramp(3), peak, read))
     assert found is not None
-    assert found[0] == pytest.approx(1 / peak, rel=0.1)
+    assert found[0] == pytest.approx(1 / peak, rel=0.15)
     assert found[1] == pytest.approx(read**2, abs=0.1 / peak)
 
 
 def test_black_may_be_brighter_than_0():
     found = line(0.2 + 0.8 * counted(ramp(3), 30))
     assert found is not None
-    assert found[0] == pytest.approx(0.8 / 30, rel=0.1)
+    assert found[0] == pytest.approx(0.8 / 30, rel=0.15)
     assert -found[1] / found[0] == pytest.approx(0.2, abs=0.03)
 
 
 def test_the_variances_are_those_of_the_noise():
     mean, variance = variances(counted(ramp(3), 50))
     assert len(mean) == 8
-    assert variance == pytest.approx(mean / 50, rel=0.15)
+    assert variance == pytest.approx(mean / 50, rel=0.2)
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee"])
@@ -63,6 +64,21 @@ def test_noise_of_one_level_has_no_line_though_it_was_clipped(name: str, sigma: 
 def test_without_a_range_of_brightness_one_level_is_enough():
     assert line(counted(torch.full((1, 1, 128, 128), 0.4), 30)) is None
     assert line(torch.rand(1, 3, 8, 8, generator=draw())) is None
+
+
+def test_a_strip_without_a_whole_patch_has_no_line():
+    assert line(counted(ramp(3), 30)[..., :12, :]) is None
+
+
+def test_little_of_the_image_is_darker_than_its_black():
+    y = counted(photo("grass", 128, 128), 30)
+    found = line(y)
+    if found is not None:
+        black = -found[1] / found[0]
+        assert (smoothed(y) < black).float().mean() < 0.02
+    gain, offset = line(counted(torch.cat([ramp(3) / 8, ramp(3)], 2), 30)) or (0.0, 0.0)
+    assert gain == pytest.approx(1 / 30, rel=0.15)
+    assert -offset / gain < 0.01
 
 
 def test_channels_with_the_same_noise_have_one_level():

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,16 @@ class Programs:
             )  # fmt: skip
         print(json.dumps([name, given]), file=self.process.stdin, flush=True)
         found: dict[str, Any] = {}
-        for line in self.process.stdout:
-            if line == ENDED:
-                return found
-            if line.startswith(MARK):
-                found.update([json.loads(line.removeprefix(MARK))])
+        guard = threading.Timer(LONGEST, self.process.kill)
+        guard.start()
+        try:
+            for line in self.process.stdout:
+                if line == ENDED:
+                    return found
+                if line.startswith(MARK):
+                    found.update([json.loads(line.removeprefix(MARK))])
+        finally:
+            guard.cancel()
         self.errors.seek(0)
         raise AssertionError(f"the process ended: {self.errors.read()[-3000:]}")
 
@@ -90,3 +96,5 @@ class Programs:
 
 
 MARK, ENDED = "result: ", "ended\n"
+LONGEST = 600
+"""Seconds after which a program that hangs is killed."""

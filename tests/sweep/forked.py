@@ -2,15 +2,18 @@
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.global_hydra import GlobalHydra
 
 from dip.report import sweep_figures
 from dip.report.figures import run
 from dip.sweep import gpus, processes
+from tests.conftest import ROOT
 from tests.disturbed import Child, train
 
 
@@ -20,6 +23,7 @@ class ForkedJob(multiprocessing.get_context("fork").Process):  # type: ignore[na
     device, share = gpus.CPU, 1
 
     def __init__(self, command: list[str], *, env: dict[str, str], stdout: Any, preexec_fn: Any, **_: Any) -> None:
+        assert command[:2] == [sys.executable, str(ROOT / "train.py")]
         super().__init__(target=train, args=(command[2:], Path(stdout.name), env, lambda: as_new(preexec_fn)))
         self.start()
 
@@ -35,6 +39,7 @@ def as_new(preexec_fn: Callable[[], object] | None) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    torch.set_num_threads(1)  # the threads of the parent do not exist in a fork
     GlobalHydra.instance().clear()
     if preexec_fn is not None:
         preexec_fn()

@@ -96,7 +96,7 @@ def test_a_sweep_with_a_failing_job(tmp_path):
 
 @pytest.mark.fault(24, 25)
 def test_a_sweep_that_is_interrupted_and_then_killed_resumes(fit, tmp_path):
-    words = (f"out={tmp_path / 'outputs'}", "steps=150", "record_every=5")
+    words = (f"out={tmp_path / 'outputs'}", "steps=300", "record_every=5")
     first, _ = fit("seed=0", *words)
     before = (first / "result.json").stat().st_mtime_ns
     records = partial(tmp_path.glob, "outputs/*-seed1-*/metrics.csv")

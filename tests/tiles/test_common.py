@@ -20,7 +20,7 @@ from dip.noise.level import examine
 from dip.noise.texture import certain
 from dip.stopping.covariance_penalty import FIRST, Covariance, CovariancePenalty
 from dip.stopping.residual import HeldOutError, least_error
-from dip.targets import Observation
+from dip.targets import Degraded, Observation
 from dip.targets.observation import direct
 from dip.tiles.common import common_rule, finished
 from dip.tiles.cutting import Cutter
@@ -192,3 +192,13 @@ def test_a_denoiser_removes_noise_of_the_same_level_in_all_tiles(tmp_path: Path)
     cutter = Cutter(config, config.stop, seen, {}, tmp_path / "tiles")
     configs = [cutter.job(box).config for row in boxes((64, 112), 64, 16) for box in row]
     assert [config.target.noise.sigma for config in configs] == [pytest.approx(examine(seen.y).sigma)] * 2
+
+
+def test_a_denoiser_removes_the_same_photon_noise_in_all_tiles(tmp_path: Path):
+    slope = torch.linspace(0.05, 0.75, 112).expand(1, 3, 64, 112)
+    seen = Degraded().observe(torch.poisson(slope * 30, generator=torch.Generator().manual_seed(0)) / 30, 0)
+    config = composed("method=nlm", "target=degraded", "tile=64", "baselines=false")
+    cutter = Cutter(config, config.stop, seen, {}, tmp_path)
+    noises = [cutter.job(box).config.target.noise for row in boxes((64, 112), 64, 16) for box in row]
+    assert [noise.kind for noise in noises] == ["poisson"] * 2
+    assert [noise.peak for noise in noises] == [pytest.approx(30, rel=0.15)] * 2
