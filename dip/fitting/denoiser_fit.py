@@ -22,6 +22,7 @@ from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory
 from dip.methods import Classical, Denoiser, Learned
 from dip.noise.clipping import unclipped
+from dip.noise.dependence import described
 from dip.noise.level import noise_levels
 from dip.options import log
 from dip.targets.noise_models import Estimated
@@ -129,8 +130,8 @@ class DenoiserFit(WholeImage):
         name = self.method.name
         computed = "" if steps == 1 else f"{steps:,} steps in {self.arithmetic.name}, "
         level = f"noise level {255 * self.noise.level(self.observation.y):.1f} of 255"
-        shown = self.noise if isinstance(self.method, Classical) and isinstance(self.noise, Estimated) else level
-        log.info("method=%s: %s%s", name, computed, shown)
+        line = self.noise.line if isinstance(self.method, Classical) and isinstance(self.noise, Estimated) else None
+        log.info("method=%s: %s%s", name, computed, level if line is None else described(line))
         for option in self.config.precision.speedups("cpu"):  # those that were asked for
             log.warning("precision.%s: has no effect with method=%s", option, name)
 

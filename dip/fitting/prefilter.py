@@ -17,9 +17,9 @@ from dip.configuration.schema import Config
 from dip.methods.variants import Guided
 from dip.nets import NETS
 from dip.noise.clipping import unclipped
-from dip.noise.dependence import Line
+from dip.noise.dependence import Line, described
 from dip.noise.finishing import with_photograph
-from dip.noise.level import colour_levels, examine, noise_levels
+from dip.noise.level import colour_levels, examine, noise_levels, white_levels
 from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.options import log
 from dip.targets import Observation
@@ -71,15 +71,16 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"
             )
-            model = config.target.noise_model(*noise_levels(seen.y))
+            levels, line = white_levels(seen.y)
+            model = config.target.noise_model(noise.sigma, levels, line)
             stable, level, inverse = model.stabilise(seen.y)
-            if isinstance(model, Estimated) and model.line is not None:
-                log.info("method=guided: %s", model)
-                denoised, share = _tested(seen.y, model.line, file)
-                return dataclasses.replace(seen, z=denoised, denoised=denoised, share=share)
-            if stable is seen.y:
-                denoised, share = _tested(seen.y, None, file)
-                return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=noise.sigma, share=share)
+            line = line if isinstance(model, Estimated) else None
+            if line is not None:
+                log.info("method=guided: %s", described(line))
+            if line is not None or stable is seen.y:
+                denoised, share = _tested(seen.y, levels, line, file)
+                sigma = noise.sigma if line is None else 0.0
+                return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=sigma, share=share)
             # Simulated noise whose level depends on brightness: neither its clipping nor texture is examined.
             denoised = inverse(_bm3d(stable, level, file)).clamp(0, 1)
             return dataclasses.replace(seen, z=denoised, denoised=denoised)
@@ -88,10 +89,9 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
     return seen
 
 
-def _tested(y: Tensor, line: Line | None, file: Path | None = None) -> tuple[Tensor, float]:
-    """BM3D of `y`, and the weight of `y`, because some of the noise may be texture. `line`: see `dip.noise.dependence`."""
+def _tested(y: Tensor, levels: list[float], line: Line | None, file: Path | None = None) -> tuple[Tensor, float]:
+    """BM3D of `y`, and the weight of `y`, because some of the noise may be texture. `levels` and `line`: `white_levels`."""
     if line is None:
-        levels = colour_levels(y)
         denoised = _bm3d(y, levels, file)
         return denoised, share_if_white(y, denoised, max(levels))
     stable, level, inverse = anscombe(y, *line)
@@ -118,8 +118,8 @@ def without_impulses(config: Config, noise: Mapping[str, Any] | None) -> Mapping
 def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = None) -> tuple[Tensor, float]:
     """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter. And its weight.
 
-    The mean is corrected for noise of one level that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a part,
-    without `seen.denoised` too. The scores of the records are those of the networks alone, so the image that is returned may
+    The mean is corrected for noise of one level that was clipped to [0, 1]. Where texture was taken for noise, the photograph
+    has a part, without `seen.denoised` too. The scores of the records are those of the networks alone, so the image that is returned may
     be better than the best of them.
 
     Args:
@@ -131,7 +131,8 @@ def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = No
         if noise is None or noise["noise"] != "white" or noise["sigma"] >= CERTAIN or seen.known is not None:
             return image, 1.0
         top, left = (max(0, side - TESTED) // 2 for side in seen.size)
-        share = _tested(seen.y[..., top : top + TESTED, left : left + TESTED], noise_levels(seen.y)[2])[1]
+        middle = seen.y[..., top : top + TESTED, left : left + TESTED]
+        share = _tested(middle, colour_levels(middle), noise_levels(seen.y)[2])[1]
         if share > DOUBTED:  # the fit lost more than BM3D
             removed = float((seen.y - image.to(seen.y)).square().mean()) ** 0.5
             share = max(share, 1 - VISIBLE / max(VISIBLE, removed))

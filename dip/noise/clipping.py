@@ -8,9 +8,13 @@ Signal Processing 2009.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
 
 POINTS = 4096
 """Points of the table by which m is inverted."""
@@ -39,6 +43,13 @@ def moments(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     return mean, (second - mean.square()).clamp(min=0)
 
 
+def curve(sigma: float) -> tuple[Array, Array, Array]:
+    """`POINTS` values from 0 to 1, and the `moments` of noise of standard deviation `sigma` there."""
+    table = torch.linspace(0, 1, POINTS, dtype=torch.float64)
+    mean, variance = moments(table, sigma)
+    return table.numpy(), mean.numpy(), variance.numpy()
+
+
 def unclipped(image: Tensor, observed: Tensor, sigma: float) -> Tensor:
     """`image` without the bias near 0 and 1, where the noise of `observed` shows that it was clipped.
 
@@ -49,14 +60,13 @@ def unclipped(image: Tensor, observed: Tensor, sigma: float) -> Tensor:
     """
     if not sigma > 0:
         return image
-    table = torch.linspace(0, 1, POINTS, dtype=torch.float64)
-    mean, variance = moments(table, sigma)
-    values, means = image.detach().double().cpu().numpy(), mean.numpy()
-    corrected = np.interp(values, means, table.numpy())
+    table, mean, variance = curve(sigma)
+    values = image.detach().double().cpu().numpy()
+    corrected = np.interp(values, mean, table)
     residual = observed.detach().double().cpu().numpy() - values
     for near, half in ((corrected < NEAR * sigma, values < 0.5), (corrected > 1 - NEAR * sigma, values >= 0.5)):
         if near.sum() >= FEWEST:
-            expected = np.interp(corrected[near], table.numpy(), variance.numpy()).mean()
+            expected = np.interp(corrected[near], table, variance).mean()
             if expected / RATIO < np.square(residual[near]).mean() < expected * RATIO:
                 continue
         corrected[half] = values[half]

@@ -7,19 +7,15 @@ of one level that was clipped at 0 and 1 depends on brightness too, so the line 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from dip.noise import flat_patches as fp
-from dip.noise.clipping import POINTS, moments
+from dip.noise.clipping import Array, curve
 
 Line = tuple[float, float]
 """Gain > 0 and offset of the variance, for values in [0, 1]. If black is brighter than 0, the offset is negative."""
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 BETTER = 0.25
 """Squared error of the line, relative to that of one level, below which it is taken. With 0.5, twelve of 180 crops of samples
@@ -51,10 +47,11 @@ def line(image: Tensor) -> Line | None:
     """
     if min(image.shape[-2:]) < fp.SIDE:
         return None
+    image = fp.blocks(image)
     mean, variance = variances(image)
     if len(mean) < FEWEST:
         return None
-    darkest = float(np.quantile(fp.smoothed(fp.blocks(image)).numpy(force=True), DARKEST))
+    darkest = float(np.quantile(fp.smoothed(image).numpy(force=True), DARKEST))
     gain, offset = _fitted(mean, variance)
     if gain > 0 and -offset / gain > darkest:
         gain = float(np.average(variance / (mean - darkest), weights=np.square((mean - darkest) / variance)))
@@ -68,7 +65,7 @@ def line(image: Tensor) -> Line | None:
 
 def variances(image: Tensor) -> tuple[Array, Array]:
     """Mean and noise variance of groups of brightness, (n,) each: of the flattest patches in each group, by channel."""
-    patch, guide = (fp.patches(x).flatten(0, 1)[:, None] for x in (fp.blocks(image), fp.smoothed(fp.blocks(image))))
+    patch, guide = (fp.patches(x).flatten(0, 1)[:, None] for x in (image, fp.smoothed(image)))
     details = fp.without_plane(patch)
     clipped, rows = (patch >= 1).float().mean((1, 2, 3)), []
     for group in fp.by_brightness(patch):
@@ -83,6 +80,11 @@ def variances(image: Tensor) -> tuple[Array, Array]:
     return mean, variance
 
 
+def described(line: Line) -> str:
+    """The line in words, for the log."""
+    return f"the variance of the noise is {line[0]:.2g} x brightness {line[1]:+.2g}, as where photons are counted"
+
+
 def _fitted(mean: Array, variance: Array) -> Line:
     """The line through variances whose errors are proportional to them."""
     weight = 1 / variance
@@ -95,8 +97,8 @@ def _fitted(mean: Array, variance: Array) -> Line:
 
 def _clipped(mean: Array, level: float) -> Array:
     """Variance of noise of one level that was clipped to [0, 1], where its mean is `mean`."""
-    means, found = moments(torch.linspace(0, 1, POINTS, dtype=torch.float64), level)
-    return np.asarray(np.interp(mean, means.numpy(), found.numpy()))
+    _, means, found = curve(level)
+    return np.asarray(np.interp(mean, means, found))
 
 
 def _error(model: Array, variance: Array) -> float:

@@ -71,14 +71,18 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
 def noise_levels(image: Tensor, known: Tensor | None = None) -> tuple[float, float | list[float], Line | None]:
     """The noise level of an image; the level for BM3D, which assumes independent white noise; and `dependence.line`.
 
-    The arguments are those of `examine`. Where the noise is white, there is one level for each channel of `dip.bm3d`. There is
-    a line only where the channels are independent.
+    The arguments are those of `examine`. Where the noise is white, the last two are `white_levels`.
     """
     noise = examine(image, known)
     if noise.kind == "white" and known is None:
-        levels = colour_levels(image)
-        return noise.sigma, levels, line(image) if len(set(levels)) == 1 else None
+        return noise.sigma, *white_levels(image)
     return noise.sigma, noise.sigma * (CORRELATED if noise.kind == "correlated" else 1), None
+
+
+def white_levels(image: Tensor) -> tuple[list[float], Line | None]:
+    """`colour_levels` of an image with white noise and, where the channels are independent, `dependence.line`."""
+    levels = colour_levels(image)
+    return levels, line(image) if len(set(levels)) == 1 else None
 
 
 def noise_level(image: Tensor, known: Tensor | None = None) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,8 +104,7 @@ def entries(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """
     rows = list(rows)
     wanted = images(rows)
-    machines = Counter(row["machine"] for row in rows if known(row["own"]))
-    clock = max(machines, key=machines.__getitem__, default=None)
+    clock = statistics.mode([row["machine"] for row in rows if known(row["own"])] or [None])
     table = []
     for entry, own in _grouped(rows, "entry").items():
         scored = [row for row in own if known(row["own"])]

@@ -100,13 +100,6 @@ class Estimated(Gaussian):
     for_bm3d: Levels | None = None
     line: tuple[float, float] | None = None
 
-    def __str__(self) -> str:
-        """What was estimated, for the log."""
-        if self.line is None:
-            return f"noise level {255 * self.sigma:.1f} of 255"
-        gain, offset = self.line
-        return f"the variance of the noise is {gain:.2g} x brightness {offset:+.2g}, as where photons are counted"
-
     def variance(self, image: Tensor) -> Tensor:
         if self.line is None:
             return super().variance(image)

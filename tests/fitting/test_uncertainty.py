@@ -60,7 +60,7 @@ def test_it_is_the_averaged_deviation_of_the_outputs(stop, monkeypatch):
 
 @pytest.mark.parametrize("share", [0.0, 0.4])
 def test_the_part_of_the_photograph_has_no_spread(share, monkeypatch):
-    monkeypatch.setattr(prefilter, "_tested", lambda y, line: (y, share))
+    monkeypatch.setattr(prefilter, "_tested", lambda y, levels, line: (y, share))
     options = {**TINY, "target": {"name": "noisy", "sigma": 0.05}, "stop": "adaptive", "method": "dip"}
     found = dip.restore("camera", ensemble=2, steps=6, **options)
     plain = dip.restore("camera", ensemble=2, steps=6, **{**options, "stop": "combined"})

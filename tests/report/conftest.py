@@ -24,6 +24,6 @@ def sweep(tmp_path_factory):
 
 
 @pytest.fixture
-def undrawn(monkeypatch):
+def without_sweep_figures(monkeypatch):
     """Pages without figures, which take seconds."""
     monkeypatch.setattr("dip.report.sweep_figures.draw", lambda found, folder: [])

@@ -54,7 +54,7 @@ def test_each_task_is_shown_with_its_restored_image(tmp_path, monkeypatch):
     assert all(pair[1].name == "restored.png" for pair in shown.values())
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_sweep_figures")
 def test_an_unfinished_run_in_tiles_tells_how_many_have_ended_and_that_there_is_no_image(tmp_path):
     run = make(tmp_path / "runs" / "a", status="interrupted")
     (run / "images" / "restored.png").unlink(missing_ok=True)
@@ -68,7 +68,7 @@ def test_an_unfinished_run_in_tiles_tells_how_many_have_ended_and_that_there_is_
     assert "1 of 3" not in write(tmp_path / "runs").read_text()
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_sweep_figures")
 def test_options_that_follow_from_the_choice_of_a_group_have_no_column(tmp_path):
     for number, name in enumerate(("unet", "resnet", "resnet")):
         net = {"name": name, "blocks": len(name), "channels": 8 * number}
@@ -78,7 +78,7 @@ def test_options_that_follow_from_the_choice_of_a_group_have_no_column(tmp_path)
     assert heads[1:5] == ["net", "net.channels", "skips", "seed"]
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_sweep_figures")
 def test_a_finished_run_with_a_failed_fit_is_not_shown_as_finished(tmp_path):
     folder = make(tmp_path / "run")
     change(folder, warning="the fit failed: lower lr")
@@ -88,7 +88,7 @@ def test_a_finished_run_with_a_failed_fit_is_not_shown_as_finished(tmp_path):
     assert ">finished<" not in listed
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_sweep_figures")
 def test_the_best_run_of_each_task_stands_first_and_planned_runs_that_are_missing_are_counted(tmp_path):
     best = {"a": 20.0, "b": None, "c": 30.0, "d": 25.0}
     for number, (name, psnr) in enumerate(best.items()):
@@ -109,7 +109,7 @@ def test_the_page_needs_no_other_file(sweep):
     assert not re.search(r"https?:|src=\"(?!\")|@import|url\(|<iframe", bare)
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_sweep_figures")
 def test_baselines_are_shown_beside_the_run(tmp_path):
     folder = make(tmp_path / "runs" / "one")
     # One with a score, as with a reference; one without.
@@ -150,7 +150,7 @@ def test_the_curves_are_embedded_and_an_unfinished_run_has_one(sweep):
     assert payload(sweep)[-1]["facts"]["steps"] == "660"
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_sweep_figures")
 def test_hostile_names_and_errors_are_shown_as_text(tmp_path):
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
     change(make(tmp_path / "run", status="failed", image=evil), error=evil)
@@ -192,7 +192,7 @@ def test_runs_without_a_reference_have_no_psnr_column(tmp_path):
     assert not (tmp_path / "figures" / "psnr.png").exists()
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_sweep_figures")
 def test_the_command_line_prints_the_page_or_one_line(tmp_path, monkeypatch, capsys):
     make(tmp_path / "run")
 

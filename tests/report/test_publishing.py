@@ -91,7 +91,7 @@ def test_a_folder_without_finished_runs_is_refused(tmp_path):
     assert not (tmp_path / "to").exists()
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_sweep_figures")
 def test_the_page_has_the_typed_commands_or_one_for_each_run_without_folders_of_this_machine(tmp_path):
     def commands():
         page = publish(tmp_path / "runs", tmp_path / "to").read_text()
@@ -107,7 +107,7 @@ def test_the_page_has_the_typed_commands_or_one_for_each_run_without_folders_of_
     assert commands() == ["python train.py -m image=a.png,b.png 'skips=[],[3,4]' out=runs", last]
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_sweep_figures")
 def test_runs_of_different_tasks_are_named_by_their_task(tmp_path):
     make(tmp_path / "a", {"name": "superres", "factor": 4}, skips=[1])
     make(tmp_path / "b", {"name": "deblur", "sigma": 2}, skips=[2])
