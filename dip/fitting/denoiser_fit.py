@@ -144,10 +144,11 @@ class DenoiserFit(WholeImage):
             image = BASELINES["denoising"][self.method.name](seen, self.noise)
             assert image is not None, "None only for impulses"
             if self.method.unclip:
-                if self.noise.stabilise(seen.y)[0] is seen.y:
-                    image = unclipped(image.clamp(0, 1), seen.y, self.noise.level(seen.y))
-                else:
-                    log.warning("method.unclip: has no effect on noise whose level depends on the brightness")
+                line = self.noise.dependence()
+                if line is None:
+                    log.warning("method.unclip: has no effect on this noise, whose variance is no linear function of brightness")
+                elif not line[0]:  # else the inverse transform has corrected it
+                    image = unclipped(image.clamp(0, 1), seen.y, line)
             after(1, (image - seen.y).square().mean().to(self.device), lambda: image.to(self.device))
             return image
         assert isinstance(self.method, Learned)

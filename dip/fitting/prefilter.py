@@ -74,14 +74,14 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
             levels, line = white_levels(seen.y)
             model = config.target.noise_model(noise.sigma, levels, line)
             stable, level, inverse = model.stabilise(seen.y)
-            line = line if isinstance(model, Estimated) else None
-            if line is not None:
+            if line is not None and isinstance(model, Estimated):
                 log.info("method=guided: %s", described(line))
+            line = None if stable is seen.y else model.dependence()
             if line is not None or stable is seen.y:
                 denoised, share = _tested(seen.y, levels, line, file)
-                sigma = noise.sigma if line is None else 0.0
-                return dataclasses.replace(seen, z=denoised, denoised=denoised, sigma=sigma, share=share)
-            # Simulated noise whose level depends on brightness: neither its clipping nor texture is examined.
+                variance = line or (0.0, noise.sigma**2)
+                return dataclasses.replace(seen, z=denoised, denoised=denoised, noise=variance, share=share)
+            # Of speckle, neither clipping nor texture is examined.
             denoised = inverse(_bm3d(stable, level, file)).clamp(0, 1)
             return dataclasses.replace(seen, z=denoised, denoised=denoised)
         reason = "there is no noise" if noise.kind == "none" else f"the noise is {noise.kind}"
@@ -118,7 +118,7 @@ def without_impulses(config: Config, noise: Mapping[str, Any] | None) -> Mapping
 def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = None) -> tuple[Tensor, float]:
     """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter. And its weight.
 
-    The mean is corrected for noise of one level that was clipped to [0, 1]. Where texture was taken for noise, the photograph
+    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph
     has a part, without `seen.denoised` too. The scores of the records are those of the networks alone, so the image that is returned may
     be better than the best of them.
 
@@ -138,6 +138,9 @@ def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = No
             share = max(share, 1 - VISIBLE / max(VISIBLE, removed))
         return with_photograph(image, seen.y, share, f"stop={noise['name']} returns the fit"), 1 - share
 
-    mean = unclipped(image.lerp(seen.denoised.to(image), SHARE), seen.y, seen.sigma)
+    photons = seen.noise[0] > 0  # the inverse of their transform has corrected BM3D
+    image = unclipped(image, seen.y, seen.noise) if photons else image
+    mean = image.lerp(seen.denoised.to(image), SHARE)
+    mean = mean if photons else unclipped(mean, seen.y, seen.noise)
     mean = with_photograph(mean, seen.y, seen.share, "method=dip returns the fit")
     return mean, (1 - SHARE) * (1 - seen.share)

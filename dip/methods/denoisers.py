@@ -66,7 +66,8 @@ class Classical(Denoiser):
     name: str = "classical"
     unclip: bool = option(
         False,
-        "correct the bias near 0 and 1 that clipped Gaussian noise leaves (Foi, Signal Processing 2009), as method=guided does",
+        "correct the bias near 0 and 1 that clipped Gaussian noise leaves (Foi, Signal Processing 2009), as method=guided does; of "
+        "photon noise it is always corrected",
         flag(),
         "true",
     )

@@ -1,13 +1,14 @@
-"""The bias of white noise that was clipped to [0, 1], and its correction.
+"""The bias of noise that was clipped to [0, 1], and its correction.
 
 An average of noisy white is gray, because no value lies above white: of noise n with standard deviation s, the mean of
 clip(x + n, 0, 1) is a function m(x) that increases with x. At x = 1 it is 1 - s / sqrt(2 pi): 0.96 for s = 25 / 255. A
 denoiser estimates m(x), so x is its inverse. Foi, "Clipped noisy images: Heteroskedastic modeling and practical denoising",
-Signal Processing 2009.
+Signal Processing 2009. The variance of the noise at brightness x is gain * x + offset: `line` is (gain, offset).
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,15 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 POINTS = 4096
 """Points of the table by which m is inverted."""
 
+PHOTONS = 512
+"""Points of that table, and observations of each, for noise that depends on the brightness."""
+
 NEAR = 0.5
 """Distance from 0 or 1, in standard deviations, below which a pixel shows whether the noise was clipped there."""
 
 RATIO = 1.5
-"""Factor by which the variance of the noise near 0 or 1 may differ from that of clipped noise. Photon noise differs more near
-0, where it vanishes."""
+"""Factor by which the variance of the noise near 0 or 1 may differ from that of clipped noise. Photon noise that is taken for
+noise of one level differs more near 0, where it vanishes."""
 
 FEWEST = 16
 """Values near 0 or 1 below which nothing is corrected there."""
@@ -43,28 +47,50 @@ def moments(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     return mean, (second - mean.square()).clamp(min=0)
 
 
-def curve(sigma: float) -> tuple[Array, Array, Array]:
-    """`POINTS` values from 0 to 1, and the `moments` of noise of standard deviation `sigma` there."""
+@functools.lru_cache(4)
+def observations(gain: float, offset: float) -> tuple[Array, Array]:
+    """Values x from 0 to 1, (PHOTONS,), and equally likely observations of each, not clipped, (PHOTONS, PHOTONS).
+
+    They are quantiles of a Poisson distribution, of photons with the `gain` > 0, and of the Gaussian noise of reading them,
+    combined as a lattice (Korobov); an offset below 0 means that black is -offset / gain. Each increases with x.
+    """
+    from scipy import special, stats  # slow to import
+
+    x = np.linspace(0, 1, PHOTONS)
+    first = (np.arange(PHOTONS) + 0.5) / PHOTONS
+    second = (first * 19) % 1
+    black = max(0.0, -offset / gain)
+    photons = stats.poisson.ppf(first[:, None], np.maximum(x - black, 0) / gain)
+    return x, black + gain * photons + max(0.0, offset) ** 0.5 * special.ndtri(second)[:, None]
+
+
+def curve(gain: float, offset: float) -> tuple[Array, Array, Array]:
+    """Values from 0 to 1, and mean and variance of clipped noise of this line there."""
+    if gain:
+        x, y = observations(gain, offset)
+        return x, y.clip(0, 1).mean(0), y.clip(0, 1).var(0)
     table = torch.linspace(0, 1, POINTS, dtype=torch.float64)
-    mean, variance = moments(table, sigma)
+    mean, variance = moments(table, offset**0.5)
     return table.numpy(), mean.numpy(), variance.numpy()
 
 
-def unclipped(image: Tensor, observed: Tensor, sigma: float) -> Tensor:
+def unclipped(image: Tensor, observed: Tensor, line: tuple[float, float]) -> Tensor:
     """`image` without the bias near 0 and 1, where the noise of `observed` shows that it was clipped.
 
     Args:
         image: restored from `observed`, (1, C, h, w) in [0, 1].
-        observed: of the same shape, with white Gaussian noise.
-        sigma: the noise's standard deviation before clipping.
+        observed: of the same shape, with independent noise.
+        line: gain and offset of the noise's variance before clipping.
     """
-    if not sigma > 0:
+    gain, offset = line
+    black, white = max(0.0, offset) ** 0.5, max(0.0, gain + offset) ** 0.5
+    if not white > 0:
         return image
-    table, mean, variance = curve(sigma)
+    table, mean, variance = curve(gain, offset)
     values = image.detach().double().cpu().numpy()
     corrected = np.interp(values, mean, table)
     residual = observed.detach().double().cpu().numpy() - values
-    for near, half in ((corrected < NEAR * sigma, values < 0.5), (corrected > 1 - NEAR * sigma, values >= 0.5)):
+    for near, half in ((corrected < NEAR * black, values < 0.5), (corrected > 1 - NEAR * white, values >= 0.5)):
         if near.sum() >= FEWEST:
             expected = np.interp(corrected[near], table, variance).mean()
             if expected / RATIO < np.square(residual[near]).mean() < expected * RATIO:

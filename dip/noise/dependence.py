@@ -97,7 +97,7 @@ def _fitted(mean: Array, variance: Array) -> Line:
 
 def _clipped(mean: Array, level: float) -> Array:
     """Variance of noise of one level that was clipped to [0, 1], where its mean is `mean`."""
-    _, means, found = curve(level)
+    _, means, found = curve(0.0, level**2)
     return np.asarray(np.interp(mean, means, found))
 
 

@@ -11,7 +11,7 @@ import abc
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -45,6 +45,10 @@ class NoiseModel(abc.ABC):
         """Standard deviation of the unclipped noise over the whole `image`."""
         return math.sqrt(float(self.variance(image).mean()))
 
+    def dependence(self) -> tuple[float, float] | None:
+        """Gain and offset, if the variance at brightness x is gain * x + offset; see `dip.noise.dependence`."""
+        return None
+
     def stabilise(self, image: Tensor) -> Stabilised:
         """The noisy `image` after a transform that gives the noise one level: here none, and the mean level."""
         return image, self.level(image), lambda denoised: denoised
@@ -76,17 +80,38 @@ class Gaussian(NoiseModel):
     def variance(self, image: Tensor) -> Tensor:
         return image.new_full(image.shape, self.sigma**2)
 
+    def dependence(self) -> tuple[float, float] | None:
+        return 0.0, self.sigma**2
+
+
+BRIGHTEST = 16
+"""Values at 1 from which an image counts as clipped there. One that was scaled to its maximum has one."""
+
 
 def anscombe(image: Tensor, gain: float, offset: float) -> Stabilised:
     """The generalised Anscombe transform of noise of variance gain * x + offset (Starck, Murtagh, Bijaoui 1998).
 
-    For photon counts it is Anscombe's 2 sqrt(x + 3/8), whose variance is about 1 (Biometrika 1948).
+    For photon counts it is Anscombe's 2 sqrt(x + 3/8), whose variance is about 1 (Biometrika 1948). The inverse is exact
+    (Makitalo and Foi, IEEE TIP 2011 and 2013): it maps the mean of the transformed observations of x to x, also where they
+    were clipped to [0, 1].
     """
     shift = 3 / 8 * gain**2 + offset
     white = math.sqrt(gain + shift)
-    root = (gain * image + shift).clamp(min=0).sqrt() / white
-    # The algebraic inverse would subtract `shift` and be too dark: the mean of a root is below the root of the mean.
-    return root, gain / 2 / white, lambda denoised: ((white * denoised) ** 2 - gain**2 / 8 - offset) / gain
+
+    def root(values: Any) -> Any:
+        return (gain * values + shift).clip(min=0) ** 0.5 / white
+
+    def inverse(denoised: Tensor) -> Tensor:
+        import numpy as np
+
+        from dip.noise.clipping import observations
+
+        clipped = int((image >= 1).sum()) >= BRIGHTEST and float(image.max()) <= 1
+        x, seen = observations(gain, offset)
+        mean = root(seen.clip(0, 1 if clipped else None)).mean(0)
+        return denoised.new_tensor(np.interp(denoised.double().numpy(force=True), mean, x))
+
+    return root(image), gain / 2 / white, inverse
 
 
 @dataclasses.dataclass
@@ -104,6 +129,9 @@ class Estimated(Gaussian):
         if self.line is None:
             return super().variance(image)
         return (self.line[0] * image + self.line[1]).clamp(min=0)
+
+    def dependence(self) -> tuple[float, float] | None:
+        return super().dependence() if self.line is None else self.line
 
     def stabilise(self, image: Tensor) -> Stabilised:
         return super().stabilise(image) if self.line is None else anscombe(image, *self.line)
@@ -125,6 +153,9 @@ class Poisson(NoiseModel):
 
     def variance(self, image: Tensor) -> Tensor:
         return image / self.peak
+
+    def dependence(self) -> tuple[float, float] | None:
+        return 1 / self.peak, 0.0
 
     def stabilise(self, image: Tensor) -> Stabilised:
         return anscombe(image, 1 / self.peak, 0.0)

@@ -34,8 +34,8 @@ class Observation:
     or the option `z.guide`. None: the input is only drawn."""
     denoised: Tensor | None = None
     """BM3D of `y`, (1, C, H, W) in [0, 1], which is then also `z`; only for method=guided."""
-    sigma: float = 0.0
-    """Estimated standard deviation of the noise of `y`, with `denoised`; 0 where it depends on the brightness."""
+    noise: tuple[float, float] = (0.0, 0.0)
+    """With `denoised`: gain and offset of the noise's variance gain * x + offset in `y`; 0 where it is no such line."""
     share: float = 0.0
     """With `denoised`: the weight of `y` in the restored image, because some of the noise may be texture."""
     intervals: Intervals | None = None

@@ -10,6 +10,7 @@ import torch
 from dip.noise.clipping import moments, unclipped
 
 SIGMA = 0.1
+LINE = (0.0, SIGMA**2)
 
 
 def noisy(image: torch.Tensor, clipped: bool = True) -> torch.Tensor:
@@ -40,7 +41,7 @@ def test_flat_areas_get_their_values_back():
     y = noisy(image)
     averaged = y.mean((2, 3), keepdim=True).expand_as(y)
     assert (averaged - image).abs().max() > 0.035
-    corrected = unclipped(averaged, y, SIGMA)
+    corrected = unclipped(averaged, y, LINE)
     torch.testing.assert_close(corrected, image, atol=0.006, rtol=0)
     assert corrected.dtype == averaged.dtype
 
@@ -50,12 +51,12 @@ def test_photon_noise_in_the_dark_is_left_alone():
     bright = noisy(torch.full((1, 1, 64, 64), 0.6))
     y = torch.cat([counts, bright], 1).clamp(0, 1)
     averaged = y.mean((2, 3), keepdim=True).expand_as(y)
-    torch.testing.assert_close(unclipped(averaged, y, SIGMA), averaged, atol=1e-4, rtol=0)
+    torch.testing.assert_close(unclipped(averaged, y, LINE), averaged, atol=1e-4, rtol=0)
 
 
 def test_without_noise_or_without_values_near_the_limits_nothing_changes():
     image = torch.linspace(0.3, 0.7, 64 * 64).reshape(1, 1, 64, 64)
-    torch.testing.assert_close(unclipped(image, noisy(image), SIGMA), image, atol=1e-4, rtol=0)
+    torch.testing.assert_close(unclipped(image, noisy(image), LINE), image, atol=1e-4, rtol=0)
     white = torch.ones(1, 1, 64, 64)
-    assert unclipped(white, white, 0.0) is white
-    assert torch.equal(unclipped(white, white, SIGMA), white), "a uniform area without noise was not clipped"
+    assert unclipped(white, white, (0.0, 0.0)) is white
+    assert torch.equal(unclipped(white, white, LINE), white), "a uniform area without noise was not clipped"
