@@ -146,7 +146,9 @@ class DenoiserFit(WholeImage):
             if self.method.unclip:
                 line = self.noise.dependence()
                 if line is None:
-                    log.warning("method.unclip: has no effect on this noise, whose variance is no linear function of brightness")
+                    log.warning(
+                        "method.unclip: has no effect on this noise, whose variance is no linear function of brightness"
+                    )
                 elif not line[0]:  # else the inverse transform has corrected it
                     image = unclipped(image.clamp(0, 1), seen.y, line)
             after(1, (image - seen.y).square().mean().to(self.device), lambda: image.to(self.device))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from dip.noise.clipping import moments, unclipped
+from dip.noise.clipping import curve, moments, unclipped
 
 SIGMA = 0.1
 LINE = (0.0, SIGMA**2)
@@ -44,6 +45,32 @@ def test_flat_areas_get_their_values_back():
     corrected = unclipped(averaged, y, LINE)
     torch.testing.assert_close(corrected, image, atol=0.006, rtol=0)
     assert corrected.dtype == averaged.dtype
+
+
+def test_flat_areas_with_photon_noise_get_their_values_back():
+    image = torch.cat([torch.full((1, 1, 64, 64), value) for value in (0.02, 0.5, 0.9, 1.0)], 1)
+    y = (torch.poisson(20 * image, generator=torch.Generator().manual_seed(0)) / 20).clamp(0, 1)
+    averaged = y.mean((2, 3), keepdim=True).expand_as(y)
+    assert (averaged - image).abs().max() > 0.08
+    torch.testing.assert_close(unclipped(averaged, y, (1 / 20, 0.0)), image, atol=0.012, rtol=0)
+
+
+def test_the_curve_of_photons_and_their_reading_agrees_with_samples():
+    gain, read, black = 1 / 20, 0.03, 0.1
+    x = torch.tensor([0.05, 0.1, 0.4, 0.8, 1.0])[:, None].expand(5, 10**5)
+    draw = torch.Generator().manual_seed(0)
+    y = black + torch.poisson((x - black).clamp(min=0) / gain, generator=draw) * gain
+    for line, samples in (
+        ((gain, -gain * black), y.clamp(0, 1)),
+        (
+            (gain, read**2),
+            (torch.poisson(x / gain, generator=draw) * gain + read * torch.randn(x.shape, generator=draw)).clamp(0, 1),
+        ),
+    ):
+        table, mean, variance = curve(*line)
+        found = [np.interp(x[:, 0], table, values) for values in (mean, variance)]
+        np.testing.assert_allclose(found[0], samples.double().mean(1), atol=0.003)
+        np.testing.assert_allclose(found[1], samples.double().var(1), rtol=0.05, atol=2e-5)
 
 
 def test_photon_noise_in_the_dark_is_left_alone():

@@ -54,6 +54,20 @@ def test_estimated_noise_of_photons_and_their_reading_is_stabilised_without_bias
     assert model.bm3d_levels(sigma) == sigma
 
 
+@pytest.mark.parametrize("peak", [3.0, 30.0])
+def test_the_inverse_for_photon_counts_is_exact_also_where_they_are_clipped(peak: float) -> None:
+    """Against the sum over the Poisson distribution."""
+    x = np.array([0.1, 0.5, 0.9, 1.0])
+    y = torch.ones(64)  # enough values at 1
+    counts = np.arange(200)
+    roots = Poisson(peak).stabilise(torch.from_numpy(np.minimum(counts / peak, 1)))[0].numpy()
+    mean = torch.from_numpy(stats.poisson.pmf(counts[:, None], peak * x).T @ roots).float()
+    np.testing.assert_allclose(Poisson(peak).stabilise(y)[2](mean), x, atol=0.004)
+    low = Poisson(peak).stabilise(torch.linspace(0, 1, 64))[2](mean).numpy()
+    assert (np.diff(low - x) <= 1e-6).all(), "with a single value at 1, nothing was clipped"
+    assert low[-1] < 0.97
+
+
 def test_gaussian_noise_is_normal_and_independent_between_pixels_and_channels() -> None:
     residual = (Gaussian(0.1).sample(torch.full((1, 3, 128, 128), 0.5), draw()) - 0.5)[0]
     assert stats.kstest(residual.flatten().numpy() / 0.1, "norm").pvalue > 1e-3
