@@ -42,9 +42,9 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
     """`seen` with BM3D of its y as `z` and as `denoised`, if method=guided applies; else `seen`.
 
     BM3D is applied after the transform that gives noise of a known or recognised model one level (`NoiseModel.stabilise`).
-    It applies to an image with noise that is white or is said to be (`stop.noise`), and that is not impulses, without another
-    guide, and to the networks of this project whose input has the size of the image. An image of more than three channels
-    has at most `MANY` values.
+    It applies to an image with noise that is white or is said to be (`stop.noise`), and that is not impulses, without
+    another guide, and to the networks of this project whose input has the size of the image. An image of more than three
+    channels has at most `MANY` values.
 
     Args:
         config: the options.

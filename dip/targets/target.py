@@ -153,7 +153,7 @@ class Target(Options):
         return {name: getattr(metrics, name)(restored, reference).item() for name in ("psnr", "ssim")}
 
     def known_noise(self) -> NoiseModel | None:
-        """The noise of the observation if it is simulated or described by the options; None if it has to be estimated."""
+        """The noise of the observation if it is simulated or the options describe it; None if it is to be estimated."""
         return None
 
     def noise_model(
