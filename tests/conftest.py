@@ -47,12 +47,14 @@ composition.register()
 
 atexit.register(gc.unfreeze)  # of `spared_objects`: some libraries list the objects that live at the end
 
-# No test cuts the power, and waiting for the disk takes a tenth of a tiny run.
-os.fsync = os.fstat  # an error, too, for a closed file
-
 Train = Callable[..., subprocess.CompletedProcess[str]]
 Main = Callable[..., tuple[int, str, str]]
 Fit = Callable[..., tuple[Path, dict[str, Any]]]
+
+
+def pytest_configure() -> None:
+    """In pytest's processes `fsync` does not wait for the disk, which takes a tenth of a tiny run. Runs in others wait."""
+    os.fsync = os.fstat  # an error, too, for a closed file
 
 
 def environment() -> dict[str, str]:

@@ -27,11 +27,12 @@ from dip.methods import Variant
 from dip.model import data
 from dip.model.module import DeepImagePrior
 from dip.nets.fused import fusible
+from dip.noise.level import CLEAN, drawn
 from dip.options import log
 from dip.runs import naming, warm_start
 from dip.runs.checkpoint_files import DipCheckpointIO, latest, step_of
 from dip.seeds import derive
-from dip.stopping.adaptive import explain
+from dip.stopping.adaptive import Adaptive, explain
 from dip.stopping.panel import Panel
 from dip.targets.fourier import MaskedFourier
 
@@ -45,6 +46,10 @@ class Fit(WholeImage):
         seen, began = self.prepare(self.config.precision.name), time.perf_counter()
         # precision=auto selects another format on another machine, which gives other numbers.
         self.identity = naming.fingerprint({"options": self.identity, "precision": self.arithmetic.name})
+        model, stop = self.config.target.known_noise(), self.config.stop
+        if isinstance(stop, Adaptive) and model and model.level(seen.y) > CLEAN and drawn(seen.y):
+            # Counts of few photons have two values, as a text has.
+            self.config = dataclasses.replace(self.config, stop=dataclasses.replace(stop, noise=stop.noise or "white"))
         with one_line(self.folder, seen.size, self.device):
             self.observation = seen = prefiltered(self.config, seen)
             seconds = time.perf_counter() - began  # of BM3D for method=guided

@@ -19,7 +19,7 @@ from dip.nets import NETS
 from dip.noise.clipping import unclipped
 from dip.noise.dependence import Line, described
 from dip.noise.finishing import with_photograph
-from dip.noise.level import colour_levels, examine, noise_levels, white_levels
+from dip.noise.level import Noise, colour_levels, examine, noise_level, noise_levels, white_levels
 from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.options import log
 from dip.targets import Observation
@@ -42,8 +42,9 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
     """`seen` with BM3D of its y as `z` and as `denoised`, if method=guided applies; else `seen`.
 
     BM3D is applied after the transform that gives noise of a known or recognised model one level (`NoiseModel.stabilise`).
-    It applies to an image with white noise that is not impulses, without another guide, and to the networks of this project
-    whose input has the size of the image. An image of more than three channels has at most `MANY` values.
+    It applies to an image with noise that is white or is said to be (`stop.noise`), and that is not impulses, without
+    another guide, and to the networks of this project whose input has the size of the image. An image of more than three
+    channels has at most `MANY` values.
 
     Args:
         config: the options.
@@ -66,7 +67,8 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
         else None
     )  # fmt: skip
     if reason is None:
-        noise = examine(seen.y)
+        told = getattr(config.stop, "noise", None) == "white"
+        noise = Noise("white", None, noise_level(seen.y)) if told else examine(seen.y)
         if noise.kind == "white":
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"

@@ -95,7 +95,7 @@ def baselines(target: Target, observation: Observation, folder: Path, slices: in
         from dip.targets.baselines import compute  # scikit-image is slow to import
 
         y, known = observation.y, observation.known
-        levels = noise_levels(y, known) if target.task == "denoising" else (noise_level(y, known),)
+        levels = noise_levels(y, known) if target.task == "denoising" else (noise_level(y, known), None, None)
         found = compute(target.task, observation, target.noise_model(*levels))
         for name, image in found.items():
             save(folder / f"baseline-{name}.png", image, slices=slices)

@@ -7,6 +7,8 @@ of one level that was clipped at 0 and 1 depends on brightness too, so the line 
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -59,7 +61,7 @@ def line(image: Tensor) -> Line | None:
     found = gain * mean + offset
     if gain <= 0 or found.min() <= 0 or found.max() < RANGE * found.min():
         return None
-    better = _error(found, variance) < BETTER * min(_error(_clipped(mean, level), variance) for level in LEVELS)
+    better = _error(found, variance) < BETTER * min(_error(np.interp(mean, *one), variance) for one in _clipped())
     return (gain, offset) if better else None
 
 
@@ -95,10 +97,10 @@ def _fitted(mean: Array, variance: Array) -> Line:
     return float(gain), float(offset)
 
 
-def _clipped(mean: Array, level: float) -> Array:
-    """Variance of noise of one level that was clipped to [0, 1], where its mean is `mean`."""
-    _, means, found = curve(0.0, level**2)
-    return np.asarray(np.interp(mean, means, found))
+@functools.cache
+def _clipped() -> list[tuple[Array, Array]]:
+    """Mean and variance of noise of each of `LEVELS` that was clipped to [0, 1], by ascending mean."""
+    return [curve(0.0, level**2)[1:] for level in LEVELS]
 
 
 def _error(model: Array, variance: Array) -> float:

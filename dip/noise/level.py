@@ -52,9 +52,7 @@ class Noise:
 def examine(image: Tensor, known: Tensor | None = None) -> Noise:
     """The noise of an image (1, C, H, W) in [0, 1], of blocks of a large one; `known` is not 0 where it was observed."""
     image, known = fp.blocks(image), None if known is None else fp.blocks(known)
-    tones = np.unique(image.numpy(force=True))
-    few = len(tones) <= min(TONES, image.numel() // TONES) and np.diff(tones).min(initial=1.0) > GAP
-    if few and (len(tones) <= 2 or float((image.diff() == 0).float().mean()) > UNIFORM):
+    if drawn(image):
         return Noise("none", None, 0.0)
     floor = fp.noise_floor(image, known)
     if floor < CLEAN:
@@ -66,6 +64,14 @@ def examine(image: Tensor, known: Tensor | None = None) -> Noise:
         return Noise("none", measured, min(level, least)) if clean else Noise("white", measured, level)
     level = float(fp.noise_by_brightness(image, known)[1].square().mean().sqrt())
     return Noise("correlated", white, level if math.isnan(least) else min(level, texture.SHARE * least))
+
+
+def drawn(image: Tensor) -> bool:
+    """Whether the values of an image (1, C, H, W) in [0, 1] are those of a halftone, a text or a drawing."""
+    image = fp.blocks(image)
+    tones = np.unique(image.numpy(force=True))
+    few = len(tones) <= min(TONES, image.numel() // TONES) and np.diff(tones).min(initial=1.0) > GAP
+    return bool(few and (len(tones) <= 2 or float((image.diff() == 0).float().mean()) > UNIFORM))
 
 
 def noise_levels(image: Tensor, known: Tensor | None = None) -> tuple[float, float | list[float], Line | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dip.errors import OptionError
 from dip.options import Options, integers, reject
-from dip.targets.noise_models import Estimated, NoiseModel
+from dip.targets.noise_models import Estimated, Levels, NoiseModel
 from dip.targets.noise_options import NoiseOptions
 from dip.targets.observation import Observation
 
@@ -152,9 +152,15 @@ class Target(Options):
         restored, reference = observation.shown(restored), observation.shown(observation.reference.to(restored))
         return {name: getattr(metrics, name)(restored, reference).item() for name in ("psnr", "ssim")}
 
-    def noise_model(self, *estimated: Any) -> NoiseModel:
-        """The noise of the observation: the simulated one, else `Estimated(*estimated)`, as by `dip.noise.level.noise_levels`."""
-        return Estimated(*estimated)
+    def known_noise(self) -> NoiseModel | None:
+        """The noise of the observation if it is simulated or the options describe it; None if it is to be estimated."""
+        return None
+
+    def noise_model(
+        self, sigma: float, for_bm3d: Levels | None = None, line: tuple[float, float] | None = None
+    ) -> NoiseModel:
+        """`known_noise`, else `Estimated` with what `dip.noise.level.noise_levels` returns."""
+        return self.known_noise() or Estimated(sigma, for_bm3d, line)
 
 
 @dataclasses.dataclass
@@ -184,8 +190,8 @@ class Simulated(Target):
         # `filled` has moved the shorthands that have an effect.
         return {name: f"{kind}={self.noise.kind}" for name in self.shorthands if getattr(self, name) is not None}
 
-    def noise_model(self, *estimated: Any) -> NoiseModel:
-        return Estimated(*estimated) if self.real_damage() else self.noise.model()
+    def known_noise(self) -> NoiseModel | None:
+        return None if self.real_damage() else self.noise.model()
 
     def add_noise(self, image: Tensor, seed: int, *purpose: str) -> Tensor:
         """`image` (1, C, h, w) in [0, 1] with the noise, clipped to [0, 1]; `seed` and `purpose` as in `draws`."""

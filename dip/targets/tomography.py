@@ -70,9 +70,9 @@ class Tomography(Laboratory):
             return self.angles
         return [number * self.arc / self.angles for number in range(self.angles)]
 
-    def noise_model(self, *estimated: Any) -> NoiseModel:
+    def known_noise(self) -> NoiseModel | None:
         """With kind=poisson that of a transmission measurement. Levels are relative to the largest line integral."""
-        model = super().noise_model(*estimated)
+        model = super().known_noise()
         return Transmission(model.peak) if isinstance(model, Poisson) else model
 
     def projections(self, size: tuple[int, int], detectors: int) -> SparseOperator:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dip.options import choice, log, option
-from dip.targets.noise_models import NOISE_MODELS, Estimated, NoiseModel
+from dip.targets.noise_models import NOISE_MODELS, NoiseModel
 from dip.targets.noise_options import AMOUNT, LEVEL, PEAK, NoiseOptions
 from dip.targets.observation import Observation, direct
 from dip.targets.target import NO_PICTURES, Simulated, Target, draws
@@ -46,8 +46,8 @@ class Degraded(Target):
         if any(value is not None for value in vars(self.noise).values()):
             self.noise = self.noise.filled("gaussian", self, ())
 
-    def noise_model(self, *estimated: Any) -> NoiseModel:
-        return Estimated(*estimated) if self.noise.kind is None else self.noise.model()
+    def known_noise(self) -> NoiseModel | None:
+        return None if self.noise.kind is None else self.noise.model()
 
     @property
     def auto_stop(self) -> str:

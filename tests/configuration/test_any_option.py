@@ -32,7 +32,6 @@ WORDS = st.one_of(
 VALUES = st.one_of(NUMBERS, WORDS, st.lists(NUMBERS, max_size=4).map(lambda words: f"[{','.join(words)}]"))
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.sampled_from(sorted(listing.option_names())), VALUES)
 @example("skips", "[1e400]")
 @example("target.sigma", "nan")
@@ -41,7 +40,7 @@ VALUES = st.one_of(NUMBERS, WORDS, st.lists(NUMBERS, max_size=4).map(lambda word
 @example("experiment", "3")
 @example("target.noise", "${seed}")
 @example("z", "${seed}")
-def test_any_value_of_any_option(name: str, value: str):
+def any_value(name: str, value: str) -> None:
     try:
         found = composed(f"{name}={value}")
     except Exception as error:
@@ -55,6 +54,11 @@ def test_any_value_of_any_option(name: str, value: str):
         assert type(found)(**vars(found)) == found
         naming.identity(found, "0", None)
         assert len(naming.name(found, {})) > 0
+
+
+@pytest.mark.parametrize("examples", [20, pytest.param(500, marks=pytest.mark.slow)])
+def test_any_value_of_any_option(examples):
+    settings(max_examples=examples, deadline=None)(any_value)()
 
 
 CHECKED = [

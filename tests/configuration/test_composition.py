@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import composed
+from dip.configuration import composition
+from tests.conftest import _by_hydra, composed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "steps=7 experiment=fast lr=0.1 steps=9",
+        "net.channels=8 entry=mlp net=hourglass skips=[4,2]",
+        "target=superres target.noise={peak:5} target.factor=4 target.noise={kind:poisson} z.scale=1",
+        "target.noise={peak:5} target.noise.kind=poisson target.noise={kind:poisson}",
+        "image='a,b.png' size=[3,4] reference=null out='x=y'",
+        "stop=wmv stop.patience=100 tile=auto ++seed=3 ~entry",
+        "hydra.job.chdir=true logger=[csv] loss.tv=1e-6 overwrite=yes",
+    ],
+)
+def test_the_options_of_the_tests_are_those_that_hydra_composes(words: str):
+    given = words.split()
+    assert composed(*given) == composition.read(_by_hydra(*given), given)
 
 
 def test_options_that_a_network_or_a_target_ignores(caplog: pytest.LogCaptureFixture):

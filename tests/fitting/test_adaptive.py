@@ -145,3 +145,18 @@ def test_the_bm3d_baseline_is_told_what_the_program_tells_its_own(tmp_path):
         assert torch.equal(found, denoised(y, told))
         plain = baselines.BASELINES["denoising"]["bm3d"](direct(y, clean), Estimated(sigma))
         assert psnr(found, clean) > psnr(plain, clean) + gain
+
+
+@pytest.mark.parametrize("method", ["dip", "guided"])
+def test_counts_of_few_photons_are_no_text_if_they_are_simulated(fit, tmp_path, method):
+    """Both have two values."""
+    options = ("stop=adaptive", f"method={method}", "target=noisy", "steps=4", "z.channels=4")
+    folder, result = fit("image=astronaut", "target.noise={kind:poisson,peak:1}", *options)
+    assert len(images.load(folder / "images" / "target.png").pixels.unique()) == 2
+    assert result["restored_step"] > 0
+    assert result["config"]["stop"]["noise"] == "white"
+    text = (torch.arange(32 * 32).view(1, 1, 32, 32) % 7 < 3).float()
+    images.save(tmp_path / "text.png", text)
+    folder, result = fit(f"image={tmp_path / 'text.png'}", "target.noise={kind:none}", *options)
+    assert result["rule"]["noise"] == "none"
+    assert torch.equal(images.load(folder / "images" / "restored.png").pixels, text)

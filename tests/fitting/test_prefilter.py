@@ -18,7 +18,7 @@ from dip.fitting.inputs import observe
 from dip.fitting.network_input import with_all_channels
 from dip.fitting.pictures import Pictures
 from dip.noise.clipping import unclipped
-from dip.noise.level import examine
+from dip.noise.level import colour_levels, examine, noise_level
 from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.targets import Observation
 from dip.targets.baselines import compute
@@ -192,3 +192,15 @@ def test_texture_that_is_taken_for_white_noise_stays_in_the_photograph(caplog):
         image, networks = prefilter.mixed(denoised, plain, other)
         assert torch.equal(image, denoised)
         assert networks == 1
+
+
+def test_noise_that_the_user_calls_white_is_white():
+    """Of the photograph itself, whose noise is correlated; where it is white the result stays the same."""
+    told = ("stop=adaptive", "stop.noise=white")
+    seen = observed("target=degraded", *told)
+    level = noise_level(seen.y)
+    torch.testing.assert_close(seen.denoised, bm3d_of(seen.y, colour_levels(seen.y)))
+    assert seen.sigma == level
+    examined, said = (observed("target=noisy", *options) for options in ((), told))
+    assert torch.equal(examined.denoised, said.denoised)
+    assert (examined.sigma, examined.share) == (said.sigma, said.share)

@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 from dip.sweep import launcher
@@ -67,6 +71,17 @@ def test_says_its_question_command_cost_and_expectation(path):
     assert head[2].startswith(f"# Cost: {JOBS[path.stem]} run")
     assert any(line.startswith("# Expect: ") for line in head)
     assert yaml.safe_load(path.read_text())["out"] == f"outputs/{path.stem}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_sweeper_makes_as_many_jobs_as_the_head_says(path):
+    sweeper = yaml.safe_load(path.read_text())["hydra"]["sweeper"]
+    words = [f"{name}={values}" for name, values in sweeper["params"].items()]
+    with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+        trials = sweeper.get("n_trials")  # of Optuna
+        count = trials or sum(map(len, BasicSweeper.split_arguments(parser.parse_overrides(words), None)))
+    assert count == JOBS[path.stem]
 
 
 @pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.stem)

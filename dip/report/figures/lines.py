@@ -29,7 +29,7 @@ def loss_curve(path: Path, losses: ArrayLike, events: Sequence[tuple[int, str]] 
         # As pixels, because an SVG file of every step is large.
         every: dict[str, Any] = {"color": COLORS[0], "lw": 0.5, "alpha": 0.35, "rasterized": True}
         axes.plot(range(1, np.size(losses) + 1), losses, label="every step", **every)
-        axes.plot(at, smooth, color=COLORS[0], lw=1.6, label="trend")
+        axes.plot(at, smooth, marker="o" if len(at) == 1 else "", color=COLORS[0], lw=1.6, label="trend")
         if spans_decades(smooth):
             log_values(axes)
         for number, (step, text) in enumerate(events):

@@ -94,7 +94,7 @@ def _draw_group(axes: Axes, number: int, label: str, group: Sequence[Line]) -> N
     if len(curves) > 1:
         for _, step, value in curves:
             axes.plot(step, value, color=style["color"], lw=0.6, alpha=0.45)
-    axes.plot(at, mean, label=label, **style)
+    axes.plot(at, mean, label=label, marker="o" if len(at) == 1 else "", **style)
     for line, step, value in curves:
         if line.best_step:
             height = np.interp(np.log(line.best_step), np.log(step), value)

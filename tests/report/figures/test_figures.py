@@ -49,6 +49,16 @@ def test_odd_losses_are_drawn_with_a_note_if_none_is_finite(tmp_path, values):
     assert ("no finite value yet" in words) == (not np.isfinite(values).any())
 
 
+def test_a_run_of_one_step_is_a_point(tmp_path):
+    blue = figures.sheet.COLORS[0]
+    for path in (
+        figures.loss_curve(tmp_path / "loss", [0.1])[0],
+        figures.overlay(tmp_path / "runs", [figures.Line("all runs", [0.1])], "loss")[0],
+    ):
+        middle = png(path)[100:-100, 100:]
+        assert (middle == [int(blue[i : i + 2], 16) for i in (1, 3, 5)]).all(-1).sum() > 20
+
+
 def test_a_psnr_curve_names_its_best_and_its_restored_step(tmp_path):
     steps = np.arange(50, 5001, 50)
     psnr = 30 - (np.log(steps / 1800)) ** 2
