@@ -31,8 +31,9 @@ TESTED = 512
 DOUBTED = 0.5
 """Weight of the photograph against BM3D from which a fit that does not start from it changes nothing visible."""
 
-SHARE = 0.5
-"""Weight of BM3D in the restored image. On astronaut and coffee, 0.3 and 0.7 differ by at most 0.1 dB."""
+EQUAL = 25 / 255
+"""Level of the noise at which BM3D and the networks have the same weight. Stronger noise costs the networks more: the best
+weight of BM3D was 0.3 at 15 / 255, 0.4 to 0.6 at 25 / 255 and 0.7 to 0.9 at 50 / 255, on samples of scikit-image."""
 
 MANY = 3 * 2**20
 """Values of an image with more than three channels up to which BM3D is computed: its memory grows with the channels."""
@@ -118,11 +119,11 @@ def without_impulses(config: Config, noise: Mapping[str, Any] | None) -> Mapping
 
 
 def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = None) -> tuple[Tensor, float]:
-    """The mean of `image` (1, C, H, W) and `seen.denoised`, weighted by `SHARE`; `image` without the latter. And its weight.
+    """The weighted mean of `image` (1, C, H, W) and `seen.denoised`; `image` without the latter. And the weight of `image`.
 
-    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph
-    has a part, without `seen.denoised` too. The scores of the records are those of the networks alone, so the image that is returned may
-    be better than the best of them.
+    The mean is corrected for noise that was clipped to [0, 1]. Where texture was taken for noise, the photograph has a
+    part, without `seen.denoised` too. The scores of the records are those of the networks alone, so the image that is
+    returned may be better than the best of them.
 
     Args:
         image: the average of the networks.
@@ -142,7 +143,8 @@ def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = No
 
     photons = seen.noise[0] > 0  # the inverse of their transform has corrected BM3D
     image = unclipped(image, seen.y, seen.noise) if photons else image
-    mean = image.lerp(seen.denoised.to(image), SHARE)
+    weight = seen.level / (seen.level + EQUAL) if seen.level else 0.5
+    mean = image.lerp(seen.denoised.to(image), weight)
     mean = mean if photons else unclipped(mean, seen.y, seen.noise)
     mean = with_photograph(mean, seen.y, seen.share, "method=dip returns the fit")
-    return mean, (1 - SHARE) * (1 - seen.share)
+    return mean, (1 - weight) * (1 - seen.share)

@@ -19,7 +19,8 @@ class Guided(Variant):
     """Deep Image Prior on top of BM3D: where the noise is white, BM3D of the observation is the network's input.
 
     Where its level depends on the brightness, BM3D restores the image after the generalised Anscombe transform. The restored
-    image is the mean of both, corrected for clipped noise of one level. Otherwise, and where the task is not denoising,
+    image is a mean of both, corrected for clipped noise; the stronger the noise, the larger the weight of BM3D. The
+    perturbation of z is at least the level of the noise, else the network reproduces strong noise at once. Otherwise, and where the task is not denoising,
     it is the same as dip.
     """
 

@@ -52,6 +52,12 @@ class Observation:
     """The measurements as they were given, of any shape, real or complex; None where `y` is an image."""
 
     @property
+    def level(self) -> float:
+        """Standard deviation of the noise, by `noise`; 0 where that is unknown."""
+        gain, offset = self.noise
+        return max(0.0, gain * float(self.y.mean()) + offset) ** 0.5 if gain or offset else 0.0
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the network's image."""
         return (self.y.shape[1] if self.channels is None else self.channels, *self.size)

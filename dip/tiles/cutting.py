@@ -173,11 +173,17 @@ class Cutter:
             keep_checkpoint=False, overwrite=False, snapshot_every=None if "snapshot_every" in config.method.ignores else never,
         )  # fmt: skip
 
-    def start_from(self, denoised: Tensor) -> None:
-        """Let the networks start from their parts of `denoised` (1, C, H, W), as those of method=guided do."""
+    def start_from(self, denoised: Tensor, level: float) -> None:
+        """Let the networks start from their parts of `denoised` (1, C, H, W), as those of method=guided do.
+
+        level: of the noise, the least perturbation.
+        """
         self.guide = denoised
         skips = sorted({1, *self.config.skips})
-        self.config = dataclasses.replace(self.config, z=Z(guide="bm3d", channels=0), skips=skips)
+        perturbation = self.config.perturbation and max(self.config.perturbation, level)
+        self.config = dataclasses.replace(
+            self.config, z=Z(guide="bm3d", channels=0), skips=skips, perturbation=perturbation
+        )
 
     def copied(self, box: Box) -> bool:
         """Whether the tile is the observation itself, because no pixel is missing.

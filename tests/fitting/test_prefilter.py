@@ -108,8 +108,10 @@ def test_the_result_is_the_mean_of_the_average_and_bm3d_without_the_bias_of_clip
     assert fit.module is not None
     assert fit.module.average is not None
     assert fit.observation.denoised is not None
-    mean = (1 - prefilter.SHARE) * fit.module.average + prefilter.SHARE * fit.observation.denoised
-    expected = unclipped(mean, fit.observation.y, (0.0, examine(fit.observation.y).sigma ** 2))
+    sigma = examine(fit.observation.y).sigma
+    share = sigma / (sigma + 25 / 255)
+    mean = (1 - share) * fit.module.average + share * fit.observation.denoised
+    expected = unclipped(mean, fit.observation.y, (0.0, sigma**2))
     torch.testing.assert_close(fit.restored, expected)
     error = (expected - fit.observation.reference).square().mean()
     assert result["psnr"] == pytest.approx(-10 * torch.log10(error).item(), abs=1e-4)
@@ -124,6 +126,16 @@ def test_the_network_sees_the_guide_alone_through_a_skip_at_the_finest_level(tmp
     assert fit.config.skips == [2]
     by_hand = config.net.build(3, 3, [1, 2])
     assert sum(p.numel() for p in module.nets.parameters()) == sum(p.numel() for p in by_hand.parameters())
+
+
+@pytest.mark.parametrize(("options", "expected"), [
+    (("target.noise.sigma=0.15",), 0.15), (("target.noise.kind=poisson", "target.noise.peak=10"), 0.2),
+    (("target.noise.sigma=0.02",), 1 / 30), (("target.noise.sigma=0.15", "perturbation=0"), 0.0),
+])  # fmt: skip
+def test_the_perturbation_is_at_least_the_level_of_the_noise(options, expected, tmp_path):
+    config = composed("image=coffee", "size=64", *SMALL, "target=noisy", *options)
+    module, _ = Fit(config, tmp_path / "run", "").build()
+    assert module.perturb[0].sigma == pytest.approx(expected, rel=0.1)
 
 
 def test_it_is_better_than_bm3d_and_than_the_plain_method(tmp_path):
@@ -175,7 +187,8 @@ def test_texture_that_is_taken_for_white_noise_stays_in_the_photograph(caplog):
     assert error[1] > 2 * error[0], "BM3D removes the texture"
     assert error[2] < error[0]
     assert "of the restored image is the photograph itself; method=dip" in caplog.text
-    assert networks == pytest.approx((1 - prefilter.SHARE) * (1 - seen.share))
+    share = noise.sigma / (noise.sigma + 25 / 255)
+    assert networks == pytest.approx((1 - share) * (1 - seen.share))
     assert networks < 0.2
     found = {"name": "combined", "noise": "white", "sigma": noise.sigma}
     plain = dataclasses.replace(seen, denoised=None, share=0.0)  # a fit that did not start from BM3D
@@ -200,7 +213,7 @@ def test_noise_that_the_user_calls_white_is_white():
     seen = observed("target=degraded", *told)
     level = noise_level(seen.y)
     torch.testing.assert_close(seen.denoised, bm3d_of(seen.y, colour_levels(seen.y)))
-    assert seen.sigma == level
+    assert seen.noise == (0.0, level**2)
     examined, said = (observed("target=noisy", *options) for options in ((), told))
     assert torch.equal(examined.denoised, said.denoised)
-    assert (examined.sigma, examined.share) == (said.sigma, said.share)
+    assert (examined.noise, examined.share) == (said.noise, said.share)
