@@ -3,6 +3,7 @@
 import itertools
 import re
 import shlex
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -114,6 +115,20 @@ def test_sweep(line):
 @pytest.mark.parametrize("target", sorted(set(MAKE)))
 def test_make_knows_the_target(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_make_tells_the_size_of_the_installation_before_it_is_silent(tmp_path):
+    for name in ("Makefile", "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    program = tmp_path / ".venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho python $*\n")
+    program.chmod(0o755)
+    told = subprocess.run(["make", "install"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    first, *others = [line for line in told.splitlines() if line.startswith(("installing", "python"))]
+    assert first.startswith("installing PyTorch and the project into .venv: ")
+    assert first.partition(": ")[2] in README
+    assert others == ["python -m pip install --quiet --editable .[test]"]
 
 
 def test_the_recipe_of_another_target(monkeypatch, tmp_path):

@@ -122,8 +122,9 @@ def _no_option(error: Any, text: str) -> str:
     plain = unknown(name, [*option_names(), "experiment", "entry", "hydra/launcher"], where)
     if not choices or name not in option_names():
         return str(plain)
-    own = ", ".join(field.name for field in dataclasses.fields(kind) if field.name != "name") or "none"
-    return f"{group}={choices[0]}: has no option {error.key}{where}; it has {own}"
+    own = {field.name: field.metadata.get("example") for field in dataclasses.fields(kind) if field.name != "name"}
+    example = next((f", for example {group}.{key}={value}" for key, value in own.items() if value), "")
+    return f"{group}={choices[0]}: has no option {error.key}{where}; it has {', '.join(own) or 'none'}{example}"
 
 
 def _illegal(error: Any, text: str) -> str:

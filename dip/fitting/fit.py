@@ -162,7 +162,8 @@ class Fit(WholeImage):
         scores = results.scores(target, self.restored, seen)
         constant, status = results.constant_loss(self.module, seen), "stopped" if self.stopping.fired else "finished"
         result = self.result(status, restored_step=step, constant_loss=constant, **scores)
-        if step > 0 and (warning := results.warning(result["loss"], constant, config.lr, config.steps)):
+        warning = results.warning(result["loss"], constant, config.lr, config.steps, self.module.output)
+        if step > 0 and warning:
             result["warning"] = warning
             log.warning("%s", warning)
         result |= results.details(seen, self.slices, self.rule)

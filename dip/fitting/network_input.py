@@ -38,10 +38,12 @@ def guided(config: Config, pictures: Pictures, image: Picture, seen: Observation
     channels, *sides = seen.z.shape[1:]
     if tuple(sides) != seen.size:
         got, want = (f"{width} x {height}" for height, width in (sides, seen.size))
-        raise ImageError(
-            f"{source}: is {got} pixels (width x height), the restored image {want}; give two images of one scene and "
-            "size, or resize both with size, for example size=512"
-        )
+        advice = "give two images of one scene and size, or resize both with size, for example size=512"
+        if (times := seen.size[0] // image.pixels.shape[-2]) > 1:
+            advice = (
+                f"give a guide of the restored image's size, {times} times the image, for example resized to {want}"
+            )
+        raise ImageError(f"{source}: is {got} pixels (width x height), the restored image {want}; {advice}")
     if config.net.volumetric and channels % image.depth:
         raise ImageError(
             f"{source}: has {channels} channels, which are not a multiple of the {image.depth} slices of the volume; give "

@@ -40,6 +40,9 @@ VIF_VALUES = 2**22
 MINIMAL_LOSS = 1e-3
 """Loss below which a fit is not compared with a constant image: 30 dB for mse."""
 
+FLAT = 1e-3
+"""Range of the values of an output below which it is constant."""
+
 MEASURED = ("loss", "psnr", "ssim", "oracle_psnr", "oracle_step", "restored_step", "seconds", "step_seconds",
             "peak_memory_bytes", "parameters", "constant_loss")  # fmt: skip
 """Entries of `result.json` that are null for a failed run."""
@@ -126,18 +129,19 @@ def constant_loss(module: DeepImagePrior, observation: Observation) -> float:
         return float(module.objective(image, y))
 
 
-def warning(loss: float | None, constant: float, lr: float, steps: int) -> str | None:
+def warning(loss: float | None, constant: float, lr: float, steps: int, output: Tensor) -> str | None:
     """A line if the `loss` at the end of a run is worse than the `constant_loss`; None if it is not.
 
-    `lr` and `steps` are those of the run.
-    A margin and a minimum leave out targets without structure and images that are constant.
+    `lr` and `steps` are those of the run, `output` (1, C, H, W) is its last one. An output that is constant stays so: the
+    sigmoid is saturated. A margin and a minimum leave out targets without structure and images that are constant.
     """
-    if loss is None or not loss > max(1.1 * constant, MINIMAL_LOSS):
+    flat = bool((output.amax((2, 3)) - output.amin((2, 3)) < FLAT).all())
+    if loss is None or not loss > max(1.1 * constant, MINIMAL_LOSS / (10 if flat else 1)):
         return None
-    return (
-        f"the fit failed: its loss at the end, {loss:.3g}, is above that of a constant image, {constant:.3g}; lower lr or "
-        f"raise steps, for example lr={lr / 3:.1g} steps={2 * steps}"
-    )
+    told = f"its loss at the end, {loss:.3g}, is above that of a constant image, {constant:.3g}"
+    if flat:
+        return f"the fit failed: its output is constant, and {told}; lower lr, for example lr={lr / 10:.1g}"
+    return f"the fit failed: {told}; lower lr or raise steps, for example lr={lr / 3:.1g} steps={2 * steps}"
 
 
 def details(seen: Observation, slices: int, rule: Rule | None) -> dict[str, Any]:

@@ -142,9 +142,10 @@ def advise(config: Config, picture: Picture, device: torch.device) -> None:
         log.warning("device=%s is shared%s", device, held)
     height, width = picture.pixels.shape[-2:]
     if min(height, width) < SMALL:
+        option, larger = ("image", "a larger photo, of ") if config.size is None else ("size", "")
         log.warning(
-            "image: %d x %d pixels (height x width) are hardly enough to restore anything; give a larger photo, of at "
-            "least %d pixels a side", height, width, SMALL,
+            "%s: %d x %d pixels (height x width) are hardly enough to restore anything; give %sat least %d pixels a side%s",
+            option, height, width, larger, SMALL, "" if larger else f", for example size={16 * SMALL}",
         )  # fmt: skip
     if config.target.name != "degraded" or config.size is not None or picture.jpeg is None:
         return

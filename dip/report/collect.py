@@ -120,6 +120,11 @@ def collect(root: Path) -> list[Run]:
         if begun or (".lock" in files and Path(place) != root):  # a sweep may hold a lock in `root`
             found.append(_read(Path(place), root))
             folders.clear()  # a run folder holds no other run
+    if not found and (planned := not_started(root, [])):
+        again = "".join(f": {command}" for command in typed_commands(root)[-1:])
+        raise RunError(
+            f"{root}: {len(planned)} runs are planned and none has a result yet; repeat the command of the sweep{again}"
+        )
     if not found:
         what = "holds no run" if root.is_dir() else "there is no such folder"
         raise RunError(f"{root}: {what}; give a folder of runs; python train.py makes them in outputs")

@@ -169,7 +169,11 @@ class Inpaint(Simulated):
         """Logs how much is missing: no other number reveals a mask that does not mean what its author intended."""
         share = 1 - mask.mean().item()
         drawn = "" if self.masked or self.missing is not None else f"target.draw={self.draw}: "
-        log.info("target=inpaint: %s%.1f %% of the pixels are missing", drawn, 100 * share)
+        missing = mask.numel() - int(mask.count_nonzero())
+        few = f"{missing:,} of {mask.numel():,} pixels {'is' if missing == 1 else 'are'} missing"
+        log.info(
+            "target=inpaint: %s%s", drawn, few if share < 0.001 else f"{100 * share:.1f} % of the pixels are missing"
+        )
         if self.masked and round(share, 2) > 0.5:
             log.warning(
                 "target=inpaint: more than half of the image is missing (%.1f %%); if the mask means the opposite, set "

@@ -107,7 +107,7 @@ def observation(
     if not known.any() or y.isinf().any():
         what = "infinite values" if known.any() else "no values"
         raise DipError(f"image: the measurements have {what}; NaN marks missing ones, for example y[y == 0] = np.nan")
-    missing = int((~known).sum())
+    missing = int(given.isnan().sum())
     unit = float((y[known] if missing else y).square().mean().sqrt()) / LEVEL
     if unit == 0:
         raise DipError("image: all measurements are 0; give measurements of an image that is not black")
@@ -118,7 +118,7 @@ def observation(
         lambda kind: UserOperator(call, unit, complex, kind), given, inner, torch.device(device), dtype, name
     )
     if missing:
-        log.info("image: %d of %d measurements are NaN, and count as missing", missing, y.numel())
+        log.info("image: %d of %d measurements are NaN, and count as missing", missing, given.numel())
         operator.known = known.to(device, torch.float32)
     if span is None:
         high = scale_of(operator, y.to(device), inner, LEVEL)

@@ -9,7 +9,7 @@ import pytest
 
 from dip.configuration import cli, shipped
 from dip.errors import DipError
-from tests.conftest import Main, composed
+from tests.conftest import TINY, Main, composed
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,18 @@ def test_the_version_and_a_flag_from_the_command_line(main: Main):
     assert "seed: 7" in printed
 
 
-@pytest.mark.parametrize("flags", [(), ("-m",)])
 @pytest.mark.parametrize(("out", "reason"), [("file", "File exists"), ("file/outputs", "Not a directory")])
-def test_an_out_folder_that_cannot_be_made_is_one_line(
-    main: Main, tmp_path: Path, flags: tuple[str, ...], out: str, reason: str
-):
+def test_an_out_folder_that_cannot_be_made_is_one_line(main: Main, tmp_path: Path, out: str, reason: str):
     (tmp_path / "file").touch()
     place = tmp_path / out
     line = f"error: out={place}: cannot be created ({reason}); choose another folder, for example out=outputs\n"
-    assert main(*flags, "steps=2", f"out={place}") == (1, "", line)
+    assert main("-m", "steps=2", f"out={place}") == (1, "", line)
+    status, printed, errors = main(*TINY, "steps=2", f"out={place}")
+    assert (status, printed) == (1, "")
+    (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
+    assert line.endswith(
+        "cannot be used as a run folder (Not a directory); choose another with out=FOLDER, for example out=outputs"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

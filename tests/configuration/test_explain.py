@@ -66,6 +66,10 @@ WRONG = [
     ("overwrite=maybe", "overwrite=maybe: must be true or false"),
     ("out=", "out=: must be a path"),
     ("target=clean target.sigma=0.2", "target=clean: has no option sigma; it has none"),
+    (
+        "target=superres target.mask=m.png",
+        "no option mask; it has noise, simulate, factor, kernel, for example target.simulate=true",
+    ),
     ("experiment=quick net=pixels", "net=pixels: has no option channels (in experiment=fast); it has "),
     ("steps", "steps: an option is written name=value, for example steps=100"),
     ("target=choice(clean,noisy)", "Sweep parameters 'target=choice(clean,noisy)' requires --multirun"),

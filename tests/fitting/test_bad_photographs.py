@@ -105,6 +105,14 @@ def test_a_tiny_image_is_told_to_a_denoiser_too(fit, tmp_path, caplog):
     assert "size=" not in told[0]
 
 
+def test_a_size_that_makes_an_image_tiny_is_named(fit, caplog):
+    with caplog.at_level(logging.WARNING, "dip"):
+        fit("image=rocket", "size=8", *SMALL, "steps=2", "baselines=false", tiny=False)
+    (told,) = (message for message in caplog.messages if "hardly enough" in message)
+    assert told.startswith("size: 8 x 8 pixels (height x width) ")
+    assert told.endswith("give at least 16 pixels a side, for example size=256")
+
+
 @pytest.mark.parametrize(("width", "warned"), [(15, True), (16, False)])
 def test_a_tiny_image_is_told_and_no_rule_that_nobody_chose(fit, tmp_path, caplog, width, warned):
     file = saved(tmp_path, camera(photo("rocket", 20, width)))

@@ -83,9 +83,28 @@ def _log(folder: Path) -> str:
     [(0.271, 0.083, True), (0.0834, 0.0833, False), (0.0005, 0.0, False), (None, 0.1, False), (0.02, 0.083, False)],
 )
 def test_when_a_fit_has_failed(loss, constant, warned):
-    line = results.warning(loss, constant, 0.01, 3000)
+    line = results.warning(loss, constant, 0.01, 3000, torch.tensor([[[[0.2, 0.3]]]]))
     assert (line is not None) is warned
-    assert line is None or line.endswith("for example lr=0.003 steps=6000")
+    assert line is None or line.endswith("lower lr or raise steps, for example lr=0.003 steps=6000")
+
+
+@pytest.mark.parametrize(("loss", "warned"), [(0.012, True), (0.0005, True), (0.00009, False)])
+def test_more_steps_do_not_help_a_saturated_output(loss, warned):
+    """Each channel is constant. The loss of a black image for a dark photo is below that of other failures."""
+    black_and_white = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 4, 5)
+    line = results.warning(loss, 0.00008, 0.1, 600, black_and_white)
+    assert (line is not None) is warned
+    assert line is None or line.startswith("the fit failed: its output is constant, and its loss at the end, ")
+    assert line is None or line.endswith("lower lr, for example lr=0.01")
+
+
+def test_a_black_image_of_a_dark_photo_is_told(fit, tmp_path):
+    dark = np.random.default_rng(0).integers(0, 13, (32, 32, 3), np.uint8)
+    Image.fromarray(dark).save(tmp_path / "dark.png")
+    _, result = fit(f"image={tmp_path / 'dark.png'}", "steps=40", "lr=1", "target=clean", "stop=never")
+    assert result["loss"] == pytest.approx(np.square(dark / 255).mean(), rel=1e-4)
+    assert "its output is constant" in result["warning"]
+    assert "steps" not in result["warning"]
 
 
 def test_masked_pixels_do_not_count_for_the_constant_image(fit, tmp_path):
@@ -106,7 +125,7 @@ def test_a_wrong_mask_is_refused_before_lightning_is_imported(train, tmp_path, m
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "torch" in imported
     assert "lightning" not in imported
-    assert not list(tmp_path.glob("outputs/*"))
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_a_run_to_the_end_keeps_the_image_of_the_rule(fit):

@@ -114,7 +114,10 @@ def test_a_guide_from_python_is_a_path_or_an_array(guide):
     ("config", "message"),
     [
         ({"z": lambda guide: Z(guide=guide)}, r"^z.guide=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
-        ({"target": lambda _: SuperRes(factor=2), "z": lambda guide: Z(guide=guide)}, r"^z.guide=.* the restored image 18 x 16;"),
+        (
+            {"target": lambda _: SuperRes(factor=2), "z": lambda guide: Z(guide=guide)},
+            r"^z.guide=.* the restored image 18 x 16; .*'s size, 2 times the image, for example resized to 18 x 16$",
+        ),
         ({"target": lambda guide: Flash(flash=guide)}, r"^target.flash=.*: is 32 x 32 pixels .* the restored image 9 x 8;"),
         ({"z": lambda _: Z(guide="nowhere.png")}, "^z.guide=nowhere.png: there is no such file"),
     ],

@@ -72,6 +72,17 @@ def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
             write(folder)
 
 
+def test_a_sweep_that_ended_before_its_first_run_names_its_command(tmp_path):
+    (tmp_path / "planned.txt").write_text("noisy-1\nnoisy-2\n")
+    (tmp_path / "command.txt").write_text("python train.py\npython train.py -cn grid\n")
+    told = "2 runs are planned and none has a result yet; repeat the command of the sweep: python train.py -cn grid$"
+    with pytest.raises(RunError, match=told):
+        write(tmp_path)
+    (tmp_path / "command.txt").unlink()
+    with pytest.raises(RunError, match="repeat the command of the sweep$"):
+        write(tmp_path)
+
+
 def test_shown_values_are_short():
     assert [shown(value) for value in (1 / 30, None, True, [3, 4], (), "a b", 10_000)] == [
         "0.03333", "null", "true", "[3,4]", "[]", "a b", "10000"

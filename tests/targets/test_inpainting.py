@@ -53,6 +53,15 @@ def test_the_share_of_missing_pixels_is_logged(target, said, photo, caplog):
     assert said in line
 
 
+@pytest.mark.parametrize(("holes", "said"), [(1, "1 of 3,072 pixels is missing"), (3, "3 of 3,072 pixels are missing")])
+def test_few_missing_pixels_are_counted(holes, said, photo, caplog):
+    caplog.set_level("INFO", "dip")
+    photo = photo.clone()
+    photo[..., 0, :holes] = torch.nan
+    Inpaint().observe(photo, seed=1)
+    assert caplog.messages[-1] == f"target=inpaint: {said}"
+
+
 def test_nearly_black_marks_are_missing_too(photo):
     """JPEG compression leaves few of them exactly black."""
     torn = photo.clamp(min=0.2)

@@ -144,7 +144,8 @@ def test_bad_measurements_are_one_line(values: list[float], message: str) -> Non
 
 
 @pytest.mark.parametrize("complex", [False, True])
-def test_nan_marks_missing_measurements(complex: bool) -> None:
+def test_nan_marks_missing_measurements(complex: bool, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "dip")
     values = image().numpy()
     values = values + 1j * values if complex else values
     holed = values.copy()
@@ -155,6 +156,10 @@ def test_nan_marks_missing_measurements(complex: bool) -> None:
 
     seen = observation(call, holed, SHAPE, [0, 1])
     made = seen.operator(torch.rand(1, *SHAPE))
+    # The two parts of a complex value are one measurement.
+    assert (
+        f"image: {holed[..., 1, 2].size} of {holed.size} measurements are NaN, and count as missing" in caplog.messages
+    )
     assert seen.known is not None
     assert seen.known.shape == (1, 1, *SHAPE[1:])
     assert (seen.known == 0).nonzero()[:, 2:].tolist() == [[1, 2]]
