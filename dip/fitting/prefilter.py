@@ -19,7 +19,7 @@ from dip.nets import NETS
 from dip.noise.clipping import unclipped
 from dip.noise.dependence import Line, described
 from dip.noise.finishing import with_photograph
-from dip.noise.level import Noise, colour_levels, examine, noise_level, noise_levels, white_levels
+from dip.noise.level import Noise, colour_levels, examine, noise_level, white_levels
 from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
 from dip.options import log
 from dip.targets import Observation
@@ -135,7 +135,7 @@ def mixed(image: Tensor, seen: Observation, noise: Mapping[str, Any] | None = No
             return image, 1.0
         top, left = (max(0, side - TESTED) // 2 for side in seen.size)
         middle = seen.y[..., top : top + TESTED, left : left + TESTED]
-        share = _tested(middle, colour_levels(middle), noise_levels(seen.y)[2])[1]
+        share = _tested(middle, colour_levels(middle), white_levels(seen.y)[1])[1]
         if share > DOUBTED:  # the fit lost more than BM3D
             removed = float((seen.y - image.to(seen.y)).square().mean()) ** 0.5
             share = max(share, 1 - VISIBLE / max(VISIBLE, removed))

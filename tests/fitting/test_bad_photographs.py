@@ -60,7 +60,7 @@ def compressed(image: Tensor) -> Tensor:
     ("clean", "damage", "patience"),
     [
         pytest.param(photo("astronaut", 20, 20), camera, 30, id="20 pixels a side"),
-        pytest.param(photo("camera", 40, 32), camera, 100, id="gray"),
+        pytest.param(photo("camera", 40, 32), camera, 200, id="gray"),
         pytest.param((3 * photo("coffee", 32, 32)).clamp(0, 1), camera, 30, id="saturated"),
         pytest.param(white_with_a_dot(), camera, 30, id="nearly white"),
         pytest.param(photo("chelsea", 32, 32), compressed, 20, id="JPEG of quality 10"),
