@@ -47,7 +47,13 @@ class Fit(WholeImage):
         # precision=auto selects another format on another machine, which gives other numbers.
         self.identity = naming.fingerprint({"options": self.identity, "precision": self.arithmetic.name})
         model, stop = self.config.target.known_noise(), self.config.stop
-        if isinstance(stop, Adaptive) and model and model.level(seen.y) > CLEAN and drawn(seen.y):
+        if (
+            isinstance(stop, Adaptive)
+            and model
+            and not model.impulses
+            and model.level(seen.y) > CLEAN
+            and drawn(seen.y)
+        ):
             # Counts of few photons have two values, as a text has.
             self.config = dataclasses.replace(self.config, stop=dataclasses.replace(stop, noise=stop.noise or "white"))
         with one_line(self.folder, seen.size, self.device):

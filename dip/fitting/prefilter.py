@@ -68,8 +68,8 @@ def prefiltered(config: Config, seen: Observation, file: Path | None = None) -> 
         else None
     )  # fmt: skip
     if reason is None:
-        told = getattr(config.stop, "noise", None) == "white"
-        noise = Noise("white", None, noise_level(seen.y)) if told else examine(seen.y)
+        told = noise_level(seen.y) if getattr(config.stop, "noise", None) == "white" else 0.0
+        noise = Noise("white", None, told) if told > 0 else examine(seen.y)
         if noise.kind == "white":
             log.info(
                 "method=guided: BM3D of the image is the network's input, through a skip connection at level 1 too"

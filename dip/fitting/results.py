@@ -132,8 +132,8 @@ def constant_loss(module: DeepImagePrior, observation: Observation) -> float:
 def warning(loss: float | None, constant: float, lr: float, steps: int, output: Tensor) -> str | None:
     """A line if the `loss` at the end of a run is worse than the `constant_loss`; None if it is not.
 
-    `lr` and `steps` are those of the run, `output` (1, C, H, W) is its last one. An output that is constant stays so: the
-    sigmoid is saturated. A margin and a minimum leave out targets without structure and images that are constant.
+    `lr` and `steps` are those of the run, `output` (1, C, H, W) is its last one. A constant output stays so, mostly
+    because the sigmoid is saturated. A margin and a minimum leave out targets without structure and images that are constant.
     """
     flat = bool((output.amax((2, 3)) - output.amin((2, 3)) < FLAT).all())
     if loss is None or not loss > max(1.1 * constant, MINIMAL_LOSS / (10 if flat else 1)):

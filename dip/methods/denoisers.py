@@ -66,8 +66,8 @@ class Classical(Denoiser):
     name: str = "classical"
     unclip: bool = option(
         False,
-        "correct the bias near 0 and 1 that clipped Gaussian noise leaves (Foi, Signal Processing 2009), as method=guided does; of "
-        "photon noise it is always corrected",
+        "correct the bias near 0 and 1 that clipped Gaussian noise leaves (Foi, Signal Processing 2009), as method=guided "
+        "does; that of photon noise is always corrected",
         flag(),
         "true",
     )

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class Guided(Variant):
     """Deep Image Prior on top of BM3D: where the noise is white, BM3D of the observation is the network's input.
 
-    Where its level depends on the brightness, BM3D restores the image after the generalised Anscombe transform. The restored
-    image is a mean of both, corrected for clipped noise; the stronger the noise, the larger the weight of BM3D. The
-    perturbation of z is at least the level of the noise, else the network reproduces strong noise at once. Otherwise, and where the task is not denoising,
-    it is the same as dip.
+    Where its level depends on the brightness, BM3D restores the image after a transform that stabilises it. The restored
+    image is a weighted mean of both, corrected for clipped noise (not of speckle); the stronger the noise, the larger the
+    weight of BM3D. The perturbation of z is at least the level of the noise, else the network reproduces strong noise at
+    once. Where the noise is not white, or the task is not denoising, it is the same as dip.
     """
 
     name: str = "guided"

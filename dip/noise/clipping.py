@@ -23,6 +23,9 @@ POINTS = 4096
 PHOTONS = 512
 """Points of that table, and observations of each, for noise that depends on the brightness."""
 
+MANY = 1e-3
+"""Gain up to which photon counts are Gaussian: a thousand photons at white."""
+
 NEAR = 0.5
 """Distance from 0 or 1, in standard deviations, below which a pixel shows whether the noise was clipped there."""
 
@@ -49,23 +52,27 @@ def moments(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
 
 @functools.lru_cache(4)
 def observations(gain: float, offset: float) -> tuple[Array, Array]:
-    """Values x from 0 to 1, (PHOTONS,), and equally likely observations of each, not clipped, (PHOTONS, PHOTONS).
+    """Values x from black to 1, (PHOTONS,), and equally likely observations of each, not clipped, (PHOTONS, PHOTONS).
 
     They are quantiles of a Poisson distribution, of photons with the `gain` > 0, and of the Gaussian noise of reading them,
     combined as a lattice (Korobov); an offset below 0 means that black is -offset / gain. Each increases with x.
     """
     from scipy import special, stats  # slow to import
 
-    x = np.linspace(0, 1, PHOTONS)
+    black = max(0.0, -offset / gain)
+    x = np.linspace(black, 1, PHOTONS)
+    count = (x - black) / gain
     first = (np.arange(PHOTONS) + 0.5) / PHOTONS
     second = (first * 19) % 1
-    black = max(0.0, -offset / gain)
-    photons = stats.poisson.ppf(first[:, None], np.maximum(x - black, 0) / gain)
+    if gain > MANY:
+        photons = stats.poisson.ppf(first[:, None], count)
+    else:  # the quantiles of large counts are slow, and those of a Gaussian
+        photons = np.maximum(count + np.sqrt(count) * special.ndtri(first)[:, None], 0)
     return x, black + gain * photons + max(0.0, offset) ** 0.5 * special.ndtri(second)[:, None]
 
 
 def curve(gain: float, offset: float) -> tuple[Array, Array, Array]:
-    """Values from 0 to 1, and mean and variance of clipped noise of this line there."""
+    """Values from black to 1, and mean and variance of clipped noise of this line there."""
     if gain:
         x, y = observations(gain, offset)
         return x, y.clip(0, 1).mean(0), y.clip(0, 1).var(0)

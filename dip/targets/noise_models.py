@@ -67,6 +67,9 @@ class NoNoise(NoiseModel):
     def variance(self, image: Tensor) -> Tensor:
         return image.new_zeros(image.shape)
 
+    def dependence(self) -> tuple[float, float]:
+        return 0.0, 0.0
+
 
 @dataclasses.dataclass
 class Gaussian(NoiseModel):
@@ -85,7 +88,7 @@ class Gaussian(NoiseModel):
 
 
 BRIGHTEST = 16
-"""Values at 1 from which an image counts as clipped there. One that was scaled to its maximum has one."""
+"""Number of values at 1 from which an image counts as clipped there. One that was scaled to its maximum has one."""
 
 
 def anscombe(image: Tensor, gain: float, offset: float) -> Stabilised:

@@ -180,7 +180,7 @@ class Cutter:
         """
         self.guide = denoised
         skips = sorted({1, *self.config.skips})
-        perturbation = self.config.perturbation and max(self.config.perturbation, level)
+        perturbation = self.config.perturbation and max(self.config.perturbation, round(level, 4))
         self.config = dataclasses.replace(
             self.config, z=Z(guide="bm3d", channels=0), skips=skips, perturbation=perturbation
         )

@@ -20,9 +20,10 @@ from dip.fitting.pictures import Pictures
 from dip.noise.clipping import unclipped
 from dip.noise.level import colour_levels, examine, noise_level
 from dip.noise.lost_structure import CERTAIN, VISIBLE, share_if_white
-from dip.targets import Observation
+from dip.targets import Degraded, Observation
 from dip.targets.baselines import compute
 from dip.targets.noise_models import Camera, Poisson
+from dip.targets.observation import direct
 from tests.conftest import composed
 from tests.disturbed import rows_of
 from tests.targets.photos import photo
@@ -91,6 +92,13 @@ def test_unknown_photon_noise_is_recognised_and_removed_nearly_as_well_as_if_kno
     known = compute("denoising", seen, Poisson(30.0))["bm3d"]
     one_level = bm3d_of(seen.y, examine(seen.y).sigma)
     assert error(seen.denoised) < 1.05 * error(known) < 0.95 * error(one_level)
+
+
+def test_an_image_without_noise_that_is_called_white_is_not_denoised():
+    config = composed("image=coffee", "size=64", *SMALL, "target=clean", "stop=adaptive", "stop.noise=white")
+    uniform = direct(torch.full((1, 3, 32, 32), 0.5), None)
+    config = dataclasses.replace(config, target=Degraded())
+    assert prefilter.prefiltered(config, uniform) is uniform
 
 
 def test_a_large_image_has_a_guide_but_not_one_of_many_channels(monkeypatch):

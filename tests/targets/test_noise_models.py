@@ -68,6 +68,17 @@ def test_the_inverse_for_photon_counts_is_exact_also_where_they_are_clipped(peak
     assert low[-1] < 0.97
 
 
+@pytest.mark.parametrize("line", [(0.02, -0.002), (0.02, 0.002), (1e-6, 0.0), (1e-9, 0.0)])
+def test_the_inverse_is_continuous_down_to_black_and_for_any_number_of_photons(line: tuple[float, float]) -> None:
+    image = torch.linspace(0, 1, 201)
+    stable, _, inverse = Estimated(0.1, line=line).stabilise(image)
+    black = max(0.0, -line[1] / line[0])
+    restored = inverse(stable)
+    assert (restored.diff() >= 0).all()
+    assert (restored - image.clamp(min=black))[image < 0.9].abs().max() < 0.03
+    assert restored[image < black].allclose(torch.tensor(black), atol=0.003)
+
+
 def test_gaussian_noise_is_normal_and_independent_between_pixels_and_channels() -> None:
     residual = (Gaussian(0.1).sample(torch.full((1, 3, 128, 128), 0.5), draw()) - 0.5)[0]
     assert stats.kstest(residual.flatten().numpy() / 0.1, "norm").pvalue > 1e-3
