@@ -90,7 +90,8 @@ class Fit(WholeImage):
         module = DeepImagePrior(
             nets, seen.size, seen.operator, loss=config.loss, optimizer=config.optimizer, lr=config.lr,
             perturbation=config.perturbation and max(config.perturbation, round(seen.level, 4)),
-            warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life, distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
+            warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life,
+            distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
             kernel=None if self.rule is None else self.rule.loss_filter,
             extras=extras, intervals=seen.intervals,
