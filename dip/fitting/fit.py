@@ -19,7 +19,7 @@ from dip.fitting.fit_errors import one_line
 from dip.fitting.lightning_alone import OneProcess, alone, trainer_of
 from dip.fitting.network_input import networks, with_all_channels
 from dip.fitting.own_classes import Plugin
-from dip.fitting.prefilter import mixed, prefiltered, without_impulses
+from dip.fitting.prefilter import mixed, perturbation, prefiltered, without_impulses
 from dip.fitting.probe import together
 from dip.fitting.whole_image import WholeImage
 from dip.hardware import devices, memory, threads
@@ -89,8 +89,7 @@ class Fit(WholeImage):
             speedups.remove("kernels")
         module = DeepImagePrior(
             nets, seen.size, seen.operator, loss=config.loss, optimizer=config.optimizer, lr=config.lr,
-            perturbation=config.perturbation and max(config.perturbation, round(seen.level, 4)),
-            warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life,
+            perturbation=perturbation(config, seen), warm_up=config.perturbation_warm_up, half_life=config.perturbation_half_life,
             distribution=config.perturbation_distribution, ema=config.ema, seeds=seeds,
             weights=None if self.rule is None else self.rule.loss_mask,
             kernel=None if self.rule is None else self.rule.loss_filter,

@@ -113,6 +113,11 @@ def _bm3d(y: Tensor, levels: Levels, file: Path | None) -> Tensor:
     return denoised
 
 
+def perturbation(config: Config, seen: Observation) -> float:
+    """The perturbation of z: at least the level of the noise, if there is any perturbation. Rounded, for names of tiles."""
+    return config.perturbation and max(config.perturbation, round(seen.level, 4))
+
+
 def without_impulses(config: Config, noise: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """What stop=adaptive found, for `mixed`; None for impulses, which BM3D does not remove."""
     return None if config.target.noise_model(0.1).impulses else noise

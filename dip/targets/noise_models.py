@@ -50,8 +50,9 @@ class NoiseModel(abc.ABC):
         return None
 
     def stabilise(self, image: Tensor) -> Stabilised:
-        """The noisy `image` after a transform that gives the noise one level: here none, and the mean level."""
-        return image, self.level(image), lambda denoised: denoised
+        """The noisy `image` after a transform that gives the noise one level: `anscombe`, or none, and the mean level."""
+        gain, offset = self.dependence() or (0.0, 0.0)
+        return anscombe(image, gain, offset) if gain else (image, self.level(image), lambda denoised: denoised)
 
     def bm3d_levels(self, sigma: float) -> Levels:
         """The level that `dip.bm3d` assumes where the noise has the level `sigma`: the same for white noise."""
@@ -136,9 +137,6 @@ class Estimated(Gaussian):
     def dependence(self) -> tuple[float, float] | None:
         return super().dependence() if self.line is None else self.line
 
-    def stabilise(self, image: Tensor) -> Stabilised:
-        return super().stabilise(image) if self.line is None else anscombe(image, *self.line)
-
     def bm3d_levels(self, sigma: float) -> Levels:
         return sigma if self.for_bm3d is None or self.line is not None else self.for_bm3d
 
@@ -159,9 +157,6 @@ class Poisson(NoiseModel):
 
     def dependence(self) -> tuple[float, float] | None:
         return 1 / self.peak, 0.0
-
-    def stabilise(self, image: Tensor) -> Stabilised:
-        return anscombe(image, 1 / self.peak, 0.0)
 
 
 @dataclasses.dataclass

@@ -19,6 +19,7 @@ from dip.configuration.schema import Config
 from dip.errors import DipError, OptionError
 from dip.files import write_bytes
 from dip.fitting import experiment
+from dip.fitting.prefilter import perturbation
 from dip.methods.method import Denoiser, Variant
 from dip.methods.variants import Guided
 from dip.noise.level import noise_levels
@@ -173,16 +174,12 @@ class Cutter:
             keep_checkpoint=False, overwrite=False, snapshot_every=None if "snapshot_every" in config.method.ignores else never,
         )  # fmt: skip
 
-    def start_from(self, denoised: Tensor, level: float) -> None:
-        """Let the networks start from their parts of `denoised` (1, C, H, W), as those of method=guided do.
-
-        level: of the noise, the least perturbation.
-        """
-        self.guide = denoised
+    def start_from(self, seen: Observation) -> None:
+        """Let the networks start from their parts of `seen.denoised`, as those of method=guided do."""
+        self.guide = seen.denoised
         skips = sorted({1, *self.config.skips})
-        perturbation = self.config.perturbation and max(self.config.perturbation, round(level, 4))
         self.config = dataclasses.replace(
-            self.config, z=Z(guide="bm3d", channels=0), skips=skips, perturbation=perturbation
+            self.config, z=Z(guide="bm3d", channels=0), skips=skips, perturbation=perturbation(self.config, seen)
         )
 
     def copied(self, box: Box) -> bool:

@@ -106,7 +106,7 @@ class TiledFit(Work):
         if not self.unchanged:
             self.seen = prefiltered(self.config, self.seen, self.folder / TILES / "bm3d.tif")
         if self.seen.denoised is not None:
-            self.cutter.start_from(self.seen.denoised, self.seen.level)
+            self.cutter.start_from(self.seen)
         jobs = {self.cutter.job(box): box for row in self.boxes for box in row if box not in self.copied}
         refuse_numbered(list(jobs))
         self.launcher.prepare(list(jobs))
