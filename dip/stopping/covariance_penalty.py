@@ -96,8 +96,10 @@ class CovariancePenalty(Rule):
     patches the fraction k of the noise that f contains and the fraction q of its variance that y - f contains. The noise
     variance is s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is too large.
     The bound falls with the residual while the texture is being fitted, so an early minimum is replaced. It does
-    not fall below FLOOR times the variance of the flat patches. Strong noise that cannot be texture needs no bound: s^2 is
-    that variance (`dip.noise.texture.certain`). A reading replaces the best one if r + 2 k s^2 is
+    not fall below FLOOR times the variance of the flat patches, nor below the smallest r / q that did not need it, of
+    readings with q >= 1 / BOUND: there most of the noise is not fitted yet, unlike texture, so that it is noise. Without
+    that, s^2 falls while a smooth photograph is being overfitted. Strong noise that cannot be texture needs no bound: s^2
+    is the variance of the flat patches (`dip.noise.texture.certain`). A reading replaces the best one if r + 2 k s^2 is
     smaller, both with the newest s^2.
 
     It reads the average and not the observed output, so it applies where the operator is the identity at known pixels.
@@ -112,7 +114,7 @@ class CovariancePenalty(Rule):
         strong: see `Covariance.strong`.
     """
 
-    saved = ("flat", "variance", "best_residual", "best_taken")
+    saved = ("flat", "variance", "best_residual", "best_taken", "least")
     residual: Tensor  # () float32, r of the newest reading
     taken: Tensor  # () float32, k of the newest reading
 
@@ -145,6 +147,7 @@ class CovariancePenalty(Rule):
         self.variance = self.target.new_zeros(())  # s^2
         self.best_residual = torch.full_like(self.variance, math.inf)
         self.best_taken = self.target.new_zeros(())
+        self.least = torch.full_like(self.variance, math.inf)  # smallest r / q while the bound was not needed
         self.direct: Tensor | None = None  # () bool: the operator is the identity at known pixels
         self._average: Tensor | None = None  # of this step, during `update` only
 
@@ -184,8 +187,12 @@ class CovariancePenalty(Rule):
         self.taken = (weight * (noise * fitted).mean((1, 2, 3))).sum()
         left = (weight * fp.energy(noise - fitted)).sum()
         level = fp.UNBIASED * noise.square().mean()
-        bound = torch.maximum(BOUND * self.residual, FLOOR * level)
-        variance = level if self.certain else torch.minimum(self.residual / left.clamp(min=fp.LEAST), bound)
+        ratio = self.residual / left.clamp(min=fp.LEAST)
+        trusted = finite & (left >= 1 / BOUND)
+        self.least = torch.where(trusted, torch.minimum(self.least, ratio), self.least)
+        known = torch.where(self.least.isinf(), 0, self.least)
+        bound = torch.maximum(BOUND * self.residual, torch.maximum(known, FLOOR * level))
+        variance = level if self.certain else torch.minimum(ratio, bound)
         self.variance = torch.where(finite & self.direct, variance, self.variance)
         self.best = self.best_residual + 2 * self.best_taken * self.variance
         value = self.residual + 2 * self.taken * self.variance
