@@ -24,15 +24,7 @@ from dip.methods import METHODS, Denoiser, Method, Variant
 from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
-from dip.options import (
-    Legal,
-    choice,
-    flag,
-    integer,
-    number,
-    option,
-    text,
-)
+from dip.options import Legal, choice, flag, integer, number, option, text
 from dip.stopping import STOPS, Auto, Stop
 from dip.targets import TARGETS, Degraded, Noisy, Target
 from dip.z import Z
@@ -125,10 +117,7 @@ class Config(ImageOptions):
     logger: Logger = dataclasses.field(default_factory=TensorBoard)
     record_every: int = option(50, "steps between two rows of metrics.csv", integer(1), "100")
     snapshot_every: int | None = option(
-        None,
-        "steps between two snapshot images; null: steps 1, 2, 5, 10, 20, 50, ...",
-        integer(1, none=True),
-        "500",
+        None, "steps between two snapshot images; null: steps 1, 2, 5, 10, 20, 50, ...", integer(1, none=True), "500"
     )
     checkpoint_every: float = option(
         60.0, "seconds between two checkpoints; increased automatically where writing is slow", number(">= 0"), "30"

@@ -179,10 +179,7 @@ BASELINES: dict[str, dict[str, Baseline]] = {
         "median": _median,
     },
     "deblurring": {"richardson_lucy": _richardson_lucy},
-    "super-resolution": {
-        "bicubic": _resized(Image.Resampling.BICUBIC),
-        "lanczos": _resized(Image.Resampling.LANCZOS),
-    },
+    "super-resolution": {"bicubic": _resized(Image.Resampling.BICUBIC), "lanczos": _resized(Image.Resampling.LANCZOS)},
     "jpeg": {"shifted": _shifted},
     "inpainting": {"biharmonic": _biharmonic},
     "tomography": {
