@@ -115,8 +115,7 @@ def _richardson_lucy(observation: Observation, noise: NoiseModel) -> Tensor:
     stripes. Iterations amplify noise, so a noisy image gets fewer of them.
     """
     assert isinstance(observation.operator, Blur)
-    y = observation.y.detach().float().cpu()
-    blur = copy.deepcopy(observation.operator).to("cpu", torch.float32)  # a fit in float64 has converted it
+    blur, y = reconstruction.on_cpu(observation)
     weight = adjoint(blur, torch.ones_like(y), y).clamp(min=1e-6)
     x = torch.full_like(y, 0.5)
     for _ in range(10 if noise.level(y) > 0.01 else 30):

@@ -52,9 +52,8 @@ class Matrix(Laboratory):
             matrix = random_signs(max(pixels // 4, 1), pixels, min(ENTRIES, pixels), draws(seed, "matrix"))
         else:
             matrix = read_matrix(self.matrix)
-        return self.measure(
-            image, self._operator(matrix, image.shape[1:], "resize the image, for example size=[64,64]"), seed
-        )
+        operator = self._operator(matrix, image.shape[1:], "resize the image, for example size=[64,64]")
+        return self.measure(image, operator, seed)
 
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
         """For as many measurements as the matrix has rows, or that many for each channel, channels first."""
@@ -73,8 +72,7 @@ class Matrix(Laboratory):
         (rows, columns), (channels, height, width) = matrix.shape, shape
         pixels = height * width
         if columns not in (pixels, channels * pixels):
-            needed = f"{pixels} (one for each pixel)" + f" or {channels * pixels} (for {channels} channels)" * (
-                channels > 1
-            )
+            several = f" or {channels * pixels} (for {channels} channels)" * (channels > 1)
+            needed = f"{pixels} (one for each pixel){several}"
             raise ImageError(f"target.matrix={self.matrix}: has {columns} columns, the image needs {needed}; {advice}")
         return SparseOperator(matrix, (1, rows), joint=channels > 1 and columns == channels * pixels)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -79,18 +78,6 @@ class SparseOperator(Operator):
         return torch.sparse_csr_tensor(rows, columns, values, size=shape, check_invariants=False)
 
 
-class Reshaped(torch.nn.Module):
-    """The result of `operator` in another shape, that of measured values."""
-
-    def __init__(self, operator: torch.nn.Module, shape: Sequence[int]) -> None:
-        super().__init__()
-        self.operator, self.shape = operator, tuple(shape)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.operator(x)
-        return result.reshape(self.shape)
-
-
 class _Product(torch.autograd.Function):
     """Matrix times vector, with the given transpose in the backward pass."""
 
@@ -113,12 +100,11 @@ def random_signs(rows: int, columns: int, entries: int, generator: Generator) ->
     """A `scipy.sparse` array (rows, columns): in each row `entries` times +-1 / sqrt(entries), at random columns."""
     import scipy.sparse
 
-    places = torch.stack(
-        [torch.randperm(columns, generator=generator)[:entries] for _ in range(rows)]
-    )  # (rows, entries)
+    drawn = [torch.randperm(columns, generator=generator)[:entries] for _ in range(rows)]
+    places = torch.stack(drawn).sort(1).values  # (rows, entries)
     signs = torch.randint(2, (rows * entries,), generator=generator) * 2.0 - 1.0
     starts = torch.arange(rows + 1) * entries
-    parts = (signs.numpy() / entries**0.5, places.sort(1).values.flatten().numpy(), starts.numpy())
+    parts = (signs.numpy() / entries**0.5, places.flatten().numpy(), starts.numpy())
     return scipy.sparse.csr_array(parts, shape=(rows, columns))
 
 
