@@ -23,13 +23,6 @@ from dip.errors import DipError
 FULL_ERRORS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
-def overrides() -> list[str]:
-    """The options as typed on the command line."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-
-
 def flags_first(arguments: Sequence[str]) -> list[str]:
     """`arguments` with the flags before the options: Hydra's parser refuses options before and after a flag."""
     from hydra._internal.utils import get_args_parser

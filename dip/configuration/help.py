@@ -36,21 +36,8 @@ FILES = {
 }
 """Folders of YAML files, and what is typed to use one."""
 
-USUAL = (
-    "image",
-    "reference",
-    "size",
-    "tile",
-    "skips",
-    "steps",
-    "lr",
-    "perturbation",
-    "ensemble",
-    "seed",
-    "device",
-    "out",
-    "overwrite",
-)
+USUAL = ("image", "reference", "size", "tile", "skips", "steps", "lr", "perturbation", "ensemble", "seed", "device", "out",
+         "overwrite")  # fmt: skip
 """The options outside of groups that the short help lists."""
 
 MORE = """\
