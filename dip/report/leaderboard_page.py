@@ -95,10 +95,7 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
             parts += [f"![{CAPTIONS[name]}]({_slim(path).name})\n\n*{CAPTIONS[name]}.*" for name, path in drawn.items()]
         if about := _about(rows):
             entries = [{"entry": name, "what": what, "source": source} for name, (what, source) in about.items()]
-            parts += [
-                "## Entries",
-                tables.markdown(entries, {name: (name, "") for name in ("entry", "what", "source")}),
-            ]
+            parts += ["## Entries", tables.markdown(entries, {name: (name, "") for name in entries[0]})]
         if left := leaderboard.unfinished(rows):
             names = ("entry", "image", "condition", "seed", "status", "error")
             parts += ["## Without a result", tables.markdown(left, {name: (name, "") for name in names})]
@@ -120,9 +117,8 @@ def markdown(rows: Sequence[Row]) -> list[str]:
     def marked(row: Row) -> Row:
         return {**row, "entry": f"**{row['entry']}**" if row["entry"] in best else row["entry"]}
 
-    columns = {
-        name: column for name, column in leaderboard.ENTRIES.items() if any(row[name] is not None for row in table)
-    }
+    known = [name for name in leaderboard.ENTRIES if any(row[name] is not None for row in table)]
+    columns = {name: leaderboard.ENTRIES[name] for name in known}
     each = leaderboard.per_image(rows)
     return [
         tables.markdown([*map(marked, table)], columns),

@@ -26,9 +26,8 @@ def questions(found: Sequence[Run]) -> list[str]:
     """
     images = [shown(run.config.get("image")) if run.config else "" for run in found]
     several = len({*images} - {""}) > 1
-    texts = [
-        f"{image}, {task(run)}" if image and several else task(run) for image, run in zip(images, found, strict=True)
-    ]
+    pairs = zip(images, found, strict=True)
+    texts = [f"{image}, {task(run)}" if image and several else task(run) for image, run in pairs]
     return _told_apart(found, texts, [name for name in option_names(found) if name.partition(".")[0] in QUESTION])
 
 
