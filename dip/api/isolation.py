@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import torch
 
+from dip.fitting.experiment import log_added
 from dip.options import log
 
 LIBRARIES = ("CUDA_", "MLFLOW_", "PYTORCH_", "TORCHINDUCTOR_", "TRITON_", "WANDB_")
@@ -117,10 +118,5 @@ def log_shown(progress: bool) -> Iterator[None]:
     if not progress or log.hasHandlers():
         yield
         return
-    handler = logging.StreamHandler()
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)  # `isolated` restores the level
-    try:
+    with log_added(logging.StreamHandler()):
         yield
-    finally:
-        log.removeHandler(handler)

@@ -50,7 +50,6 @@ class OwnNet(Plugin, Net):
         return net
 
     def padded(self, height: int, width: int) -> Size:
-        """See `Net.padded`."""
         return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
 
     def tried(self, config: Config, seen: Observation, device: torch.device, dtype: torch.dtype) -> Self:

@@ -120,7 +120,6 @@ class WholeImage(Work):
             result["baselines"] = results.baselines(self.config.target, seen, self.folder / "images", self.slices)
 
     def result(self, status: str, **more: Any) -> dict[str, Any]:
-        """See `Work.result`."""
         faster = getattr(self.module, "faster", None) or {}
         known: dict[str, Any] = {"estimate": self.cost and self.cost.plain(), "precision": {**self.precision, **faster}}
         known |= {"steps": self.module and self.module.step, "events": self.rollback.events}

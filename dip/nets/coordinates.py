@@ -41,9 +41,7 @@ class CoordinatesModule(nn.Module):
     ) -> None:
         super().__init__()
         longer = max(*size, 2) - 1
-        lines = (
-            torch.arange(side) / longer if features else (2 * torch.arange(side) - side + 1) / longer for side in size
-        )
+        lines = (torch.arange(n) / longer if features else (2 * torch.arange(n) - n + 1) / longer for n in size)
         grid = torch.stack(torch.meshgrid(*lines, indexing="ij"))[None]  # (1, 2, H, W)
         self.register_buffer("grid", grid, persistent=False)
         # Not trained, but random, so a checkpoint holds them.

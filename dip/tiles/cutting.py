@@ -148,9 +148,8 @@ class Cutter:
         self.seen, self.folder = seen, folder
         self.factor = geometry(config.target, seen).factor
         self.guide = None if config.z.guide is None else seen.z  # (1, C_g, H, W), of the size of the restored image
-        self.target, self.planes = observed(
-            config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
-        )
+        unguided = seen if self.guide is None else dataclasses.replace(seen, z=None)
+        self.target, self.planes = observed(config.target, unguided)
         if isinstance(config.method, Denoiser) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
             # The noise of the whole image, for all tiles; but BM3D may have a level for each channel.
             sigma, for_bm3d, line = noise_levels(seen.y)

@@ -121,7 +121,6 @@ class TiledFit(Work):
         return self._finish()
 
     def reached(self, result: Mapping[str, Any]) -> str:
-        """See `Work.reached`."""
         tiles = [tile["status"] for tile in result["tiles"].values()]
         return f"after {sum(status in (*GOOD, COPIED) for status in tiles)} of {len(tiles)} tiles"
 
