@@ -1,7 +1,5 @@
 """Options as given in Python (names, dicts, objects, arrays) become a `Config` and the pictures that are arrays."""
 
-from __future__ import annotations
-
 import dataclasses
 import operator
 import os

@@ -1,7 +1,5 @@
 """A call of `dip.restore` in a process of other code: the caller's modes do not change its numbers, and are kept."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import logging

@@ -1,7 +1,5 @@
 """The result of `dip.restore`: the image, its metrics and history, and its display in a notebook."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import html

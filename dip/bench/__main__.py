@@ -8,8 +8,6 @@ Rows: plain (the network in plain PyTorch), ours (a bare loop over the computati
 (the convolutions of the plain network only).
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

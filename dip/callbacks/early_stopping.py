@@ -1,7 +1,5 @@
 """Early stopping: update the stopping rule at every step and end the run when the rule fires."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

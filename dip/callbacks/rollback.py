@@ -5,8 +5,6 @@ restores only the weights, and the old moments then cause the next collapse. A c
 stays on the device until a record is due.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import statistics

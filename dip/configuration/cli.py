@@ -1,7 +1,5 @@
 """The command line: arguments in any order, file names of any kind, the log as plain lines, errors in one line."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import logging

@@ -1,7 +1,5 @@
 """The text of `python train.py --help`, made from the options and from the head comments of the shipped files."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 import textwrap

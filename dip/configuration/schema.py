@@ -7,8 +7,6 @@ Each group option (a target, a network, ...) is a dataclass registered under its
 illegal value names its option, and no configuration can name code to run.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import re
 import typing

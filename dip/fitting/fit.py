@@ -1,7 +1,5 @@
 """The computation of a run: from options and images to a fitted network and its restored image."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
 import time

@@ -1,7 +1,5 @@
 """A network that is given from Python: a module, or a function that builds one."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import inspect

@@ -1,7 +1,5 @@
 """Base class of `Fit` and `DenoiserFit`: the observation, the device, the records, and the files of the run folder."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

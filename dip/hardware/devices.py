@@ -1,7 +1,5 @@
 """The device and the number format of a run, and the process-wide flags that belong to them."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools

@@ -4,8 +4,6 @@ No file is trusted. Its type and size are checked before it is opened, the image
 decoded. Every exception of a decoder becomes `Unreadable` with the reason.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging

@@ -1,7 +1,5 @@
 """HEIC photographs of phones, decoded by pi-heif, an optional package."""
 
-from __future__ import annotations
-
 from typing import BinaryIO
 
 import numpy as np

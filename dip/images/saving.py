@@ -4,8 +4,6 @@ Pillow encodes 8-bit files. It supports neither 16-bit colour nor float colour: 
 all TIFF.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import zlib

@@ -5,8 +5,6 @@ With Fourier features (Tancik et al. 2020, arXiv 2006.10739, section 4) or sines
 equal.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -4,8 +4,6 @@ A report never fails because of one run, even while that run is being written: f
 and named in `Run.problems`.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import os

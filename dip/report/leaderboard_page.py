@@ -1,7 +1,5 @@
 """Write the page, the CSV file and the figures of a leaderboard, in its folder of runs or as a result page."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

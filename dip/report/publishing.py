@@ -1,7 +1,5 @@
 """Publish a folder of runs as a result: a Markdown page, CSV tables and figures that fit into a repository."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Draw the figures of a folder of runs: targets, tasks, output over steps, loss and PSNR curves, stopping rules."""
 
-from __future__ import annotations
-
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence

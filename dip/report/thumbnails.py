@@ -1,7 +1,5 @@
 """Images for the page: each different file once, small enough for one HTML file."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Short titles that tell the runs of a folder apart: experiment, picture and target, then the options that differ."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from dip.report.collect import Run, option_names, shown

@@ -1,7 +1,5 @@
 """The identity of a run: the options that change its result, and the name of its folder. Imports no torch."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

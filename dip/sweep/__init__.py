@@ -4,8 +4,6 @@
 package does not import torch.
 """
 
-from __future__ import annotations
-
 import sys
 import types
 from typing import Any

@@ -1,7 +1,5 @@
 """Jobs as processes of this machine, one or more per device. All sweeps of a user share the devices."""
 
-from __future__ import annotations
-
 import ctypes
 import dataclasses
 import math

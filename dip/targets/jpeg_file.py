@@ -6,8 +6,6 @@ because the samples are rounded to 8 bits, and in blocks with many samples that 
 that exceed the image at its right and bottom border are those of the image extended by its edge pixels.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 from collections.abc import Sequence

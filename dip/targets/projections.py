@@ -1,7 +1,5 @@
 """The Radon transform as a sparse matrix: parallel-beam projections of an image."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The operator of a sparse matrix. Its gradient is a product with the transpose, which is stored too."""
 
-from __future__ import annotations
-
 import warnings
 import zipfile
 from typing import Any

@@ -1,7 +1,5 @@
 """Restored tiles become one image."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """An image that is fitted in tiles: the same interface as `dip.fitting.fit.Fit`, with a job per tile."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import shutil

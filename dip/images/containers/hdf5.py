@@ -1,7 +1,5 @@
 """HDF5, also as MATLAB's `.mat` of version 7.3, read by h5py, an optional package."""
 
-from __future__ import annotations
-
 from typing import Any, BinaryIO
 
 import numpy as np

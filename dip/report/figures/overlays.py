@@ -1,7 +1,5 @@
 """Curves of many runs in one plot: Figure 3 of the report, and PSNR in the same form."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

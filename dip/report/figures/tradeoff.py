@@ -1,7 +1,5 @@
 """PSNR against seconds of many methods, with the frontier: the methods that none is both faster and better than."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 
