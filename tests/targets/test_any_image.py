@@ -1,7 +1,5 @@
 """Properties of every target on images of any shape and content."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
