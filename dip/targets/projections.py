@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 
 def diagonal(size: tuple[int, int]) -> int:
@@ -25,8 +26,6 @@ def radon_matrix(size: tuple[int, int], degrees: Sequence[float], detectors: int
         degrees: the angles of the projections, counter-clockwise.
         detectors: number of parallel rays for each angle.
     """
-    import scipy.sparse
-
     height, width = size
     depth = diagonal(size)  # samples along a ray
     along = (np.arange(depth, dtype=np.float64) - depth // 2)[:, None]

@@ -1,22 +1,19 @@
 """Baselines of the targets of laboratories: classical reconstructions of an image from measurements of it."""
 
-from __future__ import annotations
-
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import lsqr
 from skimage import restoration, transform
 from torch import Tensor
 
 from dip.targets import fourier
 from dip.targets.noise_models import NoiseModel
+from dip.targets.observation import Observation
 from dip.targets.operators import adjoint
 from dip.targets.sparse_operator import SparseOperator
-
-if TYPE_CHECKING:
-    from dip.targets.observation import Observation
 
 WEIGHTS = 8
 """Largest number of weights that `total_variation` tries, each half of the one before."""
@@ -93,8 +90,6 @@ def zero_filled(observation: Observation, noise: NoiseModel) -> Tensor:
 
 def least_squares(observation: Observation, noise: NoiseModel) -> Tensor:
     """The image of least norm among those of least squared residual, by LSQR (Paige and Saunders 1982)."""
-    from scipy.sparse.linalg import lsqr
-
     operator, y = on_cpu(observation)
     assert isinstance(operator, SparseOperator)
     matrix = operator.to_scipy()

@@ -4,6 +4,8 @@ import warnings
 import zipfile
 from typing import Any
 
+import numpy as np
+import scipy.sparse
 import torch
 from torch import Generator, Tensor
 
@@ -65,8 +67,6 @@ class SparseOperator(Operator):
 
     def to_scipy(self) -> Any:
         """The matrix as a `scipy.sparse` CSR array."""
-        import scipy.sparse
-
         parts = [self.get_buffer(name).cpu().numpy() for name in ("values", "columns", "rows")]
         return scipy.sparse.csr_array(tuple(parts), shape=self.shape)
 
@@ -96,8 +96,6 @@ class _Product(torch.autograd.Function):
 
 def random_signs(rows: int, columns: int, entries: int, generator: Generator) -> Any:
     """A `scipy.sparse` array (rows, columns): in each row `entries` times +-1 / sqrt(entries), at random columns."""
-    import scipy.sparse
-
     drawn = [torch.randperm(columns, generator=generator)[:entries] for _ in range(rows)]
     places = torch.stack(drawn).sort(1).values  # (rows, entries)
     signs = torch.randint(2, (rows * entries,), generator=generator) * 2.0 - 1.0
@@ -115,9 +113,6 @@ def read_matrix(path: str) -> Any:
     Raises:
         ImageError: the file cannot be read, or holds something else.
     """
-    import numpy as np
-    import scipy.sparse
-
     advice = "write it with scipy.sparse.save_npz or numpy.save, for example target.matrix=matrix.npz"
     try:
         dense = path.lower().endswith(".npy")
