@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -76,8 +76,10 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
     page = to / "README.md"
     try:
         to.mkdir(parents=True, exist_ok=True)
-        text = tables.csv_text(_continued(_published(to / "runs.csv"), rows))
-        runs.write_text(to / "runs.csv", text)
+        table = to / "runs.csv"
+        earlier = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))) if table.is_file() else ()
+        text = tables.csv_text(_continued(earlier, rows))
+        runs.write_text(table, text)
         rows = list(csv.DictReader(io.StringIO(text)))
         asked, notes = description(folder, title)
         typed = publishing.typed(found, folder)
@@ -193,12 +195,7 @@ def _embedded(name: str, path: Path) -> tuple[str, str, str]:
     return CAPTIONS[name], data_uri("svg+xml", path.with_suffix(".svg").read_bytes()), "plot wide"
 
 
-def _published(path: Path) -> list[Row]:
-    """The rows of a published CSV file; [] without one."""
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.is_file() else []
-
-
-def _continued(earlier: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+def _continued(earlier: Iterable[Row], rows: Sequence[Row]) -> list[Row]:
     """The rows of a published leaderboard with those of later runs: a later run replaces the same one if it has scores."""
     table: dict[tuple[str, ...], Row] = {}
     for row in [*earlier, *rows]:
