@@ -195,14 +195,11 @@ def _run(jobs: Mapping[Job, str], at_once: int | None, progress: bool) -> None:
 
     A signal ends the others with a checkpoint and reaches the caller.
     """
-    from omegaconf import OmegaConf
-
+    from dip.sweep import chosen
     from dip.sweep.dispatch import Loop
-    from dip.sweep.processes import ProcessesLauncher
     from dip.sweep.progress import Progress
 
-    launcher = ProcessesLauncher(at_once)
-    launcher.config = OmegaConf.create({"hydra": {"job": {"env_set": {}}}})
+    launcher = chosen(jobs=at_once)
     launcher.prepare([*jobs])
     shown = Progress([*jobs], None if progress else io.StringIO(), jobs)
     loop = Loop([*jobs], launcher.start, shown, others=launcher.others)

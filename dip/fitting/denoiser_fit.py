@@ -162,10 +162,10 @@ class DenoiserFit(WholeImage):
 
     def _finish(self, image: Tensor, logger: Any) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
-        target, seen, step = self.config.target, self.observation, self.module.step
+        target, seen = self.config.target, self.observation
         self.restored = target.finish(image, seen)
-        result = self.result("finished", restored_step=step, **results.scores(target, self.restored, seen))
+        scores = results.scores(target, self.restored, seen)
+        result = self.result("finished", restored_step=self.module.step, **scores)
         result |= results.details(seen, self.slices, None)
-        self.save_results(logger, result, self.restored)
-        self.conclude(logger, result, step, close=True)
+        self.save_results(logger, result, self.restored, close=True)
         return result
