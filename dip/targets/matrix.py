@@ -36,12 +36,8 @@ class Matrix(Laboratory):
         "matrix.npz",
     )
     task = "matrix"
-    data: ClassVar[tuple[str, ...]] = ("matrix",)
+    paths = data = ("matrix",)
     required: ClassVar[tuple[str, ...]] = ("matrix", "shape")
-
-    def files(self) -> dict[str, str]:
-        """The matrix, which is read by this target itself."""
-        return {} if self.matrix is None else {"matrix": self.matrix}
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = the measurements (1, 1 or C, 1, rows), see `measure`."""
