@@ -226,6 +226,5 @@ def raise_interrupt(metrics: Mapping[str, Any]) -> None:
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
         at = "" if "tiles" in metrics else f" at step {metrics['steps']}"  # each tile has its own
-        raise RunError(
-            f'the fit was interrupted{at}; the same call resumes it if it has a folder, for example out="runs"'
-        )
+        advice = 'the same call resumes it if it has a folder, for example out="runs"'
+        raise RunError(f"the fit was interrupted{at}; {advice}")

@@ -86,12 +86,10 @@ def compare(
     >>> by_step.plot(logx=True, ylabel="PSNR, dB").figure.savefig("curves.png")
     """
     pandas = _pandas()
-    if not (
-        isinstance(variants, Mapping) and variants and all(isinstance(each, Mapping) for each in variants.values())
-    ):
-        raise OptionError(
-            "variants", variants, "a dict of dicts of options", "variants={'wide': {'net': {'channels': 64}}}"
-        )
+    dicts = isinstance(variants, Mapping) and all(isinstance(each, Mapping) for each in variants.values())
+    if not dicts or not variants:
+        example = "variants={'wide': {'net': {'channels': 64}}}"
+        raise OptionError("variants", variants, "a dict of dicts of options", example)
     if not isinstance(seeds, Iterable) or not (seeds := tuple(seeds)):
         raise OptionError("seeds", seeds, "a sequence of integers", "seeds=[0, 1, 2]")
     if out is None:

@@ -67,14 +67,13 @@ class DenoiserFit(WholeImage):
         self.method = method
         self.observation = self.prepare("fp32" if isinstance(method, Classical) else config.precision.name)
         if self.arithmetic.name == "fp16":
-            raise OptionError(
-                "precision", "fp16", f"auto, bf16, fp32 or tf32 with method={method.name}", "precision=bf16"
-            )
-        seen, smallest = self.observation, self.method.smallest
+            legal = f"auto, bf16, fp32 or tf32 with method={method.name}"
+            raise OptionError("precision", "fp16", legal, "precision=bf16")
+        seen, smallest = self.observation, method.smallest
         if min(seen.size) < smallest:
             height, width = seen.size
             raise ImageError(
-                f"image: has {height} x {width} pixels, method={self.method.name} needs at least {smallest} x {smallest}; "
+                f"image: has {height} x {width} pixels, method={method.name} needs at least {smallest} x {smallest}; "
                 "take another method, for example method=bm3d"
             )
         self.noise = config.target.noise_model(*noise_levels(seen.y))
