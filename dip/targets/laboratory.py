@@ -88,5 +88,5 @@ class Laboratory(Linear):
         from torch import nn
 
         operator, shape = self.instrument(values, self.shape)
-        call = nn.Sequential(operator, nn.Flatten(0), nn.Unflatten(0, values.shape))
+        call = nn.Sequential(operator, nn.Flatten(0), nn.Unflatten(0, values.shape or (1,)))
         return call, shape, values.dtype.kind == "c", f"target={self.name}"
