@@ -21,8 +21,9 @@ def run(composed: DictConfig) -> float | None:
         from dip import tiles  # imported late: --help and sweeps do not need torch
         from dip.fitting import experiment
 
-        launcher = sweep.chosen(options.out, HydraConfig.get())
-        result = experiment.run(options, cli.overrides(), prepare=tiles.prepare(options, launcher))
+        hydra = HydraConfig.get()
+        prepare = tiles.prepare(options, sweep.chosen(options.out, hydra))
+        result = experiment.run(options, list(hydra.overrides.task), prepare=prepare)
         if runs.lacks_figures(result["folder"]):
             from dip.report.figures.run import draw
 

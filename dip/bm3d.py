@@ -6,8 +6,6 @@ with a hard threshold gives the basic estimate, which guides a second stage with
 of Lebrun's analysis (IPOL 2012), except for the DCT in both stages and groups of a fixed size.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Atomic writing of files, and reading of files that may be damaged. Imports no torch."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

@@ -4,8 +4,6 @@ Every function takes float images (1, C, H, W) in [0, 1], computes in float32 or
 the images' device. The device is not synchronised until the caller reads the value.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure, visual_information_fidelity

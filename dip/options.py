@@ -4,8 +4,6 @@
 from these fields, so that each number and each description has one place.
 """
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import itertools

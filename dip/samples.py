@@ -3,8 +3,6 @@
 Nothing is ever downloaded: `skimage.data` has more pictures, but fetches them from the network.
 """
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import importlib.util

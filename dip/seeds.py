@@ -4,8 +4,6 @@ Nothing here uses a global generator, so a run does not depend on what ran befor
 5,000 does not depend on the steps before, so a resumed run is exact.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """Names of data: a file, or an array inside a file, as FILE:KEY; and of the axes of an array."""
 
-from __future__ import annotations
-
 import os
 import re
 

@@ -1,7 +1,5 @@
 """The network's fixed input, as options; `dip.fitting.network_input` makes it."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Shared fixtures: tiny options, `train.py` as a subprocess or in this process, one thread."""
 
-from __future__ import annotations
-
 import atexit
 import copy
 import functools

@@ -1,7 +1,5 @@
 """BM3D: its transforms, tiny and constant images, and its rank among the baselines."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.fft

@@ -1,7 +1,5 @@
 """Names of data."""
 
-from __future__ import annotations
-
 import pytest
 
 from dip.sources import canonical, split

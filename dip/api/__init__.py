@@ -1,7 +1,5 @@
 """`dip.restore`: one image in, one restored image out, and no global state changed."""
 
-from __future__ import annotations
-
 import dataclasses
 import logging
 import os
@@ -9,9 +7,10 @@ import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dip import images, runs
@@ -25,14 +24,10 @@ from dip.fitting import experiment
 from dip.fitting.inputs import observe
 from dip.fitting.observed import Observed
 from dip.fitting.pictures import Pictures
+from dip.fitting.work import Prepare
 from dip.options import log
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from dip.fitting.work import Prepare
-    from dip.stopping import Stop
-    from dip.targets import Target
+from dip.stopping import Stop
+from dip.targets import Target
 
 DEFAULTS = {"logger": "csv", "baselines": False}
 """The options of `restore` that differ from those of the command line."""
@@ -231,6 +226,5 @@ def raise_interrupt(metrics: Mapping[str, Any]) -> None:
     if metrics["status"] == "interrupted":
         signal.raise_signal(metrics["signal"])
         at = "" if "tiles" in metrics else f" at step {metrics['steps']}"  # each tile has its own
-        raise RunError(
-            f'the fit was interrupted{at}; the same call resumes it if it has a folder, for example out="runs"'
-        )
+        advice = 'the same call resumes it if it has a folder, for example out="runs"'
+        raise RunError(f"the fit was interrupted{at}; {advice}")

@@ -1,7 +1,5 @@
 """Options as given in Python (names, dicts, objects, arrays) become a `Config` and the pictures that are arrays."""
 
-from __future__ import annotations
-
 import dataclasses
 import operator
 import os
@@ -11,6 +9,7 @@ from typing import Any
 
 import torch
 
+from dip import images
 from dip.configuration import composition
 from dip.configuration.aliases import CODE
 from dip.configuration.explain import closest, unknown
@@ -79,8 +78,6 @@ def _without_code(experiment: Mapping[str, Any], name: str) -> Mapping[str, Any]
 
 def _picture(name: str, source: Any, config: Config) -> Any:
     """What was given in memory for the option `name`: a picture; for measurements an array; or an operator."""
-    from dip import images
-
     if config.target.raw and name in ("image", "reference"):
         return read_values(source, name)
     if name in CODE:

@@ -86,12 +86,10 @@ def compare(
     >>> by_step.plot(logx=True, ylabel="PSNR, dB").figure.savefig("curves.png")
     """
     pandas = _pandas()
-    if not (
-        isinstance(variants, Mapping) and variants and all(isinstance(each, Mapping) for each in variants.values())
-    ):
-        raise OptionError(
-            "variants", variants, "a dict of dicts of options", "variants={'wide': {'net': {'channels': 64}}}"
-        )
+    dicts = isinstance(variants, Mapping) and all(isinstance(each, Mapping) for each in variants.values())
+    if not dicts or not variants:
+        example = "variants={'wide': {'net': {'channels': 64}}}"
+        raise OptionError("variants", variants, "a dict of dicts of options", example)
     if not isinstance(seeds, Iterable) or not (seeds := tuple(seeds)):
         raise OptionError("seeds", seeds, "a sequence of integers", "seeds=[0, 1, 2]")
     if out is None:
@@ -195,14 +193,11 @@ def _run(jobs: Mapping[Job, str], at_once: int | None, progress: bool) -> None:
 
     A signal ends the others with a checkpoint and reaches the caller.
     """
-    from omegaconf import OmegaConf
-
+    from dip.sweep import chosen
     from dip.sweep.dispatch import Loop
-    from dip.sweep.processes import ProcessesLauncher
     from dip.sweep.progress import Progress
 
-    launcher = ProcessesLauncher(at_once)
-    launcher.config = OmegaConf.create({"hydra": {"job": {"env_set": {}}}})
+    launcher = chosen(jobs=at_once)
     launcher.prepare([*jobs])
     shown = Progress([*jobs], None if progress else io.StringIO(), jobs)
     loop = Loop([*jobs], launcher.start, shown, others=launcher.others)

@@ -1,7 +1,5 @@
 """A call of `dip.restore` in a process of other code: the caller's modes do not change its numbers, and are kept."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import logging
@@ -13,6 +11,7 @@ from collections.abc import Iterator
 
 import torch
 
+from dip.fitting.experiment import log_added
 from dip.options import log
 
 LIBRARIES = ("CUDA_", "MLFLOW_", "PYTORCH_", "TORCHINDUCTOR_", "TRITON_", "WANDB_")
@@ -117,10 +116,5 @@ def log_shown(progress: bool) -> Iterator[None]:
     if not progress or log.hasHandlers():
         yield
         return
-    handler = logging.StreamHandler()
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)  # `isolated` restores the level
-    try:
+    with log_added(logging.StreamHandler()):
         yield
-    finally:
-        log.removeHandler(handler)

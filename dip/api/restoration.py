@@ -1,7 +1,5 @@
 """The result of `dip.restore`: the image, its metrics and history, and its display in a notebook."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import html
@@ -57,12 +55,9 @@ class Restoration:
         """
         if self.in_units is not None:
             return self.in_units
-        array = images.stored(self._pixels(), self.like.mode, self.like.units)  # (H, W, C)
+        pixels = images.from_array(self.image, self.like)  # (1, C, H, W)
+        array = images.stored(pixels, self.like.mode, self.like.units)  # (H, W, C)
         return images.arranged(array, self.like)
-
-    def _pixels(self) -> torch.Tensor:
-        """The restored image, (1, C, H, W)."""
-        return images.from_array(self.image, self.like)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the image to `path` (.png .tif .npy ...) with the input's depth, units, transparency and colour profile.
@@ -76,7 +71,8 @@ class Restoration:
         if self.in_units is not None and path.suffix.lower() in (".npy", ".tif", ".tiff"):
             images.save_values(path, self.in_units, folders=True)
         else:
-            images.save(path, self._pixels(), self.like if self.in_units is None else None, folders=True)
+            like = self.like if self.in_units is None else None
+            images.save(path, images.from_array(self.image, self.like), like, folders=True)
 
     def _observed_image(self) -> NDArray[np.float32] | None:
         """`observed` as an image in [0, 1]; None for measurements that are not an array of rows and columns."""
@@ -102,9 +98,7 @@ class Restoration:
             if array is not None
         )
         known = {name: self.metrics[name] for name in SHOWN if self.metrics.get(name) is not None}
-        shown = ", ".join(
-            f"{name} {value if isinstance(value, int) else f'{value:.4g}'}" for name, value in known.items()
-        )
+        shown = ", ".join(f"{name} {x if isinstance(x, int) else f'{x:.4g}'}" for name, x in known.items())
         return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{pictures}</div><p>{html.escape(shown)}</p>'
 
 

@@ -8,8 +8,6 @@ Rows: plain (the network in plain PyTorch), ours (a bare loop over the computati
 (the convolutions of the plain network only).
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json
@@ -115,9 +113,8 @@ def main() -> None:
     options = parser().parse_args()
     config = configured(options.options)
     if not isinstance(config.net, Hourglass):
-        raise OptionError(
-            "net", config.net.name, "hourglass, the network of the row plain", "--options net.channels=32"
-        )
+        legal = "hourglass, the network of the row plain"
+        raise OptionError("net", config.net.name, legal, "--options net.channels=32")
     for size in options.sizes:
         if (needed := config.net.padded(size, size)[0]) != size:  # the plain network does not pad
             parser().error(f"argument --sizes: {size} would be padded to {needed}; for example --sizes {needed}")

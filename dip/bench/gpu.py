@@ -5,8 +5,6 @@ over. The results so far are in `outputs/gpu/gpu.json` after each of them, and w
 Runs are in `outputs/gpu/NAME`, with a page; their command resumes them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -3,8 +3,6 @@
 `plain`, `ours` and `floor` build a variant and return the function that computes one step of it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import resource
 import tempfile

@@ -1,7 +1,5 @@
 """Write checkpoints at time intervals, and when a signal ends the run."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

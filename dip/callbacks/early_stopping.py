@@ -1,7 +1,5 @@
 """Early stopping: update the stopping rule at every step and end the run when the rule fires."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -19,8 +17,8 @@ class Stopping(Callback):
 
     The rule accumulates on the device at every step. It is evaluated only when a record is due.
 
-    `spread` belongs to the same step as the restored image, (1, C, H, W); None for a single network. See
-    `DeepImagePrior.spread`. `ended` is the step at which the rule fired, None before.
+    `spread`, the root of `DeepImagePrior.variance` at the step of the restored image, (1, C, H, W), says how much the
+    networks disagree in each value; None for a single network. `ended` is the step at which the rule fired, None before.
     """
 
     def __init__(self, rule: Rule | None, schedule: Schedule, to_the_end: bool = False) -> None:
@@ -47,7 +45,7 @@ class Stopping(Callback):
             assert module.average is not None
             self.rule.update(module.step, module.observed, module.output, module.average, module.loss)
         if module.variance is not None:
-            kept, now = None if self.rule is None else self.rule.kept, module.spread()
+            kept, now = None if self.rule is None else self.rule.kept, module.variance.sqrt()
             before = None if kept is None or self.spread is None else self.spread.to(now.device)
             self.spread = now if before is None or kept is None else torch.where(kept, now, before)
         if self.rule is None:

@@ -1,7 +1,5 @@
 """The progress bar: steps done, time left, and the numbers of the last record."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Record a run: the loss of every step, a row of metrics per record, and snapshots."""
 
-from __future__ import annotations
-
 import csv
 import itertools
 import math

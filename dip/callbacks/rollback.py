@@ -5,8 +5,6 @@ restores only the weights, and the old moments then cause the next collapse. A c
 stays on the device until a record is due.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import statistics
@@ -77,12 +75,9 @@ class Rollback(Callback):
         first = module.step - len(self._since) + 1
         # A state is judged by the losses after it, because its last update may have caused the collapse.
         after = self._since[:TAIL]
-        if (
-            self._next is not None
-            and len(after) == TAIL
-            and not _risen(self._next["levels"], _levels(after), self._least)
-        ):
-            self._good, self._next = self._next, None
+        tried = self._next if len(after) == TAIL else None
+        if tried is not None and not _risen(tried["levels"], _levels(after), self._least):
+            self._good, self._next = tried, None
         broken = [first + i for i, losses in enumerate(self._since) if not all(map(math.isfinite, losses))]
         if broken:
             why = f"the loss is not finite at step {broken[0]}"
@@ -95,10 +90,8 @@ class Rollback(Callback):
             self._back(trainer, module, f"{why}, learning rate halved", rate=0.5)
             return
         if not self._good["module"]:  # the initial state has no average yet: use that of the first output
-            self._good |= {
-                "module": copy.deepcopy(module.history()),
-                "stopping": copy.deepcopy(self.stopping.state_dict()),
-            }
+            self._good["module"] = copy.deepcopy(module.history())
+            self._good["stopping"] = copy.deepcopy(self.stopping.state_dict())
         levels = _levels(self._since[-TAIL:])
         risen = _risen((self._next or self._good)["levels"], levels, self._least)
         if len(self._since) >= TAIL and risen and self._tried < ATTEMPTS:

@@ -1,7 +1,5 @@
 """The steps at which a run records metrics and saves snapshots. Between records nothing is read from the device."""
 
-from __future__ import annotations
-
 import dataclasses
 
 

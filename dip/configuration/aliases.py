@@ -1,7 +1,5 @@
 """Short words of the command line, and the rule that only the command line names code to run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The command line: arguments in any order, file names of any kind, the log as plain lines, errors in one line."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import logging
@@ -21,13 +19,6 @@ from dip.errors import DipError
 
 # Read before `errors_in_one_line` sets it for Hydra.
 FULL_ERRORS = os.environ.get("HYDRA_FULL_ERROR") == "1"
-
-
-def overrides() -> list[str]:
-    """The options as typed on the command line."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def flags_first(arguments: Sequence[str]) -> list[str]:

@@ -1,7 +1,5 @@
 """Options as the words of a command line: the command that repeats a run."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 import shlex

@@ -1,7 +1,5 @@
 """Hydra and OmegaConf: the dataclasses of the options are registered, and a composed configuration is read back."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Errors in one line: what Hydra and OmegaConf raise, and options that do not exist or were renamed."""
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import re

@@ -1,7 +1,5 @@
 """The text of `python train.py --help`, made from the options and from the head comments of the shipped files."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 import textwrap
@@ -36,21 +34,8 @@ FILES = {
 }
 """Folders of YAML files, and what is typed to use one."""
 
-USUAL = (
-    "image",
-    "reference",
-    "size",
-    "tile",
-    "skips",
-    "steps",
-    "lr",
-    "perturbation",
-    "ensemble",
-    "seed",
-    "device",
-    "out",
-    "overwrite",
-)
+USUAL = ("image", "reference", "size", "tile", "skips", "steps", "lr", "perturbation", "ensemble", "seed", "device", "out",
+         "overwrite")  # fmt: skip
 """The options outside of groups that the short help lists."""
 
 MORE = """\

@@ -1,7 +1,5 @@
 """The options of the image that is restored, and of the tiles that it is cut into."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Every option by its full name, from the dataclasses of the schema."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
 from typing import Any

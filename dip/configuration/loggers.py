@@ -49,12 +49,7 @@ class Logger(Options):
         logger.log_hyperparams(options)
 
     def conclude(
-        self,
-        logger: LightningLogger,
-        options: dict[str, Any],
-        result: Mapping[str, Any],
-        step: int,
-        close: bool = False,
+        self, logger: LightningLogger, options: dict[str, Any], result: Mapping[str, Any], close: bool
     ) -> None:
         """`finish` with the scores in `result`. An error is a warning: a logger must not cost the run its result.
 
@@ -62,7 +57,7 @@ class Logger(Options):
         """
         final = {f"restored/{name}": result[name] for name in ("psnr", "ssim") if result[name] is not None}
         try:
-            self.finish(logger, options, final, step)
+            self.finish(logger, options, final, result["restored_step"])
             if close:
                 logger.finalize("success")
         except Exception as error:

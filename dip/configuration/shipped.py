@@ -1,7 +1,5 @@
 """The files that come with the package: `conf/` and `sweeps/`. They lie in the installed package or in the checkout."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

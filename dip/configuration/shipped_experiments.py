@@ -1,7 +1,5 @@
 """The files of conf/experiment read without Hydra, whose composition uses global state."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

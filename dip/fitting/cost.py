@@ -5,8 +5,6 @@ allocator), at two or three sizes, of which the two largest count. Time is measu
 input and noise of its own, so that it changes nothing of the run.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence

@@ -67,14 +67,13 @@ class DenoiserFit(WholeImage):
         self.method = method
         self.observation = self.prepare("fp32" if isinstance(method, Classical) else config.precision.name)
         if self.arithmetic.name == "fp16":
-            raise OptionError(
-                "precision", "fp16", f"auto, bf16, fp32 or tf32 with method={method.name}", "precision=bf16"
-            )
-        seen, smallest = self.observation, self.method.smallest
+            legal = f"auto, bf16, fp32 or tf32 with method={method.name}"
+            raise OptionError("precision", "fp16", legal, "precision=bf16")
+        seen, smallest = self.observation, method.smallest
         if min(seen.size) < smallest:
             height, width = seen.size
             raise ImageError(
-                f"image: has {height} x {width} pixels, method={self.method.name} needs at least {smallest} x {smallest}; "
+                f"image: has {height} x {width} pixels, method={method.name} needs at least {smallest} x {smallest}; "
                 "take another method, for example method=bm3d"
             )
         self.noise = config.target.noise_model(*noise_levels(seen.y))
@@ -162,10 +161,10 @@ class DenoiserFit(WholeImage):
 
     def _finish(self, image: Tensor, logger: Any) -> dict[str, Any]:
         """Save the restored image, the scores and the final metrics of a complete run."""
-        target, seen, step = self.config.target, self.observation, self.module.step
+        target, seen = self.config.target, self.observation
         self.restored = target.finish(image, seen)
-        result = self.result("finished", restored_step=step, **results.scores(target, self.restored, seen))
+        scores = results.scores(target, self.restored, seen)
+        result = self.result("finished", restored_step=self.module.step, **scores)
         result |= results.details(seen, self.slices, None)
-        self.save_results(logger, result, self.restored)
-        self.conclude(logger, result, step, close=True)
+        self.save_results(logger, result, self.restored, close=True)
         return result

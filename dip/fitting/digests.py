@@ -5,8 +5,6 @@ torch also by its parameters and buffers, a class by its own code and that of it
 counts by its name.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import inspect

@@ -74,7 +74,7 @@ def run(
     if done := _finished(config, folder, overrides):
         return done
     early = MemoryHandler(capacity=10**6, flushOnClose=False)
-    with _added(early):
+    with log_added(early):
         from dip.fitting.inputs import observe  # imports torch
 
         observed = observe(config, pictures)  # a picture that does not fit is refused before Lightning is imported
@@ -194,7 +194,7 @@ class _RunLog(logging.FileHandler):
 
 
 @contextlib.contextmanager
-def _added(handler: logging.Handler) -> Iterator[None]:
+def log_added(handler: logging.Handler) -> Iterator[None]:
     """Give log messages from INFO on to `handler`, too."""
     level = log.level
     log.setLevel(logging.INFO)
@@ -218,7 +218,7 @@ def _logged_to(folder: Path, early: Sequence[logging.LogRecord]) -> Iterator[Non
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     for record in early:
         handler.handle(record)
-    with _added(handler):
+    with log_added(handler):
         yield
 
 

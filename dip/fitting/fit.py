@@ -1,7 +1,5 @@
 """The computation of a run: from options and images to a fitted network and its restored image."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
 import time
@@ -185,7 +183,6 @@ class Fit(WholeImage):
         if isinstance(self.rule, Panel):
             result["rules"] = results.rules(target, seen, self.rule, result["oracle_psnr"])
         self.save_results(trainer.logger, result, seen.shown(self.module.output.cpu()))
-        self.conclude(trainer.logger, result, step)
         if self.config.keep_checkpoint:
             checkpoints.save(trainer, self.module.step)
         return result

@@ -1,7 +1,5 @@
 """Errors during a fit that a user can act on, as one line."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

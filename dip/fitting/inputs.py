@@ -1,7 +1,5 @@
 """The image of a run, its mask and its observation by the target, from the files and arrays that the options name."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path

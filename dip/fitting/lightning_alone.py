@@ -1,7 +1,5 @@
 """Lightning without its guesses: one run is one process, in a cluster's job too, and Lightning's advice is hidden."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import warnings

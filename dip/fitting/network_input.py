@@ -1,7 +1,5 @@
 """The networks of a run and their fixed input: drawn, an image that guides the networks, or both."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 

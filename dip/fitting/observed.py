@@ -1,7 +1,5 @@
 """What a run restores: an image as it is stored, and its observation. Its results as arrays, from memory and from files."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -65,6 +65,4 @@ def _effect(config: Config, pictures: Pictures) -> list[Tensor]:
     image = torch.rand(1, *seen.shape, generator=generator)
     with torch.no_grad():
         made = seen.operator(image)
-    return [
-        tensor.detach().cpu() for tensor in (seen.y, made, seen.known, seen.z, seen.reference) if tensor is not None
-    ]
+    return [x.detach().cpu() for x in (seen.y, made, seen.known, seen.z, seen.reference) if x is not None]

@@ -1,7 +1,5 @@
 """A network that is given from Python: a module, or a function that builds one."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import inspect
@@ -50,7 +48,6 @@ class OwnNet(Plugin, Net):
         return net
 
     def padded(self, height: int, width: int) -> Size:
-        """See `Net.padded`."""
         return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
 
     def tried(self, config: Config, seen: Observation, device: torch.device, dtype: torch.dtype) -> Self:

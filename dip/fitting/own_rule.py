@@ -1,7 +1,5 @@
 """A stopping rule that was given from Python as an object with the methods `update` and `read`."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import math

@@ -10,7 +10,7 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,7 +188,10 @@ def several(source: str) -> list[str] | None:
         except OSError as error:
             raise ImageError(f"image={source}: cannot be read ({error.strerror})") from None
         found = [str(path / name) for name in names if name.lower().endswith(SUFFIXES)]
-        _warn_left_out(path, [name for name in names if not name.lower().endswith(SUFFIXES)])
+        other = sorted(name for name in names if not name.lower().endswith(SUFFIXES) and (path / name).is_file())
+        if other:
+            listed = ", ".join(other[:10]) + (f" and {len(other) - 10} more" if len(other) > 10 else "")
+            log.warning("image=%s: left out, because their suffixes are not those of images: %s", path, listed)
     else:
         found = glob.glob(source.replace("[", "[[]"), recursive=True)
     # A file with the name of a sample is written as a path.
@@ -199,11 +202,3 @@ def several(source: str) -> list[str] | None:
     found = found if key is None else [f"{file}:{key}" for file in found]
     # Numbers are padded with zeros, so that they sort by value.
     return sorted(found, key=lambda file: re.sub(r"\d+", lambda number: number[0].zfill(20), file))
-
-
-def _warn_left_out(folder: Path, names: Iterable[str]) -> None:
-    """Warn about the files in `folder` that are not read, with up to ten of their `names`."""
-    files = sorted(name for name in names if (folder / name).is_file())
-    if files:
-        shown = ", ".join(files[:10]) + (f" and {len(files) - 10} more" if len(files) > 10 else "")
-        log.warning("image=%s: left out, because their suffixes are not those of images: %s", folder, shown)

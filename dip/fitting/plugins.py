@@ -4,8 +4,6 @@ Each becomes a choice of its group of options. What was given is not an option; 
 its checkpoints belong to it. All are tried before the first step, see `try_out`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping

@@ -3,8 +3,6 @@
 A network that starts from BM3D needs less time, and both have different errors, so that their mean is better than either.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A few steps of a run on an image of another size, without data and without a trainer, to measure memory and time."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import time

@@ -1,8 +1,6 @@
 """The user's reference: a clean image to compute scores against, in the units of the restored image."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,14 +8,12 @@ from torch import Tensor
 
 from dip import images
 from dip.errors import ImageError
+from dip.fitting.pictures import Pictures
 from dip.images import Picture
 from dip.images.picture import read_values
 from dip.images.scaling import BITS, WHITE, choose, to_unit
 from dip.options import log
-
-if TYPE_CHECKING:
-    from dip.fitting.pictures import Pictures
-    from dip.targets import Observation
+from dip.targets import Observation
 
 
 def of_image(size: Any, made: tuple[int, int], image: Picture, pictures: Pictures, chosen: bool = False) -> Tensor:

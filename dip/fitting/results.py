@@ -1,7 +1,5 @@
 """The results of a fit: images on disk, scores, baselines, and the content of `result.json`."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Any

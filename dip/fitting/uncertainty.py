@@ -5,8 +5,6 @@ not the error itself: what all networks have in common, such as the noise that t
 ranks is measured in sweeps/results/spread.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

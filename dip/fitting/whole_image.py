@@ -1,7 +1,5 @@
 """Base class of `Fit` and `DenoiserFit`: the observation, the device, the records, and the files of the run folder."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 
@@ -105,22 +103,26 @@ class WholeImage(Work):
                 self.save(name, pixels)
                 self._show(logger, name, pixels, 0)
 
-    def save_results(self, logger: Any, result: dict[str, Any], output: Tensor) -> None:
-        """Save the losses and the images of a complete run, `output` beside the restored one, and add the baselines."""
-        if not self.with_images:
-            return
-        seen = self.observation
-        assert self.restored is not None
-        self.recorder.save_losses()
-        self.save("output", output)
-        results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
-        uncertainty.save(self.folder / "images", self.spread)
-        self._show(logger, "restored", seen.shown(self.restored), result["restored_step"])
-        if self.config.baselines:
-            result["baselines"] = results.baselines(self.config.target, seen, self.folder / "images", self.slices)
+    def save_results(self, logger: Any, result: dict[str, Any], output: Tensor, close: bool = False) -> None:
+        """Save the losses and the images of a complete run, `output` beside the restored one, and add the baselines.
+
+        The logger, if there is one, gets the options and the final metrics; `close` as in `Logger.conclude`.
+        """
+        seen, place = self.observation, self.folder / "images"
+        if self.with_images:
+            assert self.restored is not None
+            self.recorder.save_losses()
+            self.save("output", output)
+            results.save_restored(self.folder, self.restored, seen, self.picture, self.slices)
+            uncertainty.save(place, self.spread)
+            self._show(logger, "restored", seen.shown(self.restored), result["restored_step"])
+            if self.config.baselines:
+                result["baselines"] = results.baselines(self.config.target, seen, place, self.slices)
+        if logger:
+            options = {name: x for name, x in schema.plain(self.config).items() if name not in naming.WITHOUT_EFFECT}
+            self.config.logger.conclude(logger, runs.flat(options), result, close)
 
     def result(self, status: str, **more: Any) -> dict[str, Any]:
-        """See `Work.result`."""
         faster = getattr(self.module, "faster", None) or {}
         known: dict[str, Any] = {"estimate": self.cost and self.cost.plain(), "precision": {**self.precision, **faster}}
         known |= {"steps": self.module and self.module.step, "events": self.rollback.events}
@@ -128,12 +130,6 @@ class WholeImage(Work):
             known |= self.recorder.summary() | {"parameters": self.parameters}
             known |= {"peak_memory_bytes": memory.peak_memory(self.device)}
         return results.content(status, self.config, self.folder, self.device, **known, **more)
-
-    def conclude(self, logger: Any, result: dict[str, Any], step: int, close: bool = False) -> None:
-        """Give the options and the final metrics to the logger, if there is one."""
-        plain = {name: value for name, value in schema.plain(self.config).items() if name not in naming.WITHOUT_EFFECT}
-        if logger:
-            self.config.logger.conclude(logger, runs.flat(plain), result, step, close)
 
 
 def advise(config: Config, picture: Picture, device: torch.device) -> None:

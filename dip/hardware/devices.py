@@ -1,7 +1,5 @@
 """The device and the number format of a run, and the process-wide flags that belong to them."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools
@@ -131,7 +129,10 @@ def prepared(arithmetic: Arithmetic, frugal: bool = False, benchmark: bool = Fal
         if kept:
             memory.release_memory()
         cudnn.benchmark, cudnn.deterministic = before
-        _set_tf32_flags(*flags)
+        cudnn.allow_tf32, matmul, newer = flags
+        torch.set_float32_matmul_precision(matmul)
+        for names, value in zip(_PRECISIONS, newer, strict=True):
+            torch._C._set_fp32_precision_setter(*names, value)
 
 
 @contextlib.contextmanager
@@ -183,13 +184,6 @@ def _tf32_flags() -> tuple[bool, str, list[str]]:
     except RuntimeError:
         allowed = False
     return allowed, matmul, newer
-
-
-def _set_tf32_flags(allowed: bool, matmul: str, newer: list[str]) -> None:
-    torch.backends.cudnn.allow_tf32 = allowed
-    torch.set_float32_matmul_precision(matmul)
-    for names, value in zip(_PRECISIONS, newer, strict=True):
-        torch._C._set_fp32_precision_setter(*names, value)
 
 
 def describe(device: torch.device) -> str:

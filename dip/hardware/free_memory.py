@@ -1,7 +1,5 @@
 """Free memory: what this process can still allocate on a device, with the limits of its control group (container)."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Memory of the process and of the GPU: how freed memory is kept, the peak, and what other processes hold."""
 
-from __future__ import annotations
-
 import ctypes
 import platform
 

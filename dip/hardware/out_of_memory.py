@@ -3,8 +3,6 @@
 Imports no torch: the parent process of a sweep uses it too.
 """
 
-from __future__ import annotations
-
 from dip.errors import DipError
 
 PREFIX = "out of memory on "

@@ -1,7 +1,5 @@
 """The options of group `precision`. Imports no torch; `dip.hardware.devices` checks them against a device."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from dip.options import Options, choice, flag, option

@@ -1,7 +1,5 @@
 """CPU threads of an ensemble: its networks run side by side, each with an equal share of the threads."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Arrays of any real type and any order of axes become (H, W, C)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

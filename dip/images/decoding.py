@@ -4,8 +4,6 @@ No file is trusted. Its type and size are checked before it is opened, the image
 decoded. Every exception of a decoder becomes `Unreadable` with the reason.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging
@@ -118,9 +116,8 @@ def _opened(source: Any) -> Iterator[BinaryIO | None]:
             source.seek(0)
         source = source.read(MAX_BYTES + 1)
     if isinstance(source, str):
-        raise Unreadable(
-            "the file is open as text", 'a file that is open as bytes, for example open("photo.png", "rb")'
-        )
+        advice = 'a file that is open as bytes, for example open("photo.png", "rb")'
+        raise Unreadable("the file is open as text", advice)
     if not isinstance(source, (bytes, bytearray, memoryview)):
         yield None
         return

@@ -1,7 +1,5 @@
 """HEIC photographs of phones, decoded by pi-heif, an optional package."""
 
-from __future__ import annotations
-
 from typing import BinaryIO
 
 import numpy as np
@@ -15,9 +13,8 @@ HEAD = 64
 def recognised(head: bytes) -> bool:
     """Whether a file that begins with `head` is a HEIF file of a still image that Pillow does not decode."""
     brands = head[8 : max(int.from_bytes(head[:4], "big"), 12)]
-    return (
-        head[4:8] == b"ftyp" and any(brand in brands for brand in (b"heic", b"heix", b"mif1")) and b"avif" not in brands
-    )
+    heif = head[4:8] == b"ftyp" and any(brand in brands for brand in (b"heic", b"heix", b"mif1"))
+    return heif and b"avif" not in brands
 
 
 def read(file: BinaryIO) -> Stored:

@@ -1,7 +1,5 @@
 """Images in memory, made from files, arrays and other objects; the rules are in `dip.images`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -4,8 +4,6 @@ Pillow reduces 16-bit colour to 8 bits, and mistakes the transparent colour of a
 decodes such PNG files, as long as their pixels have not been read.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import IO, Any, BinaryIO
 

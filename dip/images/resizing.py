@@ -1,7 +1,5 @@
 """Resizing of images and masks."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

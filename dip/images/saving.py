@@ -4,8 +4,6 @@ Pillow encodes 8-bit files. It supports neither 16-bit colour nor float colour: 
 all TIFF.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import zlib
@@ -176,10 +174,8 @@ def _encoded(values: Array, like: Picture, profile: bytes | None, format: str) -
             metadata=None if not volume else {"axes": "CZYX"[4 - values.ndim :]},
         )  # fmt: skip
     elif format == "PNG":
-        chunks = like.chunks + (
-            ((b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile)),) if profile is not None else ()
-        )
-        return _png(values, chunks)
+        profiles = [] if profile is None else [(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))]
+        return _png(values, (*like.chunks, *profiles))
     else:
         Image.fromarray(values).save(buffer, format, icc_profile=profile, **_PILLOW_OPTIONS.get(format, {}))
     return buffer.getvalue()

@@ -1,7 +1,5 @@
 """Which stored values become 0 and 1: those of the type, those of the data, or those that the user gives."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from dip.images.stored import Array

@@ -1,7 +1,5 @@
 """TIFF files of gray, colour and many bands, with 8 to 64 bits. Pillow would drop bands and bits."""
 
-from __future__ import annotations
-
 from typing import Any, BinaryIO
 
 import numpy as np

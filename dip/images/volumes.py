@@ -3,8 +3,6 @@
 The axes of an array are C channels, H or Y rows, W or X columns, D or Z slices of a volume.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """What the variants of Deep Image Prior add to a step of the fit: `dip.methods.variants` holds their options."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -5,8 +5,6 @@ of a pixel does not depend on its value (J-invariance), so the network cannot le
 pixels.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from typing import Any

@@ -4,8 +4,6 @@ For each pixel a bank holds the pixels whose surroundings are most similar. Imag
 bank have about the same content and different noise. A network learns to predict one such image from another.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """What the denoisers that learn share: their network, and the loop that trains it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The image is downsampled to two images with the same content and independent noi
 parameters learns to predict the noise of one from the other.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss

@@ -1,7 +1,5 @@
 """The whole data set: one fixed pair (z, y), moved to the device once and repeated without end."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable
 

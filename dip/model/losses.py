@@ -98,10 +98,7 @@ class SmoothL1(Loss):
 
     name: str = "smooth_l1"
     beta: float = option(
-        0.1,
-        "error below which the loss is quadratic, in units of the image's range [0, 1]",
-        number("> 0"),
-        "0.05",
+        0.1, "error below which the loss is quadratic, in units of the image's range [0, 1]", number("> 0"), "0.05"
     )
 
     def entries(self, x: Tensor, y: Tensor) -> Tensor:

@@ -3,8 +3,6 @@
 Ulyanov, Vedaldi, Lempitsky, "Deep Image Prior" (arXiv 1711.10925): theta* = argmin || A f(z + noise) - y ||^2.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -60,7 +58,8 @@ class DeepImagePrior(LightningModule):
     average: Tensor | None
     """The exponential moving average of the output, (1, C, H, W) float32: the restored image."""
     variance: Tensor | None
-    """The moving average of the variance of the outputs over the networks, (1, C, H, W); None for a single network."""
+    """The moving average of the variance of the outputs over the networks, (1, C, H, W); None for a single network. It
+    ranks the error better than the variance of the averages."""
     faster: dict[str, bool] | None
     """Which of `speedups` worked; None before the first step."""
 
@@ -118,7 +117,9 @@ class DeepImagePrior(LightningModule):
         assert len(z) == len(self.nets), "one input for each network"
         self.step += 1
         if self.faster is None:
-            self.faster = self._sped_up(z[:1])
+            example = self.extras[0].input(z[:1], self.perturb[0], self.step)
+            example = example.detach().requires_grad_(example.requires_grad)
+            self.faster = speed_up(self.nets, example, self.speedups)
         optimizer = self.optimizers()
         optimizer.zero_grad()  # type: ignore[union-attr]
         inputs = torch.split(z, 1)  # each (1, C_z, H', W')
@@ -135,10 +136,6 @@ class DeepImagePrior(LightningModule):
         self.average = self._averaged(self.average, self.output)
         if len(outputs) > 1:
             self.variance = self._averaged(self.variance, torch.cat(outputs).var(0, keepdim=True))
-
-    def _sped_up(self, z: Tensor) -> dict[str, bool]:
-        example = self.extras[0].input(z, self.perturb[0], self.step)
-        return speed_up(self.nets, example.detach().requires_grad_(example.requires_grad), self.speedups)
 
     def _backward(
         self, net: nn.Module, extras: Extras, perturb: Perturbation, z: Tensor, y: Tensor
@@ -188,14 +185,6 @@ class DeepImagePrior(LightningModule):
         # A checkpoint is loaded before Lightning moves the module, so its average may be on the CPU.
         return average.to(output.device).lerp_(output, 1 - decay)
 
-    def spread(self) -> Tensor:
-        """The root of `variance`, (1, C, H, W): how much the networks disagree in each value.
-
-        The variance of the outputs, averaged over steps, ranks the error better than the variance of the averages.
-        """
-        assert self.variance is not None, "a single network has no spread"
-        return self.variance.sqrt()
-
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser of the networks' weights that are trained, and of the method's parameters."""
         optimizer = self.optimizer.build([weight for weight in self.nets.parameters() if weight.requires_grad], self.lr)
@@ -232,11 +221,8 @@ class DeepImagePrior(LightningModule):
     def on_train_start(self) -> None:
         """Warn if a resumed run draws other noise than it would have drawn without the interruption."""
         here, there = noise_source(self.device), self._written_on
-        if (
-            there is not None
-            and there != here
-            and (any(perturb.draws for perturb in self.perturb) or any(extras.draws for extras in self.extras))
-        ):
+        draws = [*(perturb.draws for perturb in self.perturb), *(extras.draws for extras in self.extras)]
+        if there not in (None, here) and any(draws):
             log.warning(
                 "resumed on %s, the checkpoint was written on %s: the random numbers of the next steps are others, so the "
                 "result is not the same to the bit", here, there,

@@ -5,8 +5,6 @@ with all singular values brought close to 1. An update is as long as Adam's usua
 rates (Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, section 2.2).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

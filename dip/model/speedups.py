@@ -6,8 +6,6 @@ faster, because the network's layers are written for them. `kernels` replaces so
 the kernels of a step one by one takes longer than a fast GPU needs to run them.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Sequence
 

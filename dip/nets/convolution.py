@@ -1,7 +1,5 @@
 """A convolution whose weight gradient is also fast on CPUs with AVX2 and without AVX-512, and weights for autocast."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

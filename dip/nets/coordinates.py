@@ -5,8 +5,6 @@ With Fourier features (Tancik et al. 2020, arXiv 2006.10739, section 4) or sines
 equal.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 
@@ -41,9 +39,7 @@ class CoordinatesModule(nn.Module):
     ) -> None:
         super().__init__()
         longer = max(*size, 2) - 1
-        lines = (
-            torch.arange(side) / longer if features else (2 * torch.arange(side) - side + 1) / longer for side in size
-        )
+        lines = (torch.arange(n) / longer if features else (2 * torch.arange(n) - n + 1) / longer for n in size)
         grid = torch.stack(torch.meshgrid(*lines, indexing="ij"))[None]  # (1, 2, H, W)
         self.register_buffer("grid", grid, persistent=False)
         # Not trained, but random, so a checkpoint holds them.

@@ -4,8 +4,6 @@ Deep Decoder: Heckel and Hand 2019 (arXiv 1810.03982), section 2. ConvDecoder: D
 2007.02471), made for MRI. In both, normalisation follows the ReLU, so no convolution needs a bias.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch.nn.functional as F

@@ -10,8 +10,6 @@ The differences, each tested against the plain network, outputs and gradients:
 - Activations can be recomputed in the backward pass (`net.checkpoint_activations`).
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Enable the Triton kernels in a network, after comparing them with the plain layers on the device."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 

@@ -5,8 +5,6 @@ use subclasses: `dip.nets.fast_hourglass.FastHourglass`, with the same parameter
 `dip.nets.hourglass3d.Hourglass3dModule` in three dimensions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 

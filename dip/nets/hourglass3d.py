@@ -5,8 +5,6 @@ halved only while it is long enough, and that a level may have an odd size. So a
 next multiple of 32 a cube of 65 voxels a side would become three times as large.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """The options of the hourglass networks. Importing this module does not import torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar

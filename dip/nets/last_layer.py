@@ -1,7 +1,5 @@
 """The function of a network's last layer, `net.output`, computed in float32 or float64."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

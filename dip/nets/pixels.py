@@ -1,7 +1,5 @@
 """No network: the pixels of the image are the parameters of the fit, to measure what a network's prior contributes."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

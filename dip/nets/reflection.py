@@ -1,7 +1,5 @@
 """Reflection padding that is deterministic on every device and keeps the memory format and the number format."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -5,8 +5,6 @@ levels the prior relates pixels only within the reach of its convolutions. Paddi
 convolution before a normalisation has no bias.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from dip.nets.hourglass import normalization

@@ -4,8 +4,6 @@ Liu et al. 2021 (arXiv 2103.14030), section 3.2, at one level and with twice as 
 (Liang et al. 2021, arXiv 2108.10257). A token is a square of pixels.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

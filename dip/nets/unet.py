@@ -5,8 +5,6 @@ pooling, and bilinear upsampling followed by a 3 x 3 convolution instead of tran
 decoder is normalised too. Convolutions have no bias, because a normalisation follows.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

@@ -15,8 +15,6 @@ borders agree too: the bilinear result reflected by one pixel is n reflected by 
 pixels are a[1], a[0], which is the symmetric reflection of `a`.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any

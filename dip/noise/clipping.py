@@ -6,8 +6,6 @@ denoiser estimates m(x), so x is its inverse. Foi, "Clipped noisy images: Hetero
 Signal Processing 2009. The variance of the noise at brightness x is gain * x + offset: `line` is (gain, offset).
 """
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

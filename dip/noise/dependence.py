@@ -5,8 +5,6 @@ The variance of a sensor's noise at brightness x is gain * x + offset, from phot
 of one level that was clipped at 0 and 1 depends on brightness too, so the line has to explain the image clearly better.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

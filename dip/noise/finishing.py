@@ -6,8 +6,6 @@ than either. The strengths and the weight were chosen on six photographs of 256 
 BM3D or the fit has lost structure, it has less weight: see `dip.noise.lost_structure`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

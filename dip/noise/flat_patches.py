@@ -8,8 +8,6 @@ In all functions `image` is (1, C, h, w) in [0, 1], as observed; or (b, C, h, w)
 `known`, (1, 1, h, w) or (b, 1, h, w), is not 0 where the image was observed; None: everywhere.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """The noise of an image: its kind and its level."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

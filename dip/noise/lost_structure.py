@@ -15,8 +15,6 @@ What was removed as white noise is tested for being white and equally strong eve
 In all functions `observed` is the photograph, (1, C, h, w) in [0, 1], and what was restored from it has the same shape.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -9,8 +9,6 @@ camera is correlated, so a patch of 8 x 8 shows only a part of its level: a thir
 `image` and `known` are as in `dip.noise.flat_patches`.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -5,8 +5,6 @@ filtered by C^(-1/2). Camera noise has most of its power at low frequencies, whi
 least squares the noise is fitted before the details. The filter gives low frequencies less weight in the loss.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

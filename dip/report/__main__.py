@@ -1,7 +1,5 @@
 """The command `python -m dip.report FOLDER`."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

@@ -4,8 +4,6 @@ A report never fails because of one run, even while that run is being written: f
 and named in `Run.problems`.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import os
@@ -128,9 +126,7 @@ def collect(root: Path) -> list[Run]:
     if not found:
         what = "holds no run" if root.is_dir() else "there is no such folder"
         raise RunError(f"{root}: {what}; give a folder of runs; python train.py makes them in outputs")
-    found.sort(
-        key=lambda run: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(run.folder))]
-    )
+    found.sort(key=lambda run: [int(x) if x.isdecimal() else x for x in re.split(r"(\d+)", str(run.folder))])
     flats = [runs.flat(run.config) for run in found]
     for key in dict.fromkeys(key for flat in flats for key in flat):
         differs = len({repr(flat[key]) for flat in flats if key in flat}) > 1
@@ -208,9 +204,7 @@ def _read(path: Path, root: Path) -> Run:
     result = runs.read_result(path) or {}
     history = tried("metrics.csv", lambda _: runs.history(path), {})
     losses = tried("losses.npy", lambda file: np.load(file).astype(np.float64).reshape(-1), np.empty(0))
-    config = result.get("config") or tried(
-        ".hydra/config.yaml", lambda file: yaml.safe_load(file.read_text("utf-8")), {}
-    )
+    config = result.get("config") or tried(".hydra/config.yaml", lambda x: yaml.safe_load(x.read_text("utf-8")), {})
     config = config if isinstance(config, dict) else {}
     words = tried(".hydra/overrides.yaml", lambda file: file.read_text(encoding="utf-8"), "")
     named = re.search(r"^- '?experiment=([\w-]+)", words, re.MULTILINE)

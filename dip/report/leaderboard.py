@@ -3,8 +3,6 @@
 `run_rows` makes one row of each run, as in the CSV file. All tables, and the figure, are computed from these rows.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import statistics

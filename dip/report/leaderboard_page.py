@@ -1,12 +1,10 @@
 """Write the page, the CSV file and the figures of a leaderboard, in its folder of runs or as a result page."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -78,8 +76,10 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
     page = to / "README.md"
     try:
         to.mkdir(parents=True, exist_ok=True)
-        text = tables.csv_text(_continued(_published(to / "runs.csv"), rows))
-        runs.write_text(to / "runs.csv", text)
+        table = to / "runs.csv"
+        earlier = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))) if table.is_file() else ()
+        text = tables.csv_text(_continued(earlier, rows))
+        runs.write_text(table, text)
         rows = list(csv.DictReader(io.StringIO(text)))
         asked, notes = description(folder, title)
         typed = publishing.typed(found, folder)
@@ -95,10 +95,7 @@ def publish(folder: Path, to: Path, title: str | None = None) -> Path:
             parts += [f"![{CAPTIONS[name]}]({_slim(path).name})\n\n*{CAPTIONS[name]}.*" for name, path in drawn.items()]
         if about := _about(rows):
             entries = [{"entry": name, "what": what, "source": source} for name, (what, source) in about.items()]
-            parts += [
-                "## Entries",
-                tables.markdown(entries, {name: (name, "") for name in ("entry", "what", "source")}),
-            ]
+            parts += ["## Entries", tables.markdown(entries, {name: (name, "") for name in entries[0]})]
         if left := leaderboard.unfinished(rows):
             names = ("entry", "image", "condition", "seed", "status", "error")
             parts += ["## Without a result", tables.markdown(left, {name: (name, "") for name in names})]
@@ -120,9 +117,8 @@ def markdown(rows: Sequence[Row]) -> list[str]:
     def marked(row: Row) -> Row:
         return {**row, "entry": f"**{row['entry']}**" if row["entry"] in best else row["entry"]}
 
-    columns = {
-        name: column for name, column in leaderboard.ENTRIES.items() if any(row[name] is not None for row in table)
-    }
+    known = [name for name in leaderboard.ENTRIES if any(row[name] is not None for row in table)]
+    columns = {name: leaderboard.ENTRIES[name] for name in known}
     each = leaderboard.per_image(rows)
     return [
         tables.markdown([*map(marked, table)], columns),
@@ -199,12 +195,7 @@ def _embedded(name: str, path: Path) -> tuple[str, str, str]:
     return CAPTIONS[name], data_uri("svg+xml", path.with_suffix(".svg").read_bytes()), "plot wide"
 
 
-def _published(path: Path) -> list[Row]:
-    """The rows of a published CSV file; [] without one."""
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.is_file() else []
-
-
-def _continued(earlier: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+def _continued(earlier: Iterable[Row], rows: Sequence[Row]) -> list[Row]:
     """The rows of a published leaderboard with those of later runs: a later run replaces the same one if it has scores."""
     table: dict[tuple[str, ...], Row] = {}
     for row in [*earlier, *rows]:

@@ -1,7 +1,5 @@
 """Write the page, the table and the figures of one folder of runs."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence

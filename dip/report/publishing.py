@@ -1,7 +1,5 @@
 """Publish a folder of runs as a result: a Markdown page, CSV tables and figures that fit into a repository."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re
@@ -98,12 +96,8 @@ def _page(
 ) -> str:
     """The Markdown text; draws the figures too."""
     asked, notes = description(folder, title)
-    parts = [
-        f"# {asked}",
-        *map(wrapped, notes),
-        f"```bash\n{commands(typed(found, folder), folder, to)}\n```",
-        _facts(found),
-    ]
+    made = commands(typed(found, folder), folder, to)
+    parts = [f"# {asked}", *map(wrapped, notes), f"```bash\n{made}\n```", _facts(found)]
     done = [run for run in found if run.done]
     if len(done) < len(found):
         parts.append(f"**{len(done)} of {len(found)} runs are finished**; the others are not in the table.")

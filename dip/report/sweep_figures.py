@@ -1,10 +1,8 @@
 """Draw the figures of a folder of runs: targets, tasks, output over steps, loss and PSNR curves, stopping rules."""
 
-from __future__ import annotations
-
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,11 +103,6 @@ def _short(texts: Sequence[str]) -> list[str]:
     return [short[text] if same[short[text]] == 1 else numbered[text] for text in texts]
 
 
-def _several_tasks(names: Collection[str]) -> bool:
-    """Whether there are two tasks or more, and not only the report's targets."""
-    return len(names) > 1 and not set(names) <= set(TARGETS)
-
-
 def _targets(found: Sequence[Run], folder: Path) -> list[Path]:
     """Figure 1, if at least two of the report's targets were made from the same image and seed."""
     panels: dict[str, dict[str, Path]] = {}
@@ -123,13 +116,14 @@ def _targets(found: Sequence[Run], folder: Path) -> list[Path]:
 
 
 def _tasks(found: Sequence[Run], folder: Path) -> list[Path]:
-    """The observation and the restored image of the first run of each task, if there are at least two tasks."""
+    """The observation and the restored image of the first run of each task, if there are two that are not in figure 1."""
     images: dict[str, tuple[Path, Path, float | None]] = {}
     for run in found:
         target, restored = run.image("target"), run.image("restored")
         if run.done and run.target and target and restored:
             images.setdefault(task(run), (target, restored, run.result.get("psnr")))
-    return figures.tasks_panel(folder / "tasks", images) if _several_tasks(images) else []
+    several = len(images) > 1 and not set(images) <= set(TARGETS)
+    return figures.tasks_panel(folder / "tasks", images) if several else []
 
 
 def _steps(found: Sequence[Run], folder: Path) -> list[Path]:

@@ -3,8 +3,6 @@
 A row is a dict. The page, the CSV files and the Markdown page show the same rows.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import math

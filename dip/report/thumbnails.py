@@ -1,7 +1,5 @@
 """Images for the page: each different file once, small enough for one HTML file."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io
@@ -25,11 +23,11 @@ class Thumbnails:
 
     def add(self, path: Path | None) -> int | None:
         """The number of the image in file `path`; None if there is no such file."""
+        if path is None:
+            return None
         try:
-            key = hashlib.sha256(path.read_bytes()).digest() if path else None
+            key = hashlib.sha256(path.read_bytes()).digest()
         except OSError:
-            key = None
-        if path is None or key is None:
             return None
         self._paths.setdefault(key, path)
         return list(self._paths).index(key)

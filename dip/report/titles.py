@@ -1,7 +1,5 @@
 """Short titles that tell the runs of a folder apart: experiment, picture and target, then the options that differ."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from dip.report.collect import Run, option_names, shown
@@ -26,9 +24,8 @@ def questions(found: Sequence[Run]) -> list[str]:
     """
     images = [shown(run.config.get("image")) if run.config else "" for run in found]
     several = len({*images} - {""}) > 1
-    texts = [
-        f"{image}, {task(run)}" if image and several else task(run) for image, run in zip(images, found, strict=True)
-    ]
+    pairs = zip(images, found, strict=True)
+    texts = [f"{image}, {task(run)}" if image and several else task(run) for image, run in pairs]
     return _told_apart(found, texts, [name for name in option_names(found) if name.partition(".")[0] in QUESTION])
 
 

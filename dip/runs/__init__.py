@@ -1,7 +1,5 @@
 """Run folders: their locks, and reading runs back. Imports no torch, so that a report starts fast."""
 
-from __future__ import annotations
-
 import csv
 import math
 import re

@@ -4,8 +4,6 @@ A checkpoint `step-000000123.ckpt` is a file of `torch.save` followed by one lin
 identity and options of its run, and the SHA-256 of all of this. One file needs only one rename.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

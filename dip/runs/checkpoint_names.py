@@ -1,7 +1,5 @@
 """The names of checkpoints. Imports no torch."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Extend a finished run: a run of more steps starts from the last checkpoint of a shorter one."""
 
-from __future__ import annotations
-
 import contextlib
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The identity of a run: the options that change its result, and the name of its folder. Imports no torch."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -25,11 +23,10 @@ def identity(config: Config, image_digest: str | None, reference_digest: str | N
     The name of the image's file is part of the folder's name (`name`), so the run of a renamed file is a new run.
     """
     options = {name: value for name, value in plain(config).items() if name not in WITHOUT_EFFECT}
-    stop = {
-        name: value for name, value in options["stop"].items() if value is not None or name not in config.stop.later
-    }
-    options["stop"] = stop
-    return {**options, "image": image_digest, "reference": reference_digest}
+    for name in config.stop.later:
+        if options["stop"][name] is None:
+            del options["stop"][name]
+    return options | {"image": image_digest, "reference": reference_digest}
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:

@@ -85,9 +85,8 @@ class Adaptive(Stop):
         """These options for a part of an image in which `find` found noise: not examined again, without the last step."""
         if chosen["noise"] == "white":
             return replace(self, noise="white", sigma=chosen["sigma"], smoothing=1.0)  # the default: it has no effect
-        return replace(
-            self, noise="strong" if chosen["strong"] else "correlated", white=None, sigma=None, smoothing=0.0
-        )
+        noise = "strong" if chosen["strong"] else "correlated"
+        return replace(self, noise=noise, white=None, sigma=None, smoothing=0.0)
 
     def start(self, target: Tensor, seed: int, known: Tensor | None = None, warm_up: int = 0) -> Rule | None:
         chosen = self.find(target, known)

@@ -82,9 +82,8 @@ class CombinedRule(_Several):
         readings = [rule.read() for rule in self.rules.values()]
         best_step = max(reading.best_step for reading in readings)
         ends = all(reading.stop for reading in readings) or self.final(math.inf)
-        ends = ends or any(
-            rule.final(reading.best) for rule, reading in zip(self.rules.values(), readings, strict=True)
-        )
+        pairs = zip(self.rules.values(), readings, strict=True)
+        ends = ends or any(rule.final(reading.best) for rule, reading in pairs)
         return readings[0]._replace(best_step=best_step, stop=ends)
 
     @property

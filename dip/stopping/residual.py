@@ -138,13 +138,7 @@ class HeldOutError(_AverageError):
     least = 0.0
 
     def __init__(
-        self,
-        target: Tensor,
-        fraction: float,
-        patience: int,
-        seed: int,
-        known: Tensor | None = None,
-        image: bool = True,
+        self, target: Tensor, fraction: float, patience: int, seed: int, known: Tensor | None = None, image: bool = True
     ) -> None:
         import torch
 

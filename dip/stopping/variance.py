@@ -45,10 +45,7 @@ class EMV(Stop):
     name: str = "emv"
     alpha: float = option(0.1, "weight of the newest output in the moving variance", number("(0, 1)"), "0.1")
     start_step: int = option(
-        100,
-        "first step whose variance counts; the initialisation dominates earlier ones",
-        integer(1),
-        "100",
+        100, "first step whose variance counts; the initialisation dominates earlier ones", integer(1), "100"
     )
     watches_variance = True
     comparable = True

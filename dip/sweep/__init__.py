@@ -4,8 +4,6 @@
 package does not import torch.
 """
 
-from __future__ import annotations
-
 import sys
 import types
 from typing import Any
@@ -37,15 +35,15 @@ def register() -> None:
     sys.modules["hydra_plugins.dip"] = sys.modules[__name__]
 
 
-def chosen(out: str, hydra: Any = None) -> SweepLauncher:
-    """The launcher of a single run that starts jobs in folder `out`.
+def chosen(out: str = "", hydra: Any = None, jobs: int | None = 1) -> SweepLauncher:
+    """The launcher of a single run that starts jobs, or of jobs without a sweep.
 
     Args:
-        out: the folder.
+        out: the folder of the jobs; only clusters need it.
         hydra: the node `hydra` of a composed configuration, whose `launcher` is used if it is one of this package.
-            Otherwise there is one process at a time, with all threads or on the first free GPU.
+        jobs: otherwise, processes at a time; 1: with all threads or on the first free GPU.
     """
-    launcher: SweepLauncher = ProcessesLauncher(jobs=1)
+    launcher: SweepLauncher = ProcessesLauncher(jobs=jobs)
     variables: dict[str, str] = {}
     if hydra is not None:
         options, variables = dict(hydra.launcher), dict(hydra.job.env_set)

@@ -4,8 +4,6 @@ The lock (flock) belongs to the open file, which a job's process inherits. The k
 ends, however it ends and whether or not its sweep still runs. On a system without flock, devices are not claimed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -4,8 +4,6 @@ A worker must be able to import `dip`. The working folder, the run folders and t
 path on all machines, as in a shared home folder.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """The loop of a sweep: starts jobs while there is room, waits for them, and ends them in order after a signal."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import signal

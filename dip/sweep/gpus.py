@@ -1,7 +1,5 @@
 """The GPUs and CPU threads of this machine, found without importing torch into this process."""
 
-from __future__ import annotations
-
 import glob
 import os
 import subprocess

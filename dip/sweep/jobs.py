@@ -1,7 +1,5 @@
 """The jobs of a sweep: each is a checked `Config` with its own run folder."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import logging

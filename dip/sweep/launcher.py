@@ -1,7 +1,5 @@
 """The base of the launchers: turns the overrides of Hydra's sweeper into jobs, runs them, and reports on them."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import statistics

@@ -1,7 +1,5 @@
 """The outcome of a job, from what its process left in the run folder."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import signal

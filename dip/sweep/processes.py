@@ -1,7 +1,5 @@
 """Jobs as processes of this machine, one or more per device. All sweeps of a user share the devices."""
 
-from __future__ import annotations
-
 import ctypes
 import dataclasses
 import math
@@ -131,7 +129,6 @@ class ProcessesLauncher(SweepLauncher):
         return self._roomy
 
     def others(self) -> str:
-        """See `SweepLauncher.others`."""
         found = [label for device in self.devices for label in claims.labels(device)]
         named = f" ({'; '.join(dict.fromkeys(found))})" if found else ""
         if self.devices != [gpus.CPU] and not self._roomy:
@@ -139,7 +136,6 @@ class ProcessesLauncher(SweepLauncher):
         return f"other sweeps or processes use all devices{named}; wait=false starts beside them"
 
     def again(self, job: Job, error: str) -> str | None:
-        """See `SweepLauncher.again`."""
         memory = error.startswith(PREFIX) and self.share > 1
         if self.devices == [gpus.CPU] or job in self.alone or not (memory or OTHERS in error):
             return None

@@ -1,7 +1,5 @@
 """The output of a sweep: a tqdm bar in a terminal or else plain lines, and at the end a table and the report page."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import time

@@ -5,12 +5,10 @@ Gaussian noise takes an array and the noise level instead; `_denoiser` makes it 
 compute baselines: scikit-image is slow to import.
 """
 
-from __future__ import annotations
-
 import copy
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,17 +20,15 @@ from torch.nn import functional
 from dip.bm3d import bm3d
 from dip.targets import reconstruction
 from dip.targets.noise_models import NoiseModel
+from dip.targets.observation import Observation
 from dip.targets.operators import Blur, adjoint
-
-if TYPE_CHECKING:
-    from dip.targets.observation import Observation
 
 BIHARMONIC_LIMIT = 2**18
 """Missing pixels up to which `biharmonic` is computed: a hole of that size takes about 10 s and 1.5 GB."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-Baseline = Callable[["Observation", NoiseModel], Tensor | None]
+Baseline = Callable[[Observation, NoiseModel], Tensor | None]
 """Restores an observation, given the model of its noise: (1, C, H, W), or None where the method does not apply."""
 
 
@@ -115,8 +111,7 @@ def _richardson_lucy(observation: Observation, noise: NoiseModel) -> Tensor:
     stripes. Iterations amplify noise, so a noisy image gets fewer of them.
     """
     assert isinstance(observation.operator, Blur)
-    y = observation.y.detach().float().cpu()
-    blur = copy.deepcopy(observation.operator).to("cpu", torch.float32)  # a fit in float64 has converted it
+    blur, y = reconstruction.on_cpu(observation)
     weight = adjoint(blur, torch.ones_like(y), y).clamp(min=1e-6)
     x = torch.full_like(y, 0.5)
     for _ in range(10 if noise.level(y) > 0.01 else 30):
@@ -179,10 +174,7 @@ BASELINES: dict[str, dict[str, Baseline]] = {
         "median": _median,
     },
     "deblurring": {"richardson_lucy": _richardson_lucy},
-    "super-resolution": {
-        "bicubic": _resized(Image.Resampling.BICUBIC),
-        "lanczos": _resized(Image.Resampling.LANCZOS),
-    },
+    "super-resolution": {"bicubic": _resized(Image.Resampling.BICUBIC), "lanczos": _resized(Image.Resampling.LANCZOS)},
     "jpeg": {"shifted": _shifted},
     "inpainting": {"biharmonic": _biharmonic},
     "tomography": {

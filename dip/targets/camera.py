@@ -5,8 +5,6 @@ curve makes it depend on brightness. Sources: the noise of the sensor as in Foi 
 noise modeling and fitting for single-image raw-data", IEEE TIP 2008; the transfer curve of sRGB, IEC 61966-2-1.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 import math

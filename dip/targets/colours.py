@@ -1,7 +1,5 @@
 """Colours that users paint masks with, by name or as #rrggbb, and the pixels that are marked. Imports no torch."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

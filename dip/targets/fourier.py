@@ -1,7 +1,5 @@
 """The operator of magnetic resonance imaging, a masked Fourier transform, and the patterns of sampled frequencies."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, Tensor
 

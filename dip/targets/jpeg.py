@@ -85,7 +85,8 @@ class Jpeg(Simulated):
         stored = read(file)
         # An array that Pillow made of the file is not turned upright.
         turns = {} if stored is None else {turn: upright(stored.pixels, turn) for turn in (stored.orientation, 1)}
-        found = [turn for turn, pixels in turns.items() if pixels.shape == image.shape and same(pixels, image)]
+        fitting = [(turn, pixels) for turn, pixels in turns.items() if pixels.shape == image.shape]
+        found = [turn for turn, pixels in fitting if ((pixels - image).abs() < 0.5 / 255).all()]  # equal in 8 bits
         if stored is None or not found:
             log.warning(
                 "target=jpeg: %s, so the loss compares pixels as with target.intervals=false",
@@ -100,8 +101,3 @@ class Jpeg(Simulated):
         if observation.intervals is None:
             return restored
         return observation.intervals.to(restored.device).project(restored).clamp(0, 1)
-
-
-def same(one: Tensor, other: Tensor) -> bool:
-    """Whether two images in [0, 1] of one shape are the same in 8 bits."""
-    return bool(((one - other).abs() < 0.5 / 255).all())

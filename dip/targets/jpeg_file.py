@@ -6,8 +6,6 @@ because the samples are rounded to 8 bits, and in blocks with many samples that 
 that exceed the image at its right and bottom border are those of the image extended by its edge pixels.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 from collections.abc import Sequence
@@ -65,7 +63,7 @@ def read(data: bytes) -> JpegFile | None:
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
         orientation = int(image.getexif().get(0x0112, 1))
         layers: list[tuple[int, int, int, int]] = image.layer  # type: ignore[attr-defined]
-        tables = _tables(image)
+        tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
         ids, rgb = bytes(layer[0] for layer in layers), image.info.get("adobe_transform") == 0
         pixels = np.asarray(image)
     if image.mode not in ("L", "RGB"):
@@ -96,15 +94,9 @@ def read(data: bytes) -> JpegFile | None:
 def quality_of(data: bytes) -> int:
     """The quality on libjpeg's scale, 1 to 100, whose luminance table is as coarse as that of a JPEG file."""
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        tables = _tables(image)
+        tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
     scale = 100 * sum(tables[min(tables)]) / LUMINANCE_SUM  # in per cent of the table at quality 50
     return max(1, min(100, round(5000 / scale if scale > 100 else (200 - scale) / 2)))
-
-
-def _tables(image: Image.Image) -> dict[int, list[int]]:
-    """The quantization tables, of 64 steps each, by number. A file that Pillow has decoded has one or more."""
-    tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
-    return tables
 
 
 def _quantized(samples: Tensor, steps: Tensor) -> Tensor:

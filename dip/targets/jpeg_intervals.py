@@ -4,8 +4,6 @@ A JPEG stores k = round(c / q) of each coefficient c, so that c lies in [(k - 1/
 is convex (Zakhor, "Iterative procedures for reduction of blocking effects in transform image coding", 1992).
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 

@@ -66,10 +66,8 @@ class Laboratory(Linear):
                 f"image: all its measurements by target={self.name} are 0; give an image that is not black"
             )
         operator.divide(largest)
-        channels, *size = image.shape[1:]
-        return Observation(
-            self.with_noise(operator(image), seed), operator, image, (size[0], size[1]), channels=channels
-        )
+        y, (channels, height, width) = self.with_noise(operator(image), seed), image.shape[1:]
+        return Observation(y, operator, image, (height, width), channels=channels)
 
     def unused(self) -> dict[str, str]:
         return super().unused() | ({"shape": "target.simulate=true"} if self.simulate else {})
@@ -87,7 +85,8 @@ class Laboratory(Linear):
         raise NotImplementedError
 
     def measured_by(self, values: NDArray[Any], given: Mapping[str, Any]) -> tuple[Any, Sequence[int], bool, str]:
-        from dip.targets.sparse_operator import Reshaped
+        from torch import nn
 
         operator, shape = self.instrument(values, self.shape)
-        return Reshaped(operator, values.shape), shape, values.dtype.kind == "c", f"target={self.name}"
+        call = nn.Sequential(operator, nn.Flatten(0), nn.Unflatten(0, values.shape or (1,)))
+        return call, shape, values.dtype.kind == "c", f"target={self.name}"

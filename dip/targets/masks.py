@@ -1,7 +1,5 @@
 """Inpainting masks that are simulated: (1, 1, H, W) float32, 1 = known, 0 = missing."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -36,12 +36,8 @@ class Matrix(Laboratory):
         "matrix.npz",
     )
     task = "matrix"
-    data: ClassVar[tuple[str, ...]] = ("matrix",)
+    paths = data = ("matrix",)
     required: ClassVar[tuple[str, ...]] = ("matrix", "shape")
-
-    def files(self) -> dict[str, str]:
-        """The matrix, which is read by this target itself."""
-        return {} if self.matrix is None else {"matrix": self.matrix}
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = the measurements (1, 1 or C, 1, rows), see `measure`."""
@@ -52,9 +48,8 @@ class Matrix(Laboratory):
             matrix = random_signs(max(pixels // 4, 1), pixels, min(ENTRIES, pixels), draws(seed, "matrix"))
         else:
             matrix = read_matrix(self.matrix)
-        return self.measure(
-            image, self._operator(matrix, image.shape[1:], "resize the image, for example size=[64,64]"), seed
-        )
+        operator = self._operator(matrix, image.shape[1:], "resize the image, for example size=[64,64]")
+        return self.measure(image, operator, seed)
 
     def instrument(self, values: NDArray[Any], shape: Sequence[int] | None) -> tuple[Operator, Sequence[int]]:
         """For as many measurements as the matrix has rows, or that many for each channel, channels first."""
@@ -73,8 +68,7 @@ class Matrix(Laboratory):
         (rows, columns), (channels, height, width) = matrix.shape, shape
         pixels = height * width
         if columns not in (pixels, channels * pixels):
-            needed = f"{pixels} (one for each pixel)" + f" or {channels * pixels} (for {channels} channels)" * (
-                channels > 1
-            )
+            several = f" or {channels * pixels} (for {channels} channels)" * (channels > 1)
+            needed = f"{pixels} (one for each pixel){several}"
             raise ImageError(f"target.matrix={self.matrix}: has {columns} columns, the image needs {needed}; {advice}")
         return SparseOperator(matrix, (1, rows), joint=channels > 1 and columns == channels * pixels)

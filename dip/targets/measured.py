@@ -39,6 +39,7 @@ class Measured(Target):
     complex: bool = option(False, "the image is complex; complex=true is short", flag(), "true")
 
     ignores: ClassVar[tuple[str, ...]] = ("size", "axes")
+    paths = ("operator",)
     required: ClassVar[tuple[str, ...]] = ("operator", "shape")
 
     cut = False
@@ -46,10 +47,6 @@ class Measured(Target):
     @property
     def raw(self) -> bool:
         return True
-
-    def files(self) -> dict[str, str]:
-        """The operator's file."""
-        return {} if self.operator is None else {"operator": self.operator}
 
     def measured_by(self, values: NDArray[Any], given: Mapping[str, Any]) -> tuple[Any, Sequence[int], bool, str]:
         """See `Target.measured_by`. An `operator` in `given` takes the place of the file."""

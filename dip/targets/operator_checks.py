@@ -1,7 +1,5 @@
 """Checks of a user's operator before the first step, and the scale of an image that its measurements suggest."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import warnings

@@ -5,8 +5,6 @@ inside an autocast region: rounding errors of the operator do not average out bu
 are made from the options, so no checkpoint holds them.
 """
 
-from __future__ import annotations
-
 import abc
 import math
 

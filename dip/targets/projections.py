@@ -1,12 +1,11 @@
 """The Radon transform as a sparse matrix: parallel-beam projections of an image."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 
 def diagonal(size: tuple[int, int]) -> int:
@@ -27,8 +26,6 @@ def radon_matrix(size: tuple[int, int], degrees: Sequence[float], detectors: int
         degrees: the angles of the projections, counter-clockwise.
         detectors: number of parallel rays for each angle.
     """
-    import scipy.sparse
-
     height, width = size
     depth = diagonal(size)  # samples along a ray
     along = (np.arange(depth, dtype=np.float64) - depth // 2)[:, None]

@@ -1,22 +1,19 @@
 """Baselines of the targets of laboratories: classical reconstructions of an image from measurements of it."""
 
-from __future__ import annotations
-
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import lsqr
 from skimage import restoration, transform
 from torch import Tensor
 
 from dip.targets import fourier
 from dip.targets.noise_models import NoiseModel
+from dip.targets.observation import Observation
 from dip.targets.operators import adjoint
 from dip.targets.sparse_operator import SparseOperator
-
-if TYPE_CHECKING:
-    from dip.targets.observation import Observation
 
 WEIGHTS = 8
 """Largest number of weights that `total_variation` tries, each half of the one before."""
@@ -36,7 +33,7 @@ def total_variation(observation: Observation, noise: NoiseModel) -> Tensor | Non
     """
     if observation.size[0] * observation.size[1] > TV_LIMIT:
         return None
-    operator, y = _on_cpu(observation)
+    operator, y = on_cpu(observation)
     shape = (1, *observation.shape)
     step = 1 / _largest_eigenvalue(operator, shape)
     x = torch.full(shape, 0.0)
@@ -93,9 +90,7 @@ def zero_filled(observation: Observation, noise: NoiseModel) -> Tensor:
 
 def least_squares(observation: Observation, noise: NoiseModel) -> Tensor:
     """The image of least norm among those of least squared residual, by LSQR (Paige and Saunders 1982)."""
-    from scipy.sparse.linalg import lsqr
-
-    operator, y = _on_cpu(observation)
+    operator, y = on_cpu(observation)
     assert isinstance(operator, SparseOperator)
     matrix = operator.to_scipy()
     rows = y.numpy().reshape(1 if operator.joint else y.shape[1], -1)
@@ -105,7 +100,7 @@ def least_squares(observation: Observation, noise: NoiseModel) -> Tensor:
 
 def _sinogram(observation: Observation) -> tuple[Any, list[float]]:
     """The line integrals in units of pixels times brightness, (C, detectors, angles) float64, and the angles."""
-    operator, y = _on_cpu(observation)
+    operator, y = on_cpu(observation)
     assert isinstance(operator, SparseOperator)
     assert operator.degrees is not None
     return y[0].double().numpy() * operator.divisor, operator.degrees
@@ -118,7 +113,8 @@ def _cropped(planes: list[Any], side: int, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(cut, np.float32))[None]
 
 
-def _on_cpu(observation: Observation) -> tuple[Any, Tensor]:
+def on_cpu(observation: Observation) -> tuple[Any, Tensor]:
+    """A copy of the operator, which a fit in float64 has converted, and y; both in float32 on the CPU."""
     return copy.deepcopy(observation.operator).to("cpu", torch.float32), observation.y.detach().float().cpu()
 
 

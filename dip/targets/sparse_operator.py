@@ -1,12 +1,11 @@
 """The operator of a sparse matrix. Its gradient is a product with the transpose, which is stored too."""
 
-from __future__ import annotations
-
 import warnings
 import zipfile
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import scipy.sparse
 import torch
 from torch import Generator, Tensor
 
@@ -68,8 +67,6 @@ class SparseOperator(Operator):
 
     def to_scipy(self) -> Any:
         """The matrix as a `scipy.sparse` CSR array."""
-        import scipy.sparse
-
         parts = [self.get_buffer(name).cpu().numpy() for name in ("values", "columns", "rows")]
         return scipy.sparse.csr_array(tuple(parts), shape=self.shape)
 
@@ -77,18 +74,6 @@ class SparseOperator(Operator):
         rows, columns, values = (self.get_buffer(name + kind) for kind in ("rows", "columns", "values"))
         shape = self.shape[::-1] if name else self.shape
         return torch.sparse_csr_tensor(rows, columns, values, size=shape, check_invariants=False)
-
-
-class Reshaped(torch.nn.Module):
-    """The result of `operator` in another shape, that of measured values."""
-
-    def __init__(self, operator: torch.nn.Module, shape: Sequence[int]) -> None:
-        super().__init__()
-        self.operator, self.shape = operator, tuple(shape)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.operator(x)
-        return result.reshape(self.shape)
 
 
 class _Product(torch.autograd.Function):
@@ -111,14 +96,11 @@ class _Product(torch.autograd.Function):
 
 def random_signs(rows: int, columns: int, entries: int, generator: Generator) -> Any:
     """A `scipy.sparse` array (rows, columns): in each row `entries` times +-1 / sqrt(entries), at random columns."""
-    import scipy.sparse
-
-    places = torch.stack(
-        [torch.randperm(columns, generator=generator)[:entries] for _ in range(rows)]
-    )  # (rows, entries)
+    drawn = [torch.randperm(columns, generator=generator)[:entries] for _ in range(rows)]
+    places = torch.stack(drawn).sort(1).values  # (rows, entries)
     signs = torch.randint(2, (rows * entries,), generator=generator) * 2.0 - 1.0
     starts = torch.arange(rows + 1) * entries
-    parts = (signs.numpy() / entries**0.5, places.sort(1).values.flatten().numpy(), starts.numpy())
+    parts = (signs.numpy() / entries**0.5, places.flatten().numpy(), starts.numpy())
     return scipy.sparse.csr_array(parts, shape=(rows, columns))
 
 
@@ -131,9 +113,6 @@ def read_matrix(path: str) -> Any:
     Raises:
         ImageError: the file cannot be read, or holds something else.
     """
-    import numpy as np
-    import scipy.sparse
-
     advice = "write it with scipy.sparse.save_npz or numpy.save, for example target.matrix=matrix.npz"
     try:
         dense = path.lower().endswith(".npy")

@@ -36,6 +36,8 @@ class Target(Options):
     """Whether the option `size` also resizes the pictures of `files`."""
     fills: ClassVar[bool] = False
     """Whether pixels of the image may be NaN, which marks them as missing. Else such images are refused."""
+    paths: ClassVar[tuple[str, ...]] = ()
+    """Options that are the path of a file or null, see `files`."""
     data: ClassVar[tuple[str, ...]] = ()
     """The options of `files` whose files are no pictures; the target reads them itself."""
     required: ClassVar[tuple[str, ...]] = ()
@@ -90,8 +92,8 @@ class Target(Options):
         return self
 
     def files(self) -> dict[str, str]:
-        """The pictures that options of this target name, beside the image: option -> path."""
-        return {}
+        """The files that options of this target name, beside the image: option -> path."""
+        return {name: path for name in self.paths if (path := getattr(self, name)) is not None}
 
     def unused(self) -> dict[str, str]:
         """Options without effect here: field name -> the setting that makes it so."""

@@ -4,8 +4,6 @@ Every function returns a mask (1, 1, H, W) float32, 1 = known, 0 = missing, and 
 input was interpreted, empty where there is nothing to tell. A soft edge counts as missing below half.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

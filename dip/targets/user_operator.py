@@ -6,8 +6,6 @@ axes are flattened into channels, and complex values become channels in the same
 that makes their root mean square `LEVEL`, as that of an image in [0, 1].
 """
 
-from __future__ import annotations
-
 import copy
 import inspect
 from collections.abc import Callable, Sequence

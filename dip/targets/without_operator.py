@@ -129,13 +129,10 @@ class Flash(Simulated):
     sigma: float | None = option(None, "short for target.noise.sigma: noise of the simulated dim photo", LEVEL, "0.098")
     default_noise = "gaussian"
     shorthands = ("sigma",)
+    paths = ("flash",)
 
     def real_damage(self) -> str | None:
         return None if self.flash is None else f"target.flash={self.flash}"
-
-    def files(self) -> dict[str, str]:
-        """The flash photo."""
-        return {} if self.flash is None else {"flash": self.flash}
 
     def observe(self, image: Tensor, seed: int, pictures: Mapping[str, Tensor] = NO_PICTURES) -> Observation:
         """y = the dim image and z = the flash photo."""

@@ -6,8 +6,6 @@ image files and its run folder, with its own stopping rule, checkpoints and `res
 Importing this package does not import torch.
 """
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
 from typing import Any

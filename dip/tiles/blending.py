@@ -1,17 +1,12 @@
 """Restored tiles become one image."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from dip.tiles.layout import Box, Span, weights
-
-Array = NDArray[np.float64]
+from dip.tiles.layout import Box, weights
 
 
 def blend(
@@ -33,7 +28,11 @@ def blend(
     down, across = weights(rows, factor * margin), weights(columns, factor * margin)
     image, carry = None, None
     for number, row in enumerate(boxes):
-        strip = _strip([restored(box) for box in row], columns, across) * down[number][:, None]  # (C, h, W)
+        tiles = [restored(box)[0].numpy() for box in row]
+        strip = np.zeros((*tiles[0].shape[:2], columns[-1][1]))
+        for pixels, span, weight in zip(tiles, columns, across, strict=True):
+            strip[..., slice(*span)] += weight * pixels
+        strip *= down[number][:, None]  # (C, h, W)
         if carry is not None:  # what the tiles above contribute to the overlap
             strip[:, : carry.shape[1]] += carry
         top, end = rows[number][0], rows[number + 1][0] if number + 1 < len(rows) else rows[number][1]
@@ -43,11 +42,3 @@ def blend(
         carry = strip[:, end - top :].copy()
     assert image is not None, "there is no tile"
     return image
-
-
-def _strip(tiles: Sequence[Tensor], columns: Sequence[Span], across: Sequence[Array]) -> Array:
-    """A row of tiles, blended, (C, h, W)."""
-    strip = np.zeros((*tiles[0].shape[1:3], columns[-1][1]))
-    for pixels, span, weight in zip(tiles, columns, across, strict=True):
-        strip[..., slice(*span)] += weight * pixels[0].numpy()
-    return strip

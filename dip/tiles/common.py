@@ -4,8 +4,6 @@ It is determined once, from the whole image. Tiles that decided by themselves wo
 from BM3D, and its neighbour would not, or would return a part of the photograph.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

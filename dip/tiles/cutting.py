@@ -4,14 +4,15 @@ Damage that the target simulates is drawn once for the whole image. A tile's ima
 and its target treats it as a photograph with real damage.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from torch import Tensor
+
+from dip import images
 from dip.configuration import schema
 from dip.configuration.commands import words
 from dip.configuration.loggers import CSV
@@ -30,9 +31,6 @@ from dip.targets import Deblur, Degraded, Flash, Inpaint, Jpeg, NoiseOptions, Ob
 from dip.targets.operators import KERNELS, Blur, Identity
 from dip.tiles.layout import Box
 from dip.z import Z
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 READING = ("size", "range", "axes")
 """Options of reading the image, which do not apply to the image file of a tile: (1, C, h, w) in [0, 1]."""
@@ -148,9 +146,8 @@ class Cutter:
         self.seen, self.folder = seen, folder
         self.factor = geometry(config.target, seen).factor
         self.guide = None if config.z.guide is None else seen.z  # (1, C_g, H, W), of the size of the restored image
-        self.target, self.planes = observed(
-            config.target, seen if self.guide is None else dataclasses.replace(seen, z=None)
-        )
+        unguided = seen if self.guide is None else dataclasses.replace(seen, z=None)
+        self.target, self.planes = observed(config.target, unguided)
         if isinstance(config.method, Denoiser) and isinstance(self.target, Degraded) and self.target.noise.kind is None:
             # The noise of the whole image, for all tiles; but BM3D may have a level for each channel.
             sigma, for_bm3d, line = noise_levels(seen.y)
@@ -227,8 +224,6 @@ class Cutter:
 
 def _written(path: Path, plane: Tensor, box: Box | None = None) -> str:
     """Write the part of `plane` (1, C, H, W) in `box` as float TIFF, exactly. Returns the path."""
-    from dip import images
-
     if not path.exists():
         part = plane if box is None else plane[(..., *box.slices())]
         images.save(path, part, images.Picture(part, mode="float32"))

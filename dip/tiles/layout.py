@@ -28,10 +28,7 @@ class Box:
 
     def enlarged(self, factor: int) -> Box:
         """The same place in an image that is `factor` times larger."""
-        return Box(
-            (self.rows[0] * factor, self.rows[1] * factor),
-            (self.columns[0] * factor, self.columns[1] * factor),
-        )
+        return Box((self.rows[0] * factor, self.rows[1] * factor), (self.columns[0] * factor, self.columns[1] * factor))
 
     def slices(self) -> tuple[slice, slice]:
         """Of the last two axes of an image."""

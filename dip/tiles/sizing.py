@@ -1,7 +1,5 @@
 """`tile=auto`: tiles where they are better than the whole image, or where the memory is too small for it."""
 
-from __future__ import annotations
-
 from dip.configuration.schema import Config
 from dip.errors import OptionError
 from dip.methods import Denoiser

@@ -1,7 +1,5 @@
 """One progress bar over the steps of all tiles."""
 
-from __future__ import annotations
-
 import io
 import time
 from collections.abc import Mapping, Sequence

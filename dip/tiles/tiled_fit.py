@@ -1,7 +1,5 @@
 """An image that is fitted in tiles: the same interface as `dip.fitting.fit.Fit`, with a job per tile."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import shutil
@@ -121,7 +119,6 @@ class TiledFit(Work):
         return self._finish()
 
     def reached(self, result: Mapping[str, Any]) -> str:
-        """See `Work.reached`."""
         tiles = [tile["status"] for tile in result["tiles"].values()]
         return f"after {sum(status in (*GOOD, COPIED) for status in tiles)} of {len(tiles)} tiles"
 

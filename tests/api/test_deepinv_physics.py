@@ -54,10 +54,7 @@ def phase_retrieval() -> tuple[Any, Forward]:
     return physics, lambda x: (abs(physics.B._A.numpy() @ x.ravel()) ** 2)[None]
 
 
-LINEAR = {
-    "blur": (blur, 0.08),
-    "compressed sensing": (compressed_sensing, 0.05),
-}
+LINEAR = {"blur": (blur, 0.08), "compressed sensing": (compressed_sensing, 0.05)}
 """How each is made, and the largest relative residual after the fit."""
 
 

@@ -15,6 +15,8 @@ import pytest
 import torch
 
 import dip
+from dip.api.isolation import log_shown
+from dip.options import log
 from tests.api.conftest import TINY
 from tests.api.test_process import state
 from tests.hardware.test_devices import FP32, precisions
@@ -118,8 +120,8 @@ def test_threads_give_the_images_of_one_after_the_other_and_keep_the_state(photo
         assert after[name] == value, name
     assert np.array_equal(found[0], expected[0])
     assert np.array_equal(found[2], expected[1])
-    (log,) = tmp_path.glob("*/run.log")
-    assert log.read_text().count("finished") == 1  # not those of the other runs
+    (said,) = tmp_path.glob("*/run.log")
+    assert said.read_text().count("finished") == 1  # not those of the other runs
     assert np.array_equal(found[1], run(photo, seed=1))
 
 
@@ -202,3 +204,12 @@ def test_the_current_gpu_is_the_caller_s_afterwards(monkeypatch, before, after):
         os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     assert current == [after]
     assert "CUDA_DEVICE_ORDER" not in os.environ
+
+
+def test_the_log_is_shown_inside_the_block_only(monkeypatch, capsys):
+    monkeypatch.setattr(log, "hasHandlers", lambda: False)  # as without pytest
+    before = log.level
+    with log_shown(True):
+        log.info("said")
+    assert capsys.readouterr().err == "said\n"
+    assert (log.level, log.handlers) == (before, [])

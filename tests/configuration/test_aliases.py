@@ -1,7 +1,5 @@
 """Short words of the command line, and code that only the command line names."""
 
-from __future__ import annotations
-
 import types
 
 import pytest

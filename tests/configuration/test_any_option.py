@@ -1,7 +1,5 @@
 """Any text as the value of any option gives a valid configuration, or one line that says what is legal."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """The command line takes flags in any order and file names of any kind."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Options without effect are reset, so that one result has one run folder, and the user is warned once."""
 
-from __future__ import annotations
-
 import pytest
 
 from dip.configuration import composition

@@ -1,7 +1,5 @@
 """An illegal option is answered by one line that names it, the legal values and an example."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

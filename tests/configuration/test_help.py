@@ -1,7 +1,5 @@
 """`python train.py --help`: short, and with `all` every option, in lines that fit a terminal, without torch."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

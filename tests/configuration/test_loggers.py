@@ -1,7 +1,5 @@
 """Loggers with the real packages; the tests are skipped where they are not installed."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Options: composed by Hydra, checked by dataclasses, hashed into the name of the run folder."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Every file under `conf/` composes, says what it is, and runs for two steps."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Experiments are read without Hydra, with the result of its composition."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

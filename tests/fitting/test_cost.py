@@ -1,7 +1,5 @@
 """The estimate of a run's cost: against counted memory, without effect on the run, and refusal before anything is made."""
 
-from __future__ import annotations
-
 import math
 import resource
 from pathlib import Path

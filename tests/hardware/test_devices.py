@@ -1,7 +1,5 @@
 """Device, number format and flags: the run uses what the options name, or an error lists what is available."""
 
-from __future__ import annotations
-
 import contextlib
 
 import pytest

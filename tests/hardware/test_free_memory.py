@@ -1,7 +1,5 @@
 """Free memory: of the machine, of the control groups around this process, of a GPU; unknown elsewhere."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

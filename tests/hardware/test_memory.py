@@ -1,7 +1,5 @@
 """Memory: what glibc keeps, what is restored afterwards, the peak, and what other processes hold."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

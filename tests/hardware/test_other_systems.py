@@ -1,7 +1,5 @@
 """Windows has neither `fcntl` nor `resource`: help, configuration and a run work without them."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

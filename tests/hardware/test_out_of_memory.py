@@ -1,7 +1,5 @@
 """Errors that say that memory did not suffice, as CUDA, its libraries, MPS and CPUs word them, and others."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The networks of an ensemble run side by side on a CPU, each with a share of the threads."""
 
-from __future__ import annotations
-
 import threading
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Helpers of the tests of images: random pixels, the chunks of a PNG, files."""
 
-from __future__ import annotations
-
 import os
 import struct
 import zlib

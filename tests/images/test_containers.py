@@ -1,7 +1,5 @@
 """Files of arrays are read as the library that wrote them says, and damaged or hostile ones are refused in one line."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import io

@@ -1,7 +1,5 @@
 """The same picture as a path, as bytes, as an open file and as a PIL image is read and saved alike."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

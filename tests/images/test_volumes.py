@@ -1,7 +1,5 @@
 """Volumes: their axes, their files, the middle slice, and all slices side by side."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tifffile

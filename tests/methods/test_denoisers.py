@@ -1,7 +1,5 @@
 """The denoisers that learn: their parts against an analytic answer or a second implementation."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Each variant, step by step, against the same loop in plain PyTorch."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Runs with each variant: resuming, tasks, number formats, and what is refused."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy

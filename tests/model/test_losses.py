@@ -1,7 +1,5 @@
 """The losses against NumPy, SciPy and analytic gradients."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """The fit, step by step, against the same loop in plain PyTorch."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The optimisers: Muon against torch's own, which accepts matrices only, and against a singular value decomposition."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,5 @@
 """Compile the Triton kernels for a GPU (compute capability 9.0) without one, and print what they became as JSON."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

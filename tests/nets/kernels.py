@@ -1,8 +1,6 @@
 """The Triton kernels against the plain layers. `test_fused.py` runs these tests in a process of their own, since Triton decides
 at its import whether it interprets its kernels with numpy, as without a GPU, or compiles them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

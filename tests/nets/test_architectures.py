@@ -1,7 +1,5 @@
 """The networks beside the hourglass: parameters as published, any size and number of channels, number formats."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from typing import Any

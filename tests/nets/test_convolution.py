@@ -1,7 +1,5 @@
 """The convolution whose weight gradient is computed in the default layout on CPUs with AVX2, against plain torch."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

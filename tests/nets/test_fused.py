@@ -1,7 +1,5 @@
 """The Triton kernels agree with the plain layers and compile for GPUs; without them, a run uses the plain layers."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import sys

@@ -1,7 +1,5 @@
 """The fast network against the plain one: equal outputs and gradients, to float64 rounding."""
 
-from __future__ import annotations
-
 import copy
 import itertools
 from typing import Any

@@ -1,7 +1,5 @@
 """The network in three dimensions: against the one in two, for volumes that are constant along an axis, and its sizes."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

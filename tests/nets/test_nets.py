@@ -1,7 +1,5 @@
 """The options of networks: legal values, error messages, sizes."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

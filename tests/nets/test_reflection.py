@@ -1,7 +1,5 @@
 """Reflection padding, by slices and by the framework, against numpy; its gradient against finite differences."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Convolution before upsampling against convolution after upsampling."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

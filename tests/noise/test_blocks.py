@@ -1,7 +1,5 @@
 """A sample of a large image: where it lies, what it costs, and that the estimates are those of the whole image."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The bias of clipped noise, and its correction."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

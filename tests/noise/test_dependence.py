@@ -1,7 +1,5 @@
 """The line of the noise's variance, on ramps and photographs with simulated noise of known gain and offset."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

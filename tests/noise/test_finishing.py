@@ -1,7 +1,5 @@
 """Non-local means against a second implementation; the weighted mean; limits; where nothing is to be done."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

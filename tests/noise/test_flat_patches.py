@@ -1,7 +1,5 @@
 """Noise in flat patches: known answers on simulated camera noise, white noise, masks and unusual images."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """The kind of noise and the noise level of an image."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

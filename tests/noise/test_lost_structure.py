@@ -1,7 +1,5 @@
 """The weight of the photograph and that of a second estimate, against known values."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """The limit of the noise level: above the true level on noise, and far below what texture looks like."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

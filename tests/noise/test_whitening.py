@@ -1,7 +1,5 @@
 """The filter of the loss: for noise of a known spectrum it has the response of the formula."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor

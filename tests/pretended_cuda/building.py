@@ -1,7 +1,5 @@
 """Compile `device.cpp` and run programs with it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

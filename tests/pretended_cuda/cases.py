@@ -1,7 +1,5 @@
 """Which runs are made on the pretended device: not all combinations of the options, but each choice at least once."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 

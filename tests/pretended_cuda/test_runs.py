@@ -4,8 +4,6 @@ launches. What the pretended GPU notices: mistakes that would make a run fail on
 
 All is in one file, since one process runs all of it."""
 
-from __future__ import annotations
-
 import itertools
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Synthetic outputs of a fit, and how a rule processes them."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Properties of every rule on arbitrary outputs, some of them broken: its state, and resuming at any step."""
 
-from __future__ import annotations
-
 import copy
 import math
 

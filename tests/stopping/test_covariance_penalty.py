@@ -1,7 +1,5 @@
 """The covariance penalty: its formula computed a second way, its choice, and where it does not apply."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Several rules on one run: each decides as it does alone; which rules take part."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

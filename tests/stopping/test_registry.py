@@ -1,7 +1,5 @@
 """The options of the stopping rules."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Held-out pixels, the discrepancy principle and exact data, against closed forms."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which step a rule chooses, given the watched values, and which image it keeps."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

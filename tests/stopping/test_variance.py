@@ -1,7 +1,5 @@
 """WMV and EMV against direct computations, and on sequences with a known best step."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a run relies on: no waiting for the device, bounded memory, broken steps have no influence."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

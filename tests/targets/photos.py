@@ -1,7 +1,5 @@
 """Crops of scikit-image's photographs, and random draws."""
 
-from __future__ import annotations
-
 import numpy as np
 import skimage.data
 import torch

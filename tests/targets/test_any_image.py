@@ -1,7 +1,5 @@
 """Properties of every target on images of any shape and content."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -17,11 +15,7 @@ OPTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "noisy": {"sigma": st.floats(0, 1), "kind": st.sampled_from(["gaussian", "poisson", "speckle"])},
     "inpaint": {"missing": st.floats(0.01, 0.99), "noise": NOISE},
     "superres": {"factor": st.integers(2, 8), "simulate": st.booleans(), "noise": NOISE},
-    "jpeg": {
-        "quality": st.one_of(st.none(), st.integers(1, 95)),
-        "intervals": st.booleans(),
-        "noise": NOISE,
-    },
+    "jpeg": {"quality": st.one_of(st.none(), st.integers(1, 95)), "intervals": st.booleans(), "noise": NOISE},
     "deblur": {"sigma": st.floats(0.1, 5), "simulate": st.booleans(), "noise": NOISE},
     "flash": {"noise": NOISE},
 }

@@ -1,7 +1,5 @@
 """Baselines: each improves on the observation, on real photos; shapes, ranges and limits are kept."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.ndimage

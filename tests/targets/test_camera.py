@@ -1,7 +1,5 @@
 """Simulated camera noise: its variance, its correlation, 8 bits, and what an image without noise gives."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -39,10 +39,7 @@ def test_observation_is_the_image_with_holes_of_zero(target, share, photo):
     ("target", "said"),
     [
         (Inpaint(missing=0.5), "target=inpaint: 50.0 % of the pixels are missing"),
-        (
-            Inpaint(draw="hole", hole=0.25),
-            "target=inpaint: target.draw=hole: 25.0 % of the pixels are missing",
-        ),
+        (Inpaint(draw="hole", hole=0.25), "target=inpaint: target.draw=hole: 25.0 % of the pixels are missing"),
         (Inpaint().for_sample(), "target=inpaint: target.draw=text: "),
     ],
 )

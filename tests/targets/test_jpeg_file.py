@@ -1,7 +1,5 @@
 """What a JPEG file stores, and the images that agree with it, against Pillow, libjpeg and SciPy."""
 
-from __future__ import annotations
-
 import io
 import logging
 from typing import Any

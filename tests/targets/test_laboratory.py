@@ -1,7 +1,5 @@
 """Targets of laboratories against scikit-image, NumPy and SciPy."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 

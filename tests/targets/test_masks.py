@@ -1,7 +1,5 @@
 """Simulated masks: the stated share is missing, and draws follow the seed."""
 
-from __future__ import annotations
-
 import pytest
 import scipy.ndimage
 import torch

@@ -1,7 +1,5 @@
 """Noise models: their statistics, their variance, and the options that choose them."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

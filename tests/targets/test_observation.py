@@ -1,7 +1,5 @@
 """What an observation computes itself: the multiple of the adjoint that is closest to the observation."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

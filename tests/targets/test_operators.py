@@ -1,7 +1,5 @@
 """Operators against Pillow, SciPy and explicit sums."""
 
-from __future__ import annotations
-
 import copy
 import math
 

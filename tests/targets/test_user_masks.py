@@ -1,7 +1,5 @@
 """Masks as users make them: what was painted is missing, the rest is known, and the unusable is refused in one line."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A user's operator: layout of the values, checks before the first step, scale of the image."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

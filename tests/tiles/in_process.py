@@ -1,7 +1,5 @@
 """Tiles whose jobs run in this process: seconds faster than processes of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any

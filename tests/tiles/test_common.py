@@ -1,7 +1,5 @@
 """What all tiles have in common: one tile of the image's size gives the same as the whole image; the rule; BM3D."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What a tile is fitted to: for each target, the tile's observation is a part of the whole one."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 

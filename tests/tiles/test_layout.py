@@ -1,7 +1,5 @@
 """Where tiles lie, and that their weights are a partition of unity."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

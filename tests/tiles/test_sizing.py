@@ -1,7 +1,5 @@
 """Which tiles an image gets: `tile=auto`, tiles that are too small, and where tiles have no effect."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

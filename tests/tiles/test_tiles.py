@@ -1,7 +1,5 @@
 """Runs in tiles: the blended image, failures, interruptions, launchers, errors."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -17,8 +17,6 @@ it reads values, and returns `Contents`. Exceptions of the libraries pass throug
 one line.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 from collections.abc import Callable

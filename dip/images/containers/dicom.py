@@ -1,7 +1,5 @@
 """DICOM images, read by pydicom, an optional package."""
 
-from __future__ import annotations
-
 from typing import BinaryIO
 
 import numpy as np

@@ -1,7 +1,5 @@
 """FITS images, read by astropy, an optional package."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, BinaryIO
 

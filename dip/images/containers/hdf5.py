@@ -1,7 +1,5 @@
 """HDF5, also as MATLAB's `.mat` of version 7.3, read by h5py, an optional package."""
 
-from __future__ import annotations
-
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -37,9 +35,8 @@ def read(file: BinaryIO, key: str | None) -> Contents:
         values: Any = data[()]
         if values.dtype.kind == "V":
             values = values.view(complex_of(values.dtype))
-        return Contents(
-            values.T if matlab else np.asarray(values), guess="HWC" if matlab and values.ndim == 3 else None
-        )
+        guess = "HWC" if matlab and values.ndim == 3 else None
+        return Contents(values.T if matlab else np.asarray(values), guess=guess)
 
 
 def complex_of(dtype: np.dtype[Any]) -> np.dtype[Any] | None:

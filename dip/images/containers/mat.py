@@ -1,7 +1,5 @@
 """MATLAB's `.mat` of version 5 to 7, read by SciPy. Version 7.3 is HDF5 (`hdf5`)."""
 
-from __future__ import annotations
-
 import math
 from typing import BinaryIO
 

@@ -1,7 +1,5 @@
 """NIfTI volumes, `.nii` and `.nii.gz`, read by nibabel, an optional package."""
 
-from __future__ import annotations
-
 import io
 import math
 from typing import BinaryIO

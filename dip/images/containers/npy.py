@@ -1,7 +1,5 @@
 """NumPy's `.npy`, one array, and `.npz`, a ZIP file of arrays."""
 
-from __future__ import annotations
-
 import io
 import math
 import zipfile

@@ -1,7 +1,5 @@
 """The gaps of the stopping rules."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

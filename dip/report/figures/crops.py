@@ -1,7 +1,5 @@
 """One crop of many images side by side, a pixel of the image for a pixel of the figure."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Shorten long curves to what a plot with a logarithmic step axis can show."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

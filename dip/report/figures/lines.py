@@ -1,7 +1,5 @@
 """Curves of one run against the step: its loss, its PSNR, and the value that its stopping rule watches."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Curves of many runs in one plot: Figure 3 of the report, and PSNR in the same form."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +66,7 @@ def overlay(
         for number, label in enumerate(order or labels):
             for axes, panel in zip(row, panels, strict=True) if label in labels else ():
                 _draw_group(axes, number, label, [x for x in lines if (x.label, x.panel) == (label, panel)])
-        limits = np.array(
-            [axes.dataLim.get_points() for axes in row]
-        )  # (panels, 2, 2); infinite where nothing is drawn
+        limits = np.array([axes.dataLim.get_points() for axes in row])  # (panels, 2, 2); infinite if nothing is drawn
         steps, values = (limits[..., axis][np.isfinite(limits[..., axis])] for axis in (0, 1))
         for axes in row:
             fit_steps(axes, steps)

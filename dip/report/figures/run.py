@@ -1,7 +1,5 @@
 """The figures of one run, from its folder alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ An image larger than its cell is shown twice: whole, and below it a detail at fu
 noise away, so without the detail a noisy and a clean image would look the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

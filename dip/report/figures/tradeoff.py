@@ -1,10 +1,7 @@
 """PSNR against seconds of many methods, with the frontier: the methods that none is both faster and better than."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from dip.report.figures.sheet import COLORS, DASHED, DOT, INK, MUTED, files, sheet
 
@@ -37,13 +34,10 @@ def frontier(path: Path, points: Points) -> list[Path]:
             color = COLORS[0] if name in first else MUTED
             axes.plot(*points[name], "o", color=color, label=f"{number}  {name}, {points[name][1]:.2f} dB", **DOT)
             above = 7 if number % 2 else -7  # points; neighbours in the ranking are often neighbours in the plot
-            place: dict[str, Any] = {
-                "xytext": (0, above),
-                "textcoords": "offset points",
-                "ha": "center",
-                "va": "center",
-            }
-            axes.annotate(str(number), points[name], color=color, fontsize=7, zorder=6, **place)
+            axes.annotate(
+                str(number), points[name], xytext=(0, above), textcoords="offset points", ha="center", va="center",
+                color=color, fontsize=7, zorder=6,
+            )  # fmt: skip
         axes.margins(0.1, 0.08)
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.grid(True)
