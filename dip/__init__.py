@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from dip.errors import DipError, DivergedError, ImageError, OptionError, RunError
@@ -24,7 +25,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `restore`, `compare`, `curves` and `Restoration`, and torch with them, at their first use."""
+    """Import `restore`, `compare`, `curves`, `Restoration` and `deepinv`, and torch with them, at their first use."""
+    if name == "deepinv":
+        return importlib.import_module("dip.deepinv")
     if name not in __all__:
         raise AttributeError(f"module 'dip' has no attribute {name!r}")
     from dip.api import restore

@@ -1,6 +1,7 @@
 """The fit as a reconstructor, on classes with the interface of deepinv's physics."""
 
 import importlib
+import subprocess
 import sys
 import types
 
@@ -132,6 +133,10 @@ def test_no_state_changes_and_the_mode_of_the_caller_has_no_influence(mode, blur
     assert given.equal(y)
     assert blur.training
     assert blur.filter.equal(torch.full((3, 3), 1 / 9))
+
+
+def test_importing_dip_is_enough():
+    subprocess.run([sys.executable, "-c", "import dip; dip.deepinv.DeepImagePrior()"], check=True)
 
 
 def test_it_has_no_weights():

@@ -102,8 +102,14 @@ def compare(
         for name, variant in variants.items():
             for seed in seeds:
                 own = {"target": "degraded", **DEFAULTS, **options, **variant}
+                common = {"image": image, "seed": seed, "out": out}
                 try:
-                    planned[name, seed], in_memory = _job({**own, "image": image, "seed": seed, "out": out})
+                    for option in own.keys() & common:
+                        legal = "an argument of dip.compare, not an option of a variant"
+                        raise OptionError(
+                            option, own[option], legal, "dip.compare('photo.png', variants, seeds=[0, 1])"
+                        )
+                    planned[name, seed], in_memory = _job({**own, **common})
                     if in_memory is not None:
                         here[planned[name, seed].folder] = planned[name, seed], in_memory
                 except DipError as error:

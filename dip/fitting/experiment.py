@@ -180,7 +180,8 @@ def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:
     runs.write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(schema.plain(config), sort_keys=False))
     runs.write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)))
     program = Path(sys.argv[0]).name
-    log.info("%s", joined([*(["python"] if program.endswith(".py") else []), program, *overrides]))
+    start = {"__main__.py": ["python", "-m", "dip"]}.get(program, ["python"] * program.endswith(".py") + [program])
+    log.info("%s", joined([*start, *overrides]))
     if config.target.name == "noisy" and config.image not in SAMPLES:
         log.info("target=noisy adds noise to %s; target=degraded restores the image as it is", config.image)
 

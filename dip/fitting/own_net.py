@@ -1,5 +1,6 @@
 """A network that is given from Python: a module, or a function that builds one."""
 
+import contextlib
 import copy
 import dataclasses
 import inspect
@@ -110,6 +111,19 @@ def arguments(function: Any) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):  # some functions of C have none
         return {}
+
+
+def takes(function: Any, *counts: int) -> bool:
+    """Whether `function` can be called with one of these numbers of arguments; True if it does not tell."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return callable(function)
+    for count in counts:
+        with contextlib.suppress(TypeError):
+            signature.bind(*range(count))
+            return True
+    return False
 
 
 def kind(value: object) -> str:

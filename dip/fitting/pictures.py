@@ -143,7 +143,7 @@ class Pictures:
             values, margin = picture.stored.values, TOLERANCE * (high - low)
             values = values if known is None else values[known[0, 0].numpy() > 0]
             outside = 100 * float((((values < low - margin) | (values > high + margin)) & np.isfinite(values)).mean())
-            clipped = f"{outside:.1f} % of the values are outside and clipped"
+            clipped = f"{outside:.1f} % of the values are outside and clipped" if outside else "no value is clipped"
             advice = clipped if chosen else f"{clipped}; {advice}"
         if picture.scaled or outside:
             log.info(

@@ -18,7 +18,7 @@ from dip.errors import DipError
 from dip.fitting.digests import digest
 from dip.fitting.network_input import networks
 from dip.fitting.own_classes import Plugin
-from dip.fitting.own_net import OwnNet, arguments, kind, reason
+from dip.fitting.own_net import OwnNet, arguments, kind, reason, takes
 from dip.fitting.own_rule import OwnRule
 from dip.hardware.out_of_memory import out_of_memory
 from dip.model.losses import Loss
@@ -118,14 +118,26 @@ class OwnOptimizer(Plugin, Optimizer):
 
 
 KINDS: Mapping[str, tuple[type[Any], str, Callable[[Any], bool]]] = {
-    "net": (OwnNet, "a torch.nn.Module or a function (in_channels, out_channels) that returns one", callable),
+    "net": (
+        OwnNet,
+        "a torch.nn.Module or a function (in_channels, out_channels) that returns one",
+        lambda value: isinstance(value, nn.Module) or "size" in arguments(value) or takes(value, 2, 3),
+    ),
     "stop": (
         OwnStop,
         "an object with the methods update(step, observed, image, average, loss) and read()",
-        lambda value: not inspect.isclass(value) and all(callable(getattr(value, n, None)) for n in ("update", "read")),
+        lambda value: (
+            not inspect.isclass(value)
+            and takes(getattr(value, "update", None), 5)
+            and takes(getattr(value, "read", None), 0)
+        ),
     ),
-    "loss": (OwnLoss, "a function (x, y) of tensors", callable),
-    "optimizer": (OwnOptimizer, "a function (parameters, lr) that returns a torch.optim.Optimizer", callable),
+    "loss": (OwnLoss, "a function (x, y) of tensors", lambda value: takes(value, 2)),
+    "optimizer": (
+        OwnOptimizer,
+        "a function (parameters, lr) that returns a torch.optim.Optimizer",
+        lambda p: takes(p, 2),
+    ),
 }
 """For each group that takes objects: the class of options, what can be given, and whether a value is that."""
 

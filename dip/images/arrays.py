@@ -51,7 +51,7 @@ def from_values(values: Array, axes: str | None = None) -> Stored:
     Raises:
         Unreadable: another type or shape.
     """
-    axes = None if axes is None else canonical(axes)
+    given, axes = axes, None if axes is None else canonical(axes)
     while values.ndim > max(3, len(axes or "")) and values.shape[0] == 1:
         values = values[0]
     if values.dtype.kind == "c":
@@ -67,7 +67,7 @@ def from_values(values: Array, axes: str | None = None) -> Stored:
         raise Unreadable(f"got an array of shape {values.shape}", f"{legal}, for example array[..., :3]")
     axes = axes or _guessed(values.shape)
     axes = axes.replace("C", "") if values.ndim == len(axes) - 1 else axes
-    values, depth = to_image(values, axes)
+    values, depth = to_image(values, axes, given)
     check_size(values.shape[1], values.shape[0])
     check_bytes(values.nbytes)
     if values.dtype == np.bool_:

@@ -17,14 +17,14 @@ SHOWN = 100
 """Most slices of a mosaic."""
 
 
-def to_image(values: Array, axes: str) -> tuple[Array, int]:
-    """`values` in the order `axes` as (H, W, C * D), and D, which is 1 without an axis D.
+def to_image(values: Array, axes: str, given: str | None = None) -> tuple[Array, int]:
+    """`values` in the order `axes`, `given` as the user wrote it, as (H, W, C * D), and D, which is 1 without an axis D.
 
     Raises:
         Unreadable: the array has another number of axes.
     """
     if len(axes) != values.ndim:
-        text = f"axes={axes}, but the array has {values.ndim} axes, {values.shape}"
+        text = f"axes={given or axes}, but the array has {values.ndim} axes, {values.shape}"
         raise Unreadable(text, f"axes={SUGGESTED.get(values.ndim, 'CDHW')}")
     order = [axes.index(letter) for letter in "CDHW" if letter in axes]
     depth = values.shape[axes.index("D")] if "D" in axes else 1

@@ -24,7 +24,7 @@ CAPTIONS = {
 }
 """Name of each figure's file, without suffix -> caption."""
 TARGETS = ("clean", "noisy", "noise", "shuffled")
-LABEL_LENGTH = 44
+LABEL_LENGTH = 64
 """Characters of a label in a legend; longer ones are shortened."""
 PANELS_FROM = 8
 """Number of experiments from which the curves of different targets are drawn in separate panels."""

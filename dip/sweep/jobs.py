@@ -115,9 +115,19 @@ def warnings_once() -> Iterator[None]:
 
 
 def apart(jobs: Sequence[Job]) -> dict[Job, str]:
-    """Return, for each job, the overrides that not all jobs share: `image=a.jpg seed=1`."""
-    common = set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
-    return {job: " ".join(word for word in job.overrides if word not in common) for job in jobs}
+    """Return, for each job, those of its overrides that tell all jobs apart, `name` if it does: `image=a.jpg seed=1`."""
+    words = [{word.partition("=")[0]: word for word in job.overrides} for job in jobs]
+
+    def settings(options: Sequence[str]) -> int:
+        return len({tuple(each.get(option) for option in options) for each in words})
+
+    chosen: list[str] = []
+    for option in sorted({option: None for each in words for option in each}, key=lambda option: option != "name"):
+        chosen += [option] if settings([*chosen, option]) > settings(chosen) else []
+    return {
+        job: " ".join(word for option, word in each.items() if option in chosen)
+        for job, each in zip(jobs, words, strict=True)
+    }
 
 
 def _one_per_image(config: Config, overrides: Sequence[str]) -> list[tuple[Config, Sequence[str]]]:

@@ -145,6 +145,11 @@ class Inpaint(Simulated):
 
         size = (image.shape[-2], image.shape[-1])
         finite = image.isfinite().all(1, keepdim=True)  # (1, 1, H, W)
+        if partly := int((image.isfinite().any(1, keepdim=True) & ~finite).sum()):
+            log.warning(
+                "target=inpaint: %s of the pixels are NaN in some channels or slices only; they are missing in all",
+                f"{partly:,}",
+            )
         if self.masked:
             mask = pictures["known"] if "known" in pictures else self.known(image, pictures)  # (1, 1, H, W)
         elif self.missing is not None:

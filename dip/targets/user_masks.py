@@ -67,7 +67,7 @@ def painted(photo: Tensor, colour: str, tolerance: float | None = None) -> Inter
     code = "#" + "".join(f"{round(255 * float(value)):02x}" for value in np.broadcast_to(brush, 3))
     around = f" and {margin} pixel{'s' * (margin > 1)} around it" * (margin > 0)
     within = f" within {limit:.2g}" * (limit > 1e-4)
-    return torch.from_numpy(~missing).float()[None, None], f"{code}{within}{around} is missing"
+    return torch.from_numpy(~missing).float()[None, None], f"the colour {code}{within}{around} is missing"
 
 
 def transparency(alpha: Tensor) -> Interpreted:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import sys
 
 import numpy
 import pytest
@@ -12,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dip import runs
 from dip.configuration.schema import Config
 from dip.errors import OptionError
+from dip.fitting import experiment
 from dip.fitting.experiment import place
 from dip.model.module import DeepImagePrior
 from dip.report.figures.run import draw
@@ -167,3 +169,19 @@ def test_options_are_refused_before_there_is_a_folder(fit, tmp_path, option, mes
 
 def test_integers_and_floats_give_the_same_run():
     assert place(composed("target.sigma=1")) == place(Config(target=Noisy(sigma=1)))
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("/x/dip/__main__.py", "python -m dip"),
+        ("train.py", "python train.py"),
+        ("/bin/deep-image-prior", "deep-image-prior"),
+    ],
+)
+def test_the_log_begins_with_a_command_that_repeats_the_run(program, words, monkeypatch, tmp_path, caplog):
+    (tmp_path / ".hydra").mkdir()
+    monkeypatch.setattr(sys, "argv", [program])
+    with caplog.at_level("INFO", "dip"):
+        experiment._describe(tmp_path, Config(), ["steps=2", "skips=[1]"])
+    assert caplog.messages[0] == f"{words} steps=2 'skips=[1]'"

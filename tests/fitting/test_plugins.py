@@ -139,6 +139,13 @@ def test_a_module_is_tried_with_the_input_that_it_gets(options, channels):
         restored(net=nn.Conv2d(channels + 1, 3, 1), z=z, **options)
 
 
+class Needy(Counter):
+    """Its `update` has one argument, not five."""
+
+    def update(self, step: int) -> None:  # type: ignore[override]
+        self.step = step
+
+
 class NaN(nn.Conv2d):
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         return super().forward(z) * float("nan")
@@ -157,6 +164,10 @@ class NaN(nn.Conv2d):
         ({"optimizer": torch.optim.LBFGS}, "optimizer=LBFGS: LBFGS.step must have an argument closure=None"),
         ({"optimizer": lambda p, lr: None}, "optimizer=own_optimizer: returned a NoneType"),
         ({"stop": Counter}, "stop=<class"),
+        ({"stop": Needy()}, "stop=<"),
+        ({"net": lambda i: nn.Conv2d(i, 3, 1)}, "net=<function"),
+        ({"loss": abs}, "loss=<built-in function abs>: must be one of"),
+        ({"optimizer": lambda p: torch.optim.Adam(p)}, "optimizer=<function"),
         ({"name": "a/b"}, "name=a/b: must be null or at most 60 letters"),
     ],
 )

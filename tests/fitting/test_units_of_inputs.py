@@ -66,16 +66,17 @@ def test_the_scale_is_told_once(caplog):
     values = np.arange(480, dtype=np.uint16).reshape(24, 20)
     values[0, 0] = 4000
     with caplog.at_level(logging.INFO, "dip"):
-        for chosen in (None, [0, 239]):
+        for chosen, units in ((None, (0, 4095)), ([0, 239], (0, 239)), ([0, 4001], (0, 4001))):
             config = Config(image="array", target=Degraded(), range=chosen)
             pictures = Pictures(config, {"image": images.load(values)})
             picture, _ = observe(config, pictures)
             observe(config, pictures)
-            assert picture.units == ((0, 4095) if chosen is None else (0, 239))
-    assert len(caplog.messages) == 2
+            assert picture.units == units
+    assert len(caplog.messages) == 3
     assert "uint16 values; 0 becomes 0 and 4095 becomes 1" in caplog.messages[0]
     assert caplog.messages[0].endswith("another range is set by range=[low,high]")
     assert caplog.messages[1].endswith("50.2 % of the values are outside and clipped")
+    assert caplog.messages[2].endswith("; no value is clipped")
 
 
 @pytest.mark.parametrize(

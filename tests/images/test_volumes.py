@@ -86,7 +86,7 @@ def test_four_axes_need_to_be_named(caplog):
         load(np.zeros((2, 3, 9, 8)))
     with pytest.raises(ImageError, match="shape"):
         load(np.zeros((2, 2, 3, 9, 8)))
-    with pytest.raises(ImageError, match="axes=DHW, but the array has 2 axes"):
+    with pytest.raises(ImageError, match="axes=ZYX, but the array has 2 axes"):
         load(np.zeros((9, 8)), axes="ZYX")
 
 

@@ -1,5 +1,7 @@
 """Titles tell runs apart with as few words as possible."""
 
+import itertools
+
 from dip.report.collect import collect
 from dip.report.sweep_figures import labels
 from dip.report.titles import questions, titles
@@ -55,3 +57,13 @@ def test_long_labels_of_different_runs_stay_different(tmp_path):
         )
     drawn = labels(collect(tmp_path))[0]
     assert len({text for _, text in drawn.values()}) == 3
+
+
+def test_a_leaderboard_of_two_images_and_noises_names_its_entries(tmp_path):
+    noises = ({"kind": "gaussian", "sigma": 0.1, "peak": 30.0}, {"kind": "poisson", "sigma": 0.1, "peak": 30.0})
+    cases = itertools.product(("camera", "coffee"), noises, (("bm3d", 0.01), ("my_idea", 0.02)))
+    for number, (image, noise, (name, lr)) in enumerate(cases):
+        make(tmp_path / str(number), target={"name": "noisy", "noise": noise}, image=image, name=name, lr=lr)
+    drawn = {label for _, label in labels(collect(tmp_path))[0].values()}
+    assert "camera, noisy, target.noise.kind=gaussian, name=my_idea" in drawn
+    assert len(drawn) == 8

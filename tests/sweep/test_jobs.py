@@ -58,3 +58,9 @@ def test_apart_returns_the_overrides_that_not_all_jobs_share():
     assert [*apart(made).values()] == ["seed=0", "seed=1", "seed=1 lr=2"]
     assert [*apart(made[:1]).values()] == [""]
     assert apart([]) == {}
+
+
+def test_apart_leaves_out_the_settings_that_a_name_tells_apart():
+    entries = ["steps=8", "name=narrow"], ["lr=2", "name=wide"]
+    made = [job for (job,) in plan([[*entry, f"seed={seed}"] for entry in entries for seed in (0, 1)], read)]
+    assert [*apart(made).values()] == [f"name={name} seed={seed}" for name in ("narrow", "wide") for seed in (0, 1)]

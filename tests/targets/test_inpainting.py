@@ -59,6 +59,17 @@ def test_few_missing_pixels_are_counted(holes, said, photo, caplog):
     assert caplog.messages[-1] == f"target=inpaint: {said}"
 
 
+def test_pixels_that_some_channels_lack_are_missing_in_all_and_counted(photo, caplog):
+    photo = photo.clone()
+    photo[:, 0, 0, :3] = photo[..., 1, :2] = torch.nan
+    known = Inpaint().observe(photo, seed=1).known
+    assert int((known == 0).sum()) == 5
+    assert (
+        "target=inpaint: 3 of the pixels are NaN in some channels or slices only; they are missing in all"
+        in caplog.text
+    )
+
+
 def test_nearly_black_marks_are_missing_too(photo):
     """JPEG compression leaves few of them exactly black."""
     torn = photo.clamp(min=0.2)

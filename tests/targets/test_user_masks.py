@@ -161,7 +161,7 @@ def test_scattered_black_pixels_have_no_margin() -> None:
     scattered = np.random.default_rng(1).random((SIDE, SIDE)) < 0.5
     mask, note = user_masks.painted(tensor(np.where(scattered, 0, photo)), "black")
     assert np.array_equal(missing(mask), scattered)
-    assert note == "#000000 is missing"
+    assert note == "the colour #000000 is missing"
 
 
 @pytest.mark.parametrize(

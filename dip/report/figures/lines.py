@@ -105,7 +105,8 @@ def psnr_curve(
             if scored:
                 panels[0].plot([restored_step], [restored_psnr], "D", color=COLORS[2], label=label, **DOT)
         if rule is not None:
-            panels[-1].plot(at, rule, color=COLORS[2], lw=1.2)
+            there = np.isfinite(rule)  # not all records have a value of the rule
+            panels[-1].plot(at[there], rule[there], marker="" if there.sum() > 1 else "o", color=COLORS[2], lw=1.2)
             panels[-1].set_ylabel("watched value\n(stopping rule)")
             if spans_decades(rule):
                 log_values(panels[-1])

@@ -88,6 +88,13 @@ def test_without_a_reference_the_watched_value_is_drawn_and_without_both_nothing
     assert not (tmp_path / "none.png").exists()
 
 
+@pytest.mark.parametrize("watched", [[3, np.nan, 2], [np.nan, 3, np.nan]])
+def test_a_watched_value_that_some_records_lack_is_drawn(watched, tmp_path):
+    green = figures.sheet.COLORS[2]
+    path = figures.psnr_curve(tmp_path / "watched", [1, 2, 10], None, None, watched=watched)[0]
+    assert (png(path)[100:-100, 100:-100] == [int(green[i : i + 2], 16) for i in (1, 3, 5)]).all(-1).sum() > 20
+
+
 def test_two_overlays_list_each_label_once_and_in_one_order_and_colour(tmp_path, losses):
     scales = (("clean", 0.1), ("noise", 9), ("noisy", 1), ("noisy", 1.1))
     lines = [figures.Line(name, losses * factor) for name, factor in scales]
