@@ -108,11 +108,11 @@ def varies(patch: Tensor) -> Tensor:
     return energy(without_plane(patch)) >= QUANTISATION
 
 
-def correlation(patch: Tensor, lag: int) -> float:
-    """Correlation of pixels at a horizontal or vertical distance of `lag`, for patches (n, C, SIDE, SIDE) of mean 0."""
+def correlation(patch: Tensor, lag: int) -> Tensor:
+    """Correlation of pixels at a horizontal or vertical distance of `lag`, for patches (n, C, SIDE, SIDE) of mean 0. () float32."""
     across = (patch[..., lag:] * patch[..., :-lag]).mean()
     down = (patch[..., lag:, :] * patch[..., :-lag, :]).mean()
-    return float((across + down) / 2 / patch.square().mean().clamp(min=LEAST))
+    return (across + down) / 2 / patch.square().mean().clamp(min=LEAST)
 
 
 def smoothed(image: Tensor, side: int = 9) -> Tensor:

@@ -78,8 +78,8 @@ AGREEING, DIFFERING = 0.3, 0.8
 only the fit is. BM3D has removed much more than the fit where the difference is as large as the residual."""
 
 
-def coherence(residual: Tensor) -> float:
-    """Mean coherence of the structure tensors of patches, weighted by their energy, in [0, 1]; NaN if it is constant.
+def coherence(residual: Tensor) -> Tensor:
+    """Mean coherence of the structure tensors of patches, weighted by their energy, () in [0, 1]; NaN if it is constant.
 
     Args:
         residual: observation minus restored image, (1, C, h, w).
@@ -91,8 +91,7 @@ def coherence(residual: Tensor) -> float:
         fp.patches(product, side=COHERENCE_SIDE).mean((1, 2, 3))
         for product in (down * down, across * across, down * across)
     )  # (n,)
-    total = float((yy + xx).sum())
-    return float(((yy - xx).square() + 4 * yx.square()).sqrt().sum()) / total if total > 0 else math.nan
+    return ((yy - xx).square() + 4 * yx.square()).sqrt().sum() / (yy + xx).sum()
 
 
 def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
@@ -101,7 +100,7 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
     That of `share_of_texture`, but not below (coherence - NOISE) / (STRUCTURE - NOISE), at most 1.
     """
     observed, fitted = fp.blocks(observed), fp.blocks(fitted)
-    measured = coherence(observed - fitted)
+    measured = float(coherence(observed - fitted))
     directed = 0.0 if math.isnan(measured) else min(1.0, (measured - NOISE) / (STRUCTURE - NOISE))
     return max(share_of_texture(observed, fitted), directed)
 
@@ -109,22 +108,35 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
 def share_of_texture(observed: Tensor, fitted: Tensor) -> float:
     """The weight of the photograph against the fit, from 0 (the residual is noise) to 1 (it has texture).
 
-    It is SLOPE (min(CORRELATION, r_y) - r) + VARIATION max(SMOOTH, log(v / e)), at most MOST, or more so that the rest of the
-    residual is at most VISIBLE. r is the
+    It is `texture`, at most MOST, or more so that the rest of the residual is at most VISIBLE.
+    """
+    photograph, guide = fp.patches(observed), fp.patches(fitted)  # (n, C, SIDE, SIDE)
+    power = float(fp.energy(photograph - guide).mean())
+    if not power > fp.LEAST:
+        return 0.0
+    details = fp.without_plane(photograph)
+    weight = float(texture(details, photograph - guide, guide, fp.flattest(guide, details, fp.GROUPS)))
+    return max(0.0, min(max(MOST, 1 - VISIBLE / math.sqrt(power)), weight))
+
+
+def texture(details: Tensor, residual: Tensor, fitted: Tensor, flat: Tensor) -> Tensor:
+    """How much the residual of a fit looks like texture: below 0 like noise, () float32.
+
+    It is SLOPE (min(CORRELATION, r_y) - r) + VARIATION max(SMOOTH, log(v / e)). r is the
     correlation of neighbouring pixels of the residual in the flattest patches, r_y that of the photograph there, v the
     mean square of the fit's details below which it is in SMOOTHEST of the patches, and e the mean square of the residual.
     The constants were chosen on 6 real and 32 simulated photographs, see sweeps/results/photos.
+
+    Args:
+        details: `flat_patches.without_plane` of the patches of the photograph, (n, C, SIDE, SIDE).
+        residual: patches of the photograph minus the fit.
+        fitted: patches of the fit.
+        flat: indices of the flattest patches, (m,).
     """
-    residual, guide = fp.patches(observed - fitted), fp.patches(fitted)  # (n, C, SIDE, SIDE)
-    power = float(fp.energy(residual).mean())
-    if not power > fp.LEAST:
-        return 0.0
-    details = fp.without_plane(fp.patches(observed))
-    flat = fp.flattest(guide, details, fp.GROUPS)
-    missing = min(CORRELATION, fp.correlation(details[flat], 1)) - fp.correlation(residual[flat], 1)
-    smooth = float(fp.energy(fp.without_plane(guide)).quantile(SMOOTHEST))
-    weight = SLOPE * missing + VARIATION * max(SMOOTH, math.log(max(smooth, fp.LEAST) / power))
-    return max(0.0, min(max(MOST, 1 - VISIBLE / math.sqrt(power)), weight))
+    missing = fp.correlation(details[flat], 1).clamp(max=CORRELATION) - fp.correlation(residual[flat], 1)
+    smooth = fp.energy(fp.without_plane(fitted)).quantile(SMOOTHEST)
+    varying = (smooth.clamp(min=fp.LEAST) / fp.energy(residual).mean().clamp(min=fp.LEAST)).log()
+    return SLOPE * missing + VARIATION * varying.clamp(min=SMOOTH)
 
 
 def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
@@ -149,7 +161,7 @@ def share_if_white(observed: Tensor, denoised: Tensor, sigma: float) -> float:
     groups = fp.energy(square)[guide.mean((1, 2, 3)).argsort()].tensor_split(min(fp.GROUPS, len(square)))
     spread = sum(float((group / group.mean().clamp(min=fp.LEAST) - 1).square().sum()) for group in groups)
     uneven = spread / len(square) - 2 / square[0].numel()
-    weight = -NEIGHBOURS * fp.correlation(removed, 1) - UNLIKE * fp.correlation(removed, 2) - ACCEPTED
+    weight = -NEIGHBOURS * float(fp.correlation(removed, 1)) - UNLIKE * float(fp.correlation(removed, 2)) - ACCEPTED
     weight += UNEVEN * math.sqrt(max(0.0, uneven))
     doubt = min(1.0, max(0.0, (CERTAIN - sigma) / (CERTAIN - SUSPECT)))
     return doubt * min(MOST_WHITE, max(0.0, weight))

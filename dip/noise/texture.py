@@ -22,57 +22,30 @@ SIDE = 8
 SHARE = 2.8
 """The level of a camera's noise is at most this many times that in the least varying 8 x 8 patches."""
 
-STRONG, STRONG_GRAY = 12 / 255, 18 / 255
-"""Level of correlated noise from which on `certain` examines it, and that of a gray image. Below it the rule for weak noise is
-better tested."""
+STRONG = 12 / 255
+"""Level of correlated noise from which on `certain` examines it. Below it the rule for weak noise is better tested."""
 
 COMMON = 0.7
 """Correlation of the channels in flat patches, below which it is noise. Texture of scikit-image's samples has 0.83 to 0.96,
 noise that is independent in the channels at most 0.73 (5 % of 165 images above 0.6)."""
 
-GRAY = 0.98
-"""Correlation of the channels from which on an image is a gray one that is stored in colour."""
-
-EVERYWHERE, RAREST = 0.3, 0.02
-"""Energy of the patches that vary least, relative to the flattest ones, above which a gray image has noise everywhere, and their
-fraction."""
-
 ENOUGH = 10
 """Flat patches that show a distribution: those of 96 x 96 pixels. A clean photograph of 64 x 64 had channels as different as noise."""
 
-NORMAL = 0.4
-"""Largest excess kurtosis, and twice the largest skewness, of the values of such noise in flat patches. With `EVERYWHERE` and
-`STRONG_GRAY`, none of 158 gray images with texture above 12 of 255 is taken for noise (20 scenes), and 57 % of 763 with such noise,
-96 to 256 pixels a side."""
-
 
 def certain(image: Tensor, known: Tensor | None = None) -> bool:
-    """Whether the flat patches of an image show strong noise that is unlike texture.
+    """Whether the flat patches of a colour image show strong noise that is unlike texture.
 
-    The channels of texture are highly correlated, those of noise are not. The noise of a gray image
-    is recognised by its presence everywhere and by the normal distribution of its values.
+    The channels of texture are highly correlated, those of noise are not. A gray image has no such sign: fine texture of
+    grass or gravel is as normally distributed as noise, and the network fits both at the same steps.
     """
-    image, known = fp.blocks(image), None if known is None else fp.blocks(known)
-    flat = fp.flat_details(image, known, fp.GROUPS)  # (m, C, 16, 16)
+    flat = fp.flat_details(fp.blocks(image), None if known is None else fp.blocks(known), fp.GROUPS)  # (m, C, 16, 16)
     varying = flat.square().mean((0, 2, 3)) > fp.QUANTISATION / 1000  # (C,); a constant channel has no correlation
-    if len(flat) and not varying.all():
-        image, flat = image[:, varying], flat[:, varying]
-    if len(flat) < ENOUGH or not varying.any() or float(flat.square().mean()) * fp.UNBIASED < STRONG**2:
+    channels = int(varying.sum())
+    if len(flat) < ENOUGH or channels < 2 or float(flat[:, varying].square().mean()) * fp.UNBIASED < STRONG**2:
         return False
-    if (channels := image.shape[1]) > 1:
-        common = torch.corrcoef(flat.transpose(0, 1).flatten(1))  # (C, C)
-        mean = float(common.sum() - channels) / (channels * (channels - 1))
-        if mean < GRAY:
-            return mean < COMMON
-        image = image.mean(1, keepdim=True)
-        flat = fp.flat_details(image, known, fp.GROUPS)
-    power = flat.square().mean()
-    if float(power) * fp.UNBIASED < STRONG_GRAY**2:
-        return False
-    least = float(fp.energy(fp.without_plane(fp.patches(image, known))).quantile(RAREST) / power)
-    values = flat / flat.square().mean((2, 3), keepdim=True).sqrt().clamp(min=fp.LEAST)
-    skewness, kurtosis = float(values.pow(3).mean()), float(values.pow(4).mean()) - 3
-    return least > EVERYWHERE and abs(kurtosis) < NORMAL and abs(skewness) < NORMAL / 2
+    common = torch.corrcoef(flat[:, varying].transpose(0, 1).flatten(1))  # (channels, channels)
+    return float(common.sum() - channels) / (channels * (channels - 1)) < COMMON
 
 
 def smallest_variation(image: Tensor, known: Tensor | None = None) -> tuple[float, float]:

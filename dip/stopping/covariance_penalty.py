@@ -96,11 +96,11 @@ class CovariancePenalty(Rule):
     patches the fraction k of the noise that f contains and the fraction q of its variance that y - f contains. The noise
     variance is s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is too large.
     The bound falls with the residual while the texture is being fitted, so an early minimum is replaced. It does
-    not fall below FLOOR times the variance of the flat patches, nor below the smallest r / q that did not need it, of
-    readings with q >= 1 / BOUND: there most of the noise is not fitted yet, unlike texture, so that it is noise. Without
-    that, s^2 falls while a smooth photograph is being overfitted. Strong noise that cannot be texture needs no bound: s^2
-    is the variance of the flat patches (`dip.noise.texture.certain`). A reading replaces the best one if r + 2 k s^2 is
-    smaller, both with the newest s^2.
+    not fall below FLOOR times the variance of the flat patches, nor below the smallest r / q of the readings with
+    q >= 1 / BOUND whose residual has no structure: neither `texture` nor `coherence` (`dip.noise.lost_structure`). Most of
+    the noise was not fitted then, and nothing else was left. Without that, s^2 falls while a smooth photograph is being
+    overfitted. Strong noise that cannot be texture needs no bound: s^2 is the variance of the flat patches
+    (`dip.noise.texture.certain`). A reading replaces the best one if r + 2 k s^2 is smaller, both with the newest s^2.
 
     It reads the average and not the observed output, so it applies where the operator is the identity at known pixels.
     With another operator it has no reading, and never ends the fit.
@@ -169,6 +169,7 @@ class CovariancePenalty(Rule):
         import torch
 
         from dip.noise import flat_patches as fp
+        from dip.noise.lost_structure import NOISE, coherence, texture
 
         if self._average is None or self.direct is None or (self.last_step < self.first and self.last_step != FIRST):
             return None
@@ -188,7 +189,10 @@ class CovariancePenalty(Rule):
         left = (weight * fp.energy(noise - fitted)).sum()
         level = fp.UNBIASED * noise.square().mean()
         ratio = self.residual / left.clamp(min=fp.LEAST)
-        trusted = finite & (left >= 1 / BOUND)
+        rest = self.whole - self._average
+        directed = coherence(rest if self.known is None else torch.where(self.known != 0, rest, 0))
+        lost = texture(self.details, self.target - average, average, self.flat)
+        trusted = finite & (left >= 1 / BOUND) & (lost <= 0) & (directed <= NOISE)
         self.least = torch.where(trusted, torch.minimum(self.least, ratio), self.least)
         known = torch.where(self.least.isinf(), 0, self.least)
         bound = torch.maximum(BOUND * self.residual, torch.maximum(known, FLOOR * level))

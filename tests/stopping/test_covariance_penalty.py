@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from dip.noise.finishing import combined
@@ -12,7 +13,7 @@ from dip.stopping import Compare, Covariance
 from dip.stopping.covariance_penalty import EVERY, CovariancePenalty
 from dip.stopping.panel import Panel
 from dip.targets.noise_models import Camera
-from tests.targets.photos import blurred_noise
+from tests.targets.photos import blurred_noise, shrunk
 
 ANY = torch.tensor(1.0)
 
@@ -115,6 +116,25 @@ def test_the_noise_of_a_smooth_photograph_is_not_taken_for_texture_while_it_is_o
     assert not rule.certain
     assert errors[rule.step] < 1.1 * min(errors.values()) < errors[700] / 3
     assert math.sqrt(rule.variance) == pytest.approx(0.015, rel=0.05)
+
+
+def stripes() -> Tensor:
+    """Bands of fine vertical stripes, with some noise, (1, 1, 96, 96)."""
+    line = torch.arange(96)
+    return 0.5 + 0.2 * torch.sin(1.5 * line) * (line[:, None] % 24 < 12) + blurred_noise(1, 0.02)
+
+
+@pytest.mark.parametrize("name", ["gravel", "grass", "stripes"])
+def test_texture_of_which_most_is_not_fitted_is_not_taken_for_noise(name: str) -> None:
+    """A fit that begins with the low frequencies. If it were, the fit would end at step 300 and keep the average of step 100."""
+    photograph = stripes() if name == "stripes" else shrunk(name, 96)
+    widths = {t: 1.6 * math.exp(-(t - 100) / 200) for t in range(100, 601, EVERY)}
+    images = {t: torch.from_numpy(gaussian_filter(photograph.numpy(), (0, 0, w, w))) for t, w in widths.items()}
+    rule = CovariancePenalty(photograph, 200)
+    ended = show(rule, images)
+    assert rule.least.isinf()
+    assert rule.step >= 300
+    assert ended[0] == rule.step + 200
 
 
 def test_unknown_pixels_have_no_influence() -> None:
