@@ -117,9 +117,7 @@ class DeepImagePrior(LightningModule):
         assert len(z) == len(self.nets), "one input for each network"
         self.step += 1
         if self.faster is None:
-            example = self.extras[0].input(z[:1], self.perturb[0], self.step)
-            example = example.detach().requires_grad_(example.requires_grad)
-            self.faster = speed_up(self.nets, example, self.speedups)
+            self.faster = self._sped_up(z[:1])
         optimizer = self.optimizers()
         optimizer.zero_grad()  # type: ignore[union-attr]
         inputs = torch.split(z, 1)  # each (1, C_z, H', W')
@@ -136,6 +134,11 @@ class DeepImagePrior(LightningModule):
         self.average = self._averaged(self.average, self.output)
         if len(outputs) > 1:
             self.variance = self._averaged(self.variance, torch.cat(outputs).var(0, keepdim=True))
+
+    def _sped_up(self, z: Tensor) -> dict[str, bool]:
+        """`speed_up`, in a function of its own so that the example is freed before the step."""
+        example = self.extras[0].input(z, self.perturb[0], self.step)
+        return speed_up(self.nets, example.detach().requires_grad_(example.requires_grad), self.speedups)
 
     def _backward(
         self, net: nn.Module, extras: Extras, perturb: Perturbation, z: Tensor, y: Tensor

@@ -99,7 +99,7 @@ class CovariancePenalty(Rule):
     not fall below FLOOR times the variance of the flat patches, nor below the smallest r / q of the readings with
     q >= 1 / BOUND whose residual has no structure: neither `texture` nor `coherence` (`dip.noise.lost_structure`). Most of
     the noise was not fitted then, and nothing else was left. Without that, s^2 falls while a smooth photograph is being
-    overfitted. Strong noise that cannot be texture needs no bound: s^2 is the variance of the flat patches
+    overfitted. A few flat patches, as in images below 96 x 96, do not show it. Strong noise that cannot be texture needs no bound: s^2 is the variance of the flat patches
     (`dip.noise.texture.certain`). A reading replaces the best one if r + 2 k s^2 is smaller, both with the newest s^2.
 
     It reads the average and not the observed output, so it applies where the operator is the identity at known pixels.
@@ -170,6 +170,7 @@ class CovariancePenalty(Rule):
 
         from dip.noise import flat_patches as fp
         from dip.noise.lost_structure import NOISE, coherence, texture
+        from dip.noise.texture import ENOUGH
 
         if self._average is None or self.direct is None or (self.last_step < self.first and self.last_step != FIRST):
             return None
@@ -192,7 +193,7 @@ class CovariancePenalty(Rule):
         rest = self.whole - self._average
         directed = coherence(rest if self.known is None else torch.where(self.known != 0, rest, 0))
         lost = texture(self.details, self.target - average, average, self.flat)
-        trusted = finite & (left >= 1 / BOUND) & (lost <= 0) & (directed <= NOISE)
+        trusted = finite & (left >= 1 / BOUND) & (lost <= 0) & (directed <= NOISE) & (len(self.flat) >= ENOUGH)
         self.least = torch.where(trusted, torch.minimum(self.least, ratio), self.least)
         known = torch.where(self.least.isinf(), 0, self.least)
         bound = torch.maximum(BOUND * self.residual, torch.maximum(known, FLOOR * level))

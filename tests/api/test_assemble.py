@@ -83,7 +83,7 @@ def test_pictures_in_memory_are_read_by_the_axes(caplog):
     assert given["reference"].pixels.shape == (1, 1, 3, 4)
     assert not caplog.messages
     for wrong in ("CH", "NCHW", "chw", 3):
-        with pytest.raises(OptionError, match=f"^axes={wrong}: must be null, HW or"):
+        with pytest.raises(OptionError, match=f"^axes={wrong}: must be null, or in any order"):
             assemble({"image": bands, "axes": wrong})
 
 
