@@ -36,6 +36,9 @@ SCORES = ("psnr", "ssim", "psnr_y", "psnr_hole", "steps", "seconds", "restored_s
 REPEATS = {"restored_step": "steps", "oracle_psnr": "psnr"}
 """Columns that are left out where they equal another one in all rows."""
 
+ARGUMENTS = {"image": "dip.compare('photo.png', variants)", "out": 'out="runs"', "seed": "seeds=[0, 1, 2]"}
+"""Options that no variant may have, because they are the same for all, with an example."""
+
 
 def compare(
     image: Any,
@@ -98,17 +101,17 @@ def compare(
         return table.drop(columns="folder")
     planned: dict[tuple[str, int], Job] = {}
     here: dict[Path, tuple[Job, Pictures]] = {}
+    if "seed" in options:
+        raise OptionError("seed", options["seed"], "seeds, a sequence of integers", "seeds=[0, 1, 2]")
     with isolated():
         for name, variant in variants.items():
+            for option in ARGUMENTS.keys() & variant:
+                error = OptionError(option, variant[option], "an argument of dip.compare", ARGUMENTS[option])
+                raise DipError(f"variant {name!r}: {error}")
             for seed in seeds:
                 own = {"target": "degraded", **DEFAULTS, **options, **variant}
                 common = {"image": image, "seed": seed, "out": out}
                 try:
-                    for option in own.keys() & common:
-                        legal = "an argument of dip.compare, not an option of a variant"
-                        raise OptionError(
-                            option, own[option], legal, "dip.compare('photo.png', variants, seeds=[0, 1])"
-                        )
                     planned[name, seed], in_memory = _job({**own, **common})
                     if in_memory is not None:
                         here[planned[name, seed].folder] = planned[name, seed], in_memory

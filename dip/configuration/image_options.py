@@ -53,7 +53,7 @@ class ImageOptions(Options):
         "order of the axes of an array (H or Y: rows, W or X: columns, C: channels, D or Z: slices of a volume) or of a TIFF "
         "file of several pages; null: that of the kind of file, else channels last, unless the shape suggests another "
         "order, which is logged",
-        Legal("null, or in any order H or Y, W or X, and C or Z where the array has them", _axes),
+        Legal("null, or in any order H or Y, W or X, and C, and D or Z, where the array has them", _axes),
         "CHW",
     )
     tile: Any = option(

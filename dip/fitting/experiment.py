@@ -179,8 +179,10 @@ def _describe(folder: Path, config: Config, overrides: Sequence[str]) -> None:
 
     runs.write_text(folder / ".hydra" / "config.yaml", yaml.safe_dump(schema.plain(config), sort_keys=False))
     runs.write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(list(overrides)))
-    program = Path(sys.argv[0]).name
-    start = {"__main__.py": ["python", "-m", "dip"]}.get(program, ["python"] * program.endswith(".py") + [program])
+    program = Path(sys.argv[0])
+    start = ["python", program.name] if program.suffix == ".py" else [program.name]
+    if program.name == "__main__.py" and program.resolve().parent.name == "dip":
+        start = ["python", "-m", "dip"]
     log.info("%s", joined([*start, *overrides]))
     if config.target.name == "noisy" and config.image not in SAMPLES:
         log.info("target=noisy adds noise to %s; target=degraded restores the image as it is", config.image)

@@ -113,15 +113,15 @@ def arguments(function: Any) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
-def takes(function: Any, *counts: int) -> bool:
-    """Whether `function` can be called with one of these numbers of arguments; True if it does not tell."""
+def takes(function: Any, *counts: int, **named: Any) -> bool:
+    """Whether `function` can be called with one of these numbers of arguments, and `named`; True if it does not tell."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return callable(function)
     for count in counts:
         with contextlib.suppress(TypeError):
-            signature.bind(*range(count))
+            signature.bind(*range(count), **named)
             return True
     return False
 

@@ -121,7 +121,10 @@ KINDS: Mapping[str, tuple[type[Any], str, Callable[[Any], bool]]] = {
     "net": (
         OwnNet,
         "a torch.nn.Module or a function (in_channels, out_channels) that returns one",
-        lambda value: isinstance(value, nn.Module) or "size" in arguments(value) or takes(value, 2, 3),
+        lambda value: (
+            isinstance(value, nn.Module)
+            or (takes(value, 2, size=0) if "size" in arguments(value) else takes(value, 2, 3))
+        ),
     ),
     "stop": (
         OwnStop,

@@ -109,7 +109,7 @@ def varies(patch: Tensor) -> Tensor:
 
 
 def correlation(patch: Tensor, lag: int) -> Tensor:
-    """Correlation of pixels at a horizontal or vertical distance of `lag`, for patches (n, C, SIDE, SIDE) of mean 0. () float32."""
+    """Correlation of pixels at a horizontal or vertical distance of `lag`, (), for patches (n, C, SIDE, SIDE) of mean 0."""
     across = (patch[..., lag:] * patch[..., :-lag]).mean()
     down = (patch[..., lag:, :] * patch[..., :-lag, :]).mean()
     return (across + down) / 2 / patch.square().mean().clamp(min=LEAST)

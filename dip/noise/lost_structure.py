@@ -12,7 +12,7 @@ Granlund 1987): its coherence is 0 for gradients of all directions, 1 for parall
 
 What was removed as white noise is tested for being white and equally strong everywhere (`share_if_white`).
 
-In all functions `observed` is the photograph, (1, C, h, w) in [0, 1], and what was restored from it has the same shape.
+Unless said otherwise, `observed` is the photograph, (1, C, h, w) in [0, 1], and what was restored from it has the same shape.
 """
 
 import math
@@ -88,9 +88,9 @@ def coherence(residual: Tensor) -> Tensor:
     down = wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
     across = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2]
     yy, xx, yx = (
-        fp.patches(product, side=COHERENCE_SIDE).mean((1, 2, 3))
-        for product in (down * down, across * across, down * across)
-    )  # (n,)
+        fp.patches(one * other, side=COHERENCE_SIDE).mean((1, 2, 3))
+        for one, other in ((down, down), (across, across), (down, across))
+    )  # (n,) each, from one product in memory at a time
     return ((yy - xx).square() + 4 * yx.square()).sqrt().sum() / (yy + xx).sum()
 
 
@@ -108,18 +108,18 @@ def share_of_photograph(observed: Tensor, fitted: Tensor) -> float:
 def share_of_texture(observed: Tensor, fitted: Tensor) -> float:
     """The weight of the photograph against the fit, from 0 (the residual is noise) to 1 (it has texture).
 
-    It is `texture`, at most MOST, or more so that the rest of the residual is at most VISIBLE.
+    It is `texture_left`, at most MOST, or more so that the rest of the residual is at most VISIBLE.
     """
     photograph, guide = fp.patches(observed), fp.patches(fitted)  # (n, C, SIDE, SIDE)
     power = float(fp.energy(photograph - guide).mean())
     if not power > fp.LEAST:
         return 0.0
     details = fp.without_plane(photograph)
-    weight = float(texture(details, photograph - guide, guide, fp.flattest(guide, details, fp.GROUPS)))
+    weight = float(texture_left(details, photograph - guide, guide, fp.flattest(guide, details, fp.GROUPS)))
     return max(0.0, min(max(MOST, 1 - VISIBLE / math.sqrt(power)), weight))
 
 
-def texture(details: Tensor, residual: Tensor, fitted: Tensor, flat: Tensor) -> Tensor:
+def texture_left(details: Tensor, residual: Tensor, fitted: Tensor, flat: Tensor) -> Tensor:
     """How much the residual of a fit looks like texture: below 0 like noise, () float32.
 
     It is SLOPE (min(CORRELATION, r_y) - r) + VARIATION max(SMOOTH, log(v / e)). r is the

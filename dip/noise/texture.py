@@ -30,7 +30,7 @@ COMMON = 0.7
 noise that is independent in the channels at most 0.73 (5 % of 165 images above 0.6)."""
 
 ENOUGH = 10
-"""Flat patches that show a distribution: those of 96 x 96 pixels. A clean photograph of 64 x 64 had channels as different as noise."""
+"""Flat patches that suffice for a decision: those of 96 x 96 pixels. A clean photograph of 64 x 64 had channels as different as noise."""
 
 
 def certain(image: Tensor, known: Tensor | None = None) -> bool:

@@ -97,10 +97,11 @@ class CovariancePenalty(Rule):
     variance is s^2 = r / q, at most BOUND r. Without flat patches, texture counts as noise and r / q is too large.
     The bound falls with the residual while the texture is being fitted, so an early minimum is replaced. It does
     not fall below FLOOR times the variance of the flat patches, nor below the smallest r / q of the readings with
-    q >= 1 / BOUND whose residual has no structure: neither `texture` nor `coherence` (`dip.noise.lost_structure`). Most of
-    the noise was not fitted then, and nothing else was left. Without that, s^2 falls while a smooth photograph is being
-    overfitted. A few flat patches, as in images below 96 x 96, do not show it. Strong noise that cannot be texture needs no bound: s^2 is the variance of the flat patches
-    (`dip.noise.texture.certain`). A reading replaces the best one if r + 2 k s^2 is smaller, both with the newest s^2.
+    q >= 1 / BOUND whose residual has no structure: neither `texture_left` nor `coherence` (`dip.noise.lost_structure`).
+    Most of the noise was not fitted then, and nothing else was left. Without that, s^2 falls while a smooth photograph is
+    being overfitted. It needs `texture.ENOUGH` flat patches. Strong noise that cannot be texture needs no bound: s^2 is
+    the variance of the flat patches (`dip.noise.texture.certain`). A reading replaces the best one if r + 2 k s^2 is
+    smaller, both with the newest s^2.
 
     It reads the average and not the observed output, so it applies where the operator is the identity at known pixels.
     With another operator it has no reading, and never ends the fit.
@@ -169,8 +170,6 @@ class CovariancePenalty(Rule):
         import torch
 
         from dip.noise import flat_patches as fp
-        from dip.noise.lost_structure import NOISE, coherence, texture
-        from dip.noise.texture import ENOUGH
 
         if self._average is None or self.direct is None or (self.last_step < self.first and self.last_step != FIRST):
             return None
@@ -189,19 +188,32 @@ class CovariancePenalty(Rule):
         self.taken = (weight * (noise * fitted).mean((1, 2, 3))).sum()
         left = (weight * fp.energy(noise - fitted)).sum()
         level = fp.UNBIASED * noise.square().mean()
-        ratio = self.residual / left.clamp(min=fp.LEAST)
-        rest = self.whole - self._average
-        directed = coherence(rest if self.known is None else torch.where(self.known != 0, rest, 0))
-        lost = texture(self.details, self.target - average, average, self.flat)
-        trusted = finite & (left >= 1 / BOUND) & (lost <= 0) & (directed <= NOISE) & (len(self.flat) >= ENOUGH)
-        self.least = torch.where(trusted, torch.minimum(self.least, ratio), self.least)
-        known = torch.where(self.least.isinf(), 0, self.least)
-        bound = torch.maximum(BOUND * self.residual, torch.maximum(known, FLOOR * level))
-        variance = level if self.certain else torch.minimum(ratio, bound)
+        if self.certain:
+            variance = level
+        else:
+            ratio = self.residual / left.clamp(min=fp.LEAST)
+            trusted = finite & (left >= 1 / BOUND) & self._is_noise(average)
+            self.least = torch.where(trusted, torch.minimum(self.least, ratio), self.least)
+            floor = torch.maximum(torch.where(self.least.isinf(), 0, self.least), FLOOR * level)
+            variance = torch.minimum(ratio, torch.maximum(BOUND * self.residual, floor))
         self.variance = torch.where(finite & self.direct, variance, self.variance)
         self.best = self.best_residual + 2 * self.best_taken * self.variance
         value = self.residual + 2 * self.taken * self.variance
         return torch.where(self.direct, torch.where(finite, value, math.nan), math.inf)
+
+    def _is_noise(self, average: Tensor) -> Tensor:
+        """Whether the residual has no structure, () bool. `average`: the patches of the average."""
+        import torch
+
+        from dip.noise.lost_structure import NOISE, coherence, texture_left
+        from dip.noise.texture import ENOUGH
+
+        assert self._average is not None
+        residual = self.whole - self._average
+        if self.known is not None:
+            residual = torch.where(self.known != 0, residual, 0)
+        unlike = (coherence(residual) <= NOISE) & (len(self.flat) >= ENOUGH)
+        return unlike & (texture_left(self.details, self.target - average, average, self.flat) <= 0)
 
     def improves(self, step: int, score: Tensor) -> Tensor:
         import torch

@@ -41,7 +41,7 @@ def chosen(out: str = "", hydra: Any = None, jobs: int | None = 1) -> SweepLaunc
     Args:
         out: the folder of the jobs; only clusters need it.
         hydra: the node `hydra` of a composed configuration, whose `launcher` is used if it is one of this package.
-        jobs: otherwise, processes at a time; 1: with all threads or on the first free GPU.
+        jobs: processes at a time, if it is none of them; 1: with all threads or on the first free GPU; None: as many as fit.
     """
     launcher: SweepLauncher = ProcessesLauncher(jobs=jobs)
     variables: dict[str, str] = {}

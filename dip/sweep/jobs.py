@@ -115,17 +115,20 @@ def warnings_once() -> Iterator[None]:
 
 
 def apart(jobs: Sequence[Job]) -> dict[Job, str]:
-    """Return, for each job, those of its overrides that tell all jobs apart, `name` if it does: `image=a.jpg seed=1`."""
+    """Return, for each job, the overrides that not all jobs share: `image=a.jpg seed=1`.
+
+    If all jobs have a `name`, what differs from name to name alone is left out.
+    """
     words = [{word.partition("=")[0]: word for word in job.overrides} for job in jobs]
-
-    def settings(options: Sequence[str]) -> int:
-        return len({tuple(each.get(option) for option in options) for each in words})
-
-    chosen: list[str] = []
-    for option in sorted({option: None for each in words for option in each}, key=lambda option: option != "name"):
-        chosen += [option] if settings([*chosen, option]) > settings(chosen) else []
+    names = {each.get("name") for each in words}
+    groups: list[list[dict[str, str]]] = (
+        [words] if None in names else [[each for each in words if each["name"] == name] for name in names]
+    )
+    told = {"name"} if len(names) > 1 else set()
+    for group in groups:
+        told |= {option for each in group for option in each if len({other.get(option) for other in group}) > 1}
     return {
-        job: " ".join(word for option, word in each.items() if option in chosen)
+        job: " ".join(word for option, word in each.items() if option in told)
         for job, each in zip(jobs, words, strict=True)
     }
 

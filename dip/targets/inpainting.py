@@ -147,7 +147,7 @@ class Inpaint(Simulated):
         finite = image.isfinite().all(1, keepdim=True)  # (1, 1, H, W)
         if partly := int((image.isfinite().any(1, keepdim=True) & ~finite).sum()):
             log.warning(
-                "target=inpaint: %s of the pixels are NaN in some channels or slices only; they are missing in all",
+                "target=inpaint: pixels that are NaN in some channels or slices only are missing in all: %s",
                 f"{partly:,}",
             )
         if self.masked:

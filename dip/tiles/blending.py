@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dip.tiles.layout import Box, weights
+from dip.tiles.layout import Box, Span, weights
+
+Array = NDArray[np.float64]
 
 
 def blend(
@@ -28,11 +31,7 @@ def blend(
     down, across = weights(rows, factor * margin), weights(columns, factor * margin)
     image, carry = None, None
     for number, row in enumerate(boxes):
-        tiles = [restored(box)[0].numpy() for box in row]
-        strip = np.zeros((*tiles[0].shape[:2], columns[-1][1]))
-        for pixels, span, weight in zip(tiles, columns, across, strict=True):
-            strip[..., slice(*span)] += weight * pixels
-        strip *= down[number][:, None]  # (C, h, W)
+        strip = _strip([restored(box) for box in row], columns, across) * down[number][:, None]  # (C, h, W)
         if carry is not None:  # what the tiles above contribute to the overlap
             strip[:, : carry.shape[1]] += carry
         top, end = rows[number][0], rows[number + 1][0] if number + 1 < len(rows) else rows[number][1]
@@ -42,3 +41,11 @@ def blend(
         carry = strip[:, end - top :].copy()
     assert image is not None, "there is no tile"
     return image
+
+
+def _strip(tiles: Sequence[Tensor], columns: Sequence[Span], across: Sequence[Array]) -> Array:
+    """A row of tiles, blended, (C, h, W). In a function of its own, so that the tiles are freed before the next row."""
+    strip = np.zeros((*tiles[0].shape[1:3], columns[-1][1]))
+    for pixels, span, weight in zip(tiles, columns, across, strict=True):
+        strip[..., slice(*span)] += weight * pixels[0].numpy()
+    return strip

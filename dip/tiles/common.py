@@ -38,7 +38,7 @@ def finished(
     The second result is the weight of the averages in it, (1, 1, H, W) or (1, 1, 1, 1).
 
     It is the last step of a fit of the whole image: with `stop=covariance` the combination with BM3D, for which the level
-    of the noise is measured in the residual of `image`; with method=guided the mean with BM3D.
+    of the noise is measured in the residual of `image` alone, not over the steps; with method=guided the mean with BM3D.
 
     Args:
         config: the options of the whole run.

@@ -121,9 +121,13 @@ def test_mistakes_are_one_line_before_any_run(path, tmp_path, monkeypatch):
         ({"a": {}}, {"seeds": 2}, "seeds=2: must be a sequence of integers, for example seeds=[0, 1, 2]"),
         ({"a": {}}, {"seeds": []}, "seeds=(): must be a sequence of integers, for example seeds=[0, 1, 2]"),
         ({"a": {"lr": -1, "skips": []}}, {}, "variant 'a': lr=-1: must be a number > 0"),
-        ({"a": {"seed": 3}}, {}, "variant 'a': seed=3: must be an argument of dip.compare, not an option of a variant"),
+        (
+            {"a": {"seed": 3}},
+            {},
+            "variant 'a': seed=3: must be an argument of dip.compare, for example seeds=[0, 1, 2]",
+        ),
         ({"a": {"image": "cat"}}, {}, "variant 'a': image=cat: must be an argument of dip.compare"),
-        ({"a": {}}, {"seed": 3}, "variant 'a': seed=3: must be an argument of dip.compare"),
+        ({"a": {}}, {"seed": 3}, "seed=3: must be seeds, a sequence of integers, for example seeds=[0, 1, 2]"),
         ({"a": {"sigma": 1}}, {}, "variant 'a': sigma: no such option; did you mean target.sigma or "),
     ]:
         with pytest.raises(dip.DipError) as caught:

@@ -114,6 +114,10 @@ def test_gray_images_show_nothing_that_texture_has_not(name: str) -> None:
     gray = photo(name).mean(1, keepdim=True) + blurred_noise(1)
     assert not certain(gray)
     assert not certain(gray.expand(1, 3, 96, 96)), "gray, but stored in colour"
+
+
+def test_noise_that_all_channels_share_is_not_certain() -> None:
+    assert not certain(photo("coffee") + blurred_noise(1))
     assert not certain(torch.full((1, 3, 96, 96), 0.5))
 
 

@@ -209,6 +209,7 @@ sweeps/results/photos/development.md photos/finishing.csv result real:.2f simula
 sweeps/results/photos/README.md photos/pairs.csv photograph set input:.2f best:.2f best_step:,.0f restored:.2f gap:.2f last:.2f ended:,.0f seconds:,.0f nlm:.2f tv:.2f wavelet:.2f bm3d:.2f baseline_true:.2f baseline_true_name
 sweeps/results/photos/README.md photos/clean.csv photograph network noise difference status steps:,.0f
 sweeps/results/photos/README.md photos/unusual.csv photograph network noise input:.2f restored:.2f gain:+.2f status steps:,.0f
+sweeps/results/photos/README.md photos/smooth.csv photograph kind set input:.2f best:.2f kept_before:.2f step_before ended_before restored_before:.2f kept:.2f step ended restored:.2f
 sweeps/results/photos/development.md photos/texture.csv photograph input:.2f average:.2f before:.2f now:.2f gain:+.2f bm3d:.2f photograph_weight:.2f
 sweeps/results/volumes/README.md volumes/table.csv volume method noisy:.2f psnr:.2f best:.2f steps:,.0f seconds:,.1f memory:.2f
 sweeps/results/fast/README.md fast/kodak.csv image noisy:.2f without_bm3d:.2f bm3d:.2f bm3d_corrected:.2f networks_best:.2f mean_of_both:.2f restored:.2f restored_step:,.0f steps:,.0f wall_seconds:.0f

@@ -53,11 +53,17 @@ def test_each_warning_is_logged_once_per_sweep(caplog):
     assert caplog.messages == ["z: has no effect with net=pixels"] * 2
 
 
-def test_apart_returns_the_overrides_that_not_all_jobs_share():
+def test_apart_returns_nothing_that_all_jobs_share():
     made = [job for (job,) in plan([["size=9", "seed=0"], ["size=9", "seed=1"], ["size=9", "seed=1", "lr=2"]], read)]
     assert [*apart(made).values()] == ["seed=0", "seed=1", "seed=1 lr=2"]
     assert [*apart(made[:1]).values()] == [""]
     assert apart([]) == {}
+
+
+def test_apart_returns_all_that_differs_where_there_are_no_names():
+    options = [["lr=1", "seed=3"], ["lr=2", "seed=4"], ["lr=3", "seed=4"]]
+    made = [job for (job,) in plan(options, read)]
+    assert [*apart(made).values()] == [" ".join(each) for each in options]
 
 
 def test_apart_leaves_out_the_settings_that_a_name_tells_apart():
