@@ -53,7 +53,13 @@ def test_an_ordinary_fit_has_no_rollback(fit):
 # Losses are checked at 1, 10, 20, ...; states are kept at 50 and 100. Damage at 100 is in the state, not in its loss.
 @pytest.mark.parametrize(
     ("at", "found", "stop"),
-    [(55, 60, "never"), (83, 90, "wmv"), (83, 90, "emv"), (97, 110, "heldout"), (100, 110, "compare")],
+    [
+        (55, 60, "never"),
+        (83, 90, "wmv"),
+        pytest.param(83, 90, "emv", marks=pytest.mark.slow),
+        (97, 110, "heldout"),
+        (100, 110, "compare"),
+    ],
 )
 def test_a_collapse_is_undone(fit, monkeypatch, caplog, stop, at, found):
     damaged(monkeypatch, {at: explode})
@@ -181,7 +187,10 @@ def test_it_fails_after_three_halvings(fit, tmp_path):
     assert "not finite" in result["error"]
 
 
-@pytest.mark.parametrize(("damage", "at"), [(explode, 47), (explode, 54), (make_nan, 54), (explode, 63)])
+@pytest.mark.parametrize(
+    ("damage", "at"),
+    [(explode, 47), pytest.param(explode, 54, marks=pytest.mark.slow), (make_nan, 54), (explode, 63)],
+)
 def test_killed_around_a_rollback_it_ends_the_same(fit, monkeypatch, tmp_path, damage, at):
     """At 47 the damage is not found yet, nor (if it is an explosion) at 54. At 63 it is undone."""
     monkeypatch.setattr(rollback, "EVERY", 20)
@@ -194,7 +203,7 @@ def test_killed_around_a_rollback_it_ends_the_same(fit, monkeypatch, tmp_path, d
     assert contents(resumed) == contents(whole)
 
 
-@pytest.mark.parametrize("at", [None, 83])
+@pytest.mark.parametrize("at", [pytest.param(None, marks=pytest.mark.slow), 83])
 def test_a_constant_added_to_the_loss_changes_no_rollback(fit, monkeypatch, tmp_path, at):
     """A loss below 0, as many likelihoods have: each improvement of it would be a rise by its ratio."""
     damaged(monkeypatch, {} if at is None else {at: explode})
