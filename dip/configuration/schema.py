@@ -15,9 +15,10 @@ from typing import Any
 
 from dip.configuration.image_options import ImageOptions
 from dip.configuration.loggers import LOGGERS, Logger, TensorBoard
+from dip.configuration.matching import check
 from dip.errors import OptionError
 from dip.hardware.precision import PRECISIONS, Precision
-from dip.methods import METHODS, Denoiser, Learned, Method, Variant
+from dip.methods import METHODS, Denoiser, Method, Variant
 from dip.model.losses import LOSSES, MSE, Loss
 from dip.model.optimizers import OPTIMIZERS, Adam, Optimizer
 from dip.nets import NETS, Hourglass, Net
@@ -146,7 +147,7 @@ class Config(ImageOptions):
                 legal = f"{names[0]} here; choose with {group}="
                 raise OptionError(f"{group}.name", chosen.name, legal, f"{group}={names[0]}")
         super().__post_init__()
-        self._check_method()
+        check(self.method, self.target, self.net)
         self.check_tile(self.target, self.net)
         if "skips" not in self.unused():
             self.skips = self.net.ordered(self.skips)  # two spellings share one run folder
@@ -154,22 +155,6 @@ class Config(ImageOptions):
             denoising, to_the_end = self.target.task == "denoising", self.stop.to_the_end
             self.stop = self.stop.choose(self.target.auto_stop, self.perturbation_shrinks, denoising)
             self.stop.to_the_end = to_the_end  # of the rule that `choose` may have put in its place
-
-    def _check_method(self) -> None:
-        """Raise OptionError if `method` can restore no image of `target`, or does not work with `net`."""
-        method, target, net = self.method, self.target, self.net
-        if method.tasks is not None and target.task not in method.tasks:
-            names = sorted(name for name, kind in TARGETS.items() if kind.task in method.tasks)
-            legal = f"{' or '.join(names)} with method={method.name}"
-            raise OptionError("target", target.name, legal, f"target={names[0]}")
-        if not method.impulses and target.noise_model(0.0).impulses:
-            other = " or ".join(name for name, kind in METHODS.items() if issubclass(kind, Learned))
-            raise OptionError("method", method.name, f"{other} where noise replaces single values", "method=zs_n2n")
-        if (method.trains_z or method.input_is_image) and "z" in net.ignores:
-            raise OptionError("net", net.name, f"a network with an input for method={method.name}", "net=hourglass")
-        if method.input_is_image and "z" in target.ignores:
-            legal = f"a target without an input of its own for method={method.name}"
-            raise OptionError("target", target.name, legal, "target=noisy")
 
     @property
     def perturbation_shrinks(self) -> bool:
