@@ -95,28 +95,27 @@ def compare(
         raise OptionError("variants", variants, "a dict of dicts of options", example)
     if not isinstance(seeds, Iterable) or not (seeds := tuple(seeds)):
         raise OptionError("seeds", seeds, "a sequence of integers", "seeds=[0, 1, 2]")
+    if "seed" in options:
+        raise OptionError("seed", options["seed"], "seeds, a sequence of integers", "seeds=[0, 1, 2]")
     if out is None:
         with tempfile.TemporaryDirectory(prefix="dip-") as kept:
             table = compare(image, variants, seeds, out=kept, jobs=jobs, progress=progress, **options)
         return table.drop(columns="folder")
     planned: dict[tuple[str, int], Job] = {}
     here: dict[Path, tuple[Job, Pictures]] = {}
-    if "seed" in options:
-        raise OptionError("seed", options["seed"], "seeds, a sequence of integers", "seeds=[0, 1, 2]")
     with isolated():
         for name, variant in variants.items():
-            for option in ARGUMENTS.keys() & variant:
-                error = OptionError(option, variant[option], "an argument of dip.compare", ARGUMENTS[option])
-                raise DipError(f"variant {name!r}: {error}")
-            for seed in seeds:
-                own = {"target": "degraded", **DEFAULTS, **options, **variant}
-                common = {"image": image, "seed": seed, "out": out}
-                try:
-                    planned[name, seed], in_memory = _job({**own, **common})
+            own = {"target": "degraded", **DEFAULTS, **options, **variant}
+            try:
+                for option, example in ARGUMENTS.items():
+                    if option in variant:
+                        raise OptionError(option, variant[option], "an argument of dip.compare", example)
+                for seed in seeds:
+                    planned[name, seed], in_memory = _job({**own, "image": image, "seed": seed, "out": out})
                     if in_memory is not None:
                         here[planned[name, seed].folder] = planned[name, seed], in_memory
-                except DipError as error:
-                    raise DipError(f"variant {name!r}: {error}") from error
+            except DipError as error:
+                raise DipError(f"variant {name!r}: {error}") from error
     if not any(_scored(job.config) for job in planned.values()):
         log.warning(
             "dip.compare: the table will have no scores without a clean image; reference=IMAGE, or a target that simulates "
