@@ -41,10 +41,11 @@ def certain(image: Tensor, known: Tensor | None = None) -> bool:
     """
     flat = fp.flat_details(fp.blocks(image), None if known is None else fp.blocks(known), fp.GROUPS)  # (m, C, 16, 16)
     varying = flat.square().mean((0, 2, 3)) > fp.QUANTISATION / 1000  # (C,); a constant channel has no correlation
-    channels = int(varying.sum())
-    if len(flat) < ENOUGH or channels < 2 or float(flat[:, varying].square().mean()) * fp.UNBIASED < STRONG**2:
+    flat = flat[:, varying]
+    channels = flat.shape[1]
+    if len(flat) < ENOUGH or channels < 2 or float(flat.square().mean()) * fp.UNBIASED < STRONG**2:
         return False
-    common = torch.corrcoef(flat[:, varying].transpose(0, 1).flatten(1))  # (channels, channels)
+    common = torch.corrcoef(flat.transpose(0, 1).flatten(1))  # (channels, channels)
     return float(common.sum() - channels) / (channels * (channels - 1)) < COMMON
 
 

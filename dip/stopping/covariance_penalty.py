@@ -184,7 +184,8 @@ class CovariancePenalty(Rule):
         # Each patch has the same weight, whatever its noise level, except patches below quantisation.
         weight = torch.where(fp.energy(noise) < fp.QUANTISATION, fp.LEAST, 1.0)  # (m,)
         weight = weight / weight.sum() / fp.energy(noise).clamp(min=fp.QUANTISATION)
-        self.residual = (self.target - average).square().mean()
+        rest = self.target - average
+        self.residual = rest.square().mean()
         self.taken = (weight * (noise * fitted).mean((1, 2, 3))).sum()
         left = (weight * fp.energy(noise - fitted)).sum()
         level = fp.UNBIASED * noise.square().mean()
@@ -192,7 +193,7 @@ class CovariancePenalty(Rule):
             variance = level
         else:
             ratio = self.residual / left.clamp(min=fp.LEAST)
-            trusted = finite & (left >= 1 / BOUND) & self._is_noise(average)
+            trusted = finite & (left >= 1 / BOUND) & self._is_noise(rest, average)
             self.least = torch.where(trusted, torch.minimum(self.least, ratio), self.least)
             floor = torch.maximum(torch.where(self.least.isinf(), 0, self.least), FLOOR * level)
             variance = torch.minimum(ratio, torch.maximum(BOUND * self.residual, floor))
@@ -201,8 +202,8 @@ class CovariancePenalty(Rule):
         value = self.residual + 2 * self.taken * self.variance
         return torch.where(self.direct, torch.where(finite, value, math.nan), math.inf)
 
-    def _is_noise(self, average: Tensor) -> Tensor:
-        """Whether the residual has no structure, () bool. `average`: the patches of the average."""
+    def _is_noise(self, rest: Tensor, average: Tensor) -> Tensor:
+        """Whether the residual has no structure, () bool, from its patches `rest` and those of the average."""
         import torch
 
         from dip.noise.lost_structure import NOISE, coherence, texture_left
@@ -213,7 +214,7 @@ class CovariancePenalty(Rule):
         if self.known is not None:
             residual = torch.where(self.known != 0, residual, 0)
         unlike = (coherence(residual) <= NOISE) & (len(self.flat) >= ENOUGH)
-        return unlike & (texture_left(self.details, self.target - average, average, self.flat) <= 0)
+        return unlike & (texture_left(self.details, rest, average, self.flat) <= 0)
 
     def improves(self, step: int, score: Tensor) -> Tensor:
         import torch
